@@ -40,7 +40,7 @@ from odyssey_mock.simulations.jobs import Jobs
 from odyssey_mock.system_network import SystemNetwork
 
 CLOSE_SESSIONS = 5.0
-"""When the mock is closed, it waits at most this many seconds each for spectators, sessions and simulation jobs."""
+"""Maximum seconds that a closing mock waits for its spectators, and the same for its sessions and simulation jobs."""
 
 logger = logging.getLogger("odyssey_mock")
 
@@ -97,7 +97,7 @@ class MockOdyssey:
         self._endpoint = endpoint
         keys = self.settings.keys
         self.api_key = f"ody_{self._entropy.token(18)}" if keys is None else next(iter(keys))
-        """An API key that the mock accepts: the first configured key, or a generated key if none is configured."""
+        """An API key that the mock accepts: the first key in the settings, or a generated key if they contain none."""
         self._backend: Backend | None = None
         self._outage: Outage | None = None
         self._application: Application | None = None

@@ -49,11 +49,11 @@ class Rule:
     """Validates the value of a setting.
 
     Attributes:
-        expected: describes valid values; error messages put it after "must be".
+        expected: a description of valid values, which error messages put after "must be".
         holds: returns whether a value is valid.
-        least: the minimum, for numbers.
-        above: whether the value must be greater than `least`, not equal to it.
-        most: the maximum, for numbers.
+        least: for numbers, the minimum.
+        above: for numbers, whether the value must be greater than `least`.
+        most: for numbers, the maximum.
         unit: the placeholder for the value in `serve --help`; None shows the type.
         echo: returns the end of the error message, which shows the invalid value.
     """
@@ -85,7 +85,7 @@ def _is_whole(value: object) -> bool:
 
 
 def _number(expected: str, unit: str, *, above: bool = False) -> Rule:
-    """Create a rule for finite numbers of at least 0; with `above`, for those greater than 0."""
+    """Create a rule for finite numbers of at least 0; with `above`, for finite numbers greater than 0."""
 
     def holds(value: Any) -> bool:  # Any: as in `Rule`
         return _is_number(value) and (value > 0 if above else value >= 0)
@@ -203,7 +203,7 @@ def setting[T](
     served: T | None = None,
     secret: bool = False,
 ) -> T:
-    """Declare a setting, as the right-hand side of a `Settings` field.
+    """Declare a setting. The returned value is assigned to a field of `Settings`.
 
     Args:
         default: the default value.
@@ -290,21 +290,21 @@ LIMIT_NAMES = tuple(each.name for each in dataclasses.fields(Limits))
 
 
 class _Inherited(Enum):
-    """Type of the `INHERITED` marker. None cannot mark an unset limit, because it means no limit."""
+    """Type of the value `INHERITED`, which marks an unset limit. None means that there is no limit."""
 
     INHERITED = "inherited from the plan or the settings"
 
 
 INHERITED: Final = _Inherited.INHERITED
 type Own[T] = T | Literal[_Inherited.INHERITED] | None
-"""A limit of one account: a value, None for no limit, or `INHERITED` from its plan or the settings."""
+"""A limit of one account: a value, None for no limit, or `INHERITED` to use the limit of its plan or the settings."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccountSettings:
     """Settings of the account that one configured API key belongs to.
 
-    A limit set here takes precedence over the limit of its `plan`, which takes precedence over `Settings`.
+    A limit set for the account takes precedence over the limit of its `plan`, which takes precedence over `Settings`.
     """
 
     bypass_privilege: bool | None = None
@@ -323,7 +323,7 @@ class AccountSettings:
 
     @property
     def own_limits(self) -> Mapping[str, Any]:  # Any: limits have different types
-        """The limits that are set here, by name."""
+        """The limits that are set for this account, by name."""
         named = {name: getattr(self, name) for name in LIMIT_NAMES}
         return {name: value for name, value in named.items() if value is not INHERITED}
 
@@ -535,7 +535,7 @@ class Settings(Limits):
         """Return a copy with some settings changed; `plan`, a name in `PLANS`, sets all limits not in `changes`.
 
         Raises:
-            UnknownSettingError: a name is not a setting.
+            UnknownSettingError: a keyword in `changes` is not the name of a setting.
             SettingsError: a value is invalid, or the plan is unknown.
         """
         for name in changes:
@@ -571,7 +571,7 @@ SETTINGS = _declared()
 """All settings by name; the limits of accounts first."""
 
 SETTING_NAMES = tuple(sorted(SETTINGS, key=LIMIT_NAMES.__contains__))
-"""The names in the order of `Settings`, with the limits of accounts last."""
+"""The names of all settings in the order of `Settings`, with the limits of accounts last."""
 
 
 # The settings as typed keywords, for type checkers and editors: they cannot be derived from the dataclass fields

@@ -1,4 +1,4 @@
-"""The real network: sockets of the operating system and aiortc peers."""
+"""The real network of a mock: sockets of the operating system and aiortc peers."""
 
 import asyncio
 import ipaddress

@@ -1,7 +1,7 @@
 """The event loop that runs all sync clients of a process, in a daemon thread.
 
-The first call starts the thread. A process that forks has one loop for each process: the child starts its own. At exit
-the open clients are disconnected, which takes at most `EXIT_LIMIT_S`.
+The first call of a client starts the thread. A forked child process starts a loop of its own. When the process exits,
+open clients are disconnected; the process waits at most `EXIT_LIMIT_S` seconds for this.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from odyssey_client.event_loop import async_library
 logger = logging.getLogger("odyssey_client")
 
 CANCEL_LIMIT_S = 5.0
-"""Seconds that an interrupted call, for example by Ctrl-C, waits until it is cancelled."""
+"""Maximum seconds that a call waits for the cancellation of its coroutine after an interrupt, for example by Ctrl-C."""
 
 EXIT_LIMIT_S = 5.0
-"""Seconds that the exit of the process waits until all clients are disconnected."""
+"""Maximum seconds that an exiting process waits for its clients to disconnect."""
 
 ABORT_LIMIT_S = 1.0
-"""Seconds that the exit then waits until the tasks that remain are cancelled, and the same for the thread to end."""
+"""Maximum seconds that an exiting process then waits for the cancellation of remaining tasks, and for the thread."""
 
 
 class Stoppable(Protocol):
-    """An object of the loop that should be stopped before the process ends, such as a recorder."""
+    """An object, such as a recorder, whose `stop` must be awaited on the loop before the process ends."""
 
     async def stop(self) -> None: ...
 
@@ -56,14 +56,14 @@ class BackgroundLoop:
         self._thread.start()
 
     def run[T](self, call: str, work: Callable[[], Awaitable[T]]) -> T:
-        """Await ``work()`` on the loop and return its result. If the waiting is interrupted, ``work`` is cancelled.
+        """Await ``work()`` on the loop and return its result. If the caller is interrupted, cancel ``work``.
 
         Args:
             call: The name of the method, for error messages.
             work: Returns the awaitable; called on the loop, in a copy of the caller's context.
 
         Raises:
-            InvalidStateError: the caller may not wait: it is a handler or async code, or this loop has ended.
+            InvalidStateError: the caller is an event handler or async code, or this loop has ended.
         """
         self._check(call)
         pending = _PendingCall(call, work, may_end=lambda: not self._is_exiting)
@@ -80,7 +80,7 @@ class BackgroundLoop:
             del pending
 
     def call[T](self, call: str, function: Callable[[], T]) -> T:
-        """Call ``function``, which must not block, on the loop. Unlike `run`, handlers may use this.
+        """Call ``function``, which must not block, on the loop, and return its result. Handlers may use this method.
 
         Raises:
             InvalidStateError: the caller is async code, or this loop has ended.
@@ -105,32 +105,32 @@ class BackgroundLoop:
                 self._loop.call_soon_threadsafe(function)
 
     def start(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Await ``work()`` on the loop without waiting for it. An exception is logged."""
+        """Start ``work()`` as a task on the loop, without waiting for its end. If the task fails, log the exception."""
         self.soon(lambda: self._spawn(work))
 
     def stop_at_exit(self, stoppable: Stoppable) -> None:
-        """Call ``stop`` when the process exits, if the object still exists."""
+        """Await ``stoppable.stop()`` when the process exits, unless ``stoppable`` was garbage collected before."""
         self.soon(lambda: self._stoppables.add(stoppable))
 
     @property
     def has_ended(self) -> bool:
-        """Whether the loop's thread has ended or is ending: the process exits, or is a child of the loop's process."""
+        """Whether the loop can no longer be used: the process is exiting, or is a fork of the loop's process."""
         return self._is_inherited or self._is_exiting
 
     @property
     def is_current(self) -> bool:
-        """Whether the caller runs in the loop's thread: it is a handler or a callback."""
+        """Whether the caller runs in the loop's thread, as event handlers and callbacks do."""
         return threading.get_ident() == self._thread.ident
 
     def abandon(self) -> None:
-        """Mark this loop as another process's: after a fork, its thread does not exist in the child."""
+        """Mark this loop as unusable in a forked child process, in which the loop's thread does not exist."""
         self._is_inherited = True
 
     def close(self, closers: list[Callable[[], Awaitable[None]]]) -> None:
-        """Await ``closers``, end the remaining tasks, the loop and its thread. All waits have limits.
+        """Await ``closers`` on the loop, then end the remaining tasks, the loop and its thread. All waits have limits.
 
-        Calls that other threads wait for do not return from now on: those threads are daemons, which end with the
-        process, and would otherwise print errors.
+        From now on, calls in other threads never return: these threads are daemons, which end with the process. They
+        would print errors if their calls returned.
         """
         self._is_exiting = True
         ended = threading.Event()
@@ -172,8 +172,8 @@ class BackgroundLoop:
         if self._is_inherited:
             raise InvalidStateError(
                 "forked",
-                f"{call}() was called in a child process, on an object of the connection of its parent process. "
-                "Call connect() in the child.",
+                f"{call}() was called in a forked child process, on an object that belongs to a connection of the "
+                "parent process. Call connect() in the child, and use the objects of that connection.",
             )
         if self._is_exiting:
             if threading.current_thread() is not threading.main_thread():
@@ -202,10 +202,10 @@ class BackgroundLoop:
 
 
 class _PendingCall[T]:
-    """One call that a thread waits for."""
+    """A call that runs on the loop while the calling thread waits for its result."""
 
     def __init__(self, name: str, work: Callable[[], Awaitable[T]], *, may_end: Callable[[], bool]) -> None:
-        """Create a call that ends only while ``may_end`` returns True; otherwise its thread waits forever."""
+        """Create a call. If ``may_end()`` is False when ``work`` is done, the calling thread continues to wait."""
         self.ended = threading.Event()
         self._name = name
         self._work = work
@@ -223,10 +223,13 @@ class _PendingCall[T]:
             self._task.cancel()
 
     def result(self) -> T:
-        """Return the result, once. A reference to the task would keep an error alive, and the error its traceback."""
+        """Return the result of the call or raise its exception. This method can be called once.
+
+        It drops the reference to the task, which would keep the exception and its traceback alive.
+        """
         task, self._task = self._task, None
         if task is None:
-            raise RuntimeError("the call has not begun")
+            raise RuntimeError(f"{self._name}() has no result: it has not begun, or its result was already returned")
         try:
             return task.result()
         finally:
@@ -243,21 +246,22 @@ class _PendingCall[T]:
 
 
 class Owner(ABC):
-    """Base of the sync objects that own a connection: it is closed at exit, or when the object is garbage collected.
+    """Base class of the sync objects that own a connection: the client, and a spectator's connection.
 
-    The objects that read from the connection, such as its frames, refer to the owner and thereby keep it connected.
+    The connection is closed when the process exits, or when its owner is garbage collected. Readers of the connection,
+    such as a `FrameReader`, refer to the owner, which therefore stays connected.
     """
 
     _is_registered = False
 
     def _register(self) -> None:
-        """Have this object disconnected at exit; the last statement of each constructor."""
+        """Register this object to be disconnected when the process exits. Constructors must call this last."""
         self._is_registered = True
         _process.owners.add(self)
 
     @abstractmethod
     def _closer(self) -> Callable[[], Awaitable[None]]:
-        """Return the function that disconnects. It does not refer to this object."""
+        """Return a function that closes the connection. The function must not refer to this object."""
 
     @abstractmethod
     def _is_open(self) -> bool:
@@ -265,7 +269,10 @@ class Owner(ABC):
 
     @abstractmethod
     def _after_fork(self) -> None:
-        """Replace what belongs to the parent process, and `_register` again. Called after a fork, in the child."""
+        """Detach this object from the connection of the parent process. Called in the child process after a fork.
+
+        An object that can connect again calls `_register` again.
+        """
 
     def __del__(self) -> None:
         if not self._is_registered:  # the constructor raised an exception, or the connection is another process's
@@ -285,7 +292,7 @@ class _Process:
         self.loop: BackgroundLoop | None = None
         self.owners: weakref.WeakSet[Owner] = weakref.WeakSet()
         self._inherited: list[object] = []
-        """Objects of the parent process. In a child they are neither closed nor freed: both share their sockets."""
+        """Objects of the parent process. A forked child keeps them open, because both processes share their sockets."""
         self._is_exiting = False
         self._lock = threading.Lock()
 
@@ -303,7 +310,7 @@ class _Process:
         self._inherited.append(inherited)
 
     def forget(self) -> None:
-        """Start over in the child after a fork."""
+        """Abandon the loop and the connections of the parent process. Called in the child process after a fork."""
         self._lock = threading.Lock()  # another thread of the parent may have held the old one
         if self.loop is not None:
             self.loop.abandon()
@@ -332,7 +339,7 @@ def background(call: str) -> BackgroundLoop:
     """Return the background loop of this process for a call named ``call``; the first call starts the loop.
 
     Raises:
-        InvalidStateError: the caller may not wait: it is async code, or the process is exiting.
+        InvalidStateError: the caller is async code, or the process is exiting.
     """
     if _process.loop is None:
         check_caller(call)
@@ -340,7 +347,7 @@ def background(call: str) -> BackgroundLoop:
 
 
 def keep_inherited(inherited: object) -> None:
-    """Keep an object that belongs to the parent process. Freeing it would close what both processes share."""
+    """Keep an object of the parent process alive in a forked child. Freeing it would close sockets that both share."""
     _process.keep(inherited)
 
 
@@ -363,7 +370,7 @@ def check_caller(call: str) -> None:
 
 
 def exiting(call: str) -> InvalidStateError:
-    """Return the error of a call after the clients were disconnected at exit."""
+    """Return the error for a call that is made after the exiting process has disconnected its clients."""
     return InvalidStateError(
         "exiting",
         f"{call}() was called while the process exits. Call it earlier: a function registered with atexit runs in time "
@@ -372,7 +379,7 @@ def exiting(call: str) -> InvalidStateError:
 
 
 def _is_notebook() -> bool:
-    """Return whether this process is a Jupyter kernel: its loop runs in the main thread, and waits for each cell."""
+    """Return whether this process is a Jupyter kernel, whose event loop every cell blocks anyway."""
     kernel = sys.modules.get("ipykernel.kernelapp")
     return kernel is not None and bool(kernel.IPKernelApp.initialized())
 
@@ -385,7 +392,7 @@ async def _logged(work: Callable[[], Awaitable[None]]) -> None:
 
 
 class _Inline(ThreadPoolExecutor):
-    """An executor for the exit of the process, when Python starts no threads: it runs functions in the event loop."""
+    """An executor that runs each function at once in the calling thread. An exiting Python cannot start threads."""
 
     # The signature is that of the base class, which is generic over parameters.
     def submit[**P, T](self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:

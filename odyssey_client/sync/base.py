@@ -1,4 +1,4 @@
-"""Base class of the sync client: it owns an async client, whose calls it runs on the background loop."""
+"""Base class of the sync client, which runs the calls of an async client on the background loop."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from odyssey_client.sync.media import VideoOwner
 
 
 class ClientBase(VideoOwner):
-    """Base of the sync `Odyssey`: the async client. Each subclass adds a group of API calls."""
+    """Base class of the sync `Odyssey`; it owns an async `Odyssey`. Each subclass adds a group of API calls."""
 
     def __init__(
         self,
@@ -124,12 +124,12 @@ class ClientBase(VideoOwner):
         self._register()
 
     def _run[T](self, call: str, work: Callable[[AsyncOdyssey], Awaitable[T]]) -> T:
-        """Await ``work`` with the async client on the background loop."""
+        """Await ``work(client)`` on the background loop, where ``client`` is the async client; return the result."""
         client = self._client
         return background(call).run(call, lambda: work(client))
 
     def _iterate[T](self, call: str, items: AsyncGenerator[T, None]) -> Generator[T, None, None]:
-        """Yield ``items``, each awaited on the background loop."""
+        """Yield the items of an async generator; wait for each on the background loop."""
         loop = background(call)
 
         async def receive() -> T | None:

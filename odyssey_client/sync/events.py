@@ -1,4 +1,4 @@
-"""Events of a sync client: `Connected`, which differs from that of the async client, and the iterator over events."""
+"""Events of the sync client: `Connected` with a sync `MediaStream`, and the iterator over events."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from odyssey_client.sync.media import MediaStream
 from odyssey_client.sync.readers import Reader
 
 type ToSync = Callable[[AsyncMediaStream], MediaStream]
-"""Function that returns the sync form of a client's `MediaStream`."""
+"""Function that converts an async `MediaStream` to a sync `MediaStream`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class EventReader(Reader[Event]):
 
 
 def with_sync_stream(handler: Handler, to_sync: ToSync) -> Handler:
-    """Return a handler that calls ``handler`` with the sync form of the `MediaStream` among its arguments."""
+    """Return a handler that calls ``handler`` with a sync `MediaStream` in place of an async `MediaStream`."""
 
     @functools.wraps(handler)  # its signature, because a handler may accept fewer arguments than the event has
     def call(*arguments: object) -> object:

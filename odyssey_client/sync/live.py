@@ -205,7 +205,7 @@ class LiveCalls(ClientBase):
         return self._client.last_applied_prompt
 
     def _prepared(self, handlers: OdysseyEventHandlers) -> OdysseyEventHandlers:
-        """Return handlers of which `on_connected` receives the sync form of the `MediaStream`."""
+        """Return a copy of ``handlers`` in which `on_connected` receives a sync `MediaStream`."""
         if handlers.on_connected is None:
             return handlers
         # A weak reference: the async client keeps the handlers, and they must not keep this client connected.

@@ -43,13 +43,13 @@ class FrameReader(Reader[VideoFrame]):
 
 
 class VideoOwner(Owner):
-    """Base of the objects that own a connection with video: the client, and a spectator's connection."""
+    """Base class of the objects that own a connection with video: the client, and a spectator's connection."""
 
     _stream: weakref.ref[MediaStream] | None = None
-    """The latest `MediaStream`. It refers to this object, and thereby keeps it connected."""
+    """Weak reference to the latest `MediaStream`. The `MediaStream` refers to this object and keeps it connected."""
 
     def _to_sync(self, stream: AsyncMediaStream) -> MediaStream:
-        """Return the sync form of ``stream``: the same object as before, if it is still in use."""
+        """Return the sync `MediaStream` for ``stream``: the existing object if there is one, otherwise a new one."""
         known = None if self._stream is None else self._stream()
         if known is None or not known.is_form_of(stream):
             known = MediaStream(stream, background("connect"), self)
@@ -61,13 +61,13 @@ class MediaStream:
     """The video of one connection. ``for frame in stream`` iterates over the frames from now on."""
 
     def __init__(self, stream: AsyncMediaStream, loop: BackgroundLoop, owner: object) -> None:
-        """Refer to ``owner``, the client or the spectator's connection, so that it stays open."""
+        """Wrap the async ``stream``. The reference to ``owner``, the client or spectator, keeps the connection open."""
         self._stream = stream
         self._loop = loop
         self._owner = owner
 
     def is_form_of(self, stream: AsyncMediaStream) -> bool:
-        """Return whether this is the sync form of ``stream``; the client calls this."""
+        """Return whether this object is the sync form of ``stream``."""
         return self._stream is stream
 
     @property

@@ -13,7 +13,7 @@ from odyssey_client.sync.background import BackgroundLoop
 
 
 class BufferedReader(Protocol):
-    """The async reader that a sync reader reads from."""
+    """Protocol of an async reader of frames or events, which a sync reader wraps."""
 
     dropped: int
 
@@ -21,13 +21,13 @@ class BufferedReader(Protocol):
 
 
 class Reader[Item](Iterator[Item], ABC):
-    """An iterator that waits for each item, in any thread. A reader that is not used anymore closes itself."""
+    """An iterator whose ``next()`` blocks until an item arrives, in any thread. It is closed when garbage collected."""
 
     _noun: ClassVar[str]
-    """What the reader returns, for error messages."""
+    """Name of one item for error messages, such as ``frame``."""
 
     def __init__(self, reader: BufferedReader, loop: BackgroundLoop, timeout_s: float | None, source: object) -> None:
-        """Refer to ``source``, the object that the reader belongs to, so that its connection stays open."""
+        """Wrap the async ``reader``. The reference to ``source``, which created it, keeps the connection open."""
         self._source = source
         self._timeout_s = timeout_s
         self._loop = loop
@@ -48,7 +48,7 @@ class Reader[Item](Iterator[Item], ABC):
         return item
 
     def close(self) -> None:
-        """End the reader, also while another thread waits in it; buffered items can still be read."""
+        """End the reader, even while another thread waits for an item; buffered items can still be read."""
         self._loop.soon(self._buffer.close)
 
     def __del__(self) -> None:

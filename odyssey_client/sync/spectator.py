@@ -71,7 +71,7 @@ class SpectatorConnection(VideoOwner):
     """
 
     def __init__(self, connection: spectator_connection.SpectatorConnection, loop: BackgroundLoop) -> None:
-        """Use ``connection``; called by `connect_to_stream`."""
+        """Wrap the async ``connection``; called by `connect_to_stream`."""
         self._connection = connection
         self._loop = loop
         self._register()

@@ -1,6 +1,6 @@
 """Prompt expansion: the service rewrites a prompt and returns the result (`applied_prompt`, `protocol.md` section 4).
 
-The real model's output is unpredictable. The mock's is a function of the prompt alone, so that a test can predict it.
+The real model's output is unpredictable. The mock's output depends only on the prompt, so that a test can predict it.
 With `bypass_vlm_expansion` a prompt is applied unchanged.
 """
 
@@ -22,8 +22,7 @@ _CAMERA = (
 )
 
 _LONGEST = 20_000
-"""Maximum number of characters of an applied prompt. Each takes up to twelve bytes when escaped, and all must fit into
-one data-channel message (262,144 bytes)."""
+"""Maximum number of characters of an applied prompt: twelve bytes for each must fit into a message of 262,144 bytes."""
 
 
 def expand(prompt: str) -> str:
@@ -35,6 +34,6 @@ def expand(prompt: str) -> str:
 
 
 def applied_prompt(prompt: str, *, bypass: bool) -> str:
-    """Return the expanded prompt, or the given one if `bypass` is true, cut to `_LONGEST` characters."""
+    """Return the expanded prompt, or `prompt` unchanged if `bypass` is true, cut to `_LONGEST` characters."""
     applied = prompt if bypass else expand(prompt)
     return applied if len(applied) <= _LONGEST else applied[: _LONGEST - 1] + "…"

@@ -19,9 +19,9 @@ class PromptMarkers:
     """
 
     error: str | None = None
-    """REASON of `[error:REASON]`, which fails the prompt: 1 to 200 characters without brackets, not only whitespace."""
+    """REASON of `[error:REASON]`, a marker that makes the prompt fail; 1 to 200 characters without brackets."""
     stall: bool = False
-    """Whether the prompt contains `[stall]`, so that it is never acknowledged."""
+    """Whether the prompt contains `[stall]`, which prevents its acknowledgment."""
     slow_ms: int | None = None
     """MS of `[slow:MS]`, the delay of the acknowledgment in whole milliseconds: 0 to `SLOWEST_MS`."""
 

@@ -16,12 +16,12 @@ class UrlError(Exception):
 
 
 class ArtifactUrls:
-    """Creates and checks URLs that are signed with an HMAC-SHA256 (RFC 2104) over path and expiry.
+    """Creates and checks URLs that are signed with an HMAC-SHA256 (RFC 2104) of their path and expiry time.
 
     Args:
         clock: the clock that decides whether a URL has expired.
         entropy: the source of the server's secret.
-        lifetime: seconds that a URL is valid.
+        lifetime: number of seconds for which a URL is valid.
     """
 
     def __init__(self, clock: Clock, entropy: Entropy, lifetime: float) -> None:
@@ -36,10 +36,10 @@ class ArtifactUrls:
         return f"{base_url}{signed}{_MARK}{self._signature(signed.encode())}"
 
     def check(self, path: bytes, query: bytes) -> None:
-        """Check that the path and the query, exactly as received, are those of a URL from `make`.
+        """Check that a URL was created by `make` and has not expired; `path` and `query` are as received.
 
         Raises:
-            UrlError: the URL was modified or has expired.
+            UrlError: the URL was not created by `make`, was modified, or has expired.
         """
         signed, _, signature = (path + b"?" + query).rpartition(_MARK.encode())
         # The signature covers the URL up to `_MARK`, undecoded, so that each URL has exactly one valid spelling.

@@ -59,9 +59,9 @@ ARTIFACTS: Mapping[str, Artifact] = MappingProxyType(
 
 
 def left_by(record: StreamRecord) -> Sequence[Artifact]:
-    """Return the artifacts that a stream has.
+    """Return the artifacts that exist for a stream.
 
-    A running stream has none. An ended stream without a video has only the event log.
+    A running stream has no artifacts. An ended stream without a video has only the event log.
     """
     if record.ended_at is None:
         return ()
@@ -71,8 +71,8 @@ def left_by(record: StreamRecord) -> Sequence[Artifact]:
 def event_log(record: StreamRecord) -> str:
     """Return the event log of an ended stream: JSON lines, one for each event, in order.
 
-    `fixtures/contract/recording-event.schema.json` describes one line. Prompts are those that were applied. The time of
-    an event is the time of the first frame that shows it.
+    `fixtures/contract/recording-event.schema.json` describes one line. The log contains prompts as applied. The time of
+    an event is the time of the first frame that shows the event.
     """
     # ASCII, because a prompt may contain lone surrogates: JSON can escape them, but UTF-8 cannot encode them.
     return "".join(json.dumps(event) + "\n" for event in _logged_events(record))
@@ -92,8 +92,8 @@ def _logged_events(record: StreamRecord) -> Iterator[dict[str, JSON]]:
 
 
 def _milliseconds(record: StreamRecord, index: int) -> int:
-    """Return the time of a frame in milliseconds, rounded down.
+    """Return the time of frame `index` in milliseconds, rounded down.
 
-    A script with this time shows the event in the same frame.
+    As a timestamp in a simulation script, it selects the same frame.
     """
     return index * 1000 // record.timeline.fps

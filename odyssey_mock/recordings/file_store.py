@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 WORKERS = 2
-"""Number of threads, so that a short file need not wait for a long one. Live video uses another executor."""
+"""Number of threads that write files. With two, a short file need not wait for a long one."""
 
 STOP_LIMIT = 5.0
-"""Seconds to wait until cancelled writers stop. They check between frames, every few tens of milliseconds."""
+"""Maximum seconds to wait for cancelled writers, which check for cancellation every few tens of milliseconds."""
 
 logger = logging.getLogger(__name__)
 
@@ -46,9 +46,9 @@ class _Making:
     path: Path
     """Temporary path until the file is complete."""
     made: asyncio.Future[None]
-    """Done once the file was written, writing failed, or the file was dropped; all callers of `get` wait for it."""
+    """Done when the file was written, writing failed, or the file was dropped. All callers of `get` await it."""
     ended: asyncio.Future[None]
-    """Done once no thread works on the file."""
+    """Done as soon as no thread works on the file."""
     given_up: threading.Event = field(default_factory=threading.Event)
     turn: threading.Lock = field(default_factory=threading.Lock)
     """Acquired by the thread when it begins to write, or by `drop` to prevent this; never released."""
@@ -73,8 +73,8 @@ class _Making:
 class FileStore:
     """Writes each file once, for any number of callers, and keeps it in a temporary directory until `close`.
 
-    Call all methods on the event loop; only the writing runs in threads. The threads and the directory are created with
-    the first file.
+    All methods must be called on the event loop; files are written in threads. The threads and the directory are
+    created for the first file.
     """
 
     def __init__(self) -> None:
@@ -92,9 +92,9 @@ class FileStore:
         Cancelling one caller does not affect the others. If writing fails, the next call tries again.
 
         Raises:
-            FileDroppedError: the file was dropped in the meantime.
+            FileDroppedError: the file was dropped before it was complete.
             RuntimeError: the store is closed.
-            Exception: `write` raised it.
+            Exception: `write` raised this exception.
         """
         if name not in self._files:
             making = self._wanted.get(name) or self._begin(name, write)

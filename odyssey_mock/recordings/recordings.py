@@ -11,7 +11,7 @@ from odyssey_mock.recordings.stream_records import StreamRecord, StreamStore
 
 
 class NoArtifactError(LookupError):
-    """The file does not exist; the message states the reason."""
+    """The requested file of a recording does not exist; the message states the reason."""
 
 
 class Recordings:
@@ -24,11 +24,11 @@ class Recordings:
         streams.on_forgotten(self._drop)
 
     def describe(self, record: StreamRecord, base_url: str) -> dict[str, JSON]:
-        """Return a stream's `Recording` as JSON, with new URLs; an artifact that does not exist is null.
+        """Return a stream's `Recording` as JSON, with newly signed URLs. The URL of a missing artifact is null.
 
         Args:
-            record: the stream.
-            base_url: the beginning of the URLs: scheme and authority that the client uses, without a slash at the end.
+            record: the record of the stream.
+            base_url: the beginning of the URLs: scheme and authority as the client uses them, without a trailing slash.
         """
         left = left_by(record)
         urls = {
@@ -43,10 +43,12 @@ class Recordings:
         }
 
     async def file(self, stream_id: str, artifact: str) -> Path:
-        """Return the path of a stream's file, written on the first request; it exists until the stream is forgotten.
+        """Return the path of one file of a stream's recording. The file is written on the first call.
+
+        The file is deleted when the mock drops the record of the stream (`streams_limit`).
 
         Args:
-            stream_id: the stream.
+            stream_id: the id of the stream.
             artifact: `video.mp4`, `preview.mp4`, `thumbnail.jpg` or `events.jsonl`.
 
         Raises:
@@ -59,12 +61,12 @@ class Recordings:
         """Return the file that `file` returns, together with its size and digest.
 
         Raises:
-            NoArtifactError: as for `file`.
+            NoArtifactError: the file does not exist, for the reasons listed for `file`.
             RuntimeError: the mock is closed.
         """
         record = self._streams.records.get(stream_id)
         if record is None:
-            raise NoArtifactError(f"unknown stream {stream_id[:64]!r}: it was forgotten or never existed")
+            raise NoArtifactError(f"unknown stream {stream_id[:64]!r}: its record was dropped, or it never existed")
         wanted = ARTIFACTS.get(artifact)
         if wanted is None:
             raise NoArtifactError(f"expected one of {', '.join(ARTIFACTS)}, got {artifact[:64]!r}")
@@ -74,15 +76,15 @@ class Recordings:
             return await self._store.get(_name(stream_id, artifact), partial(wanted.write, record))
         except FileDroppedError:
             raise NoArtifactError(
-                f"the stream {stream_id} was forgotten while its {artifact} was being written"
+                f"the record of the stream {stream_id} was dropped while its {artifact} was being written"
             ) from None
 
     async def settle(self) -> None:
-        """Wait until no thread writes a file of a forgotten stream."""
+        """Wait until no thread writes a file of a stream whose record was dropped."""
         await self._store.settle()
 
     async def close(self) -> None:
-        """Delete all files and refuse to write others; may be called more than once."""
+        """Delete all files and refuse to write new ones; may be called more than once."""
         await self._store.close()
 
     def _drop(self, stream_id: str) -> None:

@@ -1,4 +1,4 @@
-"""Records of streams, live and simulated: event log, account and times of each."""
+"""Records of live and simulated streams, each with the stream's event log, account and times."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ class StreamRecord:
     applied_prompt: str
     started_at: float
     ended_at: float | None = None
-    """None while the stream is running."""
+    """When the stream ended; None while the stream is running."""
     session_id: str | None = None
     """The session of a live stream; None for a simulated one."""
     broadcast: bool = False
     error: str | None = None
-    """Why the stream failed, if it did; a failed stream has no video."""
+    """Why the stream failed; None if it has not failed. A failed stream has no video."""
 
     @property
     def frame_count(self) -> int | None:
@@ -35,7 +35,7 @@ class StreamRecord:
 
     @property
     def duration_seconds(self) -> float | None:
-        """The length of the video; None if there is no video."""
+        """The length of the video in seconds; None if there is no video."""
         return None if self.frame_count is None else self.frame_count / self.timeline.fps
 
     def snapshot(self) -> dict[str, JSON]:
@@ -55,10 +55,10 @@ class StreamRecord:
 
 
 class StreamStore:
-    """The records of all running streams and of the latest ended ones, `limit` in all."""
+    """The records of all running streams and of the latest ended streams, at most `limit` in total."""
 
     def __init__(self, limit: int) -> None:
-        """Create an empty store of at most `limit` records; those of running streams are kept even above the limit."""
+        """Create an empty store of at most `limit` records. Records of running streams are kept even above `limit`."""
         self._limit = limit
         self._records: dict[str, StreamRecord] = {}
         self._on_forgotten: list[Callable[[str], None]] = []
@@ -69,7 +69,7 @@ class StreamStore:
         return MappingProxyType(self._records)
 
     def on_forgotten(self, callback: Callable[[str], None]) -> None:
-        """Call `callback(stream_id)` whenever a stream is forgotten, while its record is still in `records`."""
+        """Call `callback(stream_id)` before each record is dropped."""
         self._on_forgotten.append(callback)
 
     def remember(self, record: StreamRecord) -> None:

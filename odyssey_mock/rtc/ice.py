@@ -1,7 +1,7 @@
-"""Functions that choose the host candidates of an aiortc peer, and that silence a peer.
+"""Functions that set the host candidates of an aiortc peer, or stop all traffic of a peer.
 
-aioice omits 127.0.0.1, so that a machine with only a loopback interface has no candidates. It also reads the machine's
-interfaces itself, instead of asking the `Network`. `offer_addresses` changes this for the ICE connections of one
+aioice omits 127.0.0.1, so that a machine with only a loopback interface has no candidates. aioice also reads the
+machine's interfaces instead of asking the `Network`. `offer_addresses` changes both for the ICE connections of one
 peer, without a global patch.
 """
 
@@ -15,10 +15,10 @@ from aiortc import RTCIceTransport, RTCPeerConnection
 
 
 def offer_addresses(peer: RTCPeerConnection, addresses: list[str]) -> None:
-    """Make `peer` gather its host candidates on `addresses` instead of those of the machine.
+    """Make `peer` gather its host candidates on `addresses` instead of the addresses of the machine.
 
-    Call this after the transceivers and the SCTP transport are created. Call it before the local description is set,
-    because setting it gathers the candidates.
+    Call this function after the transceivers and the SCTP transport are created, and before the local description is
+    set, because aiortc then gathers the candidates.
     """
     for transport in ice_transports(peer):
         connection = transport.iceGatherer._connection  # noqa: SLF001 - aioice has no public way to choose addresses
@@ -37,7 +37,7 @@ def ice_transports(peer: RTCPeerConnection) -> set[RTCIceTransport]:
 def silence(peer: RTCPeerConnection) -> None:
     """Discard everything that `peer` sends and receives from now on, as if a cable were cut.
 
-    The sockets stay open. If they were closed, aiortc would notice at once, and its `close` would hang.
+    The sockets stay open, because aiortc would notice closed sockets at once, and its `close` would hang.
     """
     for transport in ice_transports(peer):
         for protocol in transport.iceGatherer._connection._protocols:  # noqa: SLF001 - no public way to its sockets
@@ -46,7 +46,7 @@ def silence(peer: RTCPeerConnection) -> None:
 
 
 class _Severed(asyncio.DatagramTransport):
-    """A transport that sends nothing."""
+    """A datagram transport that discards everything that is sent."""
 
     def __init__(self, transport: asyncio.DatagramTransport) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class _Severed(asyncio.DatagramTransport):
 
 
 def _unheard(data: bytes | str, addr: tuple[Any, ...]) -> None:  # Any: as in aioice
-    """Discard a datagram."""
+    """Discard a received datagram."""
 
 
 async def _gather(

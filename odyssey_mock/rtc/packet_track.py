@@ -11,7 +11,7 @@ from odyssey_mock.media.encoder import VideoPacket
 
 
 class PacketTrack(MediaStreamTrack):
-    """A video track of encoded packets: aiortc's sender only splits them into RTP packets.
+    """A video track of encoded packets, which aiortc's sender splits into RTP packets without encoding them again.
 
     Packets before the first key frame are dropped. The queue is bounded: if the sender cannot keep up, the track drops
     packets up to the next key frame.
@@ -62,9 +62,9 @@ class PacketTrack(MediaStreamTrack):
         self._changed.set()
 
     async def drained(self) -> None:
-        """Wait until the sender has received the last packet and the end of the track.
+        """Wait until the sender has taken the last packet and the end of the track.
 
-        There is no timeout: if the sender was never started, this waits until the track is stopped.
+        There is no timeout: if the sender was never started, this method waits until the track is stopped.
         """
         await self._drained.wait()
 

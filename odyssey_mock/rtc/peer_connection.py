@@ -1,7 +1,7 @@
 """An aiortc peer connection that leaves no task or socket behind when it is closed.
 
 aiortc keeps no references to its tasks, its `close` can hang, and its parser raises arbitrary exceptions for invalid
-descriptions. `PeerConnection` handles all three for every peer of the mock.
+descriptions. `PeerConnection` handles these three problems for every peer of the mock.
 """
 
 import asyncio
@@ -80,8 +80,8 @@ class PeerConnection:
         """Add a trickled candidate (RFC 8838), at once or as soon as the remote description is set.
 
         A candidate with a `.local` host name is dropped: resolving the name takes up to a second, and the client's
-        connectivity checks reveal its address anyway. The end-of-candidates mark is also dropped: it would make
-        ICE fail before the checks arrive.
+        connectivity checks reveal its address anyway. The end-of-candidates indication is also dropped, because ICE
+        would then fail before the checks arrive.
 
         Raises:
             DescriptionError: the text is not a candidate line.
@@ -154,10 +154,10 @@ class PeerConnection:
         return str(self._connection.localDescription.sdp)
 
     async def _within[T](self, work: Coroutine[object, object, T]) -> T:
-        """Run `work` to its end, even if the caller is cancelled, and return its result.
+        """Run `work` to its end, even if the caller is cancelled, and return its result. `close` waits for `work`.
 
-        If gathering were cancelled, aioice would leak the sockets that it has just opened. `close` waits for the work.
-        Tasks that the work creates inherit this connection's context, by which `_orphans` finds them.
+        If the gathering of candidates were cancelled, aioice would leak the sockets that it has just opened. Tasks that
+        `work` creates inherit the context of this connection, by which `_orphans` finds them.
         """
         task = asyncio.create_task(work, context=self._context)
         self._work.add(task)
@@ -180,7 +180,7 @@ class PeerConnection:
                     await asyncio.wait(orphans)
         except TimeoutError:
             logger.warning(
-                "tasks of a closed peer connection did not end within %s s; they are left running", TASKS_LIMIT
+                "cancelled tasks of a closed peer connection did not end within %s s; they keep running", TASKS_LIMIT
             )
 
     def _state_changed(self) -> None:
@@ -215,9 +215,9 @@ def agreed_codec(transceiver: RTCRtpTransceiver) -> Codec | None:
 def _without_mdns(sdp: str) -> str:
     """Return a description without the candidates that have a `.local` host name instead of an address.
 
-    If there are any, also remove the end-of-candidates mark, which Firefox writes. With this mark and without
-    candidates, ICE would fail too early: the client's connectivity checks, which reveal its address, arrive later
-    (RFC 8445 section 7.3.1.3).
+    If there is such a candidate, also remove the end-of-candidates line, which Firefox writes. With this line and
+    without candidates, ICE would fail before the client's connectivity checks arrive, which reveal its address (RFC
+    8445 section 7.3.1.3).
     """
     lines = sdp.splitlines(keepends=True)
     shown = [line for line in lines if not (line.startswith("a=candidate") and ".local " in line)]

@@ -10,7 +10,7 @@ from odyssey_mock.rtc.packet_track import PacketTrack
 
 
 class Peer(Protocol):
-    """An async context manager around one peer connection; leaving it closes the connection completely."""
+    """One WebRTC peer connection of the mock, as an async context manager that closes the connection on exit."""
 
     async def __aenter__(self) -> Self: ...
 
@@ -37,7 +37,7 @@ class StreamerPeer(Peer, Protocol):
 
     @property
     def was_closed(self) -> bool:
-        """Whether the client closed the connection; False if it was lost."""
+        """Whether the client closed the connection; False if the connection was lost."""
 
     async def offer(self) -> str:
         """Create the SDP offer, with all host candidates."""
@@ -52,7 +52,7 @@ class StreamerPeer(Peer, Protocol):
     def fail_ice(self) -> None:
         """Make ICE fail: after the offer, answer no connectivity checks and ignore the client's candidates.
 
-        The mock's own peer keeps waiting; the client's checks time out.
+        The client's checks time out. The mock's peer reports no failure.
         """
 
     def fail_dtls(self) -> None:

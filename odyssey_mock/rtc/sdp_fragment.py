@@ -6,16 +6,16 @@ MEDIA_TYPE = "application/trickle-ice-sdpfrag"
 
 
 class FragmentError(ValueError):
-    """The text is not a valid fragment; the message states the reason."""
+    """The text is not a valid SDP fragment; the message states the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """The contents of a fragment.
+    """The contents of an SDP fragment with trickled candidates.
 
     Attributes:
-        ufrags: the ICE user names that the fragment contains (RFC 8839 section 5.4); may be empty.
-        candidates: the candidate lines, `candidate:...`, each with the `mid` of its media section, or None.
+        ufrags: the ICE user name fragments in it (RFC 8839 section 5.4); may be empty.
+        candidates: pairs of a candidate line (`candidate:...`) and the `mid` of its media section, or None.
     """
 
     ufrags: frozenset[str]
@@ -23,10 +23,10 @@ class Fragment:
 
 
 def parse_fragment(text: str) -> Fragment:
-    """Parse a fragment; ignore lines without a user name, `mid` or candidate, such as `a=end-of-candidates`.
+    """Parse an SDP fragment. Lines other than `m=`, `a=ice-ufrag`, `a=mid` and `a=candidate` are ignored.
 
     Raises:
-        FragmentError: a line is not SDP, or the fragment has neither a candidate nor a user name.
+        FragmentError: a line is not SDP, or the fragment has neither an `a=candidate` nor an `a=ice-ufrag` line.
     """
     ufrags: set[str] = set()
     mid: str | None = None
@@ -54,7 +54,7 @@ def parse_fragment(text: str) -> Fragment:
 
 
 def ufrags_of(description: str) -> frozenset[str]:
-    """Return all ICE user names of a session description."""
+    """Return all ICE user name fragments (`a=ice-ufrag`) of a session description."""
     return frozenset(
         line.removeprefix("a=ice-ufrag:").strip() for line in _lines(description) if line.startswith("a=ice-ufrag:")
     )

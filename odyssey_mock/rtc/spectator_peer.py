@@ -23,7 +23,7 @@ class AiortcSpectatorPeer(PeerConnection):
         on_lost: Callable[[], None],
         on_keyframe_wanted: Callable[[], None],
     ) -> None:
-        """Create the peer, which prefers `codecs`: they are already being encoded."""
+        """Create the peer. It prefers `codecs`, the codecs in which the stream is already being encoded."""
         super().__init__(addresses, on_connected=on_connected, on_lost=on_lost)
         self._track = track
         self._codecs = preferred_codecs(*codecs)
@@ -54,10 +54,7 @@ class AiortcSpectatorPeer(PeerConnection):
         return answer, codec
 
     def _send_on(self, video: RTCRtpTransceiver) -> Codec | None:
-        """Send the track on the offer's video section, and return the negotiated codec.
-
-        Return None if the peers have no codec in common.
-        """
+        """Send the track in the offer's video section. Return the negotiated codec; None if the peers share none."""
         video.direction = "sendonly"
         video.sender.replaceTrack(self._track)
         # aiortc handles PLI and FIR in its encoder, which encoded packets bypass.

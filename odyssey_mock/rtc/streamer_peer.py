@@ -19,18 +19,18 @@ from odyssey_mock.rtc.peer_connection import DescriptionError, PeerConnection, a
 logger = logging.getLogger(__name__)
 
 DRAIN_LIMIT = 1.0
-"""Seconds to wait until the last messages are sent."""
+"""Maximum seconds to wait until the last messages are sent."""
 
 _FINGERPRINT = re.compile(r"(?<=a=fingerprint:)(\S+ )([0-9A-F:]+)")
 _HEX = re.compile(r"[0-9A-F]")
 _CANDIDATES = re.compile(r"^a=(candidate:.*|end-of-candidates)\r?\n", re.MULTILINE)
 
 _PLACEHOLDER_ID = 1023
-"""Id of a negotiated channel that adds SCTP to the offer; far from the ids that are assigned to other channels."""
+"""Id of the negotiated data channel that adds SCTP to the offer. It is far from the ids of other data channels."""
 
 
 class AiortcStreamerPeer(PeerConnection):
-    """An async context manager around one `RTCPeerConnection`.
+    """The streamer's peer connection: an async context manager around one aiortc `RTCPeerConnection`.
 
     `PeerFactory.streamer_peer` describes the callbacks.
     """
@@ -52,7 +52,7 @@ class AiortcStreamerPeer(PeerConnection):
         self._to_client: RTCDataChannel | None = None
         self._from_client: RTCDataChannel | None = None
         self.was_closed = False
-        """Whether the client closed the connection; False if it was lost."""
+        """Whether the client closed the connection; False if the connection was lost."""
         self._closes_channels = False
         self._unreachable = False
         self._wrong_certificate = False
@@ -76,7 +76,7 @@ class AiortcStreamerPeer(PeerConnection):
     def fail_ice(self) -> None:
         """Make ICE fail: after the offer, answer no connectivity checks and ignore the client's candidates.
 
-        The mock's own peer keeps waiting; the client's checks time out.
+        The client's checks time out. The mock's peer reports no failure.
         """
         self._unreachable = True
 

@@ -13,12 +13,12 @@ from odyssey_mock.sessions.messages import BroadcastReady, StreamReply, encode
 from odyssey_mock.sessions.session_identity import SessionIdentity
 
 BROKEN_JSON = '{"type": "stream_'
-"""A truncated message."""
+"""A truncated JSON message, which the fault action `not_json` sends."""
 
 _FIELDS_KEPT: Mapping[str, frozenset[str]] = {
     BroadcastReady.TYPE: frozenset({"type", "spectator_token", "broadcast_url"}),
 }
-"""Fields that the fault `missing_fields` keeps, by message type. Of other messages it keeps only `type`."""
+"""Fields that the fault `missing_fields` keeps, by message type. In messages of other types it keeps only `type`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class ReplyMode:
 
     @classmethod
     def of(cls, fault: Fault | None, markers: PromptMarkers | None = None) -> "ReplyMode":
-        """Return the mode that `fault` requires. Without a fault, return the mode that the prompt's markers require."""
+        """Return the mode that `fault` requires; if `fault` is None, the mode that the prompt's `markers` require."""
         if fault is not None:
             return cls(fault.do, fault.number("seconds") if fault.do == "late" else 0.0)
         if markers is not None and markers.stall:
@@ -53,7 +53,7 @@ class _Encoded:
     type: str
     text: str
     shown: Mapping[str, JSON]
-    """The message as the journal shows it."""
+    """The data of the journal entry, which contains the message."""
     stream: str | None
 
 
@@ -100,7 +100,7 @@ class ChannelSender:
                 self._send_now(encoded)
 
     def cancel_late(self) -> None:
-        """Discard delayed messages: they belong to a stream that has ended."""
+        """Discard delayed messages, because their stream has ended."""
         for deadline in self._late:
             deadline.cancel()
         self._late.clear()

@@ -42,13 +42,13 @@ class ReceivedData:
 
 
 type Instruction = SessionEvent | tuple[SessionEffect, ...]
-"""An event for the session's machine, or the effects of an event that the machine has already handled."""
+"""An event for the session's state machine, or the effects of an event that the machine has already handled."""
 
 
 class ClientConnection:
-    """The mock's side of one signaling socket and its peer; an async context manager.
+    """The mock's side of one signaling socket and its peer connection; an async context manager.
 
-    All messages and events go through one inbox, in order; `receive` removes and returns the next one.
+    All messages and events go through one inbox, in order. `receive` removes and returns the next message or event.
     """
 
     def __init__(
@@ -192,9 +192,9 @@ class ClientConnection:
         self.peer.vanish()
 
     def hang_up(self, code: int) -> None:
-        """Cancel the connection's tasks.
+        """Cancel the tasks of the connection, which ends its `async with` block and closes the peer and the socket.
 
-        The `async with` block then ends, which closes the peer and the socket. `code` is the close code of the socket.
+        `code`: the WebSocket close code.
         """
         if self.hung_up:
             return

@@ -35,11 +35,11 @@ class Breakable(Protocol):
 
     @property
     def peer(self) -> StreamerPeer:
-        """The mock's end of the peer connection."""
+        """The mock's peer of the WebRTC connection."""
 
     @property
     def track(self) -> PacketTrack:
-        """The video that the peer sends."""
+        """The video track that the peer sends."""
 
     async def send(self, message: SignalingReply) -> None:
         """Send a message on the socket and record it in the journal."""
@@ -52,7 +52,7 @@ class Breakable(Protocol):
 
 
 async def send_faulty_offer(connection: Breakable, clock: Clock, fault: Fault, offer: Offer) -> None:
-    """Apply a fault of the offer: send `offer` late, twice or damaged, or do not send it."""
+    """Apply a fault of the SDP offer: send `offer` late, twice or damaged, or do not send it."""
     match fault.do:
         case "silent":
             return

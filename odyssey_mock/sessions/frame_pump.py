@@ -16,7 +16,7 @@ from odyssey_mock.rtc.packet_track import PacketTrack
 
 
 class Pacer:
-    """Divides the event loop's time into slots of 1/fps seconds. A late caller skips slots instead of catching up."""
+    """Paces frames: divides the event loop's time into slots of 1/fps seconds. A late caller skips the missed slots."""
 
     def __init__(self, fps: int) -> None:
         self._fps = fps
@@ -42,7 +42,7 @@ class Pacer:
         return self._slot
 
     def hurry(self) -> None:
-        """Let the waiting or the following `next` return before its slot begins, but at most one slot early."""
+        """Let the current or the following call of `next` return before its slot begins, but at most one slot early."""
         if self._reached is None:
             self._hurries = True
             return
@@ -66,7 +66,7 @@ class FrameSink(Protocol):
 
     @property
     def codecs(self) -> Collection[Codec]:
-        """The codecs that the audience needs for the next frame."""
+        """The codecs in which the audience needs the next frame."""
 
     def push(self, packets: Mapping[Codec, VideoPacket]) -> None:
         """Send the packets of one frame, by codec, to the audience.
@@ -80,12 +80,12 @@ class FrameSink(Protocol):
 
 @dataclass(eq=False, slots=True)
 class StreamSource:
-    """A timeline that a pump shows, with its encoder, audience and faults.
+    """A timeline to be shown by a `FramePump`, with its encoder, audience and faults.
 
     Attributes:
-        timeline: the timeline; no frame of it was made yet.
-        encoder: the encoder of this timeline only, prepared so that the first frame is fast. The pump closes it.
-        audience: the sink of all viewers except the host; the pump ends it.
+        timeline: the timeline, of which no frame was made yet.
+        encoder: an encoder for this timeline only, already prepared. The pump closes the encoder.
+        audience: the sink of all viewers except the host. The pump calls its `end`.
         frame_fault: returns the fault of the next frame (point `peer.frame`), or None.
     """
 
@@ -104,11 +104,11 @@ class Receiver:
 
 
 class FramePump:
-    """One session's video: sends a timeline frame by frame to the host, and to the audience if the stream has one.
+    """The video of one session: sends a timeline frame by frame to the host, and to the stream's audience, if any.
 
-    `on_frame(timeline, index)` is called on the event loop after each frame. While no host is attached, all
-    frames are counted, but they are made only if the stream has an audience. `show` may also be called while `run` is
-    not running.
+    `on_frame(timeline, index)` is called on the event loop after each frame. While no host is attached, frames are
+    encoded only if the stream has an audience, but the frame index still advances. `show` may also be called while
+    `run` is not running.
     """
 
     def __init__(
@@ -146,9 +146,9 @@ class FramePump:
         self._receiver = None
 
     def hurry(self) -> None:
-        """Make the next frame soon, because a client waits for it: at most one frame's time early.
+        """Make the next frame early, because a client waits for it. The gain is at most the duration of one frame.
 
-        Has no effect on encoders that need no time, which only the simulated world uses.
+        Has no effect with an encoder that takes no time, as in the simulated world.
         """
         if self._pacer is not None and not self._source.encoder.is_instant:
             self._pacer.hurry()
@@ -179,14 +179,14 @@ class FramePump:
             self.close()
 
     def close(self) -> None:
-        """Close the current source; only for a pump that is not running."""
+        """Close the current source. Call this only while `run` is not running."""
         _leave(self._source)
 
     async def _send_next(self, slot: int, fault: Fault | None = None) -> None:
-        """Make the next frame and send it, even if cancelled while the frame is made.
+        """Make the next frame and send it, even if the task is cancelled meanwhile.
 
-        `next_index` counts a frame as soon as it is begun. While the frame is made, a thread may use the encoder, so a
-        source that `show` replaces is closed only afterward.
+        `next_index` is increased before the frame is made. A thread may use the encoder while the frame is made.
+        Therefore a source that `show` replaces is closed only after that.
         """
         source, index, receiver = self._source, self.next_index, self._receiver
         self.next_index += 1
@@ -278,7 +278,7 @@ async def _done(work: asyncio.Future[Made]) -> bool:
 
 
 def _leave(source: StreamSource) -> None:
-    """Close the encoder of a source that shows no more frames, and end its audience."""
+    """Close the encoder of a source that will not be shown any more, and end its audience."""
     source.encoder.close()
     if source.audience is not None:
         source.audience.end()

@@ -1,7 +1,7 @@
 """Typed messages of the signaling socket and the data channels, in both directions (`protocol.md` sections 3 and 4).
 
-Unknown fields of a client's message are ignored: a newer client may send more. Known fields are validated strictly. An
-error names the field, what was expected and what was received, in one line.
+Unknown fields of a client's message are ignored, because a newer client may send more fields. Known fields are
+validated strictly. An error names the field, what was expected and what was received, in one line.
 """
 
 import json

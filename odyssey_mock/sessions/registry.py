@@ -90,7 +90,7 @@ class SessionRegistry:
         return session
 
     def get(self, session_id: str) -> Session | None:
-        """Return the session with this id; None if it is unknown or over."""
+        """Return the session with this id; None if the id is unknown or the session has ended."""
         return self._sessions.get(session_id)
 
     def token_for(self, session: Session) -> str:

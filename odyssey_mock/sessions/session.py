@@ -1,8 +1,8 @@
 """One session: its streams, their video, and at most one connection to the client at a time.
 
-See `protocol.md` section 3. All messages and events of a connection go through one inbox and are handled one by one, so
-effects follow the order on the wire. `SessionMachine` decides what each event does. `SessionLifecycle` carries out the
-effects on the session itself first, then `Session` carries out those on the connection. The stream and its video
+See `protocol.md` section 3. All messages and events of a connection go through one inbox and are handled one by one, in
+the order in which they arrived. `SessionMachine` decides what each event does. `SessionLifecycle` first carries out the
+effects on the session itself, then `Session` carries out the effects on the connection. The stream and its video
 outlive a connection: they run in the task of the first socket until the session ends::
 
     socket 1: serve -> ClientConnection -> lost      (held)      video continues -> end of the session
@@ -102,7 +102,7 @@ class Session:
 
     @property
     def is_served(self) -> bool:
-        """Whether a socket is open or still closing."""
+        """Whether a signaling socket of the session is open or still closing."""
         return self._serving > 0
 
     async def serve(self, socket: SignalingSocket, *, channel_delay: float) -> None:
@@ -191,7 +191,7 @@ class Session:
             self._connection.peer.vanish()
 
     async def unused(self) -> None:
-        """Handle the expiry of all tokens: end the session, unless a client has connected."""
+        """Handle the expiry of all session tokens: end the session, unless a client has connected."""
         await self._due(SessionEvent.UNUSED)
 
     async def shut_down(self) -> None:
@@ -237,7 +237,7 @@ class Session:
         await self._carry_out(self._lifecycle.handle(event), connection)
 
     async def _due(self, event: SessionEvent) -> None:
-        """Handle an event whose deadline has expired; return once the sockets that the event closes are closed."""
+        """Handle the event of an expired deadline; return once the sockets that the event closes are closed."""
         if event is SessionEvent.INACTIVE and self.stream is not None:
             return  # no timeout during a stream; `touch` restarts it when the stream ends
         effects = self._lifecycle.handle(event)

@@ -29,7 +29,7 @@ _DEADLINE_NAMES = {
 class SessionVideo:
     """The streams and the video of a session, which continue while the client is disconnected.
 
-    Messages for the data channel are kept during that time, and sent when the client returns.
+    Messages for the data channel are queued while the client is disconnected, and sent when the client returns.
     `StreamController` describes the callbacks `on_overdue()` and `on_ended()`.
     """
 
@@ -71,7 +71,7 @@ class SessionVideo:
         return self._carrier is tasks
 
     def use(self, connection: ClientConnection) -> None:
-        """Send messages on `connection` from now on. Its peer keeps them until the data channel opens."""
+        """Send messages on `connection` from now on. Its peer queues them until the data channel opens."""
         self._connection = connection
 
     def start(self, connection: ClientConnection) -> None:
@@ -81,7 +81,7 @@ class SessionVideo:
         self.resume(connection)
 
     def resume(self, connection: ClientConnection) -> None:
-        """Continue the video on `connection`, whose answer was applied, and send the messages that were kept."""
+        """Continue the video on `connection`, whose answer was applied, and send the queued messages."""
         if connection.codec is None or self._video is None:
             raise RuntimeError("cannot send video: the answer was not applied, or the video was not started")
         self.controller.pump.attach(connection.track, connection.codec)
@@ -91,12 +91,12 @@ class SessionVideo:
             connection.peer.send(text)
 
     def leave(self) -> None:
-        """Continue the video without a client; keep messages for the client until it returns."""
+        """Continue the video without a client; queue messages until the client returns."""
         self._connection = None
         self.controller.pump.detach()
 
     def end(self) -> None:
-        """End the stream, and the video once its last frame is made."""
+        """End the stream. End the video as soon as its last frame is made."""
         self.controller.gone()
         if self._video is not None:
             self._video.cancel()
@@ -157,7 +157,7 @@ class SessionLifecycle:
     def handle(self, event: SessionEvent) -> tuple[SessionEffect, ...]:
         """Handle an event: carry out its effects on the session at once, and return all its effects.
 
-        The streamer of the session is therefore free as soon as the session is over, before the client is notified.
+        The streamer of an ended session is therefore free before the client is notified.
         """
         before = self._machine.state
         effects = self._machine.handle(event)

@@ -66,7 +66,7 @@ class SessionEvent(StrEnum):
     UNUSED = "unused"
     """All tokens of the session expired before a client connected."""
     GRACE_OVER = "grace_over"
-    """The client of a held session did not return in time."""
+    """The client of a held session did not return within the grace period."""
     SHUT_DOWN = "shut_down"
     """The server ends the session."""
 
@@ -126,7 +126,7 @@ _HELD: Transition = (
 
 
 def _first(state: SessionState) -> Mapping[SessionEvent, Transition]:
-    """Return the transitions that `SIGNALING` and `CONNECTING` have in common; `state` is one of the two."""
+    """Return the transitions of `state`, which must be `SIGNALING` or `CONNECTING`, that both states have in common."""
     return {
         SessionEvent.SOCKET_OPENED: (state, _REFUSED),
         SessionEvent.PEER_CLOSED: _UNREACHABLE,
@@ -141,9 +141,9 @@ def _first(state: SessionState) -> Mapping[SessionEvent, Transition]:
 
 
 def _again(state: SessionState) -> Mapping[SessionEvent, Transition]:
-    """Return the transitions that `RETURNING` and `REJOINING` have in common; `state` is one of the two.
+    """Return the transitions of `state`, which must be `RETURNING` or `REJOINING`, that both states have in common.
 
-    The client may retry until the grace period ends.
+    In both states, a client that fails to return may retry until the grace period ends.
     """
     return {
         SessionEvent.SOCKET_OPENED: (state, _REFUSED),

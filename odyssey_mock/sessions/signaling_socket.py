@@ -5,10 +5,10 @@ from typing import Protocol
 NORMAL_CLOSURE = 1000
 POLICY_VIOLATION = 1008
 INTERNAL_ERROR = 1011
-"""Close codes that the mock sends (section 7.4.1)."""
+"""WebSocket close codes that the mock sends (RFC 6455 section 7.4.1)."""
 
 CLEAN_CLOSE_CODES = frozenset({1000, 1001})
-"""Close codes of a client that has finished or whose page was closed (section 7.4.1)."""
+"""WebSocket close codes of a client that has finished or whose page was closed (RFC 6455 section 7.4.1)."""
 
 
 class SignalingSocket(Protocol):
@@ -16,7 +16,7 @@ class SignalingSocket(Protocol):
 
     @property
     def close_code(self) -> int | None:
-        """The client's close code; None while the socket is open, 1006 if it broke (section 7.4.1)."""
+        """The client's close code; None while the socket is open, 1006 if it broke (RFC 6455 section 7.4.1)."""
         ...
 
     async def receive(self) -> str | bytes | None:

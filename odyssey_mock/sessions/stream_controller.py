@@ -35,7 +35,7 @@ from odyssey_mock.sessions.stream_machine import StreamEffect, StreamEvent, Stre
 from odyssey_mock.sessions.stream_setup import StartRefusedError, StreamSetup
 
 OVERDUE = InteractiveStreamError("session_timeout", "Stream ended: credit lease expired")
-"""Sent when a stream reaches its maximum duration (`protocol.md` section 4)."""
+"""Message that is sent when a stream reaches its maximum duration (`protocol.md` section 4)."""
 
 ALREADY_RUNNING = InteractiveStreamError(
     "stream_already_active",
@@ -47,7 +47,7 @@ NO_STREAM = InteractiveStreamError(
 )
 
 ASKED_FOR = "the prompt asks for this error ([error:...])"
-"""`message` of an error that a prompt marker requests (`protocol.md` section 10)."""
+"""Text of the field `message` if a prompt marker causes the error (`protocol.md` section 10)."""
 
 _POINTS: Mapping[type[StreamMessage], str] = {Start: "stream.start", Update: "stream.interact", End: "stream.end"}
 """The fault point of each type of message."""
@@ -55,7 +55,7 @@ _POINTS: Mapping[type[StreamMessage], str] = {Start: "stream.start", Update: "st
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """A pending acknowledgment of an update. It is sent after frame `index` of the stream."""
+    """A pending acknowledgment of a prompt update, to be sent after frame `index` of the stream."""
 
     index: int
     prompt: str
@@ -94,7 +94,7 @@ _NO_ERROR = InteractiveStreamError("", "")
 
 @dataclass(frozen=True, slots=True)
 class _Cause:
-    """Details of an event that its effects need."""
+    """Details of an event that are needed to carry out its effects."""
 
     mode: ReplyMode = NORMAL_REPLY
     """How the reply is sent."""
@@ -108,11 +108,11 @@ _NOTHING = _Cause()
 
 
 class StreamController:
-    """Carries out the effects of a session's `StreamMachine`, and owns the pump that makes and sends the video.
+    """Carries out the effects of a session's `StreamMachine`, and owns the `FramePump` that makes and sends the video.
 
-    `transmit(text)` sends a message on `streamerToClient`. `on_overdue()` ends the connection and returns once it is
-    closed. `on_ended()` is called whenever a stream has ended. The session calls `take` for one message at a time. The
-    pump calls `frame_made` after each frame.
+    `transmit(text)` sends a message on `streamerToClient`. `on_overdue()` ends the connection, and returns once the
+    connection is closed. `on_ended()` is called whenever a stream has ended. The session calls `take` for one message
+    at a time. The pump calls `frame_made` after each frame.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ class StreamController:
         return self.machine.state is StreamState.CLOSED
 
     async def take(self, message: StreamMessage) -> None:
-        """Handle a client's message, or apply the fault that fires for it."""
+        """Handle a client's message, or apply the fault that fires for the message."""
         fault = self._fault(_POINTS[type(message)], None if isinstance(message, End) else message.prompt)
         if fault is not None and fault.do == "error":
             self.refuse(InteractiveStreamError(fault.text("reason"), fault.text("message")))
@@ -277,10 +277,10 @@ class StreamController:
 
     @property
     def _current(self) -> RunningStream:
-        """The running stream, for effects that require one.
+        """The running stream, for effects that require a running stream.
 
         Raises:
-            RuntimeError: no stream is running, which no transition of `StreamMachine` allows.
+            RuntimeError: no stream is running, which is a bug in `StreamMachine`.
         """
         if self._running is None:
             raise RuntimeError(f"expected a running stream in state {self.machine.state}, got none")

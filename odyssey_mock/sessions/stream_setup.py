@@ -55,7 +55,7 @@ class StreamSetup:
         self._make_frame_encoder = make_frame_encoder
 
     def idle(self, identity: SessionIdentity, *, portrait: bool = True) -> StreamSource:
-        """Return the idle scene, which a session shows while no stream is running."""
+        """Return the source of the idle scene, which a session shows while no stream is running."""
         timeline = Timeline(tag=None, size=self._size(portrait), fps=self._settings.fps)
         encoder = self._make_frame_encoder(timeline, self._settings.bitrate)
         return StreamSource(timeline, encoder, frame_fault=partial(self._faults.fire, "peer.frame", **identity.where))
@@ -104,5 +104,5 @@ class StreamSetup:
         return Size(*(self._settings.portrait_size if portrait else self._settings.landscape_size))
 
     def _image(self, url: str, size: Size) -> bytes:
-        """Decode the image of a start message; return the bytes that the timeline keeps. May take several seconds."""
+        """Decode the image of a start message; return the image file for the timeline. May take several seconds."""
         return kept(decode_data_url(url, self._settings.max_image_bytes), size)

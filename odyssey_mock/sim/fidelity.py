@@ -10,7 +10,7 @@ from odyssey_mock.sim.loop import SimulatedLoop
 from odyssey_mock.sim.platform import ClientNetwork, ServerNetwork
 
 type Fidelity = Literal["light", "full"]
-"""`full` runs real WebRTC. `light` replaces it by peers without pixels, and is ten times as fast."""
+"""`full` runs real WebRTC. `light` replaces WebRTC by peers without pixels, and is ten times as fast."""
 
 
 class LightClientNetwork(light.LightClientPeers, ClientNetwork):

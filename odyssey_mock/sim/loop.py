@@ -65,7 +65,7 @@ class SimulatedLoop(SimLoop):
     limit: float | None = None
 
     def __init__(self, seed: int, *, keeps_trace: bool = True) -> None:
-        """Create the loop of `seed`. Without `keeps_trace` it is a little faster, and `trace_hash` is meaningless."""
+        """Create the loop for `seed`. Without `keeps_trace`, the loop is faster, and `trace_hash` is meaningless."""
         super().__init__(seed)
         self._policy: _InOrder = _InOrder(self)
         self._recorder = TraceRecorder() if keeps_trace else _NoTrace()
@@ -73,7 +73,7 @@ class SimulatedLoop(SimLoop):
         self._net = self.network
         self._threads = random.Random(f"{seed}/threads")  # noqa: S311 - it must be repeatable
         self._free_at: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
-        """The time at which each executor will have done all its work."""
+        """For each executor, the virtual time at which it will have finished all submitted functions."""
         self._generators: dict[int, weakref.ref[AsyncGenerator[Any, Any]]] = {}
         """Asynchronous generators that have started, oldest first."""
         self._tasks_made = 0
@@ -138,7 +138,7 @@ class SimulatedLoop(SimLoop):
     def take_failures(self) -> list[BaseException]:
         """Return the exceptions of callbacks, and of tasks that no code awaits. Each exception is returned only once.
 
-        This includes failed tasks that have not been garbage-collected yet.
+        The result includes exceptions of failed tasks that have not been garbage-collected yet.
         """
         for task in list(self._task_owners):
             if task.done() and not task.cancelled() and getattr(task, "_log_traceback", False):
@@ -244,7 +244,7 @@ class _InOrder:
         self.passed += 1
         if self.passed > BUSY:
             raise EndlessError(
-                f"{BUSY:,} callbacks ran and no time has passed: a task is busy waiting, for example with "
+                f"{BUSY:,} callbacks ran while no virtual time passed: a task is busy waiting, for example with "
                 "`while not done: await asyncio.sleep(0)`. Time passes only when no task is ready. Ready now: "
                 + "; ".join(_where(task) for task in asyncio.all_tasks(self._loop) if _is_ready(task))
             )

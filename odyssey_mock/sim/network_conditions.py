@@ -18,7 +18,7 @@ from simloop._net import DRIVER, _current_host, _Packet
 from odyssey_mock.sim.transport import SimulatedTransport
 
 DIALLED = 1000
-"""Maximum number of connection attempts whose times are remembered for a host."""
+"""Maximum number of TCP connection attempts whose times are remembered for each host."""
 
 _DTLS_FLIGHT = {20, 22}
 """First byte of a datagram with a DTLS 1.2 handshake flight: change_cipher_spec or handshake (RFC 6347). Alerts and
@@ -72,14 +72,14 @@ class NetworkConditions(SimulatedTransport):
     def half_open(self, dead: str, alive: str) -> int:
         """Make `dead` lose its TCP connections with `alive`, which is not notified. Return the number of connections.
 
-        `alive` notices the loss by a reset when it next sends something, or by its own timeouts.
+        `alive` notices the loss when it next sends data and receives a reset, or when one of its timeouts expires.
         """
         ends = [end for end in self._ends() if end.local[0] == dead and end.remote[0] == alive]
         self._lose(ends)
         return len(ends)
 
     def tell_the_bereaved(self) -> None:
-        """Reset every TCP connection that has lost one end, if the other end has not noticed the loss."""
+        """Reset every half-open TCP connection: one end is lost, and the other end has not noticed the loss."""
         self._lose([end for end in self._ends() if self._is_bereaved(end)])
 
     def reset(self, one: str, other: str) -> int:
@@ -89,7 +89,7 @@ class NetworkConditions(SimulatedTransport):
         return len({end.conn for end in ends})
 
     def dialled_lately(self) -> Mapping[str, int]:
-        """Return, by host, how many connections the host has started to dial in the last second."""
+        """Return, by host, how many TCP connection attempts the host has started in the last second."""
         since = self._loop.time() - 1.0
         return {host: sum(at > since for at in times) for host, times in self._dialled.items()}
 
@@ -101,7 +101,7 @@ class NetworkConditions(SimulatedTransport):
 
         Args:
             name: the host.
-            keeps: UDP ports of services that start with the host: they are open again when it is revived.
+            keeps: UDP ports of services that start with the host. These ports are open again after `revive`.
         """
         self._require_host(name)
         self._alive[name] = False
@@ -120,7 +120,7 @@ class NetworkConditions(SimulatedTransport):
         self._dial_again(name)
 
     def revive(self, name: str) -> None:
-        """Restart a crashed host; do nothing if it is running. The caller restarts its listeners.
+        """Restart a crashed host; do nothing if the host is running. The caller must restart the host's listeners.
 
         TCP data that was sent to the crashed host is sent again and answered with a reset. Pending connection attempts
         to the host are repeated.
@@ -140,7 +140,7 @@ class NetworkConditions(SimulatedTransport):
 
     @property
     def here(self) -> str | None:
-        """The host of the current task; None outside of all hosts."""
+        """The host of the current task; None if the current task belongs to no host."""
         host = _current_host.get()
         return None if host == DRIVER else host
 

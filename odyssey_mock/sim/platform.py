@@ -20,7 +20,7 @@ from odyssey_mock.sim.sockets import BoundSocket
 from odyssey_mock.system_network import SystemNetwork
 
 EPOCH = clock.MANUAL_START
-"""Start of every run, in seconds since the epoch."""
+"""Time at which every run starts, in seconds since the epoch."""
 
 
 class WallClock:
@@ -29,7 +29,7 @@ class WallClock:
     def __init__(self, loop: SimulatedLoop) -> None:
         self._loop = loop
         self.offset = 0.0
-        """Seconds that the clock is ahead. Assign to it to make the clock jump; running timers are not affected."""
+        """Seconds by which the clock is ahead. Assigning a value makes the clock jump, without effect on timers."""
 
     def time(self) -> float:
         return EPOCH + self._loop.time() + self.offset

@@ -22,11 +22,11 @@ LONGEST = 86_400.0 * 31
 """Default limit of a run in virtual seconds: 31 days."""
 
 COLLECTED_AFTER = 16
-"""Number of worlds after which garbage is collected once. A collection takes as long as a whole run."""
+"""Number of worlds between two garbage collections. A collection takes as long as a whole run."""
 _worlds = itertools.count(1)
 
 type Program[T] = Callable[[World], Awaitable[T]]
-"""A function that a run executes in its world."""
+"""An async function that a run executes; its argument is the `World` of the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +89,13 @@ def run[T](
 def opened(seed: int, *, fidelity: Fidelity = "light", settings: Mapping[str, object] | None = None) -> Iterator[World]:
     """Open a world that advances only in `World.step`, for code that cannot await, such as rules of Hypothesis.
 
-    Only code in `World.step` runs in the sandbox (`sandbox.py`); code between two steps uses the real time and the
-    machine's network. The end of the block stops the server. The caller must close its clients.
+    Only code in `World.step` runs in the sandbox (`sandbox.py`). Code between two steps uses the real time and the
+    machine's network. At the end of the block, the server is stopped. The caller must close the clients before that.
 
     Args:
         seed: determines everything random in the world.
-        fidelity: see `run`.
-        settings: see `run`.
+        fidelity: `full` (real WebRTC) or `light` (peers without pixels).
+        settings: settings of the mock, which override those of a simulated mock.
     """
     world = World(seed, fidelity=fidelity, keeps_trace=False)
     with _within(world):
@@ -167,7 +167,7 @@ def _peers(fidelity: Fidelity) -> AbstractContextManager[None]:
 
 @contextmanager
 def _without_collections() -> Iterator[None]:
-    """Within the block, disable garbage collection, which would close objects at different moments in each process."""
+    """Disable garbage collection during the block, because its times, and their effects, differ in each process."""
     had = gc.isenabled()
     if next(_worlds) % COLLECTED_AFTER == 0:
         gc.collect()  # worlds contain many cycles, and frozen objects are never collected

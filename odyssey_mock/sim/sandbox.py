@@ -1,7 +1,7 @@
 """The sandbox of a run: it replaces time and entropy, and blocks threads, sleeping and the machine's network.
 
-Libraries call `time.time` and `os.urandom` directly. In the thread of a run, they receive the run's time and its seeded
-bytes. A call that would really block, or use the machine's network, raises an error that names the call.
+Libraries call `time.time` and `os.urandom` directly. In the thread of a run, these functions return the run's time and
+seeded bytes. A call that would really block, or use the machine's network, raises an error that names the call.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ _FORBIDDEN: Mapping[str, str] = MappingProxyType(
         "os.posix_spawn": "a subprocess does not run in virtual time",
     }
 )
-"""Audit events (PEP 578) of calls that cannot be simulated, and what to do instead."""
+"""Audit events (PEP 578) of calls that cannot be simulated, each with the reason or with what to do instead."""
 
 _thread: int | None = None
 """The thread of the current run; None if no run is in progress."""
@@ -79,7 +79,7 @@ def _watch(event: str, args: tuple[object, ...]) -> None:
 
 @contextmanager
 def sandboxed(source: TimeAndEntropy) -> Iterator[None]:
-    """Within the block, use `source` for time and entropy in this thread, and forbid access to the machine.
+    """During the block, use `source` for time and entropy in this thread, and forbid blocking calls and real sockets.
 
     Raises:
         SandboxError: a run is already in progress in this process.

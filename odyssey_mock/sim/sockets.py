@@ -72,7 +72,7 @@ class StreamTransport(_SimStreamTransport):
 
     @property
     def has_heard_end(self) -> bool:
-        """Whether the other end has signaled the end of its data."""
+        """Whether the other end has sent a FIN: it will send no more data."""
         return self._peer_closed
 
     def begin(self, protocol: asyncio.BaseProtocol) -> None:

@@ -19,7 +19,7 @@ SERVER = "odyssey"
 CLIENT = "client"
 """Name of the default host for clients."""
 WORLD = "world"
-"""Source of events that belong to no host: the network, the clocks, the explorer."""
+"""Name used as the source of events that belong to no host: events of the network, the clocks and the explorer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ _LIFELINE, _PAUSE = "|", ":"
 
 
 def diagram(lines: Sequence[TraceLine], *, width: int = WIDTH) -> str:
-    """Draw `lines` as a sequence diagram. The returned text is empty without lines, and has no final newline.
+    """Draw `lines` as a sequence diagram. The returned text has no final newline; it is empty if `lines` is empty.
 
     A message is an arrow. Its label is on the arrow if there is room, else behind the arrow. An event of one host is a
     note at its lifeline. An event of the world spans all columns. A text that does not fit ends in an ellipsis.
@@ -149,7 +149,7 @@ class _Lanes:
         return sign.ljust(self._gap) * (len(self._at) - 1) + sign
 
     def _note(self, at: int, text: str) -> str:
-        """Draw a note at a lifeline; if it is longer than its column, it covers the next lifelines."""
+        """Draw a note at a lifeline. A note that is wider than its column covers the next lifelines."""
         return _over(self._lifelines(), at + 2, _cut(f"* {text}", self._room - at - 2) + " ")
 
     def _arrow(self, start: int, end: int, text: str) -> str:

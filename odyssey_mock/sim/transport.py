@@ -21,7 +21,7 @@ from simloop._transports import _Addr, _SimDatagramTransport
 from odyssey_mock.sim.sockets import AddressedNetwork, DatagramTransport, Listening, StreamTransport
 
 FREE_PORTS = range(49152, 65536)
-"""Ports for sockets that do not choose one (RFC 6335)."""
+"""Ephemeral ports, for sockets that are bound to port 0 (RFC 6335)."""
 LONGEST_DATAGRAM = 65_507
 """Maximum bytes of a datagram of UDP over IPv4."""
 
@@ -35,7 +35,7 @@ class SimulatedTransport(AddressedNetwork):
         super().__init__(loop)
         self.set_flow_control()
         self._farewells: dict[tuple[int, str, int], str] = {}
-        """By end of a TCP connection to which a FIN or a reset is in flight: the host that sent the packet."""
+        """For each FIN or reset in flight, the host that sent it, by the end of the connection that will receive it."""
 
     def end(self) -> None:
         """Close all connections, sockets and listeners at the end of the run, as the end of a process does."""
@@ -93,7 +93,7 @@ class SimulatedTransport(AddressedNetwork):
         super()._transmit(packet)
 
     def _dial_again(self, host: str) -> None:
-        """Repeat the pending connection attempts to `host`, which has lost their packets.
+        """Repeat the pending connection attempts to the crashed `host`, whose SYN packets were lost in the crash.
 
         The new SYN packets are held until the host is restarted.
         """
@@ -223,7 +223,7 @@ class SimulatedTransport(AddressedNetwork):
 
 @contextmanager
 def _on(host: str) -> Iterator[None]:
-    """Within the block, make `host` the current host."""
+    """During the block, make `host` the current host."""
     token = _current_host.set(host)
     try:
         yield

@@ -51,7 +51,7 @@ import odyssey_mock.rtc.streamer_peer  # noqa: F401
 from odyssey_mock.sim.loop import SimulatedLoop
 
 CERTIFICATES = 16
-"""Number of certificates; peers use them in turn."""
+"""Number of different certificates, which peers use in turn."""
 
 _ORDERED = (RTCIceTransport, RTCDtlsTransport, RTCRtpReceiver)
 """Classes whose objects aiortc keeps in sets that it iterates over."""
@@ -59,10 +59,10 @@ _ORDERED = (RTCIceTransport, RTCDtlsTransport, RTCRtpReceiver)
 
 @contextmanager
 def webrtc() -> Iterator[None]:
-    """Within the block, make aiortc peers on a simulated loop independent of the machine.
+    """During the block, make aiortc peers on a simulated loop independent of the machine.
 
-    Enter this context before `sandboxed`, because objects that are created once per process must not draw from the
-    randomness of one run.
+    Enter this context before `sandboxed`. Objects that are created once per process then use real entropy, and do not
+    change the random numbers of a run.
     """
     certificates = itertools.cycle(_certificates())
     receiver = {
@@ -116,7 +116,7 @@ def _now() -> datetime.datetime:
 
 
 def _address(host: str) -> str:
-    """Return `host` unchanged: in a simulation, servers have addresses, so there are no names to resolve."""
+    """Return `host` unchanged, because a simulation uses addresses, so that no host name must be resolved."""
     return host
 
 
@@ -145,7 +145,7 @@ class _Inbox:
 class _Decoding:
     """The decoder of one receiver: does the work of `aiortc.rtcrtpreceiver.decoder_worker` without a thread.
 
-    Decoding takes as long as other simulated work for threads. `join` decodes everything that is left.
+    Decoding takes as much virtual time as functions in an executor. `join` decodes all remaining packets.
     """
 
     def __init__(self, *, target: object, name: str, args: tuple[Any, ...]) -> None:
@@ -200,15 +200,15 @@ class _Decoding:
 _CHANGE_KEYS, _HANDSHAKE = 20, 22
 """Content types of the DTLS 1.2 records in a handshake (RFC 6347)."""
 _HEADER = 13
-"""Bytes in the header of a record; the last two are its length, the fourth and fifth its epoch."""
+"""Number of bytes in the header of a DTLS record. The last two are its length, the fourth and fifth its epoch."""
 
 
 class _Untimed(SSL.Connection):
     """A DTLS connection whose handshake does not depend on time.
 
-    OpenSSL reads the machine's clock to decide when to send a flight again, so the speed of the machine would determine
-    what is sent. This class reports no timeout, and drops what OpenSSL sends again. The simulated network loses no
-    flight.
+    OpenSSL reads the machine's clock to decide when to send a handshake flight again, so the speed of the machine would
+    determine which packets are sent. This class reports no timeout, and drops repeated flights. The simulated network
+    loses no flight.
     """
 
     def __init__(self, context: SSL.Context) -> None:
@@ -258,7 +258,7 @@ def _certificates() -> tuple[RTCCertificate, ...]:
 
 
 def _certificate(number: int) -> RTCCertificate:
-    """Make a certificate like aiortc's, but the same in every process."""
+    """Make a certificate with the properties of aiortc's certificates. The same `number` always gives the same one."""
     secret = hashlib.sha256(f"simulated certificate {number}".encode()).digest()
     key = ec.derive_private_key(int.from_bytes(secret), ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, secret.hex()[:32])])
@@ -289,6 +289,6 @@ def _numbering(original: Callable[..., None], numbers: Iterator[int]) -> Callabl
 
 
 def _number(self: object) -> int:
-    """Return the hash of an object: its number in the order of creation if a run made it, else the usual hash."""
+    """Return the hash of an object: for an object created in a run, its number in the order of creation."""
     number: int | None = self.__dict__.get(_NUMBER)
     return object.__hash__(self) if number is None else number

@@ -27,7 +27,7 @@ PICTURE = (192, 320)
 """Width and height of a portrait frame: small, but large enough for a stamp."""
 
 GIVE_UP = 60.0
-"""Virtual seconds within which cancelled work must end."""
+"""Maximum virtual seconds to wait for the end of cancelled tasks."""
 
 
 class World:
@@ -63,10 +63,10 @@ class World:
     def client(
         self, host: str = CLIENT, *, api_key: str | None = None, advanced: AdvancedConfig | None = None
     ) -> Odyssey:
-        """Make a client on `host`; the first client of a host creates the host.
+        """Create a client on `host`; the first client of a host also creates the host.
 
         Args:
-            host: host of the client. If it is not `CLIENT`, call the client in tasks of that host (`spawn`).
+            host: host of the client. If it is not `CLIENT`, use the client only in tasks of that host (`spawn`).
             api_key: API key; the mock's key by default.
             advanced: settings of retries and time limits.
         """
@@ -83,8 +83,8 @@ class World:
     def platform(self, host: str | None = None) -> Platform:
         """Return the platform for a client on `host`: clock, entropy and network.
 
-        The default is the host of the current task. A client that is created in a run without a platform uses
-        that of the current host.
+        By default, `host` is the host of the current task. An `Odyssey()` that is created in a run without clock,
+        entropy and network uses those of the current host.
         """
         host = host or self.wire.here or CLIENT
         self.wire.host(host)
@@ -108,8 +108,8 @@ class World:
 
         Raises:
             SimulationDeadlockError: no task can continue, and `work` is not done.
-            EndlessError: `work` is not done in time.
-            Exception: raised by `work`, or else by a task that no code awaits.
+            EndlessError: `work` is not done within `seconds`.
+            Exception: `work`, or a background task that no code awaits, raised this exception.
         """
         with sandboxed(self.time_and_entropy):
             task = self.spawn(host, awaited(work))
@@ -123,7 +123,7 @@ class World:
                         self._until(task, GIVE_UP)
             if stuck:
                 raise SimulationDeadlockError(
-                    "no task can continue, and the work is not done: it waits for an event that never happens"
+                    "expected the work to end, but no task can continue: the work waits for an event that never happens"
                 )
             result = task.result()
         for error in self.loop.take_failures():
@@ -148,7 +148,7 @@ class World:
         await self.spawn(SERVER, self.mock.go_away())
 
     async def bounce(self) -> None:
-        """Restart the server's host after a crash; do nothing if it is running."""
+        """Restart the server and its host after a crash; do nothing if the host is running."""
         self.wire.revive(SERVER)
         await self.spawn(SERVER, self.mock.come_back())
 

@@ -28,7 +28,7 @@ class JobStream:
     """The index of the script in the job, from 0."""
     status: StreamStatus = StreamStatus.WAITING
     error_message: str | None = None
-    """Why the stream failed; None if it did not."""
+    """Why the stream failed; None if the stream has not failed."""
     record: StreamRecord | None = None
     """The record of the stream; None until the stream starts."""
 
@@ -42,7 +42,7 @@ class JobRecord:
     priority: Priority
     created_at: float
     estimated_wait_minutes: float | None
-    """The wait that was estimated when the job was submitted; None if the mock has no workers."""
+    """Wait in minutes, as estimated when the job was submitted; None if the mock has no workers."""
     machine: JobMachine = field(default_factory=JobMachine, repr=False)
     dispatched_at: float | None = None
     started_at: float | None = None

@@ -28,7 +28,7 @@ FAILURES_TOLD = 5
 """Maximum number of failed streams that a job's error message lists; the others are only counted."""
 
 type Report = Callable[[JobEvent, str | None], object]
-"""Reports an event of the job, with its `error_message` if the event makes it fail."""
+"""`report(event, error_message)` reports an event of the job; without a failure of the job, the message is None."""
 
 
 class JobRun:
@@ -49,7 +49,7 @@ class JobRun:
         report: Report,
         tasks: set[asyncio.Task[None]],
     ) -> None:
-        """Prepare the run. It adds its current task to `tasks`, so that `Jobs.close` can wait for it."""
+        """Prepare the run. The run adds its current task to `tasks`, so that `Jobs.close` can wait for the task."""
         self._settings = settings
         self._clock = clock
         self._entropy = entropy
@@ -137,7 +137,7 @@ class JobRun:
         self._task.add_done_callback(self._tasks.discard)
 
     async def _next(self) -> None:
-        """Start the next stream; fetch the script first if it is not fetched yet."""
+        """Start the stream of the next script; fetch the script first if it is not fetched yet."""
         try:
             url = self._request.script_url
             if url is not None and not self._scripts:
@@ -230,7 +230,7 @@ def note_stream(journal: Journal, job: JobRecord, stream: JobStream, *, before: 
 
 
 async def _in_thread[T](function: Callable[[], T]) -> T:
-    """Call `function` in a thread and return its result. A cancelled call waits until the thread has finished."""
+    """Call `function` in a thread and return its result. If the caller is cancelled, wait for the thread first."""
     future = asyncio.get_running_loop().run_in_executor(None, function)
     try:
         return await asyncio.shield(future)

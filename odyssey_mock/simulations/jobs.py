@@ -44,7 +44,7 @@ class QueueFullError(PicklableError):
         self.queued = queued
         self.limit = limit
         self.retry_after_seconds = retry_after_seconds
-        """Estimated seconds until the first of the pending jobs leaves the queue, at least 1."""
+        """Estimated seconds until the first of the account's pending jobs leaves the queue, at least 1."""
 
 
 class NotCancellableError(PicklableError):
@@ -64,7 +64,7 @@ class _Active:
     place: tuple[int, int]
     """The sort key in the queue: by priority, then by order of submission."""
     run: JobRun | None = None
-    """The run by its worker; None while the job waits for a worker."""
+    """The run of the job by a worker; None while the job waits for a worker."""
 
 
 class Jobs(Mapping[str, JobRecord]):
@@ -101,7 +101,7 @@ class Jobs(Mapping[str, JobRecord]):
         self._records: dict[str, JobRecord] = {}
         self._active: dict[str, _Active] = {}
         self._queue: list[_Active] = []
-        """Pending jobs without a worker, the next one first."""
+        """Pending jobs without a worker; the job that gets the next worker is first."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._make_run = partial(
             JobRun,
@@ -211,7 +211,7 @@ class Jobs(Mapping[str, JobRecord]):
                 await asyncio.wait(self._tasks)
 
     async def reset(self) -> None:
-        """Close, drop the records of all jobs, and start again with an empty queue."""
+        """Cancel every job that has not ended, drop the records of all jobs, and start again with an empty queue."""
         await self.close()
         self._records.clear()
         self._submitted = self._dispatched = 0
@@ -222,7 +222,7 @@ class Jobs(Mapping[str, JobRecord]):
         return [record.snapshot() for record in self._records.values()]
 
     def _lose(self, record: JobRecord, lost: JobEvent, given_up: JobEvent) -> tuple[JobEffect, ...]:
-        """Handle the loss of a job's worker: the event `lost`, or `given_up` if the retries are used up."""
+        """Handle the loss of a job's worker as the event `lost`, or as `given_up` if the job has no retries left."""
         retries = self._settings.simulation_retries
         if record.retry_count < retries:
             return self._happen(record, lost)
@@ -338,7 +338,7 @@ class Jobs(Mapping[str, JobRecord]):
         return wait_seconds(workers, working, ahead)
 
     def _retry_after(self, pending: list[_Active]) -> int:
-        """Estimate in how many whole seconds the first of the `pending` jobs is dispatched."""
+        """Estimate the whole seconds until the first of the `pending` jobs is dispatched."""
         delay = self._settings.simulation_dispatch_delay
         waits = [each.run.due_in for each in pending if each.run is not None]
         if not waits:

@@ -229,7 +229,7 @@ def _is_host(address: str | None, name: str | None) -> bool:
 
 
 def _canonical(host: str) -> str:
-    """Return the canonical form of a host: `::1` for `[0:0:0:0:0:0:0:1]`, lower case for a name."""
+    """Return the canonical form of a host: `::1` for `[0:0:0:0:0:0:0:1]`, and lower case for a host name."""
     name = host.strip("[]").lower()
     try:
         return str(ipaddress.ip_address(name))

@@ -30,7 +30,7 @@ class ScriptAction:
     timestamp_ms: int
     kind: Kind
     prompt: str = ""
-    """Empty for an `end`."""
+    """The prompt of a `start` or an `interact`; empty for an `end`."""
     image: str | None = field(default=None, repr=False)
     """The first image of a `start`, as a base64 `data:` URL that is not decoded yet."""
 
@@ -67,7 +67,7 @@ class ScriptFaultsError(ValueError):
 
 
 class ScriptFaults:
-    """Collects the faults of a script or a request. Keeps the first fault for each `loc`; a call returns them all."""
+    """Collects the faults of a script or a request, the first for each `loc`. Calling the object returns the faults."""
 
     def __init__(self) -> None:
         self._by_place: dict[Place, ScriptFault] = {}
@@ -155,7 +155,7 @@ def _read_time(entry: Mapping[str, object], place: Place, faults: ScriptFaults) 
 def _read_action(entry: Mapping[str, object], place: Place, faults: ScriptFaults) -> tuple[Kind | None, dict[str, str]]:
     """Return the entry's action and its valid fields; None and no fields unless the entry has exactly one action.
 
-    If it has several, the fields of each are still checked, and faults are added to `faults`.
+    If the entry has several actions, the fields of each action are checked too. All faults are added to `faults`.
     """
     present = [kind for kind in _FIELDS if kind in entry]
     if len(present) != 1:
@@ -233,7 +233,7 @@ def is_utf8(text: str) -> bool:
 
 
 def _image_fault(value: object) -> str | None:
-    """Return the error type if a value is not a base64 `data:` URL, otherwise None.
+    """Return the error type of a value that is not a base64 `data:` URL; None if the value is valid.
 
     The image is decoded only when the job runs.
     """

@@ -2,8 +2,8 @@
 
 A script has times in milliseconds, a timeline has frame indexes. The frame of an action is the first one whose time is
 at or after the time of the action. A video shows an action from its frame on, and ends before the frame of the `end`.
-If several actions have the same frame, it shows the last of them. An interaction in the frame of the `end` is only in
-the event log (`protocol.md` section 8).
+If several actions have the same frame, the video shows the last of them. An interaction in the frame of the `end` is
+only in the event log (`protocol.md` section 8).
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Plan:
     seconds: float
     """Seconds of video until the stream ends, fails or stalls."""
     error: str | None = None
-    """Why the stream fails; None if it does not."""
+    """Why the stream fails; None if the stream does not fail."""
     delay: float = 0.0
     """Additional seconds on the server's clock, for `[slow:MS]` markers."""
     stalls: bool = False
@@ -93,7 +93,7 @@ def _length_error(script: Script, settings: Settings) -> str | None:
 
 
 def _image(url: str, size: Size, settings: Settings) -> tuple[bytes | None, str | None]:
-    """Return the bytes of the start image that the timeline keeps, and None; or None and the error."""
+    """Return the image file of the start image for the timeline, and None; or None and the error message."""
     if not settings.image_to_video:
         return None, (
             "expected a start without an image (the setting image_to_video is off), "

@@ -105,7 +105,7 @@ class MockOdyssey:
 
     @property
     def api_key(self) -> str:
-        """An API key that the mock accepts: the first configured key, or a generated key if none is configured."""
+        """An API key that the mock accepts: the first key in the settings, or a generated key if they contain none."""
         return self._mock.api_key
 
     @property

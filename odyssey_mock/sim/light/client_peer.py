@@ -14,7 +14,7 @@ from odyssey_mock.sim.light.video import FrameReceiver
 
 
 class LightClientPeer:
-    """A `ClientPeer` of the client that uses a `Link` instead of WebRTC. It is an async context manager."""
+    """A `ClientPeer` that uses a `Link` instead of WebRTC; an async context manager."""
 
     def __init__(self, host: str, listener: PeerListener) -> None:
         self._host = host

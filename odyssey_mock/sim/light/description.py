@@ -39,9 +39,9 @@ class Description:
     """The description that one light peer sends to the other.
 
     Attributes:
-        host: address of both its sockets.
-        udp_port: port on which it receives frames.
-        tcp_port: port on which it accepts a connection; None if it opens the connection.
+        host: address of the sender's UDP and TCP sockets.
+        udp_port: port on which the sender receives frames.
+        tcp_port: port on which the sender accepts a TCP connection; None if the sender opens the connection.
     """
 
     host: str
@@ -61,7 +61,7 @@ class Description:
         """Parse the description of a light peer.
 
         Raises:
-            ValueError: `text` is not the description of a light peer; the message says why.
+            ValueError: `text` is not the description of a light peer; the message states the reason.
         """
         if "a=fingerprint:" not in text:
             raise ValueError("the description has no a=fingerprint line (RFC 8122)")
@@ -147,10 +147,10 @@ def _password(ufrag: str) -> str:
 
 
 def check_candidate(candidate: str) -> None:
-    """Check that `candidate` is an ICE candidate line or empty. An empty one marks the end of the candidates.
+    """Check that `candidate` is an ICE candidate line, or empty to mark the end of the candidates.
 
     Raises:
-        DescriptionError: `candidate` is neither.
+        DescriptionError: `candidate` is not empty, and not a candidate line.
     """
     if not candidate or ".local " in candidate:
         return

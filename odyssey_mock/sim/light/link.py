@@ -1,14 +1,15 @@
 """The link between two light peers: TCP for messages that must arrive in order, UDP for frames that may be lost.
 
-The offering peer listens, and the answering peer dials. A link imitates the layers of WebRTC with simple means:
+The offering peer listens for a TCP connection, and the answering peer opens it. A link imitates the layers of WebRTC:
 
-- Checks: the answering peer dials repeatedly, for as long as ICE would, and identifies itself. The offering peer
-  replies once it has the answer. Each peer then compares the other's certificate with its description.
+- Connectivity checks: the answering peer tries to connect for as long as ICE would, and identifies itself. The offering
+  peer replies as soon as it has the answer. Each peer compares the other peer's certificate with its description.
 - Consent (RFC 7675): every few seconds, each peer asks the other over UDP whether it still consents. The connection
   fails after `CONSENT_FAILURES` requests without a reply.
-- A peer that closes the connection sends a goodbye message, so that the other can distinguish a close from a loss.
-- Real WebRTC runs over UDP. So a TCP connection that breaks without a goodbye is not a failure. The peers connect
-  again, and continue after the last message that was received. If that is impossible, consent expires.
+- A peer that closes the connection sends a goodbye message (`BYE`), so that the other can distinguish a close from a
+  loss.
+- Real WebRTC runs over UDP. Therefore, a TCP connection that breaks without a goodbye is not a failure: the peers
+  connect again, and continue after the last message that was received. If they cannot connect, consent expires.
 """
 
 import asyncio
@@ -34,7 +35,7 @@ class MessageKind(IntEnum):
     """Kind of a message over TCP."""
 
     HELLO = 1
-    """Identity and certificate of the sender, and how many messages it has received."""
+    """Identity and certificate of the sender, and the number of messages that the sender has received."""
     OPEN = 2
     OPENED = 3
     SHUT = 4
@@ -96,7 +97,7 @@ async def pause(seconds: float) -> None:
 
 
 async def after(seconds: float, then: Callable[[], None]) -> None:
-    """Call `then` after `seconds`."""
+    """Wait for `seconds`, then call `then`."""
     await pause(seconds)
     then()
 
@@ -152,12 +153,12 @@ class DatagramReceiver(asyncio.DatagramProtocol):
 
 
 class UnheardMessages:
-    """Sent messages that the other peer may not have received. They are sent again over a new connection."""
+    """Sent messages that the other peer may not have received, and that are sent again over a new connection."""
 
     def __init__(self) -> None:
         self._messages: deque[bytes] = deque()
         self._heard = 0
-        """Number of messages that the other peer has received. They precede those in `_messages`."""
+        """Number of messages that the other peer has received; `_messages` contains the messages sent after these."""
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -177,7 +178,7 @@ class UnheardMessages:
 
 
 CHECK_LIMIT = 63.5
-"""Time limit in seconds for connecting, the same as for a STUN transaction of aioice (RFC 8489 section 6.2.1)."""
+"""Time limit in seconds for connecting, equal to that of a STUN transaction in aioice (RFC 8489 section 6.2.1)."""
 CHECK_INTERVAL = 0.5
 """Seconds between two attempts to reach the other peer."""
 CONSENT_INTERVAL = 5.0
@@ -255,7 +256,7 @@ class Link:
             self._other.set_result(other)
 
     def dial(self, other: Description) -> None:
-        """Connect to the offering peer in the background."""
+        """Start to connect to the offering peer `other`, in a background task."""
         self.expect(other)
         self.run(self._dial(other))
 
@@ -306,7 +307,10 @@ class Link:
         self.run(after(seconds, then))
 
     async def close(self, last_words: bytes = b"") -> None:
-        """Release everything; if connected, first send a goodbye with the payload `last_words`. May be called twice."""
+        """Close the sockets and end the tasks of the link. If connected, first send a goodbye: `BYE` with `last_words`.
+
+        May be called more than once.
+        """
         first, self._closing = not self._closing, True
         if first:
             self.say(MessageKind.BYE, last_words)
@@ -331,7 +335,7 @@ class Link:
     # Tasks.
 
     async def _dial(self, other: Description) -> None:
-        assert self._own is not None, "expected a call of gather() before dial()"
+        assert self._own is not None, "expected a call of gather() before dial(), got none"
         try:
             async with asyncio.timeout(CHECK_LIMIT):
                 reader, writer, hello = await self._reached(self._own, other)
@@ -352,7 +356,7 @@ class Link:
     async def _reached(
         self, own: Description, other: Description
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, bytes]:
-        """Dial until the other peer replies. Return reader, writer, and the payload of its `HELLO`."""
+        """Try to connect until the other peer replies. Return reader, writer, and the payload of the `HELLO` reply."""
         while True:
             with contextlib.suppress(OSError):
                 reader, writer = await asyncio.open_connection(other.host, other.tcp_port)
@@ -374,8 +378,8 @@ class Link:
             self.run(self._welcome(reader, writer))
 
     async def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Reply to a peer that has dialed, if it is the expected one, and receive its messages."""
-        assert self._own is not None, "expected a call of gather() before a peer connects"
+        """Reply to a peer that has connected, if it is the expected peer, and receive its messages."""
+        assert self._own is not None, "expected a call of gather() before a peer connects, got none"
         try:
             _, hello = await read(reader)
         except (OSError, EOFError):
@@ -397,7 +401,7 @@ class Link:
             await pause(CHECK_INTERVAL)
 
     def _go_on(self, other: Description, writer: asyncio.StreamWriter, heard: int) -> None:
-        """Use a new TCP connection from now on, and repeat the messages that the other peer has not received.
+        """Use a new TCP connection, and send the messages again that the other peer has not received.
 
         `heard`: the number of messages that the other peer has received.
         """

@@ -1,4 +1,4 @@
-"""Mixins for networks with light peers. List them before the base class that defines `ice_addresses`."""
+"""Mixins for networks with light peers. Name a mixin before the base class that defines `ice_addresses`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class LightClientPeers(ClientNetwork):
-    """Mixin for a network of the client: its peers are light, and use its first address."""
+    """Mixin for a client's `Network`: it creates light peers, which use the first of the network's addresses."""
 
     @override
     def peer(self, clock: Clock, listener: PeerListener) -> ClientPeer:
@@ -46,7 +46,7 @@ class LightClientPeers(ClientNetwork):
 
 
 class LightServerPeers(ServerNetwork):
-    """Mixin for a network of the mock: its peers are light, and use its first address."""
+    """Mixin for a mock's `Network`: it creates light peers, which use the first of the network's addresses."""
 
     @override
     def streamer_peer(

@@ -1,4 +1,4 @@
-"""The light peers of a spectator, for the client and the mock; counterparts of their `rtc/spectator_peer.py`."""
+"""Light peers of a spectator's connection, for the client and for the mock, in place of their WebRTC peers."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +20,7 @@ _RECEIVES: frozenset[Direction] = frozenset({"recvonly", "sendrecv"})
 
 
 class LightSpectatorPeer:
-    """A `SpectatorPeer` of the mock that uses a `Link` instead of WebRTC. It is an async context manager."""
+    """The mock's `SpectatorPeer`, with a `Link` instead of WebRTC; an async context manager."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class LightSpectatorPeer:
 
 
 class LightClientSpectatorPeer:
-    """A `SpectatorPeer` of the client that uses a `Link` instead of WebRTC. It is an async context manager."""
+    """The client's `SpectatorPeer`, with a `Link` instead of WebRTC; an async context manager."""
 
     def __init__(
         self,

@@ -20,14 +20,14 @@ STREAMER_TO_CLIENT, CLIENT_TO_STREAMER = b"streamerToClient", b"clientToStreamer
 DRAIN_LIMIT = 1.0
 """Maximum seconds to wait until the last messages are sent."""
 DISCARD = 9
-"""The port in an offer without candidates (RFC 8839 section 4.1.1)."""
+"""The port number in an offer without candidates, which names no real port (RFC 8839 section 4.1.1)."""
 
 _FINGERPRINT = re.compile(r"(?<=a=fingerprint:sha-256 )[0-9A-F:]+")
 _HEX = re.compile(r"[0-9A-F]")
 
 
 class LightStreamerPeer:
-    """A `StreamerPeer` of the mock that uses a `Link` instead of WebRTC. It is an async context manager."""
+    """The mock's `StreamerPeer`, with a `Link` instead of WebRTC; an async context manager."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class LightStreamerPeer:
         self._on_message = on_message
         self._outbox: list[str] = []
         self._channels: dict[bytes, bool] = {}
-        """By label of each channel that is not closed: whether the client has accepted the channel."""
+        """The open data channels by label; the value is True if the client has accepted the channel."""
         self._closes_channels = False
         self._has_opened = False
         self._opening: asyncio.TimerHandle | None = None

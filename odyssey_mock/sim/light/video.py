@@ -63,7 +63,7 @@ class LightPacket:
         return f"<LightPacket {self.stamp} in {self.codec}, {self.size}{', key' if self.is_keyframe else ''}>"
 
     def __bytes__(self) -> bytes:
-        """Return an encoded gray frame, because muxers need one. In HLS, therefore, only the times are correct."""
+        """Return an encoded gray frame, because muxers need encoded frames. Light HLS video is therefore gray."""
         key, next_one = _blank(self.size, self.codec, self.fps)
         return key if self.is_keyframe else next_one
 
@@ -74,7 +74,7 @@ class LightPacket:
 
 
 class LightFrameEncoder:
-    """A frame encoder that turns the frames of one timeline into light packets."""
+    """A frame encoder that makes a light packet for each frame of a timeline."""
 
     is_instant = True
 
@@ -144,11 +144,11 @@ _HEAD = struct.Struct("!BI")
 """Header of a datagram: kind and number of the frame."""
 
 SEQUENCE = struct.Struct("!I")
-"""Payload of a message that contains the number of the last frame."""
+"""Format of a message's payload that contains the number of the last frame."""
 
 
 class LightFrame:
-    """A gray frame with a stamp, which is drawn only when needed. It has all attributes of `av.VideoFrame`.
+    """A gray frame with a stamp. The frame has all attributes of `av.VideoFrame`, and is drawn on the first access.
 
     Attributes:
         width: width in pixels.
@@ -208,7 +208,7 @@ class LightFrame:
 
 
 def stamp_of(frame: VideoFrame) -> FrameStamp | None:
-    """Return the stamp of a client's frame without drawing it; None if the frame is not a light one."""
+    """Return the stamp of a client's frame without drawing the frame; None if it is not a `LightFrame`."""
     shown: object = frame.to_av()
     return shown.stamp if isinstance(shown, LightFrame) else None
 

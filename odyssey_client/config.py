@@ -38,7 +38,7 @@ class AdvancedConfig:
     max_retries: int = 5
     """Maximum number of retries of signaling before the connection is up (protocol.md section 3); 0 for none.
 
-    It is also the maximum number of attempts to restore a lost connection.
+    The value is also the maximum number of attempts to restore a lost connection.
     """
     reconnect: Reconnect = "new_session"
     """How to restore a connection that is lost after it was up; a connection that the service ends is not restored.
@@ -70,7 +70,7 @@ class AdvancedConfig:
     Only requests that are safe to repeat are retried: those for tokens and recordings, and most for simulations.
     """
     max_retry_after_s: float = 60.0
-    """Longest ``Retry-After`` that a retry waits for; if the service asks for more, the call fails at once."""
+    """Longest ``Retry-After`` for which a call is retried; if the service asks for a longer wait, the call fails."""
     region_ping_timeout_s: float = 1.0
     """Time limit for a region's response to a ping; a region that does not respond is considered unreachable."""
     telemetry: bool = True

@@ -463,7 +463,7 @@ class SimulationCancelledError(OdysseySimulationError):
 
 
 class SimulationTimeoutError(OdysseySimulationError, TimeoutError):
-    """The job did not end within the timeout. It continues: wait again, or cancel it.
+    """The job did not end within the timeout. The job continues: wait again, or cancel the job.
 
     Attributes:
         job: The job as last received; None if no request for it succeeded.

@@ -1,4 +1,4 @@
-"""Checks of the event loop in which a call runs. A call in a wrong one would wait forever."""
+"""Checks of the event loop in which a call runs. A call in the wrong event loop would wait forever."""
 
 from __future__ import annotations
 
@@ -44,7 +44,10 @@ def require_loop(call: str) -> asyncio.AbstractEventLoop:
 
 
 def require_same_loop(call: str, loop: asyncio.AbstractEventLoop | None) -> None:
-    """Raise `InvalidStateError` unless ``loop``, in which the connection was opened, is running. None is ignored."""
+    """Raise `InvalidStateError` if ``loop``, in which the connection was opened, is not the running event loop.
+
+    If ``loop`` is None, do nothing.
+    """
     if loop is not None and loop is not require_loop(call):
         raise InvalidStateError(
             "other_event_loop",

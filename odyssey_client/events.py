@@ -179,9 +179,9 @@ EVENTS: Mapping[type[object], tuple[str, Callable[[Any], tuple[object, ...]]]] =
 
 
 class EventReader(AsyncIterator[Event]):
-    """An async iterator over events, from its creation to the end of the connection.
+    """An async iterator over the events that happen from its creation to the end of the connection.
 
-    A slow reader keeps the newest `EVENT_BUFFER` unread events; older ones are dropped.
+    A slow reader keeps the newest `EVENT_BUFFER` unread events; older events are dropped.
     """
 
     def __init__(self, bus: EventBus) -> None:
@@ -296,7 +296,7 @@ class Dispatcher:
                 await self._call("on_error", (error, False))
 
     async def run_frames(self, reader: FrameReader) -> None:
-        """Call `on_video_frame` with the frames of ``reader`` until it ends."""
+        """Call `on_video_frame` with the frames of ``reader`` until the reader ends."""
         _in_handler.set(True)
         while (frame := await _next_frame(reader)) is not None:
             error = await self._call("on_video_frame", (frame,))

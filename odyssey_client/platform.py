@@ -109,7 +109,7 @@ class ClientPeer(Peer, Protocol):
         ...
 
     def send(self, text: str) -> bool:
-        """Send ``text`` on `clientToStreamer`; return False if it is not open or ``text`` is too long for it."""
+        """Send ``text`` on `clientToStreamer`; return False if the channel is not open or ``text`` is too long."""
         ...
 
 
@@ -166,8 +166,8 @@ class Network(Protocol):
     ) -> SpectatorPeer:
         """Return a new peer for a spectator.
 
-        ``ended`` is called if the service closes the connection, ``lost`` if it ends for another reason. The callbacks
-        run on the event loop and must neither block nor raise; ``lost`` may be called more than once.
+        ``ended`` is called if the service closes the connection, ``lost`` if the connection ends for another reason.
+        The callbacks run on the event loop and must neither block nor raise; ``lost`` may be called more than once.
         """
         ...
 

@@ -199,7 +199,7 @@ _INDEX = _indexed(ROWS)
 
 
 def row(source: Source, said: int | str, call: str = ANY) -> Row:
-    """Return the row for ``said``, reported in response to ``call``."""
+    """Return the row for the status, code or reason ``said`` that the service reported in response to ``call``."""
     keys = ((source, said, call), (source, said, ANY), (source, ANY, ANY))
     return next(_INDEX[key] for key in keys if key in _INDEX)
 

@@ -93,9 +93,9 @@ class SystemNetwork:
         return None if is_loopback(host) else True
 
     def ice_addresses(self) -> list[str]:
-        """Return the addresses of this machine, without loopback and link-local ones; 127.0.0.1 if there are no others.
+        """Return this machine's addresses except loopback and link-local addresses; 127.0.0.1 if there are no others.
 
-        aioice never uses 127.0.0.1 by itself, so it would have no candidate on a machine with loopback only.
+        By default, aioice does not use 127.0.0.1, so a machine with only a loopback interface would have no candidate.
         """
         import ifaddr  # noqa: PLC0415 - only a live connection needs it
 
@@ -142,14 +142,14 @@ _default: ContextVar[Callable[[], Platform]] = ContextVar("odyssey_default_platf
 def default_platform() -> Platform:
     """Return a platform for a client that was created without one.
 
-    In a block of `platform_by_default`, that block defines it. Otherwise, it is the system's.
+    In a block of `platform_by_default`, this is the platform of the block, otherwise that of the operating system.
     """
     return _default.get()()
 
 
 @contextmanager
 def platform_by_default(make: Callable[[], Platform]) -> Iterator[None]:
-    """Change the default platform of clients created in the block, or in tasks started in it; ``make`` returns it.
+    """Use the platform that ``make`` returns for clients created in the block, or in tasks started in the block.
 
     Simulations use this to run unchanged software that creates its own clients.
     """

@@ -44,7 +44,8 @@ async def fetch_all(
         ``service.so_far``, with the downloaded files and the errors of failed downloads added.
 
     Raises:
-        OdysseyError: an error that the remaining files would also get, such as a rejected API key.
+        OdysseyError: a download failed with an error that the remaining downloads would also raise, such as a rejected
+            API key.
     """
     before = service.so_far
     files: list[Fetched] = []

@@ -22,7 +22,7 @@ from odyssey_client.rest.downloads import Artifact
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Order:
-    """The arguments and options of the command."""
+    """The arguments and options of `odyssey simulate`."""
 
     files: tuple[Path, ...]
     batch: bool

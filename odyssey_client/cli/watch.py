@@ -49,7 +49,7 @@ _ENDS: dict[EndedBy, str] = {
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """The arguments and options of the command."""
+    """The arguments and options of `odyssey watch`."""
 
     webrtc_url: str
     token: str
@@ -162,7 +162,7 @@ class _Watch:
         )
 
     async def _see(self, reader: FrameReader) -> EndedBy:
-        """Count frames and show the current statistics until watching ends. Return what ended it."""
+        """Count frames and show the current statistics until watching ends. Return why it ended."""
         over = math.inf if self._order.seconds is None else self._began + self._order.seconds
         look = self._began + self._progress.live_s
         while (now := self._clock.monotonic()) < over:
@@ -211,7 +211,7 @@ def _check(path: Path, *, overwrite: bool) -> None:
 
 @contextlib.contextmanager
 def _told(path: Path | None) -> Iterator[None]:
-    """Convert an `OSError` in the block to a `DownloadError` that names ``path`` and advises another one."""
+    """Convert an `OSError` in the block to a `DownloadError` that names ``path`` and advises to choose another path."""
     try:
         yield
     except (BrokenPipeError, OdysseyError):  # BrokenPipeError: standard error is closed (see `Progress._write`)

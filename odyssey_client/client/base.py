@@ -17,7 +17,7 @@ from odyssey_client.system import default_platform
 
 
 class ClientBase:
-    """Base of `Odyssey`: configuration, platform and transport. Each subclass adds a group of API calls."""
+    """Base class of `Odyssey`: configuration, platform and transport. Each subclass adds a group of API calls."""
 
     def __init__(
         self,
@@ -37,8 +37,8 @@ class ClientBase:
                 ``https://api.odyssey.ml``.
             advanced: Retries and limits.
             clock: The source of time; if None, the system clock.
-            entropy: The source of random ids and numbers; if None, the system's.
-            network: Makes HTTP, WebSocket and WebRTC connections; if None, over the system's network.
+            entropy: The source of random ids and numbers; if None, the random numbers of the operating system.
+            network: Makes HTTP, WebSocket and WebRTC connections; if None, with the network of the operating system.
 
         Raises:
             OdysseyConfigError: there is no API key, or an argument is invalid.

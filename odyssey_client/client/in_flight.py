@@ -1,4 +1,4 @@
-"""Calls that need no live connection. Closing the client makes them raise `ConnectionClosedError`."""
+"""Calls in progress that need no live connection. If the client is closed, they raise `ConnectionClosedError`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from odyssey_client.event_loop import require_loop
 class InFlightCalls:
     """The calls of one client that are in progress.
 
-    Only steps of calls (`Call.step`) are cancelled. The user's code may run between two steps and is not interrupted.
+    `end` cancels only the steps of calls (`Call.step`). Code of the caller, which may run between two steps, continues.
 
     Attributes:
         steps: The waiting steps, in the order they began: a dictionary with values None, used as an ordered set.
@@ -32,7 +32,7 @@ class InFlightCalls:
         return any(step.loop is here and not step.is_told for step in self.steps)
 
     def begin(self, name: str) -> Call:
-        """Return a new call; ``name`` is the name of its method, such as ``simulate``."""
+        """Return a new call of the client's method ``name``, such as ``simulate``."""
         return Call(self, name)
 
     async def end(self) -> None:
@@ -52,7 +52,7 @@ class InFlightCalls:
 
 
 class Call:
-    """One call of a method. The method runs each of its waits in a `step`, which can be cancelled."""
+    """One call of a client method. The method runs each of its waits in a `step`, which can be cancelled."""
 
     def __init__(self, calls: InFlightCalls, name: str) -> None:
         self._calls = calls
@@ -91,7 +91,7 @@ class Call:
 
 @dataclass(eq=False)
 class Step:
-    """One wait of a call.
+    """One wait of a call, such as an HTTP request.
 
     Attributes:
         scope: The timeout that cancels the step.

@@ -94,7 +94,7 @@ class Connection:
         handlers: OdysseyEventHandlers,
         events: EventBus,
     ) -> None:
-        """``events`` receives every event that the handlers receive, in order. Its readers end with the connection."""
+        """Create a connection that is not started. ``events`` gets the events of ``handlers``, in the same order."""
         self.media_stream = MediaStream()
         self.status: ConnectionStatus | None = None
         self._clock = clock
@@ -319,10 +319,10 @@ class Connection:
 
 
 class ConnectionTasks:
-    """The tasks of one connection. Tasks of an attempt end with that attempt, the others with the connection."""
+    """The tasks of one connection. Tasks of an attempt end with the attempt; all others end with the connection."""
 
     def __init__(self, clock: Clock, broke: Callable[[Exception], None]) -> None:
-        """``broke`` is called with the exception that a task raised."""
+        """Create the object without tasks. ``broke`` is called with the exception of a task that fails."""
         self._clock = clock
         self._broke = broke
         self._group: asyncio.TaskGroup | None = None
@@ -334,7 +334,7 @@ class ConnectionTasks:
         """Tasks that are cancelled when the attempt is dropped: REST calls, and tasks that watch the connection."""
 
     async def run(self, life: Awaitable[None]) -> None:
-        """Await ``life``, which returns when the connection is over; then cancel all tasks."""
+        """Await ``life``, which ends when the connection is over; then cancel all tasks of the connection."""
         try:
             async with asyncio.TaskGroup() as self._group:
                 try:
@@ -368,7 +368,7 @@ class ConnectionTasks:
     def spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         """Start a task that ends with the connection."""
         if self._group is None:
-            raise RuntimeError("the connection was not started")
+            raise RuntimeError("expected a started connection, got one that was not started: call start() first")
         task = self._group.create_task(self._guarded(work), context=self._context.copy())
         # A task that is cancelled before it starts never awaits its coroutine; Python would warn about that.
         task.add_done_callback(lambda _: work.close())

@@ -12,7 +12,8 @@ Rules:
 4. The machine has no sockets, tasks or clock. `connection.py` carries out its effects, in order.
 
 When a connection that was up is lost, it goes from `LOST` or `CONNECTED` through `WAITING`, `RENEWING` and
-`RECONNECTING` back to `CONNECTED`. It repeats this while attempts remain; each attempt has its own socket and peer.
+`RECONNECTING` back to `CONNECTED`. While attempts remain, a failed attempt leads back to `WAITING`. Each attempt has
+its own socket and peer.
 
 A machine describes one connection; each new connection needs a new machine.
 """
@@ -46,7 +47,7 @@ CLEAN_CLOSE_CODES = frozenset({1000, 1001})
 HOLD_S = 10.0
 """Seconds that a restored connection must last before attempts to reconnect are counted from 0 again.
 
-Without this, a client would reconnect endlessly to a service that drops every connection.
+Without this minimum, a client would reconnect endlessly to a service that drops every connection.
 """
 
 
@@ -337,7 +338,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Make every waiting call fail because of ``error``, send `client_disconnecting`, and close everything."""
+    """Make every waiting call fail because of ``error``, send `client_disconnecting`, and close socket and peer."""
 
     error: OdysseyError
 
@@ -581,7 +582,7 @@ class ConnectionMachine:
     def __init__(self, policy: ReconnectPolicy | None = None) -> None:
         self.state = INITIAL
         self.retries = 0
-        """Number of retries of signaling so far. They happen only before the connection is up."""
+        """Number of retries of signaling so far. Signaling is retried only before the connection is up."""
         self.tries = 0
         """Number of attempts to reconnect so far. Set to 0 once a restored connection has lasted for `HOLD_S`."""
         self._policy = policy or ReconnectPolicy()

@@ -1,7 +1,7 @@
 """Messages of the signaling socket and the data channels, as typed values (protocol.md sections 3 and 4).
 
-`parse` is strict: a field that is missing or of the wrong type raises a `MessageError` that names it. Unknown fields
-and message types are ignored, since a newer service may send more. `encode` writes a message.
+`parse` is strict: for a field that is missing or of the wrong type, it raises a `MessageError` that names the field.
+Unknown fields and message types are ignored, since a newer service may send more. `encode` writes a message.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class IceCandidate:
-    """`ice_candidate`: one of the streamer's ICE candidates; an empty one marks their end (RFC 8838 section 13)."""
+    """`ice_candidate`: an ICE candidate of the streamer; empty after the last candidate (RFC 8838 section 13)."""
 
     candidate: str
     sdp_mid: str | None

@@ -83,7 +83,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class GaveUp:
-    """The call timed out or was cancelled. The second event for the same call also removes the call from its queue."""
+    """The call timed out or was cancelled. A later second event for the same call removes the call from its queue."""
 
     call: int
 
@@ -310,7 +310,8 @@ class OperationMachine:
         if transition is None:
             refusal = REFUSALS.get((self.state, happening))
             if refusal is None:
-                raise RuntimeError(f"unexpected event in state {self.state}: {happening.__name__}")
+                expected = ", ".join(sorted(each.__name__ for each in TRANSITIONS[self.state]))
+                raise RuntimeError(f"expected {expected} in state {self.state}, got {happening.__name__}")
             raise InvalidStateError(*refusal)
         self.state, kinds = transition
         make: Mapping[type[OperationEffect], Callable[[], Sequence[OperationEffect]]] = {

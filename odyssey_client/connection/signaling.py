@@ -54,7 +54,7 @@ class Signaling:
     """An open signaling socket."""
 
     def __init__(self, socket: ClientConnection, clock: Clock, token: str) -> None:
-        """``token`` is masked in texts from the service that may become part of an error message."""
+        """Wrap an open ``socket``. ``token`` is masked in texts from the service that appear in error messages."""
         self._socket = socket
         self._token = token
         self._clock = clock
@@ -65,7 +65,7 @@ class Signaling:
         self._keeps_session = True
 
     async def receive(self) -> SignalingMessage:
-        """Wait for the next message of a known type; log and skip others.
+        """Wait for the next message of a known type; log and skip messages of other types.
 
         Raises:
             MessageError: a message of a known type does not follow the protocol; the socket stays open.

@@ -50,9 +50,10 @@ class StreamCalls:
         announce: Callable[[Announced], None],
         later: Callable[[float, Callable[[], None]], None],
     ) -> None:
-        """``announce`` passes a message to the caller's handlers and event readers.
+        """Create the object without calls.
 
-        ``later`` calls a function after a time in seconds, unless the connection is over by then.
+        ``limit`` is the maximum number of seconds to wait for a reply. ``announce`` passes a message to handlers and
+        event readers. ``later(seconds, function)`` calls a function after a delay, unless the connection has ended.
         """
         self._link = link
         self._clock = clock
@@ -77,7 +78,8 @@ class StreamCalls:
         """Send an interaction; return the applied prompt.
 
         Raises:
-            OdysseyError: as for `start`.
+            InvalidStateError: the client is reconnecting, or no stream is running.
+            OdysseyError: the message was not sent, no reply arrived in time, or the streamer replied with an error.
         """
         return await self._call(lambda number: Interact(number, prompt), Update(prompt), "interact") or ""
 
@@ -85,7 +87,8 @@ class StreamCalls:
         """End the stream; return once it has ended.
 
         Raises:
-            OdysseyError: as for `start`.
+            InvalidStateError: the client is reconnecting, or no stream is running.
+            OdysseyError: the message was not sent, no reply arrived in time, or the streamer replied with an error.
         """
         await self._call(End, InteractiveStreamEnd(), "end_stream")
 

@@ -42,7 +42,7 @@ class StreamerLinkListener:
     """Callbacks of a link. They run on the event loop, and never for an attempt that was dropped."""
 
     happened: Callable[[connection_machine.ConnectionEvent], None]
-    """Called with an event for the connection's machine."""
+    """Called with an event for the connection's state machine."""
     answered: Callable[[StreamerMessage], None]
     """Called with a message on `streamerToClient`."""
     failed: Callable[[OdysseyError], None]
@@ -50,7 +50,10 @@ class StreamerLinkListener:
 
 
 class StreamerLink:
-    """Runs the attempts of one connection, one at a time; ``spawn`` starts tasks that end with the connection."""
+    """Runs the connection attempts of one connection, one at a time.
+
+    ``spawn`` starts a task that ends with the connection.
+    """
 
     def __init__(
         self,
@@ -79,7 +82,7 @@ class StreamerLink:
         self._last_frame_at: float | None = None
 
     def open(self, credentials: ClientCredentials) -> None:
-        """Start an attempt. A previous one must have been dropped."""
+        """Start a connection attempt. The previous attempt, if any, must have been dropped."""
         self.credentials = credentials
         has_sent = False
 
@@ -137,12 +140,13 @@ class StreamerLink:
     async def send(self, message: ChannelMessage) -> None:
         """Send ``message`` on the data channel `clientToStreamer`.
 
-        A start message with an image is sent on the signaling socket instead. So is any start message if the channel
-        is not open, or if the message is too long for it.
+        A start message is sent on the signaling socket instead if it has an image. It is also sent there if the channel
+        is not open, or if it is too long for the channel.
 
         Raises:
-            OdysseyConnectionError: the connection is closed, or a start message needs the socket and that is closed.
-            OdysseyStreamError: it is not a start message, and the channel is not open or the message is too long.
+            OdysseyConnectionError: the connection is closed, or the signaling socket is needed and closed.
+            OdysseyStreamError: the message is not a start message, and the channel is not open or the message is too
+                long.
         """
         if self._attempt is None:
             raise ConnectionClosedError("The connection is closed.")
@@ -180,9 +184,9 @@ class ConnectionAttempt:
         keepalive_interval: float,
         turn: asyncio.Lock,
     ) -> None:
-        """All attempts share the lock ``turn`` and acquire it while their socket is open.
+        """Create an attempt. All attempts of a connection share the lock ``turn``.
 
-        A session accepts only one socket at a time.
+        An attempt holds the lock while its socket is open, because a session accepts only one socket at a time.
         """
         self._credentials = credentials
         self._listener = listener
@@ -231,7 +235,7 @@ class ConnectionAttempt:
                     child.cancel()
 
     def send_by_channel(self, message: ChannelMessage) -> bool:
-        """Send ``message`` on `clientToStreamer`; return False if it is not open or the message is too long for it."""
+        """Send ``message`` on `clientToStreamer`; return False if the channel is not open or ``message`` too long."""
         return self._peer is not None and self._peer.send(messages.encode(message))
 
     async def send_by_socket(self, message: ChannelMessage) -> None:

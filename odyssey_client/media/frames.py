@@ -93,7 +93,7 @@ class FrameReader(AsyncIterator[VideoFrame]):
     """
 
     def __init__(self, buffer: int, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        """Create a reader with a buffer of ``buffer`` frames, which arrive in ``loop``."""
+        """Create a reader that buffers at most ``buffer`` frames. ``loop`` is the event loop in which frames arrive."""
         self.dropped = 0
         """The number of frames dropped because this reader was too slow."""
         self._loop = loop

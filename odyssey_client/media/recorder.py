@@ -233,7 +233,7 @@ class _Writer:
 class _WriterThread(Executor):
     """A daemon thread that runs functions in order.
 
-    A `ThreadPoolExecutor` runs nothing once the main thread has ended. This one can then still finish the file.
+    Unlike a `ThreadPoolExecutor`, it still runs functions after the main thread has ended, and can finish the file.
     """
 
     def __init__(self) -> None:

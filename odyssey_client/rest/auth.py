@@ -43,7 +43,7 @@ class AccessToken:
     """The cached access token. Use it from one event loop at a time."""
 
     def __init__(self, renew: Callable[[], Awaitable[Token]], clock: Clock) -> None:
-        """Store ``renew``, which requests a new token; at most one call of it runs at a time."""
+        """Create an empty cache. ``renew`` requests a new token; at most one call of ``renew`` runs at a time."""
         self._renew = renew
         self._clock = clock
         self._value: str | None = None
@@ -76,7 +76,7 @@ class AccessToken:
                 await self._abandon(renewal)
 
     def discard(self, value: str) -> None:
-        """Forget ``value``, which the service rejected. A newer token is kept."""
+        """Drop the token ``value``, which the service rejected. A newer token is kept."""
         if value == self._value:
             self._value, self._good_until = None, 0.0
 

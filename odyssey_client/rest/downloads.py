@@ -122,7 +122,7 @@ async def download(
 
     Raises:
         DownloadError: the file could not be downloaded completely or could not be written.
-        OdysseyError: ``look_up`` raised it.
+        OdysseyError: ``look_up`` raised this error.
     """
     # Importing httpx takes 100 ms: import it with the first download.
     from odyssey_client.rest.resumable_download import Fetch  # noqa: PLC0415
@@ -196,7 +196,7 @@ class _FileThread:
 
     def _opened(self) -> AtomicFile:
         if self._file is None:
-            raise RuntimeError("the file is not open")
+            raise RuntimeError("the file is not open: call open() first")
         return self._file
 
     async def _run[T](self, work: Callable[[], T]) -> T:

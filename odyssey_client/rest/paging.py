@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from odyssey_client.errors import UnexpectedResponseError
 
 SMALLEST = 2
-"""The minimum page size: one known item, and one that may be new."""
+"""The minimum page size: one item of the previous page, and one item that may be new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ async def walk[T](fetch: Fetch[T], identify: Callable[[T], str], page_size: int)
 
     Raises:
         UnexpectedResponseError: the service returned a page with another offset than requested.
-        OdysseyError: ``fetch`` raised it.
+        OdysseyError: ``fetch`` raised this error.
     """
     size = max(page_size, SMALLEST)
     known: set[str] = set()

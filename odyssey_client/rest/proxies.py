@@ -19,7 +19,7 @@ class EnvironmentTransport(httpx.AsyncBaseTransport):
     """
 
     def __init__(self, tls: Callable[[], ssl.SSLContext]) -> None:
-        """Store ``tls``, which creates a TLS context. This takes 20 ms, so it is called only if a request uses TLS."""
+        """Store ``tls``, a function that creates a TLS context in 20 ms. It is called only if a request uses TLS."""
         self._tls = tls
         self._ways: dict[tuple[str, str | None], httpx.AsyncHTTPTransport] = {}
 

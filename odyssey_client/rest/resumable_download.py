@@ -39,7 +39,7 @@ class Sink(Protocol):
 
 
 class _Interrupted(Exception):  # noqa: N818 - a signal to retry, not an error
-    """An attempt failed, and another one may succeed."""
+    """An attempt to download failed, and another attempt may succeed."""
 
     def __init__(self, error: OdysseyError) -> None:
         super().__init__(str(error))
@@ -65,7 +65,8 @@ class Fetch:
             sink: The destination of the bytes.
             what: A description of the file for messages.
             locate: Returns a valid URL. It is called once at the start, and again when the URL expires (403).
-            report: Called with the number of bytes received, which only grows, and the file size if it is known.
+            report: Called with the number of bytes received, which never decreases, and the file size, or None if the
+                size is unknown.
         """
         self._transport = transport
         self._sink = sink
@@ -87,7 +88,7 @@ class Fetch:
 
         Raises:
             DownloadError: the response is an error or violates HTTP, or too many attempts in a row got no new bytes.
-            OdysseyError: the sink or ``locate`` raised it.
+            OdysseyError: the sink or ``locate`` raised this error.
         """
         self._url = await self._locate()
         retries = 0

@@ -79,7 +79,7 @@ class Transport:
             json: The JSON body; None for no body.
             params: The query parameters.
             auth: ``bearer`` sends the access token and requests one if there is none. If the service rejects the token
-                (401), the call is sent once more with a new one. ``optional`` sends a token only if there is one;
+                (401), the call is sent once more with a new token. ``optional`` sends a token only if there is one;
                 ``none`` sends no token.
             timeout: Seconds that each attempt may take; ``AdvancedConfig.request_timeout_s`` if None.
             route: The name of the call in the table of errors (service_errors.py); method and path if empty.
@@ -138,7 +138,7 @@ class Transport:
         except no_answer() as error:
             raise unreachable("GET", url, error) from error
         if not response.is_success:
-            raise ValueError(f"HTTP {response.status_code}")
+            raise ValueError(f"expected a 2xx status, got HTTP {response.status_code}")
         return parse_json(response.content)
 
     async def open_url(self, url: str, headers: Mapping[str, str]) -> httpx.Response:
@@ -307,5 +307,5 @@ def parse_json(content: bytes) -> JSON:
     try:
         value: JSON = jsonlib.loads(content)
     except RecursionError:
-        raise ValueError("nested too deeply") from None
+        raise ValueError("the JSON is nested too deeply") from None
     return value

@@ -58,7 +58,7 @@ class AiortcClientPeer(PeerConnection):
         await self._within(self._connection.addIceCandidate(candidate))
 
     def send(self, text: str) -> bool:
-        """Send on `clientToStreamer`; return False if it is not open or ``text`` is longer than the service accepts."""
+        """Send ``text`` on `clientToStreamer`; return False if the channel is not open or ``text`` is too long."""
         if self._outgoing is None:
             return False
         try:

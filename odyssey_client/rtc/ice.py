@@ -1,8 +1,8 @@
 """ICE candidates and servers of an aiortc peer.
 
-aioice itself reads the addresses of the machine's interfaces, so `Network` cannot choose them. It leaves out 127.0.0.1,
-so a machine with only a loopback interface has no candidates. It waits five seconds for a STUN server.
-`gather_on` changes this for one ICE connection: it wraps the bound method that gathers the candidates.
+aioice itself reads the addresses of the machine's interfaces, so that a `Network` cannot choose them. aioice leaves out
+127.0.0.1, so that a machine with only a loopback interface has no candidates. aioice waits five seconds for a STUN
+server. `gather_on` changes these three properties for one ICE connection.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def ice_transports(peer: RTCPeerConnection) -> set[RTCIceTransport]:
 def gather_on(peer: RTCPeerConnection, addresses: list[str] | None) -> None:
     """Make ``peer`` gather its host candidates on ``addresses``; None for the addresses that aioice finds.
 
-    Call it after a transceiver or the remote description has created the transports, and before setting the local
-    description, which starts the gathering.
+    Call this function after a transceiver or the remote description has created the transports, and before setting the
+    local description, which starts the gathering.
     """
     for transport in ice_transports(peer):
         _gather_on(transport.iceGatherer._connection, addresses)  # noqa: SLF001 - aioice has no public way to choose

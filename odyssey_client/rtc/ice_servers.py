@@ -44,7 +44,8 @@ def read_ice_servers(body: object) -> list[IceServer]:
     """
     entries = body.get("iceServers") if isinstance(body, dict) else None
     if not isinstance(entries, list):
-        raise ValueError("expected a list iceServers in the response")  # noqa: TRY004 - the caller handles ValueError only
+        # Not a TypeError, because the caller handles only ValueError.
+        raise ValueError("expected a response with a list `iceServers`, got a response without one")  # noqa: TRY004
     servers = []
     for entry in entries:
         if not isinstance(entry, dict):

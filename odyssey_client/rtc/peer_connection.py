@@ -1,7 +1,7 @@
 """An aiortc peer connection that leaves no task, thread or socket behind when it is closed.
 
 aiortc keeps no references to its tasks, decodes in a thread that prevents the process from exiting, and its `close`
-can hang. `PeerConnection` handles all three for every peer of this package.
+can hang. `PeerConnection` handles these three problems for every peer of this package.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class PeerConnection:
     async def pump(self) -> None:
         """Pass every frame of the track to the callback ``frame``, until the track ends.
 
-        Run it for the whole connection: a track that is not read buffers every frame.
+        Run this method for the whole connection, because a track that is not read buffers every frame.
         """
         track = await self._track
         while True:

@@ -42,7 +42,7 @@ class VideoWatchdog:
                 return
 
     async def _is_late(self) -> bool:
-        """Wait for frames that have arrived but were not read yet; return whether one was read."""
+        """Wait for frames that have arrived but were not read yet; return whether a frame was read."""
         seen = self._frames
         for _ in range(LOOKS):
             began = self._clock.monotonic()

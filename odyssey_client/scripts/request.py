@@ -33,8 +33,8 @@ def script_fields(
         portrait: Whether images are fitted to 704x1280; otherwise to 1280x704.
 
     Raises:
-        ScriptError: a script is invalid, or not exactly one of the three was given. The error lists the
-            faults of all scripts.
+        ScriptError: a script is invalid, or not exactly one of ``script``, ``scripts`` and ``script_url`` was given.
+            The error lists the faults of all scripts.
     """
     sources = {"script": script, "scripts": scripts, "script_url": script_url}
     given = {name: value for name, value in sources.items() if value is not None}

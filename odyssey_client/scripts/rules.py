@@ -61,7 +61,7 @@ class ScriptEntry:
 
 
 class Faults:
-    """Collects faults, and keeps the first one of each path."""
+    """Collects faults, and keeps only the first fault of each path."""
 
     def __init__(self) -> None:
         self._by_path: dict[str, ScriptFault] = {}

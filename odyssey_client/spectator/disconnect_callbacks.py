@@ -45,7 +45,7 @@ class DisconnectCallbacks:
         self._running: set[asyncio.Task[None]] = set()
 
     def add(self, callback: DisconnectCallback) -> None:
-        """Call ``callback`` when the connection is over; at once if it already is.
+        """Call ``callback`` when the connection is over; at once if the connection is already over.
 
         Raises:
             OdysseyConfigError: ``callback`` is not callable.
@@ -70,7 +70,7 @@ class DisconnectCallbacks:
     async def finish(self) -> None:
         """Wait up to `CALLBACK_LIMIT_S` for async callbacks that are still running; then cancel them.
 
-        If a callback calls this, it returns at once: the callback would wait for itself.
+        If a callback calls this method, the method returns at once, because the callback would wait for itself.
         """
         if in_handler():
             return

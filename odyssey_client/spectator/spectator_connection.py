@@ -126,7 +126,7 @@ class SpectatorConnection:
     def __init__(
         self, webrtc_url: str, spectator_token: str, *, peer_timeout: float, clock: Clock, network: Network
     ) -> None:
-        """``peer_timeout`` is the number of seconds that may pass without a frame once connected."""
+        """Create a connection that is not started. ``peer_timeout``: maximum seconds without a frame once connected."""
         self.stream = MediaStream()
         self._webrtc_url = webrtc_url
         self._token = spectator_token
@@ -164,11 +164,11 @@ class SpectatorConnection:
         return self.stream.frames(buffer=buffer)
 
     def on_disconnect(self, callback: DisconnectCallback) -> None:
-        """Call ``callback`` once when either side ends the connection; at once if it is over already.
+        """Call ``callback`` once when either side ends the connection; at once if the connection is already over.
 
         Any number of callbacks may be added. A callback is sync or async and takes no argument or one: the
         `OdysseyError` that ended the connection, or None if the stream ended or `disconnect` was called. Exceptions
-        that it raises are logged.
+        that a callback raises are logged.
 
         Raises:
             OdysseyConfigError: ``callback`` is not callable.

@@ -46,14 +46,14 @@ class SpectatorEffect(StrEnum):
     RESOLVE = "resolve"
     """Make `SpectatorConnection.ready` return."""
     REJECT = "reject"
-    """Make `SpectatorConnection.ready` raise the error."""
+    """Make `SpectatorConnection.ready` raise the error that ended the connection."""
     END_VIDEO = "end_video"
     FAIL_VIDEO = "fail_video"
-    """End the video with the error."""
+    """End the video, and make its readers raise the error that ended the connection."""
     RELEASE = "release"
     """Close everything that was opened."""
     CALL_DISCONNECT = "call_disconnect"
-    """Call the disconnect callbacks; last, since they run the caller's code."""
+    """Call the disconnect callbacks. This effect is the last, because callbacks run code of the caller."""
 
 
 type Transition = tuple[SpectatorState, tuple[SpectatorEffect, ...]]

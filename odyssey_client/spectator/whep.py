@@ -35,7 +35,7 @@ class WhepAnswer:
 
     Attributes:
         sdp: The SDP answer.
-        resource: The URL to delete when the spectator leaves; None if the service sent no valid one.
+        resource: The URL to delete when the spectator leaves; None if the service sent no valid URL.
     """
 
     sdp: str
@@ -43,7 +43,7 @@ class WhepAnswer:
 
 
 class Whep:
-    """HTTP client for one broadcast. Call `aclose` at the end. Its calls have no timeout: the caller sets one."""
+    """HTTP client for one broadcast. Call `aclose` at the end. Its methods have no timeout; the caller must set one."""
 
     def __init__(self, webrtc_url: str, token: str, network: Network) -> None:
         self._webrtc_url = urlsplit(webrtc_url)
@@ -64,7 +64,7 @@ class Whep:
         """
         response, body = await self._send("GET", url, accept="application/json")
         if not response.is_success:
-            raise ValueError(f"HTTP {response.status_code}")
+            raise ValueError(f"expected a 2xx status, got HTTP {response.status_code}")
         return parse_json(body)
 
     async def offer(self, sdp: str) -> WhepAnswer:

@@ -50,9 +50,9 @@ type Event = (
 
 
 class EventReader(Reader[Event]):
-    """An iterator over events, from its creation to the end of the connection.
+    """An iterator over the events that happen from its creation to the end of the connection.
 
-    A slow reader keeps the newest `EVENT_BUFFER` unread events; older ones are dropped.
+    A slow reader keeps the newest `EVENT_BUFFER` unread events; older events are dropped.
     """
 
     _noun = "event"

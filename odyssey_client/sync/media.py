@@ -72,7 +72,7 @@ class MediaStream:
 
     @property
     def latest_frame(self) -> VideoFrame | None:
-        """The newest frame; None before the first. It stays available after the end."""
+        """The newest frame; None before the first frame. It stays available after the end of the connection."""
         return self._stream.latest_frame
 
     @property

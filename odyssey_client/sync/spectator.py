@@ -103,11 +103,11 @@ class SpectatorConnection(VideoOwner):
         return self.stream.frames(buffer=buffer, timeout_s=timeout_s)
 
     def on_disconnect(self, callback: DisconnectCallback) -> None:
-        """Call ``callback`` once when either side ends the connection; at once if it is over already.
+        """Call ``callback`` once when either side ends the connection; at once if the connection is already over.
 
         Any number of callbacks may be added. A callback is sync or async and takes no argument or one: the
         `OdysseyError` that ended the connection, or None if the stream ended or `disconnect` was called. Exceptions
-        that it raises are logged.
+        that a callback raises are logged.
 
         Raises:
             OdysseyConfigError: ``callback`` is not callable.

@@ -71,7 +71,9 @@ def broken_images(rules: Iterable[str] | None = None) -> SearchStrategy[BrokenIm
         ValueError: a name in `rules` is unknown, or `rules` is empty.
     """
     wanted = list(IMAGE_RULES) if rules is None else list(rules)
-    if unknown := [rule for rule in wanted if rule not in IMAGE_RULES] or ([] if wanted else ["(none)"]):
+    if not wanted:
+        raise ValueError(f"rules must contain at least one image rule, got none; known: {', '.join(IMAGE_RULES)}")
+    if unknown := [rule for rule in wanted if rule not in IMAGE_RULES]:
         raise ValueError(f"unknown image rule {unknown[0]!r}; known: {', '.join(IMAGE_RULES)}")
     return st.sampled_from(wanted).flatmap(
         lambda rule: IMAGE_RULES[rule].broken.map(lambda image: BrokenImage(rule, image))

@@ -93,7 +93,9 @@ def broken_scripts(rules: Iterable[str] | None = None) -> SearchStrategy[BrokenS
         ValueError: a name in `rules` is unknown, or `rules` is empty.
     """
     wanted = list(SCRIPT_RULES) if rules is None else list(rules)
-    if unknown := [rule for rule in wanted if rule not in SCRIPT_RULES] or ([] if wanted else ["(none)"]):
+    if not wanted:
+        raise ValueError(f"rules must contain at least one script rule, got none; known: {', '.join(SCRIPT_RULES)}")
+    if unknown := [rule for rule in wanted if rule not in SCRIPT_RULES]:
         raise ValueError(f"unknown script rule {unknown[0]!r}; known: {', '.join(SCRIPT_RULES)}")
     good = script_entries(max_interactions=2, max_seconds=20, prompts=breaks.PROMPTS, images=st.none())
     return _broken(st.sampled_from(wanted), good)

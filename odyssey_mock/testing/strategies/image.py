@@ -109,7 +109,9 @@ def image_urls(*, formats: Collection[ImageFormat] = IMAGE_FORMATS, max_side: in
 
 
 def _check(what: str, given: Collection[str], known: Collection[str]) -> None:
-    if unknown := [each for each in given if each not in known] or ([] if given else ["(none)"]):
+    if not given:
+        raise ValueError(f"expected at least one image {what}, got none; known: {', '.join(known)}")
+    if unknown := [each for each in given if each not in known]:
         raise ValueError(f"unknown image {what} {unknown[0]!r}; known: {', '.join(known)}")
 
 

@@ -165,7 +165,7 @@ async def test_stream_forgotten_during_rendering_leaves_nothing(
         assert files(mock) == {"1.part"}
         async with asyncio.timeout(LIMIT):
             await end(mock)
-            with pytest.raises(NoArtifactError, match=r"forgotten while its video\.mp4 was being written"):
+            with pytest.raises(NoArtifactError, match=r"dropped while its video\.mp4 was being written"):
                 await asking
             assert files(mock) == set()
 

@@ -255,7 +255,11 @@ def test_simplest_broken_script_is_short() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rules", "says"), [(["prompts"], "unknown script rule 'prompts'; known: array"), ([], "none")]
+    ("rules", "says"),
+    [
+        (["prompts"], "unknown script rule 'prompts'; known: array"),
+        ([], "at least one script rule, got none; known: array"),
+    ],
 )
 def test_unknown_rule_is_rejected_at_once(rules: list[str], says: str) -> None:
     with pytest.raises(ValueError, match=says):

@@ -167,11 +167,11 @@ def test_all_rules_are_drawn_with_short_reprs() -> None:
     [
         (lambda: images(kinds=["path"]), "unknown image kind 'path'; known: bytes"),  # type: ignore[list-item]  # invalid on purpose
         (lambda: images(formats=["TIFF"]), "unknown image format 'TIFF'; known: PNG"),  # type: ignore[list-item]  # invalid on purpose
-        (lambda: images(kinds=[]), "unknown image kind"),
+        (lambda: images(kinds=[]), "expected at least one image kind, got none; known: bytes"),
         (lambda: images(max_side=0), "got 0"),
-        (lambda: image_urls(formats=[]), "unknown image format"),
+        (lambda: image_urls(formats=[]), "expected at least one image format, got none; known: PNG"),
         (lambda: broken_images(["formats"]), "unknown image rule 'formats'; known: some_bytes"),
-        (lambda: broken_images([]), "unknown image rule"),
+        (lambda: broken_images([]), "at least one image rule, got none; known: some_bytes"),
     ],
 )
 def test_invalid_arguments_are_rejected_at_once(wrong: Callable[[], object], says: str) -> None:

@@ -1,4 +1,4 @@
-"""State of one running server: its services, connected to each other."""
+"""`Backend`, which creates all services of one server, such as accounts, sessions and jobs, and connects them."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ from odyssey_mock.simulations.jobs import Jobs
 
 @dataclass(eq=False)
 class Backend:
-    """The services of one server. Only `server.py` and `http/app.py` use it; other code gets the services it needs."""
+    """The services of one server. Only `server.py` and `http/app.py` use it; other code uses single services."""
 
     settings: Settings
     clock: Clock
@@ -39,7 +39,7 @@ class Backend:
     base_url: str
     """Base URL of the server, without a trailing slash."""
     stun_url: str
-    """The STUN responder as an ICE server URL (RFC 7064)."""
+    """The URL of the mock's STUN server (RFC 7064), for the ICE configuration of clients."""
     frame_encoder: MakeFrameEncoder = drawn
     """Factory of the encoders of live streams."""
     journal: Journal = field(init=False)
@@ -132,7 +132,7 @@ class Backend:
         )
 
     async def reset(self) -> None:
-        """End all sessions and jobs and clear all records; keep clock, settings and address."""
+        """End all sessions and jobs and clear all records. Clock, settings and address stay the same."""
         await self.sessions.close()
         await self.broadcasts.close()
         await self.jobs.reset()

@@ -1,7 +1,7 @@
 """The session that `odyssey-mock demo` runs: a live stream from start to end, saved as files.
 
-It starts the mock, connects a client over real HTTP, WebSocket and WebRTC, starts a stream, interacts twice, and ends
-the stream. It writes a video, a contact sheet of the frames around each interaction, and the journal.
+The demo starts the mock, connects a client over real HTTP, WebSocket and WebRTC, starts a stream, interacts twice, and
+ends the stream. It writes a video, a contact sheet with the frames of each interaction, and the mock's journal.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ INTERACTIONS = ("A storm rolls in and night falls", "The clouds part and a full 
 PAUSE = 2.0
 """Seconds of video between two prompts."""
 BEFORE, AFTER = 3, 4
-"""Numbers of frames on the contact sheet before and after the first frame that shows an interaction."""
+"""How many frames the contact sheet shows before and after the first frame that shows an interaction."""
 LIMIT = 30.0
 """Timeout of the demo in seconds; it takes less than 15."""
 
@@ -40,7 +40,11 @@ class Sighting:
 
 @dataclass(slots=True)
 class Watcher:
-    """Reads every frame of the stream and keeps those around each change of the prompt."""
+    """Reads every frame of the stream. Counts received and missing frames, and keeps some for the contact sheet.
+
+    Attributes:
+        around: for each interaction, the last frames before its first frame, that frame, and the frames after it.
+    """
 
     seen: int = 0
     missing: int = 0
@@ -69,7 +73,13 @@ class Watcher:
 
 
 async def run(directory: Path, say: Callable[[str], None] = print) -> None:
-    """Run the demo and write `stream.mp4`, `contact-sheet.png` and `journal.jsonl` to `directory`, which must exist."""
+    """Run the demo and write `stream.mp4`, `contact-sheet.png` and `journal.jsonl` to `directory`, which must exist.
+
+    `say` is called with each line of progress.
+
+
+    `say` is called with each line of progress.
+    """
     video, pictures, journal = (directory / name for name in ("stream.mp4", "contact-sheet.png", "journal.jsonl"))
     async with asyncio.timeout(LIMIT), MockOdyssey() as mock:
         say(f"mock      {mock.url}")
@@ -113,7 +123,7 @@ async def _frames_pass(stream: MediaStream, seconds: float) -> None:
 
 
 def contact_sheet(rows: list[list[Sighting]]) -> Image.Image:
-    """Draw one row per interaction: the frames around it, in order, each with the values of its stamp."""
+    """Draw the frames of each interaction in one row, in order, each frame with the values of its stamp."""
     font = ImageFont.load_default(13)
     thumbs = [[Image.fromarray(each.frame.data).resize(_thumb_size(each.frame)) for each in row] for row in rows]
     width = max((len(row) for row in rows), default=1) * (_THUMB + _MARGIN) + _MARGIN

@@ -22,11 +22,11 @@ from odyssey_mock.core.entropy import Entropy
 from odyssey_mock.settings import KEY_PATTERN, AccountSettings, Limits, Priority, Settings
 
 type Refusal = Callable[[Settings, float], AccountError]
-"""Creates the error of a test key from the settings and the current time."""
+"""Creates the error that rejects requests of a test key, from the settings and the server's current time."""
 
 
 TEST_KEY_HOURS = 10.0
-"""Both the hours used and the hour limit that the error of the test key `ody_monthly_limit` states."""
+"""The hours that the error of the test key `ody_monthly_limit` states, both as hours used and as limit."""
 TEST_KEY_SESSIONS = 5
 """The session limit that the error of the test key `ody_concurrent_limit` states if the settings have no limit."""
 
@@ -42,22 +42,22 @@ def _concurrent_limit(settings: Settings, _now: float) -> AccountError:
 
 @dataclass(frozen=True, slots=True)
 class TestKey:
-    """The special behavior of API keys with a certain prefix."""
+    """How the server rejects or limits all API keys that begin with one prefix, such as `ody_suspended`."""
 
     __test__: ClassVar = False
     """Keeps pytest from collecting this class, whose name begins with `Test`."""
 
     at: Literal["token", "session", "never"]
-    """The request that is rejected: `POST /auth/token` (token), `POST /sessions/request` (session) or none (never)."""
+    """The rejected request: `POST /auth/token` ("token"), `POST /sessions/request` ("session") or none ("never")."""
     refusal: Refusal | None = None
     bypass_privilege: bool | None = None
-    """Overrides the setting `bypass_privilege`."""
+    """Replaces the setting `bypass_privilege` for these keys; None keeps the setting."""
 
     def refuse(self, settings: Settings, now: float) -> None:
-        """Raise the error of the test key, if it has one.
+        """Raise the error that rejects requests of the test key; do nothing if the test key has no error.
 
         Raises:
-            AccountError: the error of the test key.
+            AccountError: the test key has an error.
         """
         if self.refusal is not None:
             raise self.refusal(settings, now)
@@ -78,12 +78,12 @@ _ORDINARY = TestKey("never")
 
 
 def test_key_of(api_key: str) -> TestKey:
-    """Return the `TestKey` that applies to an API key. The one for ordinary keys rejects nothing."""
+    """Return the `TestKey` that applies to an API key. For an ordinary key, it rejects no request."""
     return next((test_key for prefix, test_key in TEST_KEYS.items() if api_key.startswith(prefix)), _ORDINARY)
 
 
 def account_id(api_key: str) -> str:
-    """Return the account id for an API key: `acct_` and a digest of the key. An account id is returned unchanged."""
+    """Return the account id for an API key: `acct_` and a digest of the key. Return an account id unchanged."""
     if re.fullmatch(r"acct_[0-9a-f]{12}", api_key):
         return api_key
     return f"acct_{hashlib.sha256(api_key.encode(errors='surrogatepass')).hexdigest()[:12]}"
@@ -136,7 +136,7 @@ class Accounts:
         }
 
     def add(self, configured: AccountSettings) -> MockAccount:
-        """Add an account with a new API key. `clear` keeps it.
+        """Add an account with a new API key. `clear` does not remove the account.
 
         Raises:
             SettingsError: the plan or a limit is invalid.
@@ -153,7 +153,7 @@ class Accounts:
 
         Raises:
             MalformedKeyError: the key is malformed.
-            InvalidKeyError: the key is not accepted.
+            InvalidKeyError: the key is not one of the configured keys, or is the test key `ody_invalid`.
             AccountSuspendedError: the account is suspended.
         """
         if re.fullmatch(KEY_PATTERN, api_key) is None:
@@ -201,11 +201,11 @@ class Accounts:
         return account
 
     def check_session_request(self, account: Account) -> None:
-        """Check that the account may request a session. Only accounts of test keys are ever rejected.
+        """Raise the error of a test key that rejects session requests. Accounts of other keys pass.
 
         Raises:
-            UsageLimitError: the test key simulates a limit that is reached.
-            NoCapacityError: the test key simulates a service without a free streamer.
+            UsageLimitError: the account's test key simulates that a limit is reached.
+            NoCapacityError: the account's test key simulates that no streamer is free.
         """
         if account.test_key.at == "session":
             account.test_key.refuse(self._settings, self._clock.time())

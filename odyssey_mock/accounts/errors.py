@@ -56,7 +56,7 @@ class NoCapacityError(AccountError):
 
 
 class UsageLimitError(AccountError):
-    """A limit of the account is reached.
+    """A usage limit of the account is reached.
 
     Attributes:
         code: the vendor's code of the limit.

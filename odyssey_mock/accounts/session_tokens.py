@@ -31,7 +31,7 @@ class Claims:
 class SessionTokens:
     """Issues and verifies session tokens: JSON Web Tokens (RFC 7519), signed with a secret of this server.
 
-    Clients can read `session_id` from the payload without the secret.
+    Clients can read `session_id` from a token without the secret.
     """
 
     def __init__(self, clock: Clock, entropy: Entropy) -> None:

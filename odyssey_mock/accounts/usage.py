@@ -14,8 +14,8 @@ HOUR = 3600.0
 class Usage:
     """The hours used by each account in the current calendar month (UTC) of the server's clock.
 
-    The time that a live stream has run in this month counts, even while the stream is running. The length of a
-    simulated video counts from the end of its job, if its stream completed.
+    A live stream counts with the time that it has run in this month, even while it is running. A simulated stream
+    counts with the length of its video, once its job has ended, and only if the stream completed.
     """
 
     def __init__(self, clock: Clock, accounts: Accounts, streams: StreamStore) -> None:
@@ -50,7 +50,7 @@ class Usage:
             raise monthly_limit_error(self._clock.time(), used=used, limit=limit)
 
     def clear(self) -> None:
-        """Reset the hours of all accounts. Live streams that still have a record continue to count."""
+        """Reset the hours of all accounts. Live streams that are still in the stream store continue to count."""
         self._counted.clear()
 
     def _forgotten(self, stream_id: str) -> None:

@@ -8,8 +8,8 @@
     mock.expect_in_order(["POST /sessions/request", "offer", ("session", {"to": "connected"}), "stream_started"])
 
 An entry matches by its name (`Entry.name`), by values in `account`, `session`, `stream` or its data, and optionally by
-its `kind`. Only entries that exist already are checked; use `MockOdyssey.wait_for` to wait for a later one. The message
-of a failure shows the nearest entry: the one most similar to the expected one.
+its `kind`. Only entries that exist already are checked; use `MockOdyssey.wait_for` to wait for a later entry. The
+message of a failure shows the nearest entry, which is the existing entry most similar to the expected one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ from odyssey_mock.core.journal import PLACES, Entry, Kind, nearest
 from odyssey_mock.core.strict_json import JSON
 
 SHOWN = 5
-"""Maximum number of matching entries that a message lists; the others are only counted."""
+"""Maximum number of matching entries that a message lists; further entries are only counted."""
 
 type Step = str | tuple[str, Mapping[str, Any]]  # Any: `kind` and values, as in the keywords of `expect`
 """One step of `expect_in_order`: a name, or a name with `kind` and values."""
@@ -39,11 +39,11 @@ type Step = str | tuple[str, Mapping[str, Any]]  # Any: `kind` and values, as in
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The conditions of an expectation on one entry.
+    """The conditions that an entry must meet to match an expectation.
 
     Attributes:
         name: the required `Entry.name`.
-        kind: the required `Entry.kind`; None for any.
+        kind: the required `Entry.kind`; None for any kind.
         where: required values, as in `Entry.matches`.
     """
 
@@ -70,9 +70,9 @@ class Wanted:
         return [entry for entry in journal.entries if entry.index >= since and self.is_met_by(entry)]
 
     def nearest_in(self, journal: ReadableJournal, since: int) -> str:
-        """Describe the most similar entry that does not match, and how it differs. If there is none, state that.
+        """Describe, for a message, the entry that is most similar without matching, and how it differs.
 
-        Only entries from index `since` on are compared.
+        Only entries from index `since` on are compared. If there are none, the description says so.
         """
         others = [entry for entry in journal.entries if entry.index >= since and not self.is_met_by(entry)]
         near = nearest(others, self.kind, self.name, self.where)
@@ -86,10 +86,10 @@ class Wanted:
 
 
 def expect(journal: ReadableJournal, wanted: Wanted, *, count: int | None, since: int) -> Entry:
-    """Assert that at least one entry matches, or exactly `count` entries; return the first one.
+    """Assert that at least one entry matches, or exactly `count` entries; return the first matching entry.
 
     Raises:
-        ExpectationError: no entry matches, or not `count` of them.
+        ExpectationError: no entry matches, or the number of matching entries is not `count`.
         ValueError: `count` is below 1.
     """
     __tracebackhide__ = True
@@ -127,7 +127,7 @@ def expect_in_order(journal: ReadableJournal, steps: Sequence[Step], *, since: i
     Other entries may be in between.
 
     Raises:
-        ExpectationError: a step has no matching entry after that of the previous step.
+        ExpectationError: a step has no matching entry after the entry of the previous step.
     """
     __tracebackhide__ = True
     matched: list[Entry] = []

@@ -1,4 +1,4 @@
-"""The error of all assertions of the mock, and the parts of its messages: values, entries and differences."""
+"""`ExpectationError`, and functions that format its messages: values, journal entries and their differences."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,18 +8,18 @@ from odyssey_mock.core.journal import DIGEST_LENGTH, Entry
 from odyssey_mock.core.strict_json import JSON
 
 FEW = 2
-"""Up to this number of differences, a message shows them in one line."""
+"""Maximum number of differences that a message shows in one line; more are shown one below the other."""
 SHOWN_DIFFERENCES = 8
 """Maximum number of differences that a message shows; the others are only counted."""
 _CONTEXT = 20
-"""Number of equal characters shown before the first different one of two long values."""
+"""Number of equal characters that a message shows before the first difference between two long values."""
 
 
 class ExpectationError(AssertionError):
-    """An assertion of the mock failed. The message states what was expected, and shows what is most similar to it."""
+    """An assertion of the mock failed. The message states what was expected and what the mock recorded instead."""
 
     __module__ = "odyssey_mock"
-    """The public module, because the short summary of pytest has little room for the message after the name."""
+    """The public module: pytest's short summary shows it before the message, and a longer name leaves less room."""
 
 
 class ReadableJournal(Protocol):
@@ -32,18 +32,18 @@ class ReadableJournal(Protocol):
 
     @property
     def entries(self) -> Sequence[Entry]:
-        """The kept entries, oldest first."""
+        """The entries that the journal still has, oldest first."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One value that differs from the expected one, both as text.
+    """A value of a journal entry that differs from the expected value.
 
     Attributes:
         key: the key of the value; keys of nested objects are joined with dots (`message.prompt`).
-        expected: the expected value; None if no value was expected.
-        got: the actual value; None if there is none.
+        expected: the expected value as text; None if no value was expected.
+        got: the actual value as text; None if the entry has no such key.
     """
 
     key: str
@@ -56,7 +56,7 @@ class Difference:
 
 
 def differences(expected: Mapping[str, JSON], got: Mapping[str, JSON]) -> list[Difference]:
-    """Compare the value of each key of `expected` with that in `got`, and nested objects key by key."""
+    """Return the differences of `got` from `expected`. Keys that only `got` has are ignored at the top level."""
     found: list[Difference] = []
     for key, value in expected.items():
         actual = got.get(key)
@@ -80,7 +80,7 @@ def _nested(key: str, expected: Mapping[str, JSON], got: Mapping[str, JSON]) -> 
 
 
 def diff(found: Sequence[Difference]) -> str:
-    """Format differences, to be put after a heading: in one line if they are few, else as lines with - and +."""
+    """Format differences as the end of a message: in the same line, or as lines with - and + if there are many."""
     if len(found) <= FEW:
         return f": {'; '.join(map(str, found))}"
     lines = [" (- expected, + got):"]
@@ -93,22 +93,22 @@ def diff(found: Sequence[Difference]) -> str:
 
 
 def place(journal: ReadableJournal, entry: Entry) -> str:
-    """Return the index, name and time of an entry; the time is relative to the start of the journal."""
+    """Return the index and name of an entry, and its time in seconds after the start of the journal, as text."""
     return f"#{entry.index} {entry.name} at {moment(journal, entry)}"
 
 
 def moment(journal: ReadableJournal, entry: Entry) -> str:
-    """Return the time of an entry in seconds after the start of the journal."""
+    """Return the time of an entry in seconds after the start of the journal, as text."""
     return f"{entry.time - journal.began_at:+.2f} s"
 
 
 def shown(value: JSON) -> str:
-    """Return a value as short text."""
+    """Return the `repr` of a value, shortened to fit in one line."""
     return cut(repr(value))
 
 
 def cut(text: str) -> str:
-    """Shorten `text` to fit in one line. Entries with a session description would be several pages long."""
+    """Shorten `text` to `DIGEST_LENGTH` characters, because an entry with SDP would be several pages long."""
     return text if len(text) <= DIGEST_LENGTH else f"{text[:DIGEST_LENGTH]}..."
 
 
@@ -123,5 +123,5 @@ def _pair(expected: str, got: str) -> tuple[str, str]:
 
 
 def times(count: int) -> str:
-    """Return a number of occurrences as text."""
+    """Return a number of occurrences as text: `once`, `2 times`."""
     return "once" if count == 1 else f"{count} times"

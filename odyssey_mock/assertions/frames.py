@@ -28,11 +28,14 @@ from odyssey_mock.recordings.stream_records import StreamRecord
 EXAMPLES = 3
 """Maximum number of frames that a message shows for each failed check; the others are only counted."""
 LISTED_NUMBERS = 4
-"""Up to this number of missing frames in one place, a message lists each number."""
+"""Maximum number of consecutive missing frames whose numbers a message lists one by one instead of as a range."""
 PLAUSIBLE_MS = 60_000
-"""A frame that is older, or was received before it was sent, suggests that two different clocks were compared."""
+"""Maximum plausible age of a frame in milliseconds.
+
+A greater or a negative age suggests that the time of reception is not from the mock's clock.
+"""
 _ROUNDING_MS = 1.0
-"""The time in a stamp is in whole milliseconds."""
+"""Tolerance in milliseconds for negative ages, because the time in a stamp is rounded to whole milliseconds."""
 
 _IDLE = "the idle scene, which the mock shows outside streams"
 
@@ -40,19 +43,21 @@ _IDLE = "the idle scene, which the mock shows outside streams"
 class HasData(Protocol):
     """A frame with its pixels in `data`, such as `odyssey_client.VideoFrame`.
 
-    If it has `luma`, its stamp is read from there. If it has `received_at`, `max_age_ms` uses it.
+    If the frame also has `luma`, its stamp is read from `luma`. If it has `received_at`, `max_age_ms` is checked with
+    that time.
     """
 
     @property
     def data(self) -> NDArray[np.uint8]:
-        """Red, green and blue, shape (height, width, 3)."""
+        """The pixels in red, green and blue, shape (height, width, 3)."""
         ...
 
 
 type Picture = NDArray[np.uint8] | HasData | av.VideoFrame | Image.Image | FrameStamp | None
 """A frame: a uint8 array as for `read_stamp`, an object with such an array in `data`, a PyAV frame or a PIL image.
 
-A stamp stands for a frame that was not kept, and None for one without a readable stamp: the results of `read_stamp`.
+A test that does not keep its frames can pass the results of `read_stamp` instead: a `FrameStamp` for each frame, or
+None for a frame without a readable stamp.
 """
 type Frame = Picture | tuple[Picture, float]
 """A frame, or a frame and the time at which it was received, in seconds since the epoch on the mock's clock."""
@@ -71,26 +76,26 @@ def assert_frames(
 ) -> Sequence[FrameStamp]:
     """Assert that a test received the frames of one stream as the mock sent them, and return their stamps.
 
-    Every frame must have a readable stamp. Frames of the idle scene before the stream's first frame and after its last
-    one are ignored.
+    Every frame must have a readable stamp. Frames of the idle scene, which the mock sends outside streams, are ignored
+    before the stream's first frame and after its last frame.
 
     Args:
         frames: the frames in the order in which they were received.
         contiguous: no frame is missing, repeated or out of order. The first frame may have any number.
         after_interact: the last frame shows interaction number `after_interact` of the stream, counted from 1, or a
-            later one. Frames that were on the way during the call may still show the earlier prompt.
+            later interaction. Earlier frames may still show an earlier prompt.
         max_age_ms: the maximum time in milliseconds from the creation of a frame to its reception. Frames of
-            `odyssey_client` have the time of reception; give others as `(frame, mock.clock.time())`.
+            `odyssey_client` have the time of reception; pass other frames as pairs `(frame, mock.clock.time())`.
         stream: the stream, `mock.streams[stream_id]`, or its `FrameStamp.stream_tag`; frames of other streams before
-            and after it are ignored. By default, all frames must belong to the same stream.
+            and after this stream are ignored. By default, all frames must belong to the same stream.
         size: the width and height of every frame.
         count: the exact number of frames.
         min_count: the minimum number of frames.
 
     Raises:
         ExpectationError: a check failed, or there is no frame of the stream.
-        ValueError: an argument is invalid, or needs something that the frames do not have.
-        TypeError: `frames` is not an iterable of frames, or `stream` is something else, such as an id.
+        ValueError: an argument is invalid, a frame has no time of reception for `max_age_ms`, or no pixels for `size`.
+        TypeError: `frames` is not an iterable of frames, or `stream` is neither a stream record nor a stream tag.
     """
     __tracebackhide__ = True
     _check_arguments(after_interact, max_age_ms, count, min_count)
@@ -121,7 +126,7 @@ def assert_frames(
 
 @dataclass(frozen=True, slots=True)
 class _Received:
-    """A received frame: its position in `frames`, and what is known about it."""
+    """A received frame: its position in `frames`, its stamp, its size, and its time of reception, each if known."""
 
     position: int
     stamp: FrameStamp | None
@@ -131,7 +136,7 @@ class _Received:
 
 @dataclass(frozen=True, slots=True)
 class _Ours:
-    """A frame of the stream that is checked."""
+    """A received frame that belongs to the checked stream."""
 
     position: int
     stamp: FrameStamp
@@ -222,7 +227,7 @@ def _read(position: int, frame: Frame) -> _Received:
 
 
 def _of_one_stream(received: Sequence[_Received], tag: int | None) -> list[_Ours]:
-    """Return the frames of the stream with this tag; None for the only stream that the frames show."""
+    """Return the frames of the stream with this tag. If `tag` is None, all frames must show the same stream."""
     __tracebackhide__ = True
     stamps = [frame.stamp for frame in received if frame.stamp is not None]
     if not stamps:
@@ -297,7 +302,7 @@ def _foreign(between: Sequence[_Received], ours: Sequence[_Ours]) -> str | None:
     shows = "the idle scene" if first.stamp.stream_tag is None else f"stream tag {first.stamp.stream_tag}"
     return (
         f"stream: expected only frames of the stream between its first and its last one, "
-        f"got {_plural(len(others), 'other')}, the first is frames[{first.position}], which shows {shows}"
+        f"got {_plural(len(others), 'other frame')}; the first is frames[{first.position}], which shows {shows}"
     )
 
 
@@ -312,7 +317,7 @@ def _breaks(ours: Sequence[_Ours]) -> str | None:
 
 
 def _break(before: _Ours, after: _Ours, received: Sequence[int]) -> str | None:
-    """Return how the frame `after` fails to follow the frame `before`; None if it follows.
+    """Describe why the frame `after` is not the next frame after `before`; return None if it is.
 
     `received` is the sorted list of the numbers of all received frames.
     """
@@ -355,8 +360,8 @@ def _ages(ours: Sequence[_Ours], limit: float) -> str | None:
         )
     older = sorted((frame for frame in ours if frame.age_ms() > limit), key=_Ours.age_ms, reverse=True)
     heading = (
-        f"max_age_ms: expected at most {limit:g} ms, got more in {len(older)} of {_frames(len(ours))}, "
-        f"median of all {median(ages.values()):.0f} ms"
+        f"max_age_ms: expected an age of at most {limit:g} ms, got more in {len(older)} of {_frames(len(ours))}, "
+        f"median age of all frames {median(ages.values()):.0f} ms"
     )
     return _listed(
         heading, [f"frame {each.number}: {each.age_ms():.0f} ms, at frames[{each.position}]" for each in older]
@@ -366,11 +371,13 @@ def _ages(ours: Sequence[_Ours], limit: float) -> str | None:
 def _sizes(ours: Sequence[_Ours], expected: tuple[int, int]) -> str | None:
     others = [frame for frame in ours if frame.size != tuple(expected)]
     lines = [f"frame {each.number}: {_size(each.size)}, at frames[{each.position}]" for each in others]
-    return _listed(f"size: expected {_size(expected)}, got another in {len(others)} of {_frames(len(ours))}", lines)
+    return _listed(
+        f"size: expected {_size(expected)}, got another size in {len(others)} of {_frames(len(ours))}", lines
+    )
 
 
 def _listed(heading: str, examples: Sequence[str]) -> str | None:
-    """Format a failed check; None if there are no examples, because the check passed."""
+    """Format a failed check with the frames that failed it; return None if no frame failed."""
     if not examples:
         return None
     return "\n    ".join([heading, *_first(examples)])

@@ -21,14 +21,14 @@ type StreamStateName = Literal["starting", "running", "failed", "ended"]
 type SessionStateName = Literal[
     "waiting", "signaling", "connecting", "connected", "held", "returning", "rejoining", "closed"
 ]
-"""A state of a session; `SessionState` describes each."""
+"""A state of a session; `SessionState` describes the states."""
 type JobStateName = Literal["pending", "dispatched", "processing", "completed", "failed", "cancelled"]
-"""A state of a simulation job; `JobState` describes each."""
+"""A state of a simulation job; `JobState` describes the states."""
 
 SHOWN_IDS = 5
-"""Maximum number of known ids that a message lists, latest first."""
+"""Maximum number of known ids that the message about an unknown id lists, latest first."""
 SHOWN_STEPS = 8
-"""Maximum number of state changes that a message lists; earlier ones are only counted."""
+"""Maximum number of state changes that a message lists; earlier changes are only counted."""
 
 _STREAM_STATES: tuple[StreamStateName, ...] = get_args(StreamStateName.__value__)
 _SESSION_STATES: tuple[SessionStateName, ...] = get_args(SessionStateName.__value__)
@@ -37,7 +37,7 @@ _JOB_STATES: tuple[JobStateName, ...] = get_args(JobStateName.__value__)
 
 @dataclass(frozen=True, slots=True)
 class Step[State: str]:
-    """A journal entry that shows that the subject with this id reached one or more states."""
+    """A journal entry that shows that the stream, session or job with this id reached one or more states."""
 
     id: str
     states: Sequence[State]
@@ -46,12 +46,12 @@ class Step[State: str]:
 
 @dataclass(frozen=True, slots=True)
 class Subject[State: str]:
-    """A kind of subject of `History`.
+    """What a `History` can describe: streams, sessions or simulation jobs.
 
     Attributes:
-        name: what it is called in messages.
-        states: all its states.
-        steps: finds the steps of all subjects of this kind in journal entries.
+        name: the word for one of them in messages, such as `simulation job`.
+        states: all states that one of them can have.
+        steps: returns the state changes of all of them that the given journal entries show.
     """
 
     name: str
@@ -63,7 +63,7 @@ class History[State: str]:
     """The states that one stream, session or simulation job went through, read from the journal at each call.
 
     Raises:
-        ExpectationError: the journal does not know the id. The message lists the known ids.
+        ExpectationError: no journal entry has the id. The message lists the latest ids that the journal has.
     """
 
     def __init__(self, subject: Subject[State], subject_id: str, journal: ReadableJournal) -> None:
@@ -81,18 +81,18 @@ class History[State: str]:
 
     @property
     def states(self) -> Sequence[State]:
-        """The states in the order in which they were reached."""
+        """The reached states, in order. A state occurs once for each time that it was reached."""
         return [state for step in self._steps(0) for state in step.states]
 
     def reached(self, state: State, *, since: int = 0) -> Entry:
         """Assert that the state was reached, and return the first journal entry that shows it.
 
         Args:
-            state: the state. It need not be the current one.
+            state: the state, current or past.
             since: journal entries before this index are ignored.
 
         Raises:
-            ExpectationError: the state was not reached. The message lists the states that were.
+            ExpectationError: the state was not reached. The message lists the states that were reached.
             ValueError: there is no such state.
         """
         __tracebackhide__ = True
@@ -109,7 +109,7 @@ class History[State: str]:
         """Assert that the state was not reached; the arguments are those of `reached`.
 
         Raises:
-            ExpectationError: the state was reached. The message lists the states that were.
+            ExpectationError: the state was reached. The message lists all states that were reached.
             ValueError: there is no such state.
         """
         __tracebackhide__ = True
@@ -162,7 +162,7 @@ _SIMULATED: Mapping[str, tuple[StreamStateName, ...]] = {
     "completed": ("ended",),
     "failed": ("failed", "ended"),
 }
-"""The states that a simulated stream reaches when it changes to a `StreamStatus`."""
+"""The states that a simulated stream reaches when its `StreamStatus` becomes the key."""
 
 
 def _stream_steps(entries: Sequence[Entry]) -> Iterator[Step[StreamStateName]]:
@@ -219,7 +219,7 @@ def _job_steps(entries: Sequence[Entry]) -> Iterator[Step[JobStateName]]:
 
 
 def _issued(entry: Entry, key: str) -> str | None:
-    """Return the id in the response to a request that creates a session or a job; None if it has none."""
+    """Return the id under `key` in the response to a request; None if the response has no such id."""
     response = entry.data["response"]
     value = response.get(key) if isinstance(response, dict) else None
     return value if isinstance(value, str) else None

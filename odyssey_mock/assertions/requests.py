@@ -70,9 +70,9 @@ class Request(Entry):
 
 
 class Requests(list[Request]):
-    """The requests that match, oldest first.
+    """The result of `mock.requests`: the matching requests on one route, oldest first.
 
-    The representation also shows the nearest other request on the same route, if there is one.
+    Its representation also shows the most similar request on the route that does not match, if there is one.
     """
 
     def __init__(self, matching: Iterable[Request], wanted: str, nearest: str) -> None:
@@ -92,17 +92,17 @@ class Requests(list[Request]):
 def requests(
     journal: ReadableJournal, route: str, routes: Collection[str], *, since: int, where: Mapping[str, JSON]
 ) -> Requests:
-    """Return the requests on a route.
+    """Return the requests on a route that have the given values.
 
     Args:
         journal: the journal of the mock.
-        route: the method, and the route or the path of one request.
+        route: a method with a route (`GET /recordings/{stream_id}`) or with a path (`GET /recordings/abc`).
         routes: all routes of the mock, each with its method.
-        since: entries before this index are ignored.
-        where: values that the entries must have, as in `Entry.matches`.
+        since: journal entries before this index are ignored.
+        where: values that the journal entry of a request must have, as in `Entry.matches`.
 
     Raises:
-        ValueError: the mock has no such route, and received no such request.
+        ValueError: the mock has no such route, and received no request with this method and path.
     """
     __tracebackhide__ = True
     received = [Request.of(entry) for entry in journal.entries if entry.kind == "rest" and entry.index >= since]
@@ -120,11 +120,11 @@ def _nearest(others: Iterable[Request], where: Mapping[str, JSON]) -> str:
     if near is None:
         return ""
     found = differences(where, near.data | {key: getattr(near, key) for key in PLACES})
-    return f"; the nearest other is #{near.index}: {'; '.join(map(str, found))}"
+    return f"; the most similar other request is #{near.index}: {'; '.join(map(str, found))}"
 
 
 def _leads_to(route: str, template: str) -> bool:
-    """Return whether a method and a path belong to a route, which has parameters such as `{stream_id}`."""
+    """Return whether a method and path match `template`, a method and route with parameters such as `{stream_id}`."""
     parts, expected = route.split("/"), template.split("/")
     return len(parts) == len(expected) and all(
         each == part or each.startswith("{") for part, each in zip(parts, expected, strict=True)

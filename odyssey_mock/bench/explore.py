@@ -1,7 +1,7 @@
 """`bench explore`: client sessions in light and in full simulation, compared with sessions over loopback in real time.
 
-A session is: connect, start, three interactions over 3 s of stream, end, disconnect. Two processes run sessions in
-parallel, as an explorer campaign on two cores does. The result is wall time divided by the sessions of all processes.
+A session consists of: connect, start, three interactions over 3 s of stream, end, disconnect. Two processes run
+sessions in parallel, as an explorer campaign on two cores does. The result is the wall time per session.
 """
 
 import asyncio
@@ -24,9 +24,9 @@ QUICK_SESSIONS: dict[Fidelity, int] = {"light": 60, "full": 12}
 LOOPBACK_SESSIONS = 3
 INTERACTIONS = 3
 STREAM_S = 3.0
-"""Seconds of stream, in simulated or real time."""
+"""Length of the stream of one session in seconds, in simulated or real time."""
 LEAST: dict[Fidelity, int] = {"light": 50, "full": 5}
-"""Sessions per second, of all processes together, that each fidelity must reach."""
+"""Minimum number of sessions per second, of all processes together, in light and in full simulation."""
 
 
 async def run(*, quick: bool = False) -> list[Row]:
@@ -36,7 +36,7 @@ async def run(*, quick: bool = False) -> list[Row]:
     with ProcessPoolExecutor(PROCESSES, mp_context=context) as pool:
 
         async def milliseconds(work: Callable[[int], None], sessions: int) -> float:
-            """Run `sessions` in each process after a warm-up, and return the wall time per session in milliseconds."""
+            """Run `sessions` sessions in each process after a warm-up; return the wall milliseconds per session."""
             await asyncio.gather(*(loop.run_in_executor(pool, work, 1) for _ in range(PROCESSES)))
             began = time.perf_counter()
             await asyncio.gather(*(loop.run_in_executor(pool, work, sessions) for _ in range(PROCESSES)))

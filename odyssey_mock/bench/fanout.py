@@ -1,9 +1,9 @@
 """`bench fanout`: the cost of one more spectator in the mock, compared with one plain aiortc track per spectator.
 
-It counts the CPU time of this process, which runs the mock and the plain senders; the receivers run in a subprocess.
-The CPU time without spectators is measured in the same round and subtracted from both results. Both send the same
-frames in H.264. The mock sends packets of one shared encoder; each plain track encodes prerendered frames with its own
-encoder.
+The benchmark counts the CPU time of this process, which runs the mock and the plain tracks; the receivers run in a
+subprocess. The CPU time without spectators is measured in the same round and subtracted from both results. The mock and
+the plain tracks send the same frames in H.264. The mock sends packets of one shared encoder; each plain track encodes
+prerendered frames with its own encoder.
 """
 
 import asyncio
@@ -33,18 +33,18 @@ REACH = 0.25
 SPECTATORS = 4
 ROUNDS, WINDOW = 3, 4.0
 QUICK_ROUNDS, QUICK_WINDOW = 1, 2.0
-"""Number of alternating measurements, and the length of each in seconds."""
+"""Number of alternating measurements, and the length of each measurement in seconds."""
 FPS = 20
 PROMPT = "A lighthouse in a storm"
 LIMIT = 60.0
 """Timeout in seconds for spectators to connect or to leave."""
 
 type Answer = Callable[[str], Awaitable[str]]
-"""Returns the SDP answer to an SDP offer."""
+"""A function that returns the SDP answer to an SDP offer."""
 
 
 async def run(*, quick: bool = False) -> list[Row]:
-    """Measure the mock and the plain tracks alternately."""
+    """Compare the CPU time per spectator of the mock with that of plain tracks, measured alternately."""
     rounds, window = (QUICK_ROUNDS, QUICK_WINDOW) if quick else (ROUNDS, WINDOW)
     ours: list[float] = []
     plain: list[float] = []
@@ -124,7 +124,7 @@ async def _plain() -> AsyncIterator[Answer]:
 class _Plain(MediaStreamTrack):
     """A video track that sends prerendered frames, 20 per second.
 
-    They are sent forwards and then backwards, so that consecutive frames are always similar.
+    The frames are sent forwards and then backwards, in a loop, so that consecutive frames are always similar.
     """
 
     kind = "video"
@@ -150,7 +150,7 @@ def _rendered() -> list[av.VideoFrame]:
 
 @asynccontextmanager
 async def _receivers(answer: Answer) -> AsyncIterator[None]:
-    """Run a subprocess with all receivers until the block ends; enter the block once all receivers are connected."""
+    """Run all receivers in a subprocess until the block ends; enter the block once all receivers are connected."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -179,10 +179,10 @@ async def _receivers(answer: Answer) -> AsyncIterator[None]:
 
 
 async def receive(count: int) -> None:
-    """Offer `count` connections that receive video, apply the answers, and receive until `null` is read.
+    """Open `count` WebRTC connections that receive video, and receive until standard input has the line `null`.
 
-    Each line of standard input is an SDP answer as a JSON string, or `null` to close all connections. Each line of
-    standard output is an SDP offer; the last one is `"connected"`, once all are connected.
+    This is the main function of the subprocess. It writes one SDP offer per line to standard output, and reads one SDP
+    answer per line from standard input, all as JSON strings. It writes `"connected"` once all connections are up.
     """
     configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
     peers = [RTCPeerConnection(configuration) for _ in range(count)]

@@ -1,8 +1,8 @@
 """`bench fixture`: the time that the fixture `odyssey_mock` adds to a test, and the time of a whole live test.
 
-One pytest run has, in alternation: tests that send one request to `httpserver` of pytest-httpserver and to
-`odyssey_mock`, live tests, and tests that connect two bare aiortc peers. The time of a test is the sum of its setup,
-call and teardown.
+One pytest run alternates between four tests. Two of them send one request to `httpserver` of pytest-httpserver and to
+`odyssey_mock`. The others run a live session with `odyssey_client`, and connect two bare aiortc peers. The time of a
+test is the sum of its setup, call and teardown.
 """
 
 import asyncio
@@ -84,7 +84,7 @@ async def test_bare_peers(number):
 
 
 async def run(*, quick: bool = False) -> list[Row]:
-    """Run the tests, and compare their times.
+    """Compare the times of tests with the fixture `odyssey_mock` with those of tests with `httpserver` and bare peers.
 
     Raises:
         MissingBaselineError: pytest, pytest-asyncio or pytest-httpserver is not installed.

@@ -6,7 +6,7 @@ type Scalar = str | float | bool
 
 
 class MissingBaselineError(RuntimeError):
-    """A package that a benchmark compares with is not installed. The message states how to install it."""
+    """A package that a benchmark needs for its baseline is not installed. The message states how to install it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Row:
     beside: float
     unit: str
     reach: float
-    """The highest acceptable ratio."""
+    """The highest acceptable value of `ratio`."""
 
     @property
     def ratio(self) -> float:

@@ -21,14 +21,14 @@ _ORDER: tuple[Codec, ...] = ("h264", "vp8")
 
 
 class Broadcast:
-    """The broadcast of one stream. A frame pump sends it the frames (`FrameSink` in `sessions/frame_pump.py`).
+    """The broadcast of one stream. The frame pump of the stream passes it each encoded frame (`push`).
 
     Attributes:
         stream_id: the id of the stream.
         account_id: the account that owns the stream.
         session_id: the session of the stream.
         token: the spectator token.
-        webrtc_url: the base of the WHEP endpoint.
+        webrtc_url: the base URL of the WHEP endpoint.
         hls: the playlist and segments; None if HLS is disabled.
         is_over: whether the stream has ended.
     """
@@ -83,12 +83,12 @@ class Broadcast:
 
     @property
     def spectators(self) -> Mapping[str, Spectator]:
-        """The spectators that are connecting, connected or closing, by resource."""
+        """The spectators that are connecting, connected or closing, by `Spectator.resource`."""
         return MappingProxyType(self._spectators)
 
     @property
     def frames_encoded(self) -> Mapping[Codec, int]:
-        """Number of frames encoded so far, by codec, for the host and the audience together."""
+        """Number of frames encoded so far, by codec, for the host and all spectators together."""
         return self._encoders.frames
 
     def accepts(self, token: str) -> bool:
@@ -108,7 +108,7 @@ class Broadcast:
         }
 
     def admit(self, offer: str) -> Spectator:
-        """Create a spectator. The caller must await `Spectator.run`, then call `gone`.
+        """Create a spectator from its SDP offer. The caller must await `Spectator.run`, then call `gone`.
 
         Raises:
             OSError: the peer cannot be created, for example because no file descriptors are left.
@@ -126,19 +126,19 @@ class Broadcast:
         return spectator
 
     def gone(self, spectator: Spectator) -> None:
-        """Remove `spectator`, which is completely closed."""
+        """Remove a spectator whose connection is closed."""
         self._spectators.pop(spectator.resource, None)
 
-    # FrameSink, called by the pump.
+    # The methods of `FrameSink`, which the frame pump calls.
 
     @property
     def codecs(self) -> Collection[Codec]:
-        """The codecs that the audience needs for the next frame."""
+        """The codecs in which the spectators and HLS need the next frame."""
         wanted: set[Codec] = {"h264"} if self.hls is not None else set()
         return wanted.union(spectator.codec for spectator in self._connected() if spectator.codec is not None)
 
     def push(self, packets: Mapping[Codec, VideoPacket]) -> None:
-        """Push a frame to HLS and to every spectator; never blocks."""
+        """Pass a frame, encoded in each codec, to HLS and to every connected spectator, without blocking."""
         if self.hls is not None and "h264" in packets:
             self.hls.push(packets["h264"])
         for spectator in self._connected():
@@ -147,7 +147,7 @@ class Broadcast:
                 spectator.track.push(packets[spectator.codec])
 
     def end(self) -> None:
-        """End the broadcast and all its spectators, after the stream's last frame."""
+        """End the broadcast and all its spectators. The stream's last frame must already be pushed."""
         if self.is_over:
             return
         self.is_over = True

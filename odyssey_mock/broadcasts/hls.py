@@ -36,7 +36,7 @@ _MUXER = {
 
 
 class NoPlaylistError(Exception):
-    """The stream has no playlist and will not get one; the message states the reason."""
+    """The stream has no HLS playlist; the message states the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,9 @@ def write_playlist(entries: Sequence[Entry], *, target: int, is_over: bool, quer
 
     Args:
         entries: the segments to list, oldest first; at least one.
-        target: the target duration: the maximum segment duration of the stream, in whole seconds (section 4.3.3.1).
+        target: the maximum segment duration of the stream in whole seconds, `EXT-X-TARGETDURATION`.
         is_over: whether the stream has ended, so that no segment will follow.
-        query: the query to append to each file name, with its question mark; empty for none.
+        query: the query string to append to each file name, including its question mark; empty for none.
     """
     lines = [
         "#EXTM3U",
@@ -88,12 +88,12 @@ def write_playlist(entries: Sequence[Entry], *, target: int, is_over: bool, quer
 
 @dataclass(slots=True)
 class _Segment:
-    """One segment that can be fetched.
+    """A complete segment that spectators can fetch. Times are counted in slots; a slot is 1/fps seconds.
 
     Attributes:
-        slots: the duration in slots of 1/fps seconds.
-        playlist: the duration of the longest playlist that has listed the segment, in slots.
-        until: the slot at whose end the segment is deleted; None while the playlist lists it.
+        slots: the duration of the segment in slots.
+        playlist: the duration in slots of the longest playlist that has listed the segment.
+        until: the slot in which the segment is deleted; None while the playlist lists it.
     """
 
     entry: Entry
@@ -104,10 +104,10 @@ class _Segment:
 
 
 class HlsStream:
-    """One stream's playlist and segments.
+    """The HLS playlist and segments of one stream.
 
-    A segment ends at the first key frame after at least `segment_duration` seconds; `push` requests this key frame by
-    calling `want_keyframe`.
+    A segment ends at the first key frame after at least `segment_duration` seconds. `push` calls `want_keyframe` when a
+    segment is that long.
 
     Args:
         size: the size of every frame.
@@ -140,16 +140,16 @@ class HlsStream:
         self._data = bytearray()
         """The data of the current segment."""
         self._cut = 0
-        """Number of complete segments."""
+        """Number of segments completed so far, including deleted ones."""
         self._first: int | None = None
         self._began = 0
         self._last = 0
-        """Slot of the latest frame. `_first` and `_began` are the slots of the first frames of stream and segment."""
+        """Slot of the latest frame. `_first` is the slot of the stream's first frame, `_began` of the segment's."""
         self._is_over = False
         self._ready = asyncio.Event()
 
     def push(self, packet: VideoPacket) -> None:
-        """Add a frame's H.264 packet; its `pts` must be greater than that of the previous packet. Never blocks."""
+        """Add a frame's H.264 packet without blocking. Its `pts` must be greater than that of the previous packet."""
         slot = packet.pts or 0
         if self._is_over or (self._first is None and not packet.is_keyframe):
             return
@@ -165,7 +165,7 @@ class HlsStream:
             self._want_keyframe()
 
     def finish(self) -> None:
-        """End the stream; its last segment may be short. May be called twice."""
+        """End the stream; its last segment may be shorter than the others. A second call does nothing."""
         if self._is_over:
             return
         self._is_over = True
@@ -175,7 +175,7 @@ class HlsStream:
         self._ready.set()
 
     def close(self) -> None:
-        """Discard everything; pending playlist requests raise `NoPlaylistError`."""
+        """Delete playlist and segments. Waiting and later calls of `playlist` raise `NoPlaylistError`."""
         self.finish()
         self._segments.clear()
         self._init = b""
@@ -184,7 +184,8 @@ class HlsStream:
         """Wait for the first segment and return the playlist, with `query` appended to each file name.
 
         Raises:
-            NoPlaylistError: the stream has no frames, or no segment was complete in time.
+            NoPlaylistError: no segment was complete within `FIRST_SEGMENT_LIMIT`, the stream ended without a frame, or
+                the playlist was deleted.
         """
         try:
             async with asyncio.timeout(FIRST_SEGMENT_LIMIT):
@@ -197,7 +198,7 @@ class HlsStream:
         return write_playlist(entries, target=self._target, is_over=self._is_over, query=query)
 
     def file(self, name: str) -> bytes | None:
-        """Return the initialization section or a segment by file name; None if it is unknown or deleted."""
+        """Return the initialization section or a segment by file name; None for an unknown name or deleted segment."""
         if name == INIT:
             return self._init or None
         return next((segment.data for segment in self._segments if segment.entry.name == name), None)
@@ -222,10 +223,10 @@ class HlsStream:
         self._ready.set()
 
     def _delete_old(self, end: int) -> None:
-        """Remove the oldest segment from a full playlist, and delete the removed segments that were kept long enough.
+        """Remove the oldest segment from a full playlist, and delete removed segments whose time is over.
 
-        A removed segment is kept for its own duration plus that of the longest playlist that listed it (RFC 8216
-        section 6.2.2). Durations differ if the stream stalled, so slots are counted, not segments.
+        A removed segment can be fetched for its own duration plus that of the longest playlist that listed it (RFC 8216
+        section 6.2.2). The time is counted in slots, because a segment is longer if the stream stalled.
         """
         if len(self._segments) > self._listed:
             left = self._segments[-self._listed - 1]
@@ -250,7 +251,7 @@ class _Muxer:
         self._stream = stream
 
     def mux(self, packet: VideoPacket, slot: int) -> bytes:
-        """Add a packet; return the MP4 data that this completes, which may be empty."""
+        """Add a packet; return the MP4 data that the muxer has completed since the last call, which may be empty."""
         # Copy the packet, because senders may be reading the original.
         own = av.Packet(bytes(packet))
         own.stream = self._stream
@@ -262,13 +263,13 @@ class _Muxer:
         return self._out.take()
 
     def close(self) -> bytes:
-        """Close the container; return the remaining data."""
+        """Close the container; return the remaining MP4 data."""
         self._container.close()
         return self._out.take()
 
 
 class _Out(io.RawIOBase):
-    """An output file in memory; `take` returns and removes the bytes written since the last call."""
+    """An output file in memory; `take` returns and removes all bytes that the file contains."""
 
     def __init__(self) -> None:
         self._data = bytearray()
@@ -289,7 +290,7 @@ class _Out(io.RawIOBase):
 
 
 def _first_fragment(data: bytes) -> int:
-    """Return the offset of the first `moof` box in `data`; without one, its length (ISO/IEC 14496-12 section 4.2)."""
+    """Return the offset of the first `moof` box (ISO/IEC 14496-12) in `data`, or the length of `data` without one."""
     at = 0
     while at + 8 <= len(data) and data[at + 4 : at + 8] != b"moof":
         at += max(8, int.from_bytes(data[at : at + 4]))

@@ -1,4 +1,4 @@
-"""The registry of a mock's broadcasts: live ones, and ended ones whose playlist can still be fetched."""
+"""The registry of a mock's broadcasts: live broadcasts, and ended broadcasts whose playlist can still be fetched."""
 
 import asyncio
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ from odyssey_mock.settings import Settings
 
 
 class Broadcasts(Mapping[str, Broadcast]):
-    """The broadcasts of one server by stream id, oldest first. The registry owns the tasks of all spectators."""
+    """The broadcasts of one server by stream id, oldest first. It also runs one task for each spectator."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Broadcasts(Mapping[str, Broadcast]):
         return broadcast
 
     def admit(self, broadcast: Broadcast, offer: str) -> Spectator:
-        """Create a spectator and start the task that serves it. `Spectator.answer` returns its SDP answer.
+        """Create a spectator from its SDP offer, and start the task that serves it. Return the spectator.
 
         Raises:
             OSError: the peer cannot be created, for example because no file descriptors are left.
@@ -104,7 +104,7 @@ class Broadcasts(Mapping[str, Broadcast]):
             )
 
     def _ended(self, broadcast: Broadcast) -> None:
-        """Remove a broadcast whose stream has ended. A broadcast with HLS stays for `hls_linger` seconds."""
+        """Remove a broadcast whose stream has ended: with HLS after `hls_linger` seconds, otherwise at once."""
         stream_id = broadcast.stream_id
         if stream_id not in self._broadcasts:
             return  # already removed with its stream

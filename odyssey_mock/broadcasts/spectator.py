@@ -1,4 +1,4 @@
-"""One WebRTC spectator: a peer that answers an offer and sends the stream's packets."""
+"""`Spectator`: the mock's side of one WebRTC spectator, which answers the offer and sends the stream's packets."""
 
 import asyncio
 import logging
@@ -18,11 +18,11 @@ from odyssey_mock.rtc.sdp_fragment import ufrags_of
 from odyssey_mock.settings import Settings
 
 ANSWER_LIMIT = 10.0
-"""Timeout in seconds of creating the answer, which normally takes milliseconds."""
+"""Timeout in seconds for creating the answer, which normally takes milliseconds."""
 
 
 FINISH_LIMIT = 0.5
-"""Timeout in seconds of sending a stream's last frames, which normally takes milliseconds."""
+"""Timeout in seconds for sending a stream's last frames, which normally takes milliseconds."""
 
 logger = logging.getLogger(__name__)
 
@@ -37,22 +37,22 @@ class SpectatorState(StrEnum):
     CONNECTED = "connected"
     """The peer is connected; the stream is sent to it."""
     GONE = "gone"
-    """The spectator is completely closed."""
+    """The spectator was ended, and its connection is closed."""
 
 
 class SpectatorGoneError(Exception):
-    """The spectator left, or the stream ended, before the offer was answered. The message states which of the two."""
+    """The spectator was ended before its offer was answered. The message states why, for example that it left."""
 
 
 class Spectator:
-    """One spectator, from its offer until it is completely closed. `run` serves it; `leave` ends it.
+    """One spectator, from its offer until its connection is closed. `run` serves the spectator; `leave` ends it.
 
     Attributes:
         number: the spectator's number in its broadcast, from 1, as in the journal.
-        resource: the last part of its URL; a client that knows it can end the spectator.
+        resource: the last part of its WHEP resource URL, and a secret: a client that has it can end the spectator.
         etag: the quoted entity tag of the resource (RFC 9110 section 8.8.3).
-        ufrags: the ICE user names of its offer.
-        track: the bounded queue of its packets; a slow spectator loses packets.
+        ufrags: the ICE user name fragments (`ice-ufrag`) of its offer.
+        track: the bounded queue of packets to send; packets are dropped if the spectator receives too slowly.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Spectator:
 
     @property
     def frames_dropped(self) -> int:
-        """How many frames were lost: the spectator was too slow, or was waiting for its first key frame."""
+        """Number of frames dropped because the spectator was too slow, or was waiting for its first key frame."""
         return self.track.dropped
 
     def snapshot(self) -> dict[str, JSON]:
@@ -133,13 +133,13 @@ class Spectator:
         await self._peer.add_candidate(candidate, mid, None)
 
     def leave(self, why: str) -> None:
-        """End the spectator in any state; `run` returns once it is closed. The first call sets the reason `why`."""
+        """End the spectator; `run` then closes its connection and returns. The first call sets the reason `why`."""
         if not self._leaving.is_set():
             self._why = why
             self._leaving.set()
 
     def vanish(self, why: str) -> None:
-        """End the spectator without closing its connection properly, as when the network fails."""
+        """Drop the spectator's connection without closing it properly, as when the network fails."""
         self._peer.vanish()
         self.leave(why)
 
@@ -150,9 +150,9 @@ class Spectator:
         self.leave("the stream has ended")
 
     async def run(self) -> None:
-        """Answer the offer, and send the stream to the connected peer until the spectator leaves.
+        """Answer the offer, and send the stream to the connected peer until the spectator is ended.
 
-        If the offer cannot be answered, `answer` raises the error, and this method does not.
+        If the offer cannot be answered, this method returns normally, and `answer` raises the error.
         """
         try:
             async with self._peer:
@@ -191,7 +191,7 @@ class Spectator:
             logger.info("%r: the last frames were not sent within %s s", self, FINISH_LIMIT)
 
     def _settle(self, error: Exception) -> None:
-        """Make `answer` raise `error`, unless the answer was already created."""
+        """Make calls of `answer` raise `error`, unless the answer was already created."""
         if not self._answered.done():
             self._answered.set_exception(error)
             self._answered.exception()  # prevents a warning of asyncio if no request waits for it

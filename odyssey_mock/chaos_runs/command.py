@@ -1,6 +1,7 @@
-"""Chaos runs of a command: it runs once without a fault, and then once for each fault of the plan.
+"""Chaos runs of a command: the command runs once without a fault, and then once for each fault of the plan.
 
-Each run has a new mock in this process. The command finds it by `ODYSSEY_API_URL` and `ODYSSEY_API_KEY`.
+Each run has a new mock in this process. The command gets the URL and the key of the mock in the environment variables
+`ODYSSEY_API_URL` and `ODYSSEY_API_KEY`.
 """
 
 import asyncio
@@ -23,11 +24,11 @@ from odyssey_mock.server import MockOdyssey
 from odyssey_mock.settings import Settings
 
 FIRST_LIMIT = 600.0
-"""Time limit of the run without a fault, in seconds, unless a limit is given."""
+"""Default time limit of the run without a fault, in seconds."""
 END_LIMIT = 5.0
-"""Seconds that a command which is stopped has to end its own processes, before it is killed."""
+"""Seconds that a stopped command has to end its child processes, before it is killed."""
 _KINDS = frozenset({"state", "fault", "deadline"})
-"""Kinds of journal entries that `journal_reading` uses."""
+"""Kinds of journal entries that the functions of `journal_reading` use."""
 
 
 class CommandError(Exception):
@@ -36,7 +37,7 @@ class CommandError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Ended:
-    """How one run of the command ended: its exit status, or None if it was stopped at the time limit."""
+    """How one run of the command ended. `status` is the exit status, or None if the time limit stopped the command."""
 
     status: int | None
     seconds: float
@@ -65,8 +66,8 @@ class CommandChaos:
         only: patterns of the fault points to use, as in `plan`.
         exclude: patterns of the fault points to leave out, as in `plan`.
         time_limit: seconds after which a run is stopped; None for `default_limit`.
-        settings: the settings of the mocks. Their faults are set in every run.
-        say: is called with a line about each run.
+        settings: the settings of the mocks. The faults in these settings are active in every run.
+        say: function that is called with a line of text about each run.
     """
 
     command: Sequence[str]
@@ -87,7 +88,7 @@ class CommandChaos:
         """Run the command without a fault, and then under each fault of the plan.
 
         Raises:
-            ChaosPlanError: there is no fault to try.
+            ChaosPlanError: the plan has no fault, or a pattern is invalid.
             CommandError: the command cannot be started, or fails without a fault.
         """
         check_patterns(self.only, self.exclude)
@@ -150,12 +151,13 @@ class CommandChaos:
     async def _execute(
         self, environment: Mapping[str, str], output: IO[bytes], limit: float
     ) -> tuple[int | None, float, int]:
-        """Execute the command; return its exit status, its duration in seconds and the size of its output.
+        """Execute the command; return its exit status, its duration in seconds and the size of its output in bytes.
 
-        The status is None if it was stopped after `limit` seconds. What it prints then does not count.
+        If the command was stopped after `limit` seconds, the status is None, and the size does not include output after
+        the stop.
 
         The command runs in its own process group, which is killed at the end. Child processes may be in other groups,
-        for example browsers and servers of Playwright. So a command that is stopped first gets SIGTERM, to end them.
+        for example browsers and servers of Playwright. A stopped command first gets SIGTERM, so that it can end them.
         """
         clock = asyncio.get_running_loop().time
         began = clock()
@@ -180,7 +182,7 @@ class CommandChaos:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """End a process that may still run, and what remains of its process group."""
+    """End a process if it still runs, and kill all processes that remain in its process group."""
     try:
         if process.returncode is None:
             _signal_group(process, signal.SIGTERM)
@@ -202,7 +204,7 @@ def _signal_group(process: asyncio.subprocess.Process, signum: signal.Signals) -
 
 
 def _text(output: IO[bytes], size: int) -> str:
-    """Return the end of the first `size` bytes of a file of output as text."""
+    """Return the first `size` bytes of an output file as text, or only their last 64 KiB if there are more."""
     start = max(0, size - (64 << 10))
     output.seek(start)
     return output.read(size - start).decode(errors="replace")

@@ -59,12 +59,12 @@ def _page(report: ChaosReport) -> Iterator[str]:
 
 
 def _breakable(test: str) -> str:
-    """Return the name of a test as HTML, in which lines may break between the words."""
+    """Return the name of a test as HTML with possible line breaks between its words."""
     return escape(test).replace("::", "::<wbr>").replace("/", "/<wbr>").replace("_", "_<wbr>")
 
 
 def _rows(tests: Mapping[str, Sequence[Run]]) -> Iterator[str]:
-    """Yield a row for each fault, in the order of the catalog, and one with the name of the point before its faults."""
+    """Yield one table row for each fault, in the order of the catalog, after a row with the name of its fault point."""
     results = {(run.test, run.point, run.fault): run for runs in tests.values() for run in runs}
     points: dict[str, dict[str, None]] = {}
     for _, point, fault in results:

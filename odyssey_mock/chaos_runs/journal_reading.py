@@ -1,4 +1,4 @@
-"""Readings of the journal for chaos runs: when a fault should act, and whether it acted."""
+"""Functions that read from the journal of a chaos run when a fault should act, and whether it acted."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
@@ -11,14 +11,14 @@ _STATES: Mapping[str, tuple[Literal["session", "stream"], str]] = {
     "peer.connected": ("session", "connected"),
     "stream.running": ("stream", "running"),
 }
-"""The state that begins at each point of `MIDWAY`: what has the state, and its name."""
+"""The state that begins at each fault point of `MIDWAY`, as (object that has the state, name of the state)."""
 
 
 def midway(entries: Iterable[Entry]) -> Mapping[str, float]:
     """Return half the duration of the state that begins at each point of `MIDWAY`, in seconds on the server's clock.
 
-    `entries` are those of a run without faults. The first session and the first stream count. The result has no value
-    for a point that was not reached.
+    `entries` is the journal of a run without faults. The durations are those of its first session and first stream. The
+    result leaves out points that the run did not reach.
     """
     kept: Sequence[Entry] = tuple(entries)
     found: dict[str, float] = {}
@@ -45,8 +45,8 @@ def midway(entries: Iterable[Entry]) -> Mapping[str, float]:
 def times_acted(entries: Iterable[Entry], point: str, action: str) -> int:
     """Return how often a fault acted in a run.
 
-    A fault at a point of `MIDWAY` fires first and acts later, at a deadline. It does not act if the session or the
-    stream ends before that deadline.
+    A fault at a point of `MIDWAY` acts some seconds after the point was reached, at a deadline. It does not act if the
+    session or the stream ends before that deadline.
     """
     if point in MIDWAY:
         name = f"fault: {point} {action}"

@@ -1,8 +1,8 @@
 """The plan of chaos runs: which faults to try, and with which parameters.
 
 A run without faults shows which fault points the test reaches. The plan has one fault for each action of each of these
-points. A robust application passes under all of them: each fault is temporary, or affects only steps that an
-application can do without.
+points. A robust application passes under every fault of the plan: each fault is temporary, or affects only optional
+requests, such as telemetry.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,16 +25,16 @@ VALUES: Mapping[str, Mapping[str, JSON]] = MappingProxyType(
         "status": {"status": 503},
     }
 )
-"""Parameters of the planned faults, by action. Other parameters have their defaults."""
+"""Parameters of the planned faults, by action. Parameters that are not listed have the defaults of the catalog."""
 
 MIDWAY = frozenset({"signaling.connected", "peer.connected", "stream.running"})
-"""Points that begin a state which lasts. Their faults act in the middle of that state, by the parameter `seconds`."""
+"""Fault points at which a lasting state begins. The parameter `seconds` lets their faults act in its middle."""
 
 SOON = 0.05
-"""Seconds until a fault of `MIDWAY` acts if the duration of the state is not known."""
+"""Seconds until a fault at a point of `MIDWAY` acts if the duration of the state is unknown, and at least."""
 
 ONCE = 1
-"""How often a planned fault fires, unless `OFTEN` has its point."""
+"""How many times a planned fault fires, unless `OFTEN` contains its point."""
 
 OFTEN: Mapping[str, int | None] = MappingProxyType(
     {
@@ -45,14 +45,14 @@ OFTEN: Mapping[str, int | None] = MappingProxyType(
         "peer.frame:late": ONCE,
     }
 )
-"""How often a planned fault fires, by point or `point:action`; None for every time.
+"""How many times a planned fault fires, by point or `point:action`; None for every time.
 
-An application can do without regions and telemetry. 30 frames are about one second of video; one late frame delays all
-later ones.
+Faults of regions and telemetry fire every time, because these requests are optional. 30 frames are about one second of
+video. One late frame delays all later frames.
 """
 
 LEAST_LIMIT = 60.0
-"""Minimum of the default time limit in seconds. It leaves time for a timeout of 30 s and another attempt."""
+"""Minimum of the default time limit in seconds: enough for a client timeout of 30 s and a second attempt."""
 LIMIT_FACTOR = 5.0
 """The default time limit is this factor times the duration of the run without a fault, but at least `LEAST_LIMIT`."""
 
@@ -60,7 +60,7 @@ _UNITS: Mapping[str, str] = {"seconds": " s", "bytes_per_second": " bytes/s"}
 
 
 class ChaosPlanError(ValueError):
-    """No fault can be planned, or a pattern matches no fault."""
+    """The plan would have no fault, or a pattern matches no fault of the catalog. The message states which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,8 @@ class PlannedFault:
     Attributes:
         point: the name of the fault point.
         action: the action at this point.
-        parameters: the required parameters, and those in `VALUES`.
-        times: how often the fault fires; None for every time.
+        parameters: the parameters of the action, from `VALUES`.
+        times: how many times the fault fires; None for every time.
     """
 
     point: str
@@ -88,19 +88,19 @@ class PlannedFault:
 
     @property
     def acts_midway(self) -> bool:
-        """Whether the fault acts some time after it fired, in the middle of a state that lasts."""
+        """Whether the fault acts some seconds after its point was reached, in the middle of the state that began."""
         return self.point in MIDWAY
 
     def to_fault(self, midway: Mapping[str, float]) -> dict[str, JSON]:
         """Return the fault as `MockOdyssey(faults=...)` accepts it.
 
-        `midway`: seconds from reaching a point of `MIDWAY` until its faults act; by default `SOON`.
+        `midway`: by point of `MIDWAY`, the seconds after which its faults act; `SOON` for points that are missing.
         """
         later = {"seconds": midway.get(self.point, SOON)} if self.acts_midway else {}
         return {"at": self.point, "do": self.action, "times": self.times, **self.parameters, **later}
 
     def matches(self, pattern: str) -> bool:
-        """Return whether a glob pattern matches the `point`, or `point:action`."""
+        """Return whether a glob pattern matches `point` or `point:action` of this fault."""
         return fnmatchcase(self.point, pattern) or fnmatchcase(f"{self.point}:{self.action}", pattern)
 
 
@@ -123,7 +123,7 @@ def check_patterns(only: Sequence[str], exclude: Sequence[str]) -> None:
     """Check that each pattern matches a fault point of the catalog.
 
     Raises:
-        ChaosPlanError: a pattern matches none.
+        ChaosPlanError: a pattern matches no fault point and no `point:action`.
     """
     known = faults_at(POINTS)
     for pattern in (*only, *exclude):
@@ -134,15 +134,15 @@ def check_patterns(only: Sequence[str], exclude: Sequence[str]) -> None:
 
 
 def plan(reached: Iterable[str], *, only: Sequence[str] = (), exclude: Sequence[str] = ()) -> Sequence[PlannedFault]:
-    """Return the faults to try at the points that were reached.
+    """Return the faults to try at the fault points that a run without faults reached.
 
     Args:
-        reached: the names of the points.
+        reached: the names of these fault points.
         only: glob patterns of points, or of `point:action`; without patterns, all points are used.
         exclude: patterns of points, or of `point:action`, to leave out.
 
     Raises:
-        ChaosPlanError: no point was reached, or the patterns leave no fault.
+        ChaosPlanError: no point was reached, a pattern matches no fault point, or the patterns leave no fault.
     """
     check_patterns(only, exclude)
     points = sorted(set(reached))
@@ -155,11 +155,14 @@ def plan(reached: Iterable[str], *, only: Sequence[str] = (), exclude: Sequence[
     wanted = [fault for fault in possible if not only or any(fault.matches(pattern) for pattern in only)]
     if not wanted:
         raise ChaosPlanError(
-            f"the patterns {_listed(only)} match no fault point that the run reached; reached: {', '.join(points)}"
+            f"expected patterns of fault points that the run reached ({', '.join(points)}), got {_listed(only)}"
         )
     left = [fault for fault in wanted if not any(fault.matches(pattern) for pattern in exclude)]
     if not left:
-        raise ChaosPlanError(f"excluding {_listed(exclude)} leaves no fault; reached: {', '.join(points)}")
+        raise ChaosPlanError(
+            f"expected patterns that leave at least one fault, but {_listed(exclude)} excludes every fault; "
+            f"the run reached {', '.join(points)}"
+        )
     return left
 
 

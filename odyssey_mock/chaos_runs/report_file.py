@@ -14,14 +14,14 @@ FORMATS: Mapping[str, Callable[[ChaosReport], str]] = MappingProxyType(
 
 
 class ReportFileError(ValueError):
-    """The report cannot be written to a file of this name."""
+    """The name of a report file ends with an unsupported suffix."""
 
 
 def check_report_file(path: Path) -> None:
     """Check that the name of the file ends with a suffix of `FORMATS`.
 
     Raises:
-        ReportFileError: it does not.
+        ReportFileError: the name has another suffix.
     """
     if path.suffix not in FORMATS:
         raise ReportFileError(f"expected a file name that ends with {' or '.join(FORMATS)}, got {str(path)!r}")

@@ -12,12 +12,12 @@ type Verdict = Literal["passed", "failed", "hung", "not reached"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict.__value__)
 
 VERSION = 1
-"""Version of the JSON report; a change that breaks readers increases it."""
+"""Version of the JSON report, increased by each change that is not backward compatible."""
 
 OUTPUT_LINES = 40
-"""Number of last lines of output that a result keeps."""
+"""Maximum number of lines of output that a result keeps, from the end."""
 OUTPUT_LENGTH = 6000
-"""Maximum length of that output in characters."""
+"""Maximum number of characters of output that a result keeps, from the end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class Run:
         action: the action at this point.
         verdict: `passed`, `failed`, `hung` (stopped at the time limit), or `not reached`: the fault did not act.
         seconds: the duration in real seconds.
-        reason: why the test failed or what it did, in one line; empty if it passed.
+        reason: the failure in one line, such as the error or the exit status; empty if the test passed.
         output: the last lines of the output or of the traceback; empty if the test passed.
     """
 
@@ -50,12 +50,12 @@ class Run:
         return self.verdict not in {"failed", "hung"}
 
     def to_json(self) -> dict[str, JSON]:
-        """Return the result as a JSON object that `of` can read."""
+        """Return the result as a JSON object, from which `of` can create it again."""
         return {**asdict(self), "seconds": round(self.seconds, 3)}
 
     @classmethod
     def of(cls, described: Mapping[str, JSON]) -> Self:
-        """Read the result from a JSON object of `to_json`."""
+        """Create a result from a JSON object that `to_json` returned."""
         return cls(**described)  # type: ignore[arg-type]  # written by `to_json`
 
 
@@ -73,12 +73,12 @@ class ChaosReport:
 
     @property
     def survived(self) -> bool:
-        """Whether every run was completed, and none failed or hung."""
+        """Whether all planned runs were completed, and no run failed or hung."""
         return self.planned == len(self.runs) and all(run.survived for run in self.runs)
 
     @property
     def counts(self) -> Mapping[Verdict, int]:
-        """The number of runs of each verdict, in the order of `VERDICTS`."""
+        """The number of runs with each verdict, in the order of `VERDICTS`."""
         found = Counter(run.verdict for run in self.runs)
         return {verdict: found[verdict] for verdict in VERDICTS}
 
@@ -93,8 +93,8 @@ class ChaosReport:
     def to_json(self) -> dict[str, JSON]:
         """Return the report as a JSON object.
 
-        It has `version`, `planned`, `survived`, `counts` by verdict, and `tests`. Each of these has `test` and `runs`,
-        whose fields are those of `Run`.
+        The object has `version`, `planned`, `survived`, `counts` by verdict, and the array `tests`. Each element of
+        `tests` has the id `test` and the array `runs`, whose elements have the other fields of `Run`.
         """
         return {
             "version": VERSION,
@@ -121,7 +121,7 @@ def last_lines(output: str) -> str:
 
 
 def headline(report: ChaosReport) -> str:
-    """Return the number of runs and of each verdict in one line."""
+    """Return one line with the number of tests, the number of runs, and the number of runs with each verdict."""
     counts = ", ".join(f"{count} {verdict}" for verdict, count in report.counts.items() if count)
     missing = report.planned - len(report.runs)
     interrupted = f"; {missing} of {_many(report.planned, 'run')} not completed" if missing else ""
@@ -130,7 +130,7 @@ def headline(report: ChaosReport) -> str:
 
 
 def summary(report: ChaosReport) -> Iterator[str]:
-    """Yield the lines of a summary by test and fault: first those that failed or hung, then those that passed."""
+    """Yield the lines of a summary of all runs by test: failed and hung runs, then not reached, then passed runs."""
     yield headline(report)
     for test, runs in report.tests.items():
         yield ""

@@ -1,6 +1,6 @@
-"""The command group `odyssey-mock`; each command is defined in its own module.
+"""The command group `odyssey-mock`, with its subcommands from the modules beside this one.
 
-Commands import their dependencies when they run, so that `--help` stays fast.
+Each command imports its dependencies only when it runs, so that `--help` stays fast.
 """
 
 import click

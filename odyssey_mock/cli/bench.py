@@ -29,9 +29,10 @@ def bench(name: str, quick: bool, report: Path | None) -> None:
 
     fanout: the CPU time of one more spectator, compared with one aiortc track per spectator.
 
-    fixture: the fixture odyssey_mock, compared with pytest-httpserver; and a live test, compared with bare peers.
+    fixture: a test with the fixture odyssey_mock, compared with pytest-httpserver; and a live test, compared with bare
+    peers.
 
-    all: each of the four, one after the other.
+    all: the four benchmarks above, one after the other.
 
     The exit code is 1 if a ratio exceeds its limit.
 

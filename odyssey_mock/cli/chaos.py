@@ -1,6 +1,6 @@
 """The command `odyssey-mock chaos`: runs a command once for each fault that can affect it.
 
-It imports its dependencies when it runs, so that `odyssey-mock --help` stays fast.
+The command imports its dependencies only when it runs, so that `odyssey-mock --help` stays fast.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from odyssey_mock.chaos_runs.command import CommandChaos
 
 FAILED, CANNOT_RUN, INTERRUPTED = 1, 2, 130
-"""Exit codes: a run failed or hung; the runs could not start; Ctrl-C or SIGTERM."""
+"""Exit codes: a run failed or hung; the runs could not start; the command was ended by Ctrl-C or SIGTERM."""
 
 
 @click.command(
@@ -71,11 +71,12 @@ def chaos(
 ) -> None:
     """Run COMMAND once for each fault that can affect it, and show which faults it does not survive.
 
-    COMMAND finds a new mock in ODYSSEY_API_URL and ODYSSEY_API_KEY in each run. The first run has no fault and must
-    succeed. It shows which fault points COMMAND reaches. Then each action at each of these points is tried once.
+    Each run has a new mock. COMMAND gets its URL and key in ODYSSEY_API_URL and ODYSSEY_API_KEY. The first run has no
+    fault and must succeed. It shows which fault points COMMAND reaches. Then each action at each of these points is
+    tried once.
 
-    A run passes if COMMAND exits with status 0. It has hung if it does not end within the time limit. A fault that did
-    not act in its run is reported as not reached.
+    A run passes if COMMAND exits with status 0. A run that does not end within the time limit has hung. A fault that
+    did not act in its run is reported as not reached.
 
     The exit code is 0 if COMMAND survived all faults, 1 if a run failed or hung, 2 if the runs could not start, and 130
     after Ctrl-C or SIGTERM.
@@ -127,7 +128,10 @@ def chaos(
 
 
 async def _run(runs: CommandChaos) -> None:
-    """Run the command. SIGTERM and SIGHUP cancel the runs, because the command runs in a session of its own."""
+    """Run the command under each fault, until SIGTERM or SIGHUP cancels the runs and so ends the command.
+
+    The command itself does not get these signals, because it runs in a process session of its own.
+    """
     task = asyncio.current_task()
     assert task is not None, "expected a task: asyncio.run() starts one"
     loop = asyncio.get_running_loop()

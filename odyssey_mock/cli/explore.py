@@ -1,6 +1,6 @@
 """The command `odyssey-mock explore`: runs one or many seeds of the explorer and prints the violated rules.
 
-It imports its dependencies when it runs, so that `odyssey-mock --help` stays fast.
+The command imports its dependencies only when it runs, so that `odyssey-mock --help` stays fast.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "restart": ("results",),
     }
 )
-"""Options that require one of several other options."""
+"""For an option that needs another option: the options of which at least one must be given."""
 
 _MANY = ("seeds", "first", "workers", "scheduler", "results")
 EXCLUDES: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -35,7 +35,7 @@ EXCLUDES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "shrink": ("trace", "diagram"),
     }
 )
-"""Options that cannot be combined with other options."""
+"""For an option that excludes other options: the options that must not be given with it."""
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -101,7 +101,7 @@ def _check_options(given: Mapping[str, object]) -> None:
     """Check that the given options can be combined.
 
     Raises:
-        click.UsageError: an option lacks a required option, or is combined with one that excludes it.
+        click.UsageError: an option that another option requires is missing, or two options exclude each other.
     """
     there = {name for name, value in given.items() if value is not None and value is not False}
     for option, others in NEEDS.items():

@@ -1,4 +1,4 @@
-"""The extras of the distribution that commands of `odyssey-mock` require: `mock` and `sim`."""
+"""Checks that the extras `mock` and `sim` of `odyssey-testkit` are installed. Commands of `odyssey-mock` need them."""
 
 import importlib.util
 
@@ -14,7 +14,7 @@ def require_mock() -> None:
     """Check that the extra `mock` is installed.
 
     Raises:
-        click.ClickException: it is not installed.
+        click.ClickException: the extra is not installed.
     """
     if not all(importlib.util.find_spec(name) for name in MOCK):
         raise click.ClickException("odyssey-mock requires the extra `mock`: pip install 'odyssey-testkit[mock]'")
@@ -24,7 +24,7 @@ def require_sim(command: str) -> None:
     """Check that the extra `sim` is installed, which `command` requires.
 
     Raises:
-        CannotExploreError: it is not installed.
+        CannotExploreError: the extra is not installed.
     """
     if importlib.util.find_spec("simloop") is None:
         raise CannotExploreError(

@@ -26,7 +26,7 @@ def serve(
 ) -> None:  # Any: settings differ in type
     """Run the mock server until Ctrl-C or SIGTERM.
 
-    It prints the environment variables that connect a client to it.
+    The command prints the environment variables that connect a client to the mock.
 
     Example: odyssey-mock serve --port 8400 --plan unlimited
 
@@ -68,7 +68,7 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
 
 
 def _ready_line(mock: MockOdyssey) -> str:
-    """Return the line of JSON that `--json` prints once the server is ready."""
+    """Return the JSON object that `serve --json` prints in one line once the server is ready."""
     return json.dumps({"url": mock.url, "api_key": mock.api_key, "console_url": None, "pid": os.getpid()})
 
 

@@ -35,7 +35,7 @@ class Number(click.FloatRange):
 
 
 class NumberOrNone(Number):
-    """An option type like `Number` that also accepts `NO_LIMIT`, and converts it to None."""
+    """An option type like `Number` that also accepts the value `NO_LIMIT` and converts this value to None."""
 
     @override
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # Any: as in click
@@ -43,7 +43,7 @@ class NumberOrNone(Number):
 
 
 class WholeOrNone(click.ParamType[Any]):
-    """An option type like `whole` that also accepts `NO_LIMIT`, and converts it to None."""
+    """An option type for whole numbers that also accepts the value `NO_LIMIT` and converts this value to None."""
 
     def __init__(self, whole: click.ParamType[Any]) -> None:
         self.name = whole.name
@@ -56,7 +56,7 @@ class WholeOrNone(click.ParamType[Any]):
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """How the command converts the values of an option to a setting that is a list or a mapping.
+    """The option of a setting that is a list or a mapping, and the conversion of its values.
 
     Attributes:
         kind: the type of one option value.
@@ -116,7 +116,7 @@ COLLECTIONS: Mapping[str, Collection] = MappingProxyType(
         ),
     }
 )
-"""How the command reads settings that are collections, by name of the setting."""
+"""The options of settings that are lists or mappings, by name of the setting."""
 
 
 def option_of(setting: Setting) -> click.Option:
@@ -181,7 +181,7 @@ def setting_options(names: Iterable[str]) -> list[click.Parameter]:
 
 
 def given_settings(context: click.Context, values: Mapping[str, Any]) -> dict[str, Any]:  # Any: settings differ in type
-    """Return the settings from the command line, and the defaults of the options that differ from `Settings`."""
+    """Return the settings given on the command line, and those whose option has another default than `Settings`."""
     given: dict[str, Any] = {}
     for name, value in values.items():
         if context.get_parameter_source(name) is not ParameterSource.DEFAULT:

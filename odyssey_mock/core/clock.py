@@ -1,7 +1,7 @@
 """Clocks of the server: real, scaled or manual.
 
-Every limit and expiry of the mock is a `Deadline` on a `Clock`, so a test can let an hour pass in a millisecond. Video
-is paced by the event loop instead, so it continues while a manual clock stands still.
+Every time limit and expiry of the mock is a `Deadline` on a `Clock`, so a test can let an hour pass in a millisecond.
+The event loop paces the video, so the video continues while a manual clock stands still.
 """
 
 import asyncio
@@ -18,17 +18,17 @@ type Callback = Callable[[], Awaitable[None] | None]
 type Observer = Callable[["Deadline"], object]
 
 MANUAL_START = 1_767_225_600.0
-"""2026-01-01T00:00:00Z, the default start of a manual clock: the same in every run."""
+"""2026-01-01T00:00:00Z, the default start of a manual clock, in seconds since the epoch."""
 
 MANUAL_END = 253_402_300_799.0
-"""9999-12-31T23:59:59Z, the latest date that HTTP and ISO 8601 can represent."""
+"""9999-12-31T23:59:59Z, the latest date that HTTP and ISO 8601 can represent, in seconds since the epoch."""
 
 NANOSECONDS = 1_000_000_000
 
 SETTLING_TURNS = 20
-"""Iterations of the event loop that a task gets after its sleep, before the deadline counts as done.
+"""Number of event loop iterations after `sleep` wakes a task, before `ManualClock.advance` continues.
 
-The first iteration runs the task to its next `await`. Each further one runs the tasks that were woken by it.
+The first iteration runs the task to its next `await`. Each further iteration runs the tasks that the previous one woke.
 """
 
 
@@ -37,26 +37,26 @@ class Deadline(Protocol):
 
     @property
     def when(self) -> float:
-        """When the callback is called, in seconds since the epoch on the clock that created the deadline."""
+        """The time at which the callback is called, in seconds since the epoch, on the clock of the deadline."""
 
     @property
     def name(self) -> str:
         """The description of the deadline in the journal and in `GET /_mock/clock`."""
 
     def cancel(self) -> None:
-        """Cancel the callback. Has no effect if it was called already."""
+        """Cancel the callback. Has no effect if the callback was called already."""
 
 
 class Clock(Protocol):
-    """The server's time. An async context manager: exiting it cancels pending deadlines and ends running callbacks."""
+    """The server's clock. An async context manager: on exit it cancels pending deadlines and ends running callbacks."""
 
     def time(self) -> float:
-        """Seconds since the epoch."""
+        """Return the time in seconds since the epoch."""
 
     def call_later(self, seconds: float, name: str, callback: Callback) -> Deadline:
         """Schedule `callback` to be called in `seconds` of this clock's time, and return the deadline.
 
-        The clock awaits what the callback returns.
+        If the callback returns an awaitable, the clock awaits it.
 
         Raises:
             ValueError: `seconds` is negative or not a number.
@@ -78,10 +78,10 @@ class Clock(Protocol):
 async def sleep(clock: Clock, seconds: float, name: str) -> None:
     """Wait until `seconds` have passed on `clock`, using a deadline called `name`.
 
-    `ManualClock.advance` lets the calling task run after its sleep until it waits again. It also runs the tasks that
+    When the sleep ends, `ManualClock.advance` lets the calling task run until it waits again, and also the tasks that
     this task wakes. A message that the task sends right after its sleep has therefore been sent when `advance`
-    returns. Put longer work, such as that of a thread, in a callback of `call_later`: `advance` awaits it to its end.
-    Cancelling the task removes the deadline.
+    returns. Put longer work, such as that of a thread, in a callback of `call_later`: `advance` awaits the callback to
+    its end. Cancelling the task removes the deadline.
 
     Raises:
         ValueError: `seconds` is negative or not a number.
@@ -254,16 +254,16 @@ class ManualClock:
         return MANUAL_END - self.time()
 
     async def advance(self, seconds: float) -> None:
-        """Let `seconds` pass, and return once all callbacks that became due have finished.
+        """Let `seconds` pass, and return once the callbacks of all deadlines in this time have finished.
 
-        Deadlines fire in order of time and then of creation, including those that callbacks add within the span. While
-        a deadline fires, the clock shows its instant, and its callback is awaited before the next one. Concurrent calls
-        run one after the other.
+        Deadlines fire in order of time, and in order of creation if their times are equal. Callbacks can add deadlines
+        that fire in the same call. During a callback, the clock shows the time of its deadline; the next deadline fires
+        when the callback has finished. Concurrent calls run one after the other.
 
         Raises:
             ValueError: `seconds` is negative, not a number, or greater than `left`.
-            RuntimeError: called by a callback that `advance` is awaiting, which would be a deadlock.
-            ExceptionGroup: callbacks failed. All other callbacks were called.
+            RuntimeError: a callback of a deadline called `advance`, which would be a deadlock.
+            ExceptionGroup: at least one callback failed. All other callbacks were called.
         """
         _check_span(seconds)
         if seconds > self.left:
@@ -313,7 +313,7 @@ class ManualClock:
 
 
 def _nothing() -> None:
-    """Do nothing: the callback of a cancelled deadline."""
+    """Do nothing. Replaces the callback of a cancelled deadline."""
 
 
 def _call(callback: Callback) -> Coroutine[None, None, None]:

@@ -1,4 +1,4 @@
-"""Sources of ids and secrets: the operating system, or a seed that makes a run repeatable."""
+"""Sources of random ids and secrets: the operating system, or a generator with a seed for repeatable runs."""
 
 import base64
 import random  # noqa: TID251 - the source of randomness itself

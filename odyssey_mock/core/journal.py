@@ -1,7 +1,7 @@
 """The journal of a server: an ordered record of requests, messages, state changes and deadlines.
 
-Tests check its entries, and the report of a failed simulated test shows them. Entries are immutable JSON values without
-secrets.
+Tests check the entries of the journal, and the report of a failed simulated test shows them. Entries are immutable.
+Their data is JSON, in which secrets are masked.
 """
 
 import asyncio
@@ -30,20 +30,23 @@ _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _URL_SECRET = re.compile(
     rf"(?<=://)[^/?#]*(?=@)|(?<=[?&])((?:[\w.-]*[.-])?(?:{'|'.join(sorted(SECRETS))})=)[^&#\s]*", re.IGNORECASE
 )
-"""Matches secrets in a URL: userinfo, and query values named like `SECRETS`, also with a prefix (`X-Amz-Signature`)."""
+"""Matches secrets in a URL: userinfo, and values of query parameters in `SECRETS`, with or without a prefix.
+
+For example, `X-Amz-Signature` is `signature` with a prefix.
+"""
 
 DIGEST_LENGTH = 160
 ENTRY_LIMIT = 4 << 20
-"""Maximum length of an entry's JSON data in characters. Longer data is replaced with a note of its length."""
+"""Maximum length of an entry's JSON data in characters. Longer data is replaced with a text that states its length."""
 NAME_LIMIT = 200
 """Maximum length of an entry's name in characters. Clients choose some names, such as the type of a message."""
 PLACES = ("account", "session", "stream")
-"""Fields that relate an entry to an account, a session and a stream, if known."""
+"""The fields of an entry with the ids of the account, session and stream that it is about; each is None if unknown."""
 NOTHING: Mapping[str, JSON] = MappingProxyType({})
 
 
 class JournalTimeoutError(TimeoutError):
-    """No matching entry was written in time. The message shows the entry most similar to the expected one."""
+    """No matching entry was written before the timeout. The message shows the most similar entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +54,16 @@ class Entry:
     """One entry of the journal."""
 
     index: int
-    """Number of the entry since the server started, from 0. `reset` does not restart the count."""
+    """Number of the entry, counted from 0 since the server started. `reset` does not restart the count."""
     time: float
     """Seconds since the epoch, on the server's clock."""
     kind: Kind
     name: str
     """The name, whose meaning depends on `kind`.
 
-    It is a route (`rest`), a message type (`signaling`, `channel`), a fault point (`fault`), what changed state
-    (`state`) or a telemetry event (`telemetry`). Entries of other kinds have a description.
+    The name is a route (`rest`), a message type (`signaling`, `channel`), a fault point (`fault`) or a telemetry event
+    (`telemetry`). For `state`, it names the object whose state changed, such as `session`. Entries of other kinds have
+    a description.
     """
     account: str | None
     session: str | None
@@ -69,7 +73,7 @@ class Entry:
 
     @property
     def data(self) -> dict[str, Any]:  # Any: JSON of any depth; the caller knows its shape
-        """The details of the entry; a new copy each time."""
+        """The data of the entry; each access returns a new copy."""
         decoded: dict[str, Any] = json.loads(self.encoded)
         return decoded
 
@@ -86,7 +90,8 @@ class Entry:
     def matches(self, kind: Kind | None, name: str | None, where: Mapping[str, JSON]) -> bool:
         """Return whether the entry has this kind and name, and every value in `where`.
 
-        None as kind or name matches any. The keys of `where` are names of fields (`PLACES`) or keys of the data.
+        If kind or name is None, any kind or name matches. The keys of `where` are names of fields (`PLACES`) or keys of
+        the data.
         """
         return (
             (kind is None or kind == self.kind) and (name is None or name == self.name) and not self.differences(where)
@@ -110,9 +115,10 @@ class _Waiter:
 
 
 class Journal:
-    """The journal of one server; it keeps the latest `limit` entries.
+    """The journal of one server, which keeps the latest `limit` entries.
 
-    `entries`, `find` and `to_jsonl` may be called in any thread; the other methods only in the thread of the server.
+    `entries`, `find` and `to_jsonl` may be called in any thread; other methods may only be called in the thread of the
+    server.
     """
 
     def __init__(self, now: Callable[[], float], limit: int) -> None:
@@ -130,7 +136,7 @@ class Journal:
 
     @property
     def entries(self) -> Sequence[Entry]:
-        """The kept entries, oldest first."""
+        """The entries that the journal still has, oldest first."""
         return tuple(self._entries)
 
     @property
@@ -150,7 +156,7 @@ class Journal:
         stream: str | None = None,
         **more: JSON,
     ) -> Entry:
-        """Write an entry. `data` and the keywords are merged and copied, with `SECRETS` masked.
+        """Write an entry, whose data is a copy of `data` and the keywords, with values of `SECRETS` masked.
 
         All data that clients send can be recorded: infinity, NaN and lone surrogates are replaced with text.
 
@@ -189,7 +195,7 @@ class Journal:
             **where: values that the entry must have, as in `Entry.matches`.
 
         Raises:
-            JournalTimeoutError: no matching entry was written in time.
+            JournalTimeoutError: no matching entry was written within `timeout`.
         """
         __tracebackhide__ = True
         written = self.find(kind, name, since=since, **where)
@@ -207,7 +213,7 @@ class Journal:
             await self._next(lambda entry: entry.index >= index)
 
     def clear(self) -> None:
-        """Remove all entries; indexes continue."""
+        """Remove all entries. Indexes of later entries continue the count."""
         self._entries.clear()
 
     def to_jsonl(self) -> str:
@@ -224,12 +230,12 @@ class Journal:
 
     def _explain(self, kind: Kind, name: str, timeout: float, since: int, where: Mapping[str, JSON]) -> str:
         wanted = "".join(f" {key}={value!r}" for key, value in where.items())
-        lines = [f"no journal entry {kind} {name!r}{wanted} within {timeout:g} s"]
+        lines = [f"expected a journal entry {kind} {name!r}{wanted}, got none within {timeout:g} s"]
         near = nearest([entry for entry in self._entries if entry.index >= since], kind, name, where)
         if near is None:
             lines.append("the journal is empty" if since == 0 else f"the journal has no entry from index {since} on")
         else:
-            lines.append(f"nearest: {near}")
+            lines.append(f"most similar: {near}")
             if near.kind != kind:
                 lines.append(f"  kind: expected {kind!r}, got {near.kind!r}")
             if near.name != name:
@@ -250,8 +256,8 @@ def to_jsonl(entries: Iterable[Entry]) -> str:
 def nearest(entries: Iterable[Entry], kind: Kind | None, name: str, where: Mapping[str, JSON]) -> Entry | None:
     """Return the entry most similar to the expected one; None if there are no entries.
 
-    Entries of the same kind come first, then those with the most similar name, then those with the fewest differing
-    values, then the latest.
+    An entry of the expected kind is more similar than any other. Among entries of equal kind, the more similar name
+    decides, then the smaller number of differing values, then the later time.
     """
 
     def likeness(entry: Entry) -> tuple[bool, float, int, int]:

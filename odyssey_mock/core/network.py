@@ -1,4 +1,4 @@
-"""The network interface of the mock: listening sockets, outgoing connections and ICE addresses."""
+"""`Network`, the protocol of the mock's network: listening sockets, outgoing connections and ICE addresses."""
 
 import asyncio
 import os
@@ -19,9 +19,7 @@ class Network(Protocol):
     """Operations that the mock needs from the network."""
 
     def listen(self, host: str, port: int) -> socket.socket:
-        """Return a non-blocking TCP socket bound to the address, ready to accept or to be passed to a server.
-
-        Port 0 picks a free port.
+        """Return a listening, non-blocking TCP socket on the address. Port 0 picks a free port.
 
         Raises:
             ListenError: the address is in use, or does not belong to this machine.
@@ -33,7 +31,7 @@ class Network(Protocol):
         The socket reserves the address, so that the server can listen on it again later.
 
         Raises:
-            OSError: another program uses the address by now.
+            OSError: another program uses the address.
         """
 
     async def datagrams[P: asyncio.DatagramProtocol](

@@ -1,6 +1,6 @@
-"""The base of all state machines of the mock.
+"""`Machine`, the base class of all state machines of the mock.
 
-A table maps each state and event to the next state and to the effects to carry out, in order.
+A transition table maps each state and event to the next state and to the effects to carry out, in order.
 """
 
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class IllegalEventError(RuntimeError):
-    """The table does not list the event for the current state: a bug in the caller."""
+    """The transition table has no row for the event in the current state. This is a bug in the caller."""
 
 
 class Machine[State: StrEnum, Event: StrEnum, Effect: StrEnum]:

@@ -1,4 +1,4 @@
-"""A strict parser for JSON from clients (RFC 8259); Python's own parser accepts more than the standard allows."""
+"""A strict parser for JSON from clients (RFC 8259). It rejects NaN and infinity, which Python's `json` accepts."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The steps that the actors of a scenario perform. Each step calls the client as an application would."""
+"""The steps that the actors of a scenario perform. Each step calls `odyssey_client` as an application does."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ON_A_CONNECTION = frozenset({"start", "interact", "end"})
 
 
 class NothingToDoError(Exception):
-    """The step needs an object that does not exist yet, such as a job; the step is skipped."""
+    """The step needs an object that the actor has not created yet, such as a job. The step is skipped."""
 
 
 @dataclass(eq=False)
@@ -47,7 +47,7 @@ class RunContext:
 
 @dataclass(eq=False)
 class Player:
-    """An actor with its client, and the jobs, streams and spectators that its steps created."""
+    """An actor at run time: its client, and the jobs, streams and spectators that its steps created."""
 
     actor: Actor
     client: Odyssey
@@ -58,7 +58,7 @@ class Player:
     spectators: list[SpectatorConnection] = field(default_factory=list)
 
     def watch(self) -> CallbackRules:
-        """Create the `CallbackRules` of a new connection, add them to `watches`, and return them."""
+        """Create the `CallbackRules` that check a new connection, add the object to `watches`, and return it."""
         watch = CallbackRules(
             self.actor.host,
             self.client,
@@ -226,14 +226,15 @@ ACTIONS: Mapping[str, ActorAction] = MappingProxyType(
 async def done(player: Player, name: str, arguments: Mapping[str, Any]) -> None:
     """Perform one step, and record in the trace whether it succeeded, failed or was skipped.
 
-    A step may fail only with an `OdysseyError`, and must end soon after its connection. Otherwise it violates a rule.
+    A rule is violated if the step raises another error than an `OdysseyError`, or if it ends more than `ENDS_WITHIN`
+    seconds after the connection that it uses.
 
     Raises:
         asyncio.CancelledError: the task that performs the step was cancelled.
         ScenarioError: the step is unknown.
     """
     if name not in ACTIONS:
-        raise ScenarioError(f"unknown step {name!r}; known: {', '.join(ACTIONS)}")
+        raise ScenarioError(f"expected a step of {', '.join(ACTIONS)}, got {name!r}")
     trace, host = player.context.trace, player.actor.host
     began = player.context.world.now()
     connection = next((watch for watch in reversed(player.watches) if watch.statuses), None)
@@ -249,7 +250,8 @@ async def done(player: Player, name: str, arguments: Mapping[str, Any]) -> None:
         task = asyncio.current_task()
         if task is None or not task.cancelling():
             player.context.report_violation(
-                "only_who_is_cancelled_stops", f"{name} raised CancelledError, but its task was not cancelled"
+                "only_who_is_cancelled_stops",
+                f"expected {name} to raise CancelledError only if its task is cancelled, got one without",
             )
             return
         trace.add(host, f"{name}: cancelled")

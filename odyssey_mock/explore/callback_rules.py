@@ -1,4 +1,4 @@
-"""Rules for when and in which order the handlers of a connection are called. Each call is checked."""
+"""Rules for when and in which order the client calls the event handlers of a connection."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from odyssey_mock.sim.trace import Trace
 
 _OVER = frozenset({ConnectionStatus.FAILED, ConnectionStatus.DISCONNECTED})
 _AGAIN = re.compile(r"(Retry|attempt) (\d+) of")
-"""Matches the number of the next attempt in a status message.
+"""Matches the number of the client's next attempt in the message of a status.
 
-The number follows the word `Retry` while connecting, and the word `attempt` while reconnecting.
+The message has the number after `Retry` while connecting, and after `attempt` while reconnecting.
 """
 
 _BEGINNING = frozenset({ConnectionStatus.AUTHENTICATING, ConnectionStatus.CONNECTING})
@@ -69,14 +69,14 @@ class SentMessage:
     kind: str
     text: str
     line: int = field(default=0, compare=False)
-    """How often the session had lost its client when the server sent this message.
+    """How often the session had lost its connection to the client before the server sent this message.
 
-    Handlers may miss messages from before such a loss. Among messages with the same number, none may be skipped.
+    When the connection is lost, messages may be lost with it. All messages after the last such loss must arrive.
     """
 
 
 class CallbackRules:
-    """The handlers of one connection, which check the rules when they are called."""
+    """The event handlers of one connection. Each call of a handler checks the rules for it."""
 
     def __init__(
         self,
@@ -98,11 +98,11 @@ class CallbackRules:
             client: the client that connects.
             trace: records each call of a handler.
             report_violation: called with each violated rule.
-            said: returns the messages that the server has sent to a session so far.
-            now: returns the virtual time.
+            said: function that returns the messages that the server has sent to a session so far.
+            now: function that returns the virtual time.
             first_wait: minimum seconds before the client retries a connection.
-            may_repeat: whether a fault may repeat frames.
-            pause: seconds that each handler takes.
+            may_repeat: whether a fault of the scenario can repeat frames.
+            pause: seconds that each handler takes to return.
         """
         self._host = host
         self._client = client
@@ -114,7 +114,7 @@ class CallbackRules:
         self._may_repeat = may_repeat
         self._pause = pause
         self._heard: dict[str, int] = {}
-        """By session: the number of its messages up to the last one that a handler received."""
+        """By session: how many of its messages the server had sent, up to the last message that a handler received."""
         self._last: ConnectionStatus | None = None
         self._fatal: list[str] = []
         self._frames: dict[int, int] = {}
@@ -156,11 +156,11 @@ class CallbackRules:
         return slow
 
     def over(self) -> None:
-        """Record that `disconnect` has returned: from now on no handler may be called."""
+        """Record that `disconnect` has returned. Every later call of a handler violates a rule."""
         self._is_over = True
 
     def check(self) -> None:
-        """Check that the last status is final, and that the number of calls of each handler fits that status.
+        """Check that the last status is final, and that each handler was called as often as this status requires.
 
         Call this once the connection has ended and all handlers have returned.
         """
@@ -171,19 +171,19 @@ class CallbackRules:
         if self._downs != self._ups:
             self._report_violation(
                 "handlers_fit_the_status",
-                f"expected as many calls of on_disconnected as of on_connected, got {self._downs} and {self._ups}",
+                f"expected as many calls of on_disconnected as of on_connected ({self._ups}), got {self._downs}",
             )
         failed = self._last is ConnectionStatus.FAILED
         if len(self._fatal) != int(failed):
             self._report_violation(
                 "fatal_once",
-                f"expected {int(failed)} fatal errors for the last status {self._last}, got {self._fatal}",
+                f"expected {int(failed)} fatal errors, because the last status is {self._last}, got {self._fatal}",
             )
 
     def caught_up(self, session: str, line: int) -> None:
-        """Check that handlers have received all messages to `session` since the session last lost its client.
+        """Check that handlers have received all messages of `session` since its connection was last lost.
 
-        `line`: how often the session has lost its client.
+        `line`: how often the session has lost its connection to the client.
         """
         if self._pause:
             return
@@ -194,7 +194,7 @@ class CallbackRules:
     def has_acknowledged(self, prompt: str, since: float) -> bool:
         """Return whether a handler received the acknowledgement of `prompt` at the virtual time `since` or later.
 
-        The acknowledged text may be longer: it must begin with `prompt`.
+        The acknowledged text must begin with `prompt`, and may be longer.
         """
         return any(at >= since and applied.startswith(prompt) for at, applied in self._acknowledgements)
 
@@ -211,11 +211,11 @@ class CallbackRules:
         if self._last is not ConnectionStatus.CONNECTED or self._ups > 1:
             self._report_violation(
                 "handlers_fit_the_status",
-                f"expected one on_connected call, with status connected; got call {self._ups}, status {self._last}",
+                f"expected one on_connected call, with status connected, got call {self._ups} with status {self._last}",
             )
         if stream is not self._client.media_stream:
             self._report_violation(
-                "one_media_stream", "expected on_connected with client.media_stream, got another stream"
+                "one_media_stream", "expected on_connected to receive client.media_stream, got another stream"
             )
 
     def _disconnected(self) -> None:
@@ -240,13 +240,13 @@ class CallbackRules:
         self.statuses.append(status)
 
     def _check_wait(self, status: ConnectionStatus, message: str) -> None:
-        """Check that the client waited before an attempt to connect. The first reconnection may start at once."""
+        """Check that the client waited before it tried to connect again. The first reconnection may start at once."""
         if self._pause:
             return  # slow handlers delay the next call, so the wait cannot be measured
         if status not in _OVER and self._now() < self._no_try_before - 1e-6:
             self._report_violation(
                 "tries_back_off",
-                f"expected at least {self._first_wait:g} s before the next attempt, got {status} after "
+                f"expected the client to wait at least {self._first_wait:g} s before it retries, got {status} after "
                 f"{self._now() - self._no_try_before + self._first_wait:.3f} s",
             )
         again = _AGAIN.search(message)
@@ -279,9 +279,9 @@ class CallbackRules:
         self.broadcasts.append(info)
 
     def _in_order(self, heard: SentMessage) -> None:
-        """Check that `heard`, which a handler has just received, is the next message that the server sent.
+        """Check that `heard`, the message that a handler has just received, is the next message from the server.
 
-        Only messages from before the session lost its client may be skipped.
+        Only messages that were lost with an earlier connection of the session may be skipped.
         """
         if self._pause:
             return  # a slow handler may run after the session has changed

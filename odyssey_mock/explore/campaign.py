@@ -1,4 +1,4 @@
-"""Campaigns: many seeds are distributed to workers, and their results are counted and stored."""
+"""Campaigns: `Campaign` distributes many seeds to workers, and counts and stores their results."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ SHARES = 4
 
 @dataclass(slots=True)
 class DistinctFailure:
-    """A group of failures with the same signature.
+    """All failures with the same signature.
 
     Attributes:
         failure: the failure of the example seed.
-        seed: the example seed, which is the lowest.
+        seed: the example seed, which is the lowest seed with this failure.
         count: number of seeds with this failure.
     """
 
@@ -47,8 +47,8 @@ class Tally:
     Attributes:
         seeds: number of seeds that were run.
         failed: number of seeds that violated rules.
-        steps: number of steps.
-        seconds: duration in virtual time.
+        steps: total number of steps that actors performed.
+        seconds: total duration of the runs in virtual seconds.
         distinct: distinct failures by signature.
     """
 

@@ -12,7 +12,7 @@ from odyssey_mock.sim.trace import WORLD, Trace
 from odyssey_mock.sim.world import SERVER, World
 
 CALM = (0.001, 0.005)
-"""Minimum and maximum latency of the network after `restore`, in seconds."""
+"""Minimum and maximum latency of the network in seconds, once `restore` has removed all disturbances."""
 
 type ApplyChaos = Callable[[World, Mapping[str, Any]], Coroutine[object, object, None]]  # Any: arguments in JSON
 
@@ -21,10 +21,10 @@ async def apply_chaos(world: World, trace: Trace, steps: Sequence[ChaosStep]) ->
     """Apply each disturbance at its time, and return when the last one has ended.
 
     Raises:
-        ScenarioError: a disturbance is unknown.
+        ScenarioError: `CHAOS` does not contain a disturbance.
     """
     if unknown := [each.what for each in steps if each.what not in CHAOS]:
-        raise ScenarioError(f"unknown weather {unknown[0]!r}; known: {', '.join(CHAOS)}")
+        raise ScenarioError(f"expected a weather of {', '.join(CHAOS)}, got {unknown[0]!r}")
     async with asyncio.TaskGroup() as tasks:
         for each in steps:
             await asyncio.sleep(max(0.0, each.at - world.now()))
@@ -33,7 +33,7 @@ async def apply_chaos(world: World, trace: Trace, steps: Sequence[ChaosStep]) ->
 
 
 async def restore(world: World) -> None:
-    """Remove the faults of the network, and restart the server if it crashed. Wall clocks are not set back."""
+    """Remove all disturbances of the network, and restart the server if it crashed. Wall clocks stay changed."""
     world.wire.heal()
     world.wire.tell_the_bereaved()
     world.wire.set_defaults(latency=CALM, drop=0.0, duplicate=0.0)

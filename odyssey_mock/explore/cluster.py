@@ -16,7 +16,7 @@ _EXTRA = "distributed"
 BEGIN_LIMIT = 30.0
 """Seconds to wait for the scheduler to answer, and then for its first worker."""
 AHEAD = 2
-"""Number of batches in flight for each thread of the cluster: one running, one queued."""
+"""Number of submitted batches for each thread of the cluster: one that runs and one that waits."""
 
 
 class DaskWorkers:
@@ -47,7 +47,7 @@ class DaskWorkers:
                 try:
                     records = future.result()
                 except distributed.KilledWorker:
-                    records = pending.died(batch, "Dask worker that was killed")
+                    records = pending.died(batch, "the Dask worker was killed")
                 except Exception as error:
                     raise WorkersError(
                         f"the cluster could not run seeds {batch.start} to {batch.stop - 1}: {error}"
@@ -57,9 +57,9 @@ class DaskWorkers:
             self._client.cancel(list(under_way), force=True)
 
     def _room(self, pending: PendingBatches, under_way: Iterable[range]) -> int:
-        """Return how many batches may be in flight.
+        """Return how many batches may be submitted to the cluster at the same time.
 
-        A batch that may have killed a worker runs alone, so that no other batch is blamed if it kills a worker again.
+        A batch during which a worker died runs alone: if a worker dies again, this batch is certainly the cause.
         """
         return 1 if pending.suspects or any(map(pending.suspected, under_way)) else AHEAD * self.width
 
@@ -92,7 +92,8 @@ def on_cluster(player: SeedPlayer, address: str, *, limit: float = BEGIN_LIMIT) 
             client.wait_for_workers(1, timeout=limit)
         except TimeoutError as error:
             raise WorkersError(
-                f"the Dask scheduler at {address} has no workers: start some with `dask worker {address} --nthreads 1`"
+                f"expected the Dask scheduler at {address} to have workers within {limit:g} s, got none: "
+                f"start one or more with `dask worker {address} --nthreads 1`"
             ) from error
         yield DaskWorkers(player, client)
 

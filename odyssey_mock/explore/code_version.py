@@ -1,4 +1,4 @@
-"""The version of the running code. Another version may give a seed another scenario and result."""
+"""The version of the running code. The same seed can give another scenario and result with another version."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ _PACKAGES = tuple(Path(package.__path__[0]) for package in (odyssey_client, odys
 
 @cache
 def commit() -> str:
-    """Return the commit of the packages' work tree, with a `+` if the packages have uncommitted changes.
+    """Return the git commit of the packages' code, with a `+` if the packages have uncommitted changes.
 
-    If no work tree tracks the packages, for example if they are installed, return the version of the distribution.
+    If the packages are not in a git work tree, for example if they are installed, return the version of the
+    distribution.
     """
     tracked = [str(package / "__init__.py") for package in _PACKAGES]
     if _git("ls-files", "--error-unmatch", *tracked) is not None and (head := _git("rev-parse", "--short", "HEAD")):
@@ -36,7 +37,7 @@ def commit() -> str:
 
 @cache
 def fingerprint() -> str:
-    """Return the shortened SHA-256 of the packages' modules, which also changes with uncommitted edits."""
+    """Return a shortened SHA-256 hash of the source code of both packages, including uncommitted edits."""
     digest = hashlib.sha256()
     for package in _PACKAGES:
         for module in sorted(package.rglob("*.py")):

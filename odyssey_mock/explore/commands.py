@@ -1,4 +1,4 @@
-"""The command `odyssey-mock explore` without its option parsing."""
+"""The work of the command `odyssey-mock explore`; `odyssey_mock/cli/explore.py` parses its options."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from odyssey_mock.sim.fidelity import Fidelity
 from odyssey_mock.sim.trace import diagram
 
 REPORTED = 5
-"""Number of distinct failures printed with trace and diagram; further ones are printed with rule and seed only."""
+"""Number of distinct failures printed with trace and diagram; further failures are printed without them."""
 FAILED, INTERRUPTED = 1, 130
 """Exit codes: a rule was violated; the command was interrupted by Ctrl-C."""
 
@@ -44,7 +44,7 @@ class Shrink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """Functions that draw, run and shrink scenarios; tests replace them through the `obj` of click's context."""
+    """The functions that draw, run and shrink scenarios. Tests replace them with doubles through click's `obj`."""
 
     draw: Callable[[int, Fidelity], Scenario]
     play: PlaySeed
@@ -106,7 +106,7 @@ def read(path: Path) -> Scenario:
 
 
 def show(outcome: Outcome, again: str, *, trace: bool, drawn: bool) -> int:
-    """Print the result of one run, and return the exit code. The text is the same each time the seed is run."""
+    """Print the result of one run, and return the exit code. Two runs of the same seed print the same text."""
     if trace:
         for line in report.trace(outcome):
             click.echo(line)
@@ -124,7 +124,7 @@ def show(outcome: Outcome, again: str, *, trace: bool, drawn: bool) -> int:
 
 
 def show_shrunk(tools: Tools, scenario: Scenario, again: str, output: Path | None) -> int:
-    """Print a smaller scenario with the same failure, and its run; return the exit code.
+    """Shrink a scenario, print the smaller scenario and the result of its run, and return the exit code.
 
     Raises:
         CannotExploreError: `output` cannot be written.
@@ -205,7 +205,7 @@ def _stopped(error: BaseException, campaign: Campaign, path: Path | None) -> int
     """Print how many seeds an interrupted campaign did not run, and return the exit code.
 
     Raises:
-        CannotExploreError: the campaign was stopped by an error, not by an interrupt.
+        CannotExploreError: the campaign was stopped by an error other than KeyboardInterrupt.
     """
     kept = "" if path is None else f"; the results so far are in {path}: repeat the command to continue"
     left = f"seeds not run: {campaign.total - campaign.tally.seeds}{kept}"
@@ -217,7 +217,7 @@ def _stopped(error: BaseException, campaign: Campaign, path: Path | None) -> int
 
 
 def _print_examples(tools: Tools, campaign: Campaign, fidelity: Fidelity, *, in_full: int = REPORTED) -> None:
-    """Print each distinct failure. For up to `in_full` of them, run the seed again to print trace and diagram."""
+    """Print each distinct failure. For up to `in_full` failures, run the seed again to print trace and diagram."""
     commit = code_version.commit()
     shown: set[int] = set()
     for known in campaign.tally.examples():

@@ -25,17 +25,17 @@ from odyssey_mock.sim.trace import WORLD, Trace
 from odyssey_mock.sim.world import World
 
 CALL_LIMIT = 600.0
-"""Seconds within which every call must return or raise; more than the sum of the client's time limits."""
+"""Virtual seconds within which every call must return or raise; more than the sum of the client's time limits."""
 RECOVERY = 300.0
 """Seconds after the end of all disturbances within which a client must be connected, failed or disconnected."""
 CATCH_UP = 10.0
-"""Seconds within which a connected client must have called handlers with all messages from the server."""
+"""Seconds within which a connected client must have passed all messages from the server to its handlers."""
 QUIET = 1.0
-"""Seconds after `disconnect` in which the run waits for handler calls, which are violations."""
+"""Seconds that the run waits after `disconnect`, to detect late handler calls, which violate a rule."""
 LONGEST_SCENARIO = 40_000.0
-"""Limit of a run in virtual seconds; a longer run is considered endless."""
+"""Maximum duration of a run in virtual seconds; a run that takes longer is reported as a failure."""
 FORGOTTEN = 1200.0
-"""Seconds after which the server must have released everything that clients left behind."""
+"""Seconds after which the server must have ended all sessions, streams and jobs of clients that are gone."""
 
 
 type MakeScenario = Callable[[int, Fidelity], Scenario]
@@ -54,7 +54,7 @@ def explore(scenario: MakeScenario = draw, *, seeds: Iterable[int], fidelity: Fi
 def play(
     seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_trace: bool = False
 ) -> Outcome:
-    """Run one scenario in a new simulated world and return the outcome.
+    """Run one scenario in a new simulated world, and return its outcome.
 
     Args:
         seed: seed of the scenario, ignored if `scenario` is given.
@@ -113,7 +113,7 @@ class ScenarioRun:
         return 0.0 if self._world is None else self._world.now()
 
     def report_violation(self, rule: str, message: str) -> None:
-        """Record a violated rule; failures with the same signature are recorded once."""
+        """Record a violated rule. Of several failures with the same signature, only the first is recorded."""
         failure = Failure(rule, message, round(self._now(), 6))
         self.trace.add(WORLD, f"RULE VIOLATED {rule}: {message}")
         if failure.signature not in {each.signature for each in self.failures}:
@@ -146,9 +146,9 @@ class ScenarioRun:
         rules.final()
 
     def _host_of(self, entry: Entry) -> str | None:
-        """Return the host of the client that a journal entry concerns; None if the client cannot be identified.
+        """Return the host of the client that caused a journal entry; None if the client cannot be identified.
 
-        This is the client with the entry's session, or else the only client of the entry's account.
+        The client is identified by the session of the entry, or by its account if only one client uses the account.
         """
         holders = [each for each in self._players if entry.session and each.client.current_session_id == entry.session]
         if not holders and entry.account is not None:
@@ -191,7 +191,7 @@ class ScenarioRun:
             )
 
     async def _settle(self, player: Player) -> None:
-        """Check that a client recovers or gives up after all disturbances have ended, then disconnect it."""
+        """Check that a client reconnects or fails after all disturbances have ended, then disconnect the client."""
         unsettled = {ConnectionStatus.AUTHENTICATING, ConnectionStatus.CONNECTING, ConnectionStatus.RECONNECTING}
         try:
             async with asyncio.timeout(RECOVERY):
@@ -242,7 +242,10 @@ class ScenarioRun:
 
     def _unhandled(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        self.report_violation("no_unhandled_error", f"{context.get('message')}: {error!r}")
+        self.report_violation(
+            "no_unhandled_error",
+            f"expected no unhandled error in the event loop, got {context.get('message')}: {error!r}",
+        )
 
 
 async def _every_second(check: Callable[[], None]) -> None:
@@ -252,7 +255,7 @@ async def _every_second(check: Callable[[], None]) -> None:
 
 
 async def _on(world: World, host: str, work: Coroutine[object, object, None]) -> None:
-    """Run `work` in a task of `host`, and wait until it is done."""
+    """Run the coroutine `work` as a task of the simulated host `host`, and wait until it is done."""
     task = world.spawn(host, work)
     try:
         await task
@@ -274,7 +277,10 @@ class _Errors(logging.Handler):
     @override
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
-        self._run.report_violation("nothing_is_logged_as_an_error", f"{record.name}: {record.getMessage()}: {error!r}")
+        self._run.report_violation(
+            "nothing_is_logged_as_an_error",
+            f"expected no log record of level ERROR, got {record.name}: {record.getMessage()}: {error!r}",
+        )
 
 
 @contextmanager

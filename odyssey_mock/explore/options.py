@@ -1,4 +1,4 @@
-"""Options of the command `odyssey-mock explore`, and its error."""
+"""`ExploreOptions`, the options of the command `odyssey-mock explore`, and `CannotExploreError`."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ SEEDS = 100
 
 
 class CannotExploreError(click.ClickException):
-    """The command could not run all seeds or store its results. Seeds that were not run may violate rules."""
+    """The command could not run all seeds, or could not store their results."""
 
     exit_code = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExploreOptions:
-    """Values of the options; None for an option that was not given.
+    """The values of the options. An option that was not given is None.
 
     Attributes:
         depth: `light` (peers without pixels) or `full` (real WebRTC).

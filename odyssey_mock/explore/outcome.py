@@ -1,4 +1,4 @@
-"""Results of seeds: the outcome of one run, and the compact records of runs that processes exchange."""
+"""Results of seeds: the full outcome of one run, and short records of runs, which workers send to the main process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from odyssey_mock.sim.fidelity import Fidelity
 
 _VARYING = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{8,}(?:-[0-9a-f]+)*|\d+(?:[.:-]\d+)*")
-"""Matches numbers, ids and addresses in a message. They vary between occurrences of the same failure."""
+"""Matches numbers, ids and addresses in a message, which differ between occurrences of the same failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ type SeedRecord = HeldSeeds | FailedSeed
 
 @dataclass(frozen=True, slots=True)
 class SeedPlayer:
-    """Runs seeds and returns their records. Worker processes receive a copy of this object."""
+    """Runs seeds and returns their records. Each worker process receives a copy of this object."""
 
     play: PlaySeed
     fidelity: Fidelity
@@ -138,7 +138,7 @@ class SeedPlayer:
 
 
 def joined(records: Iterable[SeedRecord]) -> tuple[SeedRecord, ...]:
-    """Return the records in their order. Records of consecutive seeds are merged if all rules held."""
+    """Return the records in the same order, with adjacent records of consecutive seeds merged if all rules held."""
     kept: list[SeedRecord] = []
     for record in records:
         last = kept[-1] if kept else None

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from odyssey_mock.sim.fidelity import Fidelity
 
 LAST_LINES = 30
-"""Number of trace lines printed before a failure."""
+"""Maximum number of trace lines that are printed up to a failure."""
 DRAWN_LINES = 120
-"""Number of trace lines drawn before a failure; `--diagram` draws all lines."""
+"""Maximum number of trace lines that the diagram of a failure shows; with `--diagram`, it shows all lines."""
 
-NOT_AGAIN = "  a second run of the seed violated no rule: its run does not depend on the seed alone, which is a bug too"
+NOT_AGAIN = "  a second run of the same seed violated no rule: runs of a seed must be equal, so this is a bug too"
 
 HOUR = 3600.0
 
@@ -41,7 +41,7 @@ def verdict(outcome: Outcome) -> str:
 
 
 def failures(outcome: Outcome, *, commit: str, again: str) -> str:
-    """Return a text that lists the violated rules. It ends with the command `again`, which reproduces them."""
+    """Return a text that lists the violated rules of a run, and ends with `again`, the command that repeats the run."""
     return "\n".join(
         [
             f"FAILED seed {outcome.seed}, {outcome.fidelity}, commit {commit}",
@@ -52,7 +52,7 @@ def failures(outcome: Outcome, *, commit: str, again: str) -> str:
 
 
 def example(known: DistinctFailure, *, fidelity: Fidelity, commit: str) -> str:
-    """Return a text that describes one distinct failure and how to reproduce its example seed."""
+    """Return a text that describes one distinct failure, with the command that runs its example seed again."""
     others = "" if known.count == 1 else f", and {_many(known.count - 1, 'other seed')}"
     failure = known.failure
     return "\n".join(
@@ -117,7 +117,7 @@ LINES = 20
 BAR = 4, 24
 """Minimum and maximum width of the progress bar, in columns."""
 AROUND, LEFT = "seeds  []  /  ", "0d 00:00:00  "
-"""Examples of the texts around the progress bar and of the remaining time, to compute the space for the counts.
+"""Examples of the text before and after the progress bar and of the remaining time, to compute the width of the bar.
 
 Narrow terminals do not show the remaining time."""
 ROOMY = 70
@@ -149,9 +149,9 @@ class Rate:
 
 @contextmanager
 def progress(stream: TextIO, total: int, rate: Rate) -> Iterator[Callable[[Tally], None]]:
-    """Show the progress of a campaign on `stream`, and yield a function to call with each new tally.
+    """Show the progress of a campaign on `stream`, and yield a function that the caller calls with each new tally.
 
-    A terminal shows a bar. Any other stream receives one line from time to time.
+    A terminal shows a progress bar. Any other stream receives at most `LINES` lines in total.
     """
     if stream.isatty():
         latest = Tally()
@@ -194,9 +194,9 @@ def progress(stream: TextIO, total: int, rate: Rate) -> Iterator[Callable[[Tally
 
 
 def _shorter_counts(tally: Tally, rate: Rate) -> Iterator[str]:
-    """Yield texts with the counts, from the longest to the shortest.
+    """Yield texts with the counts of a tally, from the longest to the shortest.
 
-    The caller shows the first that fits, because a line wider than the terminal cannot be redrawn.
+    The caller shows the first text that fits, because a line wider than the terminal cannot be redrawn.
     """
     yield _counts(tally, rate)
     yield f"{tally.failed} failed, {rate.of(tally):.1f}/s"

@@ -1,8 +1,8 @@
 """The results file of a campaign, which lets a later run skip the seeds that were run already.
 
-The file contains ASCII JSON, one object per line. The first line is the header. A line with `held` covers a range of
-seeds in which all rules held, and a line with `seed` one seed that violated rules. Lines are only appended, and each is
-complete in itself, so the file stays valid if a run is killed.
+The file contains ASCII JSON, one object per line. The first line is the header. An object with the key `held` stands
+for a range of seeds in which all rules held, an object with the key `seed` for a seed that violated rules. Lines are
+only appended. If a run is killed, at most the last line is incomplete, and the next run removes it.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ FORMAT = "odyssey-mock explore"
 VERSION = 1
 
 _BEGINNING = f'{{"format": "{FORMAT}"'
-"""The text with which every results file starts. A file that starts otherwise is never changed."""
+"""The text with which every results file starts. A file that starts with other text is never changed."""
 
 
 class ResultsError(ValueError):
-    """The results file cannot be used; the message contains the reason and the remedy."""
+    """The results file cannot be used. The message states the reason and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Header:
     Attributes:
         fidelity: fidelity of the runs.
         commit: commit of the code, for messages.
-        code: fingerprint of the code, which also changes with uncommitted edits.
+        code: hash of the code (`code_version.fingerprint`), which also changes with uncommitted edits.
     """
 
     fidelity: Fidelity
@@ -59,7 +59,7 @@ class Header:
 
 
 class Results:
-    """An open results file, locked by this process."""
+    """An open results file, which this process has locked."""
 
     def __init__(self, file: IO[str], records: tuple[SeedRecord, ...]) -> None:
         self._file = file
@@ -67,14 +67,14 @@ class Results:
         """The records that were in the file when it was opened."""
 
     def add(self, records: Iterable[SeedRecord]) -> None:
-        """Append records and flush them, so that they survive the end of this process."""
+        """Append records to the file, and flush the file, so that no record is lost if this process is killed."""
         self._file.write("".join(f"{json.dumps(_to_json(record))}\n" for record in records))
         self._file.flush()
 
 
 @contextmanager
 def results_in(path: Path, header: Header, *, restart: bool = False) -> Iterator[Results]:
-    """Open the results file for the block, and yield its `Results`. Create the file if it does not exist.
+    """Open the results file until the block ends, and yield its `Results`. Create the file if it does not exist.
 
     Args:
         path: path of the file.
@@ -82,8 +82,8 @@ def results_in(path: Path, header: Header, *, restart: bool = False) -> Iterator
         restart: whether to discard the results in the file, even those of another code version.
 
     Raises:
-        ResultsError: the file is not a results file, has results of other code or fidelity, is in use by another run,
-            or cannot be opened.
+        ResultsError: the file is not a results file, has results of other code or another fidelity, is in use by
+            another run, or cannot be opened.
     """
     with _opened(path) as file:
         _lock(file, path)

@@ -1,4 +1,4 @@
-"""A scenario as data: steps of actors, faults of the mock, and chaos in the network, the server and the clocks.
+"""A scenario as data: steps of actors, faults of the mock, and disturbances of the network, the server and the clocks.
 
 Scenarios are drawn from seeds (`scenario_generator.py`), shrunk (`shrink.py`), stored in files, and run
 (`explorer.py`).
@@ -14,10 +14,10 @@ from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.sim.fidelity import Fidelity
 
 type Manner = Literal["wait", "go on", "cancel"]
-"""Whether the actor waits for its call, goes on with the next step, or cancels the call after `Step.patience`."""
+"""Whether the actor waits for its call, continues with the next step, or cancels the call after `Step.patience`."""
 
 FORMAT = 1
-"""Version of the JSON format."""
+"""Version of the JSON format of scenario files."""
 
 
 class ScenarioError(ValueError):
@@ -32,7 +32,7 @@ class Step:
         do: name of the step in `ACTIONS` (`actions.py`).
         wait: seconds to wait before the step.
         arguments: arguments of the step.
-        manner: whether the actor waits for the call, goes on, or cancels the call.
+        manner: whether the actor waits for the call, continues at once, or cancels the call.
         patience: seconds before the call is cancelled, if `manner` is `cancel`.
     """
 
@@ -50,13 +50,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A host with one client, and the steps that it performs.
+    """A simulated host with one client, and the steps that the client performs.
 
     Attributes:
         host: name of the host.
         account: number of the account; actors with the same number share an API key.
         advanced: fields of `AdvancedConfig`.
-        pause: seconds that each handler takes; unless it is 0, the handlers are coroutines.
+        pause: seconds that each event handler takes. With 0, handlers are plain functions, otherwise coroutines.
     """
 
     host: str
@@ -68,7 +68,7 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class ChaosStep:
-    """A disturbance, named as in `CHAOS` (`chaos.py`), that begins `at` seconds after the start."""
+    """A disturbance that begins `at` seconds after the start. `what` is a key of `CHAOS` (`chaos.py`)."""
 
     at: float
     what: str
@@ -84,9 +84,9 @@ class Scenario:
     """A complete scenario.
 
     Attributes:
-        seed: seed of everything in the run that is random.
+        seed: seed of all random numbers in the run.
         settings: settings of the mock.
-        faults: faults with the arguments of `mock.faults.add`, added at the start.
+        faults: arguments of `mock.faults.add` for the faults that are added before the run.
     """
 
     seed: int
@@ -136,7 +136,7 @@ class Scenario:
         """Create a scenario from a JSON object that `to_json` returned.
 
         Raises:
-            ScenarioError: the JSON has another structure or format.
+            ScenarioError: the JSON has another structure than `to_json` returns, or another format version.
         """
         try:
             if data["format"] != FORMAT:

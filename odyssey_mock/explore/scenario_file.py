@@ -1,4 +1,4 @@
-"""Reads and validates scenario files, so that an invalid file is not reported as a violated rule."""
+"""Reads and validates scenario files, so that an error in a file is reported before the scenario is run."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from odyssey_mock.sim.trace import WORLD
 from odyssey_mock.sim.world import SERVER
 
 type Check = tuple[str, bool, str, object]
-"""The result of checking one value: where it is in the file, whether it is valid, what was expected, and the value."""
+"""A check of one value: its place in the file, whether it is valid, a description of valid values, and the value."""
 
 
 def read(path: Path) -> Scenario:
-    """Read and validate a scenario file, such as the option `--output` writes.
+    """Read and validate a scenario file, which the option `--output` of `odyssey-mock explore` writes.
 
     Raises:
         OSError: the file cannot be read.
-        ScenarioError: the file contains no valid scenario.
+        ScenarioError: the file is not JSON, or its scenario is invalid.
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))

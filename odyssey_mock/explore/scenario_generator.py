@@ -1,6 +1,7 @@
 """Draws scenarios from seeds.
 
-Each part of a scenario has its own random stream, so that drawing one more fault does not change the steps.
+Each part of a scenario has its own random generator. A change of the code that draws faults therefore does not change
+the steps that a seed gives.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ STEPS: Mapping[str, tuple[int, Draw]] = MappingProxyType(
         "leave": (1, _nothing),
     }
 )
-"""All steps: the weight in random choices, and the function that draws the arguments."""
+"""For each step: its weight in random choices, and the function that draws its arguments."""
 
 AFTER: Mapping[str, str] = MappingProxyType(
     {
@@ -201,7 +202,7 @@ def _session(randomness: random.Random) -> Sequence[Step]:
 def _insert(randomness: random.Random, steps: list[Step], name: str) -> int:
     """Insert the step `name` into `steps`, and return its index.
 
-    Usually, it is placed after a step that it needs. If there is no such step, the needed one is inserted first.
+    Usually, the step is inserted after a step that it needs (`AFTER`), which is inserted first if it is missing.
     """
     needed, earliest = AFTER.get(name), 0
     if needed is not None and randomness.random() < 0.9:
@@ -213,9 +214,9 @@ def _insert(randomness: random.Random, steps: list[Step], name: str) -> int:
 
 
 def _hurry(randomness: random.Random, steps: list[Step]) -> None:
-    """Replace one `interact` step in `steps` by three that start in quick succession.
+    """Replace one `interact` step in `steps` by three `interact` steps in quick succession.
 
-    The actor does not wait for their calls. Without an `interact` step, `steps` stays unchanged.
+    The actor does not wait for these three calls. Without an `interact` step, `steps` stays unchanged.
     """
     places = [place for place, step in enumerate(steps) if step.do == "interact"]
     if places:
@@ -243,9 +244,9 @@ def _step(randomness: random.Random, name: str) -> Step:
 
 
 _OFTEN: Mapping[str, int] = MappingProxyType({"stream": 5, "twice": 3, "late": 2})
-"""Weights in random choices: of fault points, by the first part of their names, and of actions, by name.
+"""Weights in random choices of fault points, by the first part of their names, and of actions, by name.
 
-All others have weight 1, because many of them are similar.
+Fault points and actions that are not listed have weight 1.
 """
 
 
@@ -332,4 +333,4 @@ _CHAOS: Mapping[str, tuple[int, Callable[[random.Random, Sequence[str]], Mapping
         "lose worker": (1, lambda _, __: {}),
     }
 )
-"""Disturbances at random times: the weight in random choices, and the function that draws the arguments."""
+"""For each disturbance at a random time: its weight in random choices, and the function that draws its arguments."""

@@ -1,4 +1,4 @@
-"""Rules for the server and for its exchange with clients, checked with the server's journal."""
+"""Rules for the server and for its messages to and from clients. They are checked with the server's journal."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ BURST = 25
 """Maximum number of connections that one host opens within a second."""
 
 CLIENTS = "clients"
-"""Name in the trace for a client that cannot be identified, because several clients share its account."""
+"""Name in the trace for a client that the explorer cannot identify, because several clients share its account."""
 
 SLACK = 0.5
-"""Allowed difference between the hours of an account and the total length of its streams, in seconds."""
+"""Allowed difference in seconds between the usage of an account and the total length of its streams."""
 
 _HEARD: Mapping[str, tuple[str, str]] = MappingProxyType(
     {"stream_started": ("stream_started", "stream_id"), "update_acknowledged": ("interact_acknowledged", "prompt")}
 )
-"""By name of a server message that handlers receive: the `kind` of its `SentMessage`, and the field with the `text`."""
+"""For each type of server message that handlers receive: `SentMessage.kind`, and the field with `SentMessage.text`."""
 
 _REFUSING = frozenset({401, 403})
 _MAY_REFUSE = frozenset({"refuse", "close", "error"})
@@ -55,7 +55,7 @@ class ServerRules:
     ) -> None:
         """Start to observe the journal.
 
-        `host_of(entry)` returns the host of the client that an entry concerns; None if no client can be identified.
+        `host_of(entry)` returns the host of the client that caused an entry; None if it cannot be identified.
         """
         self._host_of = host_of
         self._world = world
@@ -63,7 +63,7 @@ class ServerRules:
         self._report_violation = report_violation
         self._said: defaultdict[str, list[SentMessage]] = defaultdict(list)
         self._lines: defaultdict[str, int] = defaultdict(int)
-        """By session: how often the session has lost its client."""
+        """By session: how often the session has lost its connection to the client."""
         self._updates: dict[str, int] = {}
         """By prompt: the number of `update` messages that the server has received."""
         self._jobs: dict[str, str] = {}
@@ -71,11 +71,11 @@ class ServerRules:
         self._may_refuse = False
         """Whether a fault may have made a client raise an `OdysseyAuthError`."""
         self._has_stalled = False
-        """Whether a fault or a prompt marker has stalled a job, which then never ends."""
+        """Whether a fault or a prompt marker has stalled a job. A stalled job never ends."""
         self._has_refused = False
-        """Whether a fault or a prompt marker has replaced a reply by an error.
+        """Whether a fault or a prompt marker has made the server reply with an error.
 
-        Errors have no id and no prompt (protocol.md section 4), so the client cannot match them to a call.
+        Error messages contain no id and no prompt (protocol.md section 4), so the client may match one to another call.
         """
         world.mock.journal.observe(self._take)
 
@@ -84,7 +84,7 @@ class ServerRules:
         return self._said[session_id]
 
     def line(self, session_id: str) -> int:
-        """Return how often the session has lost its client; see `SentMessage.line`."""
+        """Return how often the session has lost its connection to the client; see `SentMessage.line`."""
         return self._lines[session_id]
 
     def check(self) -> None:
@@ -111,7 +111,7 @@ class ServerRules:
                 )
 
     def final(self) -> None:
-        """Check that all sessions, streams and jobs have ended, and that the hours of all accounts are right.
+        """Check that all sessions, streams and jobs have ended, and that the usage of all accounts is correct.
 
         Call this after all clients have disconnected and all time limits have passed.
         """
@@ -137,16 +137,18 @@ class ServerRules:
         if not self._updates.get(prompt):
             self._report_violation(
                 "interactions_are_applied",
-                f"interact({prompt!r}) of {host} returned, but the server never received its update",
+                f"expected the server to receive an update for interact({prompt!r}) of {host}, which returned; "
+                "got none",
             )
         elif not any(SentMessage("interact_acknowledged", applied) in said for said in self._said.values()):
             self._report_violation(
                 "interactions_are_applied",
-                f"interact({prompt!r}) of {host} returned, but the server never acknowledged it",
+                f"expected the server to acknowledge interact({prompt!r}) of {host}, which returned; "
+                "got no acknowledgement",
             )
         elif not applied.startswith(prompt) and not self._has_refused:
             self._report_violation(
-                "answers_belong", f"expected interact({prompt!r}) to return its own prompt as applied, got {applied!r}"
+                "answers_belong", f"expected interact({prompt!r}) to return a text with this prompt, got {applied!r}"
             )
 
     def interaction_timed_out(self, host: str, prompt: str, *, was_acknowledged: bool) -> None:
@@ -156,15 +158,16 @@ class ServerRules:
         """
         if was_acknowledged and not self._has_refused:
             self._report_violation(
-                "answers_belong", f"interact({prompt!r}) of {host} timed out, although it was acknowledged"
+                "answers_belong",
+                f"expected interact({prompt!r}) of {host} to return after its acknowledgement, got a timeout",
             )
 
     def refused(self, host: str, name: str, error: OdysseyError) -> None:
-        """Check the error of the failed step `name`: only a fault may cause an `OdysseyAuthError`."""
+        """Check the error of the failed step `name`. An `OdysseyAuthError` violates a rule unless a fault caused it."""
         if isinstance(error, OdysseyAuthError) and not self._may_refuse:
             self._report_violation(
                 "no_false_refusal",
-                f"{name} of {host} was rejected, although its API key is valid: {error.code}: {error}",
+                f"expected {name} of {host} to be authorized, because its API key is valid, got {error.code}: {error}",
             )
 
     def _take(self, entry: Entry) -> None:
@@ -236,7 +239,7 @@ class ServerRules:
             )
 
     def _check_hours(self) -> None:
-        """Check that each account's hours match the length of its streams, unless the server's clock has jumped."""
+        """Check that the usage of each account equals the length of its streams, unless the server's clock jumped."""
         mock = self._world.mock
         if self._world.wall_clock(SERVER).offset:
             return

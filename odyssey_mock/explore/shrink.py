@@ -13,11 +13,11 @@ from odyssey_mock.explore.outcome import Outcome
 from odyssey_mock.explore.scenario import Actor, Scenario, Step
 
 ROUNDS = 400
-"""Default limit of the scenarios that `shrink` runs."""
+"""Default maximum number of scenarios that `shrink` runs."""
 
 
 class NothingToShrinkError(ValueError):
-    """The scenario does not fail, or not with the given signature."""
+    """The run of the scenario violates no rule, or no failure has the given signature."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Shrunk:
     scenario: Scenario
     outcome: Outcome
     played: int
-    """Number of scenarios that were run to find it."""
+    """Number of scenarios that `shrink` has run."""
 
 
 def shrink(
@@ -50,7 +50,7 @@ def shrink(
         rounds: maximum number of scenarios to run.
 
     Raises:
-        NothingToShrinkError: the scenario does not fail, or not with `signature`.
+        NothingToShrinkError: the run of `scenario` violates no rule, or has no failure with `signature`.
     """
     outcome = try_out(scenario)
     wanted = signature or (outcome.failures[0].signature if outcome.failures else None)
@@ -137,7 +137,7 @@ def _plainer_steps(step: Step) -> Iterator[Step]:
 
 
 def _fewer[T](items: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Yield `items` without one piece. The piece is first all items, then each half, and so on to each single item."""
+    """Yield `items` without one part: first without all items, then without each half, finally without each item."""
     piece = len(items)
     while piece >= 1:
         for start in range(0, len(items), piece):

@@ -1,7 +1,7 @@
 """Runs seeds in this process or in worker processes; `cluster.py` runs them on a Dask cluster.
 
-Worker processes are spawned, and each has its own pipe. A `ProcessPoolExecutor` would break as a whole when one of its
-processes dies, and would not report which seeds that process was running.
+Worker processes are spawned, and each has its own pipe, so that the death of one process affects only its own seeds. A
+`ProcessPoolExecutor` would stop as a whole, and would not report which seeds the dead process was running.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ STOP_LIMIT, KILL_LIMIT = 3.0, 10.0
 
 
 class WorkersError(RuntimeError):
-    """Seeds cannot be run; the message contains the reason and the remedy."""
+    """The workers cannot run seeds. The message states the reason and what to do."""
 
 
 class SeedWorkers(Protocol):
@@ -39,10 +39,10 @@ class SeedWorkers(Protocol):
         """Number of batches that are run at the same time."""
 
     def played(self, batches: Iterable[range]) -> Generator[tuple[SeedRecord, ...]]:
-        """Run the batches and yield the records of each as soon as it has finished.
+        """Run the batches, and yield the records of each batch as soon as the batch has finished.
 
-        A batch is taken from `batches` when a worker is free, so `batches` may be endless. Closing the generator stops
-        all running batches at once, and so does an error.
+        A batch is taken from `batches` when a worker is free, so `batches` may be endless. All running batches are
+        stopped when the generator is closed or raises an error.
 
         Raises:
             WorkersError: the workers could not be started, or failed.
@@ -63,9 +63,9 @@ class ThisProcess:
 
 
 class PendingBatches:
-    """Batches that are still to be run.
+    """The batches that have not been run yet.
 
-    A batch whose process died is split, and each of its seeds is run again in a batch of its own.
+    If a process dies while it runs a batch, each seed of this batch is run again as a batch of its own.
     """
 
     def __init__(self, batches: Iterable[range]) -> None:
@@ -74,29 +74,32 @@ class PendingBatches:
         self._suspects: set[int] = set()
 
     def take(self) -> range | None:
-        """Return the next batch; None if there is none at present.
+        """Return the next batch, or None if all batches were taken.
 
-        After None, `died` may still add batches: the seeds of a batch whose process died are run again.
+        A later call can return a batch again, because `died` adds the seeds of a batch whose process died.
         """
         return self._again.popleft() if self._again else next(self._batches, None)
 
     @property
     def suspects(self) -> bool:
-        """Whether the next batch is a single seed that is run again because its process died."""
+        """Whether the next batch is a single seed that is run again, because a process died while it ran this seed."""
         return bool(self._again)
 
     def suspected(self, batch: range) -> bool:
-        """Return whether a process has already died while it ran a batch with the first seed of `batch`."""
+        """Return whether a process has already died while it ran a batch that contained the first seed of `batch`."""
         return batch.start in self._suspects
 
     def died(self, batch: range, how: str) -> tuple[SeedRecord, ...]:
         """Record that a process died while it ran `batch`, and return the records to report.
 
-        The first time, there are none, and each seed of the batch is run again alone. A seed whose process dies again
-        is reported as failed. `how`: description of the exit of the process.
+        After the first death, the result is empty, and each seed of the batch is run again alone. If a process dies
+        again during such a run, the result reports the seed as failed.
+
+        `how`: what the process did, as the end of a sentence, such as `the process exited with status 1`.
         """
         if self.suspected(batch):
-            return (FailedSeed(batch.start, (Failure(PROCESS_DIED, f"expected the run to end, got a {how}", 0.0),)),)
+            message = f"expected the process to finish the run, but {how}"
+            return (FailedSeed(batch.start, (Failure(PROCESS_DIED, message, 0.0),)),)
         self._suspects.update(batch)
         self._again.extend(range(seed, seed + 1) for seed in batch)
         return ()
@@ -124,7 +127,8 @@ class WorkerProcesses:
                 heard = connection.wait([worker.pipe for worker in busy.values()], BEGIN_LIMIT)
                 if not heard and not all(worker.has_begun for worker in busy.values()):
                     raise WorkersError(
-                        f"expected a worker process to start within {BEGIN_LIMIT:g} s, got none: use fewer --workers"
+                        f"expected every worker process to start within {BEGIN_LIMIT:g} s, got no message from at "
+                        "least one of them: use fewer --workers"
                     )
                 for pipe in heard:
                     worker = busy[pipe]
@@ -149,7 +153,7 @@ class _Worker:
 
     Attributes:
         batch: the last batch that was sent to the worker.
-        records: records of that batch; None while it is running.
+        records: records of that batch; None while the batch is running.
     """
 
     def __init__(self, player: SeedPlayer) -> None:
@@ -178,14 +182,14 @@ class _Worker:
         """Receive one message from the process. Return True, or False if the process is dead.
 
         Raises:
-            WorkersError: the process died before it had started.
+            WorkersError: the process died before it was ready to run batches.
         """
         try:
             self.records = self.pipe.recv()
         except (EOFError, OSError):
             if not self.has_begun:
                 raise WorkersError(
-                    f"expected a worker process to start, got a {self.end()}; see its output above"
+                    f"expected a worker process to start and wait for seeds, but {self.end()}; see its output above"
                 ) from None
             return False
         self.has_begun = True
@@ -196,7 +200,7 @@ class _Worker:
         self._process.terminate()
 
     def end(self, limit: float = STOP_LIMIT) -> str:
-        """Wait up to `limit` seconds for the process to exit, else kill it. Return a description of its exit."""
+        """Wait up to `limit` seconds for the process to exit, else kill it. Return how it exited, as a clause."""
         self._process.join(limit)
         if self._process.exitcode is None:
             self._process.kill()
@@ -204,9 +208,9 @@ class _Worker:
         self.pipe.close()
         code = self._process.exitcode
         return (
-            f"process killed by {signal.Signals(-code).name}"
+            f"the process was killed by {signal.Signals(-code).name}"
             if code and code < 0
-            else f"process that exited with {code}"
+            else f"the process exited with status {code}"
         )
 
 
@@ -225,7 +229,7 @@ def _work(pipe: Connection, player: SeedPlayer) -> None:
 
 
 def _while_heard(batch: range, pipe: Connection) -> Iterator[int]:
-    """Yield the seeds of the batch; stop early if the main process has closed the pipe."""
+    """Yield the seeds of the batch one by one; stop early if the main process has closed the pipe."""
     for seed in batch:
         if pipe.poll():
             return
@@ -241,7 +245,7 @@ def _leave(signum: int, frame: object) -> None:  # noqa: ARG001 - signature of s
 def _interrupts_kept_to_ourselves() -> Iterator[None]:
     """Make processes that are started in this block ignore Ctrl-C.
 
-    A terminal sends the interrupt to all processes; the main process stops its workers itself.
+    On Ctrl-C, a terminal sends SIGINT to all processes. Only the main process handles it, and stops the workers.
     """
     if sys.platform == "win32":
         yield

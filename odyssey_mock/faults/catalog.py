@@ -1,4 +1,4 @@
-"""The catalog of faults: all fault points and the actions of each.
+"""The catalog of faults: all fault points, and the actions of each point.
 
 Validation, the control API, the Hypothesis strategy and the table in `protocol.md` are generated from `POINTS`. A test
 checks that the fault matrix (`tests/matrix/`) has a cell for every action that affects `odyssey_client`.
@@ -15,9 +15,9 @@ from odyssey_mock.core.strict_json import JSON
 LONGEST = 86_400.0
 """Maximum delay of a fault in seconds: one day."""
 MOST = 10**9
-"""Maximum whole number in a fault."""
+"""Maximum value of a whole number in the description of a fault."""
 DEEPEST = 100
-"""Maximum nesting depth of JSON in a fault."""
+"""Maximum nesting depth of JSON values in the description of a fault."""
 CLOSE_REASON = 123
 """Maximum length of a close frame's reason in bytes (RFC 6455 section 5.5)."""
 
@@ -27,9 +27,9 @@ class Parameter:
     """One parameter of an action.
 
     Attributes:
-        expected: describes valid values, for people.
+        expected: text that describes valid values, for messages and documentation.
         holds: function that returns whether a value is valid.
-        default: the value of an optional parameter that is not given.
+        default: the value if an optional parameter is not given.
         required: whether the parameter must be given.
     """
 
@@ -44,7 +44,7 @@ class FaultAction:
     """One kind of failure that a fault can cause.
 
     Attributes:
-        means: describes what the server does, for people.
+        means: text that describes what the server does, for documentation.
         parameters: the parameters of the action, by name.
     """
 
@@ -54,10 +54,10 @@ class FaultAction:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A step of the server at which a fault can occur.
+    """A fault point: a step of the server at which a fault can fire.
 
     Attributes:
-        means: describes when the point is reached, for people.
+        means: text that describes when the point is reached, for documentation.
         actions: the actions that are possible at this point, by name.
         matches: the `match` conditions that are possible at this point, in addition to `account`.
     """
@@ -122,7 +122,7 @@ _REASON = Parameter("a string", _text(), required=True)
 _MESSAGE = Parameter("a string", _text(), default="injected fault")
 
 _STATUS = FaultAction(
-    "responds with that status",
+    "responds with the given status",
     {
         "status": Parameter("an HTTP status, 400 to 599", _whole(400, 599), required=True),
         "detail": Parameter(f"JSON, nested at most {DEEPEST} deep, for `detail` in the body", _is_json),
@@ -131,7 +131,7 @@ _STATUS = FaultAction(
         ),
     },
 )
-_DELAY = FaultAction("handles the request after that delay", {"seconds": _WAIT})
+_DELAY = FaultAction("handles the request after the given delay", {"seconds": _WAIT})
 _HTTP: Mapping[str, FaultAction] = {
     "status": _STATUS,
     "delay": _DELAY,
@@ -153,13 +153,13 @@ _HTTP_JSON: Mapping[str, FaultAction] = {
 _HTTP_FILE: Mapping[str, FaultAction] = {
     **_HTTP,
     "slow": FaultAction(
-        "sends the usual response at that rate",
+        "sends the usual response at the given rate",
         {"bytes_per_second": Parameter(f"a whole number, 1 to {MOST}", _whole(1), required=True)},
     ),
 }
 
 _CLOSE = FaultAction(
-    "closes the socket",
+    "closes the signaling socket",
     {
         "code": Parameter("a WebSocket close code that can be sent, 1000 to 4999", _close_code, default=1011),
         "reason": Parameter(f"a string of at most {CLOSE_REASON} bytes in UTF-8", _text(0, CLOSE_REASON), ""),
@@ -168,7 +168,7 @@ _CLOSE = FaultAction(
 )
 _SOCKET: Mapping[str, FaultAction] = {
     "close": _CLOSE,
-    "error": FaultAction("sends an `error` with that reason", {"reason": _REASON, "seconds": _AFTER}),
+    "error": FaultAction("sends an `error` with the given reason", {"reason": _REASON, "seconds": _AFTER}),
     "not_json": FaultAction("sends a text message that is not JSON", {"seconds": _AFTER}),
     "not_object": FaultAction("sends valid JSON that is not an object", {"seconds": _AFTER}),
     "binary": FaultAction("sends a binary message", {"seconds": _AFTER}),
@@ -181,7 +181,7 @@ _REPLY: Mapping[str, FaultAction] = {
         {"reason": _REASON, "message": _MESSAGE},
     ),
     "silent": FaultAction("executes the message and never replies"),
-    "late": FaultAction("executes the message and replies after that delay", {"seconds": _WAIT}),
+    "late": FaultAction("executes the message and replies after the given delay", {"seconds": _WAIT}),
     "twice": FaultAction("executes the message and replies twice"),
     "not_json": FaultAction("executes the message and replies with text that is not JSON"),
     "missing_fields": FaultAction("executes the message and replies without the fields of the reply"),
@@ -193,8 +193,8 @@ _OUT_OF_ORDER: Mapping[str, FaultAction] = {
 }
 
 _JOB: Mapping[str, FaultAction] = {
-    "fail": FaultAction("fails the job with that message", {"message": _MESSAGE}),
-    "stall": FaultAction("leaves the job in its state forever; it can still be cancelled"),
+    "fail": FaultAction("fails the job with the given message", {"message": _MESSAGE}),
+    "stall": FaultAction("leaves the job in its state forever; clients can still cancel the job"),
     "lose_worker": FaultAction("loses the worker: the job returns to the queue, or fails if its retries are used up"),
 }
 
@@ -229,19 +229,19 @@ POINTS: Mapping[str, Point] = MappingProxyType(
             "the WebSocket upgrade of a client",
             {
                 "refuse": FaultAction(
-                    "rejects the upgrade with that HTTP status",
+                    "rejects the upgrade with the given HTTP status",
                     {"status": Parameter("an HTTP status, 400 to 599", _whole(400, 599), default=403)},
                 ),
-                "delay": FaultAction("accepts the upgrade after that delay", {"seconds": _WAIT}),
+                "delay": FaultAction("accepts the upgrade after the given delay", {"seconds": _WAIT}),
                 "no_answer": FaultAction("never responds to the upgrade"),
             },
             _SESSION,
         ),
         "signaling.offer": Point(
-            "the offer is about to be sent; if an action sends another message, it replaces the offer",
+            "the offer is about to be sent; actions that send another message send it instead of the offer",
             {
                 **_SOCKET,
-                "delay": FaultAction("sends the offer after that delay", {"seconds": _WAIT}),
+                "delay": FaultAction("sends the offer after the given delay", {"seconds": _WAIT}),
                 "silent": FaultAction("never sends the offer"),
                 "twice": FaultAction("sends the offer twice"),
                 "broken_sdp": FaultAction("sends an offer with unusable SDP"),
@@ -250,7 +250,7 @@ POINTS: Mapping[str, Point] = MappingProxyType(
             _SESSION,
         ),
         "signaling.answer": Point(
-            "the client's answer was received; it is not applied",
+            "the client's answer was received; with any action, the server does not apply the answer",
             {**_SOCKET, "ignore": FaultAction("never applies the answer")},
             _SESSION,
         ),
@@ -267,31 +267,36 @@ POINTS: Mapping[str, Point] = MappingProxyType(
             "the peer connection is connected",
             {
                 "vanish": FaultAction(
-                    "stops sending and receiving on the peer connection; the socket keeps working", {"seconds": _AFTER}
+                    "stops sending and receiving on the peer connection; the signaling socket keeps working",
+                    {"seconds": _AFTER},
                 ),
                 "freeze": FaultAction(
-                    "hangs: sends and receives nothing on peer connection and socket", {"seconds": _AFTER}
+                    "sends and receives nothing on the peer connection and the signaling socket", {"seconds": _AFTER}
                 ),
-                "close": FaultAction("closes the peer connection and leaves the socket open", {"seconds": _AFTER}),
+                "close": FaultAction(
+                    "closes the peer connection and leaves the signaling socket open", {"seconds": _AFTER}
+                ),
                 "end_track": FaultAction("ends the video track only", {"seconds": _AFTER}),
                 "close_channels": FaultAction("closes both data channels only", {"seconds": _AFTER}),
             },
             _SESSION,
         ),
         "peer.channels": Point(
-            "the data channels are about to be opened", {"never": FaultAction("never opens them")}, _SESSION
+            "the data channels are about to be opened",
+            {"never": FaultAction("never opens the data channels")},
+            _SESSION,
         ),
         "peer.frame": Point(
             "a frame is about to be sent (each frame counts for `after` and `times`)",
             {
-                "freeze": FaultAction("sends the previous frame again instead"),
+                "freeze": FaultAction("sends the previous frame again instead of the frame"),
                 "drop": FaultAction("does not send the frame"),
                 "late": FaultAction(
-                    "delays the frame and all later ones by that time",
+                    "delays the frame and all later frames by the given time",
                     {"seconds": Parameter("a number of real seconds, 0 to 60", _number(0, 60), required=True)},
                 ),
                 "resize": FaultAction(
-                    "sends the frame in that size, to the host only",
+                    "sends the frame in the given size to the host; spectators get the usual size",
                     {
                         "width": Parameter("an even number of pixels, 160 to 4096", _PIXELS, required=True),
                         "height": Parameter("an even number of pixels, 160 to 4096", _PIXELS, required=True),
@@ -317,9 +322,9 @@ POINTS: Mapping[str, Point] = MappingProxyType(
         "stream.broadcast": Point(
             "`broadcast_ready` is about to be sent",
             {
-                "missing_fields": FaultAction("sends it without `webrtc_url`"),
-                "silent": FaultAction("never sends it"),
-                "late": FaultAction("sends it after that delay", {"seconds": _WAIT}),
+                "missing_fields": FaultAction("sends `broadcast_ready` without `webrtc_url`"),
+                "silent": FaultAction("never sends `broadcast_ready`"),
+                "late": FaultAction("sends `broadcast_ready` after the given delay", {"seconds": _WAIT}),
             },
             _STREAM,
         ),
@@ -334,7 +339,11 @@ POINTS: Mapping[str, Point] = MappingProxyType(
         "job.processing": Point("the job's last script has run", _JOB, frozenset({"job"})),
         "job.script": Point(
             "a script of a job is about to begin",
-            {"fail": FaultAction("fails the script with that message; the others continue", {"message": _MESSAGE})},
+            {
+                "fail": FaultAction(
+                    "fails the script with the given message; other scripts continue", {"message": _MESSAGE}
+                )
+            },
             frozenset({"job", "script_index", "prompt"}),
         ),
         "artifact": _file("a request for a file of a recording", "stream", "artifact"),
@@ -342,7 +351,7 @@ POINTS: Mapping[str, Point] = MappingProxyType(
             "any HTTP request or WebSocket upgrade",
             {
                 "away": FaultAction(
-                    "stops listening, cuts all connections and peers, and comes back after that time",
+                    "stops listening and cuts all connections and peers; listens again after the given time",
                     {"seconds": _WAIT},
                 )
             },
@@ -362,13 +371,13 @@ WHERE: Mapping[str, Parameter] = MappingProxyType(
         "artifact": Parameter("the name of a file, such as video.mp4", _text()),
     }
 )
-"""All conditions of `match`, by name."""
+"""All conditions that `match` of a fault can have, by name."""
 
 
 def points_of(at: str) -> Sequence[str]:
-    """Return the names of the points that `at` means: a single point, or all points of a group if `at` ends in `.*`.
+    """Return the names of the fault points that `at` selects: one point, or a group of points if `at` ends in `.*`.
 
-    The result is empty if there is no such point or group.
+    The result is empty if `at` is neither a point nor a group.
     """
     if at.endswith(".*"):
         return [name for name in POINTS if name.startswith(at[:-1])]

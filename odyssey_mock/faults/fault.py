@@ -1,4 +1,4 @@
-"""The class `Fault`: an immutable description of where, how, when and how often something fails."""
+"""`Fault`: at which point, in which way, for which requests and how many times the server misbehaves."""
 
 import difflib
 import reprlib
@@ -27,7 +27,7 @@ HOW_OFTEN: Mapping[str, Parameter] = {
 """Parameters that every fault accepts in addition to those of its action."""
 
 _ECHO = reprlib.Repr(maxstring=80, maxother=80)
-"""Shortens invalid values in messages."""
+"""Shortens invalid values for error messages."""
 
 
 class FaultError(ValueError):
@@ -42,12 +42,12 @@ class Fault:
         at: the name of a point in `POINTS`, or a group such as `rest.*`.
         do: the name of an action of the point.
         parameters: all parameters of the action, including defaults.
-        times: how often the fault fires; None for no limit.
+        times: how many times the fault fires; None for every time.
         after: how many matching requests or events at the point are skipped before the fault can fire.
-        probability: the probability that the fault fires at each later request or event. The mock's seed determines the
-            result.
-        match: conditions that must all hold. `prompt` matches a part of the prompt. `account` is always an account id:
-            an API key is replaced with the id of its account, because keys are secret.
+        probability: the probability that the fault fires at each later request or event. The random decisions depend
+            only on the mock's seed.
+        match: conditions that a request or event must meet. `prompt` matches a part of the prompt. `account` is always
+            an account id: an API key is replaced with the id of its account, because keys are secret.
     """
 
     at: str
@@ -62,7 +62,8 @@ class Fault:
     def of(cls, described: Mapping[str, JSON]) -> Self:
         """Parse the JSON description of a fault.
 
-        It has `at`, `do`, the parameters of the action, and optionally `times`, `after`, `probability` and `match`.
+        `described` has `at`, `do`, the parameters of the action, and optionally `times`, `after`, `probability` and
+        `match`.
 
         Raises:
             FaultError: the fault is invalid.

@@ -1,4 +1,4 @@
-"""Reading faults from JSON and YAML files."""
+"""`read_faults`, which reads faults from JSON and YAML files."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ def _json(path: Path, text: str) -> Any:  # Any: `Fault.of` validates it
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise FaultFileError(f"{path} is not JSON: {error}") from error
+        raise FaultFileError(f"expected {path} to contain JSON, got invalid JSON: {error}") from error
 
 
 def _yaml(path: Path, text: str) -> Any:  # Any: `Fault.of` validates it

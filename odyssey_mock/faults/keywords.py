@@ -1,7 +1,7 @@
 """Types of the keyword arguments of `Faults.add`, for type checkers and editors.
 
-The catalog describes these arguments and states which of them can be combined. Types cannot be derived from the
-catalog, so a test compares the types with the catalog.
+`catalog.py` describes these arguments, and which of them each action has. A test compares these types with the
+catalog.
 """
 
 from typing import Literal, TypedDict
@@ -62,7 +62,7 @@ type FaultPointGroup = Literal[
     "hls.*",
     "job.*",
 ]
-"""Groups of points that share a prefix and have an action in common."""
+"""Groups of fault points: all points whose names begin with a prefix, if they have an action in common."""
 
 type FaultActionName = Literal[
     "away",
@@ -103,9 +103,9 @@ type FaultActionName = Literal[
 
 
 class FaultMatch(TypedDict, total=False):
-    """Conditions of a fault's `match`, described in `catalog.WHERE`.
+    """The conditions in `match` of a fault. `catalog.WHERE` describes them.
 
-    `Point.matches` has those that a point supports.
+    Each fault point supports `account` and the conditions in its `Point.matches`.
     """
 
     account: str

@@ -1,4 +1,4 @@
-"""The active faults of one server, and the decision which of them fires at a point."""
+"""`Faults`, the registry of one server's faults, which decides which fault fires when a fault point is reached."""
 
 import hashlib
 import itertools
@@ -14,7 +14,7 @@ from odyssey_mock.faults.keywords import FaultKeywords
 
 
 class ActiveFault:
-    """A fault of the registry, with counts of matching requests and events at its points, and of how often it fired."""
+    """A fault of the registry. It counts the matching requests and events, and how often the fault fired."""
 
     def __init__(self, number: int, fault: Fault) -> None:
         self.id = f"fault-{number}"
@@ -22,9 +22,9 @@ class ActiveFault:
         self.points = frozenset(points_of(fault.at))
         """The names of the points where the fault can fire."""
         self.passed = 0
-        """How many requests and events matched at its points, until the fault was spent.
+        """How many requests and events at its points matched, until the fault had fired `times` times.
 
-        Those at which a fault earlier in the registry fired are not counted.
+        A request or event is not counted if an earlier fault of the registry fired for it.
         """
         self.fired = 0
         """How often the fault has fired."""
@@ -36,7 +36,7 @@ class ActiveFault:
 
     @property
     def spent(self) -> bool:
-        """Whether the fault has fired `times` times and will not fire again."""
+        """Whether the fault has fired `times` times, so that it will not fire again."""
         return self.fault.times is not None and self.fired >= self.fault.times
 
     def to_json(self) -> dict[str, JSON]:
@@ -47,8 +47,8 @@ class ActiveFault:
 class Faults:
     """The faults of one server, in order. If several faults match at a point, the first one fires.
 
-    Each point of the server calls `fire`. Whether a fault with a `probability` fires depends only on the seed, its
-    number and its count `passed`. The same seed and order of events therefore give the same faults.
+    The server calls `fire` at each fault point. Whether a fault with a `probability` fires depends only on the seed,
+    the id of the fault and its count `passed`. The same seed and order of events therefore give the same faults.
     """
 
     def __init__(self, journal: Journal, seed: str, initial: Iterable[Mapping[str, JSON]] = ()) -> None:
@@ -74,20 +74,20 @@ class Faults:
     def reached(self) -> Mapping[str, int]:
         """How often each fault point was reached since the server started, even if no fault was set there.
 
-        The mapping is a copy. It contains only points that were reached, in the order of their first time. `reset`
-        keeps the counts.
+        The mapping is a copy. It contains only points that were reached, in the order in which each was first reached.
+        `reset` keeps the counts.
         """
         return dict(self._reached)
 
     def add(self, described: Mapping[str, JSON] | None = None, /, **fields: Unpack[FaultKeywords]) -> ActiveFault:
-        """Append a fault, given as an object, as keyword arguments, or as both, and return its entry in the registry.
+        """Append a fault, given as a mapping, as keyword arguments, or as both, and return its entry in the registry.
 
         ::
 
             mock.faults.add(at="rest.sessions.request", do="status", status=503, times=3)
 
         Raises:
-            FaultError: the fault is invalid, and was not added.
+            FaultError: the fault is invalid. It is not added.
         """
         __tracebackhide__ = True
         given: Mapping[str, Any] = fields  # Any: `Fault.of` validates them
@@ -97,7 +97,7 @@ class Faults:
         """Append several faults, and return their entries in the registry.
 
         Raises:
-            FaultError: a fault is invalid, and none was added.
+            FaultError: a fault is invalid. No fault is added.
         """
         __tracebackhide__ = True
         judged = [Fault.of(each) for each in described]
@@ -106,7 +106,7 @@ class Faults:
         return added
 
     def remove(self, fault_id: str) -> None:
-        """Remove a fault. Effects that it has already caused continue.
+        """Remove a fault. Effects that the fault has already caused continue.
 
         Raises:
             KeyError: no fault has this id.
@@ -125,11 +125,11 @@ class Faults:
             each.fired_before_reset = each.fault in fired
 
     def any_at(self, point: str) -> bool:
-        """Return whether a fault is set for `point`, even if it will not fire there."""
+        """Return whether the registry has a fault for `point`, even if its conditions prevent it from firing."""
         return any(point in active.points for active in self._active.values())
 
     def skip(self, point: str) -> None:
-        """Count `point` as reached without `fire`, for code that found with `any_at` that no fault is set there."""
+        """Count `point` as reached. Called instead of `fire` if `any_at` has returned False for the point."""
         self._reached[point] += 1
 
     def fire(
@@ -143,7 +143,8 @@ class Faults:
     ) -> Fault | None:
         """Return the fault that fires at `point` now, and record it in the journal; return None if no fault fires.
 
-        A fault's `match` is compared with the keyword arguments; `more` has further values, such as `prompt`.
+        The conditions in a fault's `match` are compared with the keyword arguments. `more` has the values for further
+        conditions, such as `prompt`.
         """
         self._reached[point] += 1
         known: Mapping[str, JSON] = {"account": account, "session": session, "stream": stream, **more}

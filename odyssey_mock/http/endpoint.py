@@ -42,7 +42,7 @@ class Endpoint(Protocol):
 
     @property
     def stun_url(self) -> str:
-        """The STUN responder as an ICE server URL (RFC 7064)."""
+        """The URL of the mock's STUN server (RFC 7064), for the ICE configuration of clients."""
 
     def serve(self, app: ASGIApp) -> AbstractAsyncContextManager[Serving]:
         """Return an async context manager that passes HTTP and WebSocket requests to `app` during its block."""
@@ -101,7 +101,7 @@ class SharedEndpoint:
 
     @property
     def stun_url(self) -> str:
-        """The STUN responder as an ICE server URL (RFC 7064)."""
+        """The URL of the mock's STUN server (RFC 7064), for the ICE configuration of clients."""
         return self._own.stun_url
 
     async def __aenter__(self) -> Self:

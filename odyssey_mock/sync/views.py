@@ -40,7 +40,7 @@ class JournalView:
 
     @property
     def entries(self) -> Sequence[Entry]:
-        """The kept entries, oldest first."""
+        """The entries that the journal still has, oldest first."""
         return self._journal.entries
 
     @property
@@ -86,7 +86,7 @@ class JournalView:
         )
 
     def clear(self) -> None:
-        """Remove all entries; indexes continue."""
+        """Remove all entries. Indexes of later entries continue the count."""
         self._thread.call(self._journal.clear)
 
     def to_jsonl(self) -> str:
@@ -111,10 +111,10 @@ class FaultsView:
         return self._faults[fault_id]
 
     def add(self, described: Mapping[str, JSON] | None = None, /, **fields: Unpack[FaultKeywords]) -> ActiveFault:
-        """Append a fault, given as an object, as keyword arguments, or as both, and return its entry in the registry.
+        """Append a fault, given as a mapping, as keyword arguments, or as both, and return its entry in the registry.
 
         Raises:
-            FaultError: the fault is invalid, and was not added.
+            FaultError: the fault is invalid. It is not added.
         """
         __tracebackhide__ = True
         return self._thread.call(self._faults.add, described, **fields)
@@ -123,13 +123,13 @@ class FaultsView:
         """Append several faults, and return their entries in the registry.
 
         Raises:
-            FaultError: a fault is invalid, and none was added.
+            FaultError: a fault is invalid. No fault is added.
         """
         __tracebackhide__ = True
         return self._thread.call(self._faults.extend, described)
 
     def remove(self, fault_id: str) -> None:
-        """Remove a fault. Effects that it has already caused continue.
+        """Remove a fault. Effects that the fault has already caused continue.
 
         Raises:
             KeyError: no fault has this id.
@@ -273,7 +273,7 @@ class BroadcastView:
 
     @property
     def spectators(self) -> Mapping[str, SpectatorView]:
-        """The spectators that are connecting, connected or closing, by resource."""
+        """The spectators that are connecting, connected or closing, by `Spectator.resource`."""
         current = self._thread.call(lambda: dict(self._broadcast.spectators))
         return {resource: SpectatorView(self._thread, each) for resource, each in current.items()}
 

@@ -120,7 +120,7 @@ def test_oldest_frames_are_shown() -> None:
     assert_frames(received(40, 200, 0), max_age_ms=200.5)
     assert failure([*received(40, 300, 20, 512, 250, 41, 210)], max_age_ms=200) == (
         "7 frames (numbers 0 to 6, stream tag 7) failed:\n"
-        "  max_age_ms: expected at most 200 ms, got more in 4 of 7 frames, median of all 210 ms\n"
+        "  max_age_ms: expected an age of at most 200 ms, got more in 4 of 7 frames, median age of all frames 210 ms\n"
         "    frame 3: 512 ms, at frames[3]\n"
         "    frame 1: 300 ms, at frames[1]\n"
         "    frame 4: 250 ms, at frames[4]\n"
@@ -150,7 +150,7 @@ def test_frames_of_another_size_are_shown() -> None:
     assert_frames([drawn(0), rgb(1)], size=(704, 1280))
     assert failure([drawn(0), drawn(1, 1280, 704)], size=(704, 1280)) == (
         "2 frames (numbers 0 to 1, stream tag 7) failed:\n"
-        "  size: expected 704x1280, got another in 1 of 2 frames\n"
+        "  size: expected 704x1280, got another size in 1 of 2 frames\n"
         "    frame 1: 1280x704, at frames[1]"
     )
     with pytest.raises(ValueError, match=r"^size needs frames with pixels, got a FrameStamp as frames\[0\]$"):
@@ -184,7 +184,7 @@ def test_idle_frames_around_the_stream_are_ignored() -> None:
     assert assert_frames(frames, count=3) == stamps(0, 1, 2)
     assert failure([stamp(0), idle(0), idle(1), stamp(1)]) == (
         "2 frames (numbers 0 to 1, stream tag 7) failed:\n"
-        "  stream: expected only frames of the stream between its first and its last one, got 2 others, "
+        "  stream: expected only frames of the stream between its first and its last one, got 2 other frames; "
         "the first is frames[1], which shows the idle scene"
     )
 

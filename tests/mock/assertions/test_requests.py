@@ -61,10 +61,11 @@ def test_representation_lists_the_responses(journal: Journal) -> None:
 
 def test_representation_shows_the_nearest_other_request(journal: Journal) -> None:
     assert repr(on(journal, "POST /sessions/token", status=404)) == (
-        "<0 requests POST /sessions/token with status=404; the nearest other is #2: status: expected 404, got None>"
+        "<0 requests POST /sessions/token with status=404; the most similar other request is #2: "
+        "status: expected 404, got None>"
     )
     assert repr(on(journal, "GET /recordings/{stream_id}", stream="st_2", path="/recordings/st_1")).endswith(
-        "the nearest other is #4: path: expected '/recordings/st_1', got '/recordings/st_2'>"
+        "the most similar other request is #4: path: expected '/recordings/st_1', got '/recordings/st_2'>"
     )
 
 

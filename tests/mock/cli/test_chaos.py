@@ -56,7 +56,7 @@ def test_settings_apply_to_the_mocks() -> None:
     [
         (
             ["--only", "job.*", sys.executable, "-c", APP],
-            "the patterns 'job.*' match no fault point that the run reached",
+            "expected patterns of fault points that the run reached",
         ),
         (["no-such-program"], "cannot run 'no-such-program'"),
         ([sys.executable, "-c", "raise SystemExit(7)"], "succeed without a fault, got exit status 7"),

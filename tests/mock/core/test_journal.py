@@ -178,8 +178,8 @@ async def test_timeout_shows_nearest_entry_and_differences() -> None:
     with pytest.raises(JournalTimeoutError) as error:
         await written.wait_for("channel", "update_acknowledge", 0.001, session="b")
     assert str(error.value) == (
-        "no journal entry channel 'update_acknowledge' session='b' within 0.001 s\n"
-        'nearest: #1 channel \'update_acknowledged\' session=a {"from":"server"}\n'
+        "expected a journal entry channel 'update_acknowledge' session='b', got none within 0.001 s\n"
+        'most similar: #1 channel \'update_acknowledged\' session=a {"from":"server"}\n'
         "  name: expected 'update_acknowledge', got 'update_acknowledged'\n"
         "  session: expected 'b', got 'a'\n"
         'latest: #2 channel \'stream_started\' session=a {"from":"server"}'

@@ -114,7 +114,9 @@ def test_only_seed_that_kills_its_process_fails(tmp_path: Path) -> None:
         for failure in record.failures
         if failure.rule == PROCESS_DIED
     ]
-    assert deaths == [(12, PROCESS_DIED, "expected the run to end, got a process killed by SIGKILL")]
+    assert deaths == [
+        (12, PROCESS_DIED, "expected the process to finish the run, but the process was killed by SIGKILL")
+    ]
     assert (tmp_path / "seed 20 has killed").exists()
     assert multiprocessing.active_children() == []
 
@@ -131,7 +133,7 @@ def test_terminated_worker_exits_without_being_killed() -> None:
     worker.give(range(20, 21))
     assert worker.hear()  # the process reports that it has started
     worker.stop()
-    assert worker.end(20.0) == f"process that exited with {128 + signal.SIGTERM}", (
+    assert worker.end(20.0) == f"the process exited with status {128 + signal.SIGTERM}", (
         "expected the worker process to exit on SIGTERM"
     )
 
@@ -158,7 +160,8 @@ def test_worker_processes_ignore_interrupts() -> None:
 
 def test_worker_that_cannot_start_raises_an_error(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(
-        WorkersError, match="expected a worker process to start, got a process that exited with 1; see its output"
+        WorkersError,
+        match="expected a worker process to start and wait for seeds, but the process exited with status 1; see its",
     ):
         ran(WorkerProcesses(SeedPlayer(unloadable, "light"), 1))
     assert "no module with this name in this process" in capfd.readouterr().err

@@ -159,7 +159,8 @@ def test_invalid_address_is_rejected_without_connecting(address: str) -> None:
 def test_missing_workers_error_shows_the_command() -> None:
     with scheduler(0) as address:
         expected = (
-            rf"the Dask scheduler at {address} has no workers: start some with `dask worker {address} --nthreads 1`"
+            rf"expected the Dask scheduler at {address} to have workers within .* s, got none: "
+            rf"start one or more with `dask worker {address} --nthreads 1`"
         )
         with pytest.raises(WorkersError, match=expected), on_cluster(JOB, address, limit=0.2):
             pass

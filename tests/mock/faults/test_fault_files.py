@@ -49,14 +49,14 @@ def test_faults_are_read_from_yaml_and_json(tmp_path: Path, name: str, text: str
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
-        ("faults.json", YAML, "is not JSON"),
+        ("faults.json", YAML, "to contain JSON, got invalid JSON"),
         ("faults.yaml", "- [", "must be YAML"),
         ("faults.yaml", "at: 2026-01-01", "must be YAML that contains only values of JSON"),
         ("faults.yaml", "!!python/object:os.system {}", "must be YAML"),
         ("faults.yaml", "", "fault 0: a fault must be an object"),
         ("faults.yaml", f"{YAML}- {{at: nope}}", "fault 2: unknown fault point 'nope'; known: rest.auth.token"),
         ("faults.yaml", "{at: artifact, do: delay, seconds: .nan}", "only values of JSON"),
-        ("faults.json", "[" * 100_000, "is not JSON"),
+        ("faults.json", "[" * 100_000, "to contain JSON, got invalid JSON"),
     ],
 )
 def test_invalid_file_is_rejected_with_its_name(tmp_path: Path, name: str, text: str, says: str) -> None:

@@ -369,7 +369,7 @@ def test_no_request(odyssey_mock):
     result.assert_outcomes(failed=3)
     result.stdout.fnmatch_lines(
         [
-            "@pytest.mark.odyssey_chaos: the patterns 'job.?' match no fault point that the run reached; reached: *",
+            "@pytest.mark.odyssey_chaos: expected patterns of fault points that the run reached (*), got 'job.?'",
             "@pytest.mark.odyssey_chaos: the pattern 'jobs.?' matches no fault point and no point:action; *",
             "@pytest.mark.odyssey_chaos: expected the run to use the mock, got a run that reached no fault point: *",
         ]

@@ -43,8 +43,8 @@ class AdvancedConfig:
     reconnect: Reconnect = "new_session"
     """How to restore a connection that is lost after it was up; a connection that the service ends is not restored.
 
-    ``off``: not at all. ``same_session``: resume the session. ``new_session``: resume the session, or open a new one
-    if the session no longer exists.
+    ``off``: do not restore it. ``same_session``: resume the session. ``new_session``: resume the session, or open a new
+    session if the old one no longer exists.
     """
     initial_retry_delay_ms: int = 1000
     """Delay before the first retry. The first attempt to reconnect has no delay; the second one has this delay."""
@@ -168,7 +168,7 @@ class ClientConfig:
                 need the key then raise `OdysseyConfigError`.
 
         Raises:
-            OdysseyConfigError: an argument is invalid; the message is the vendor's if the vendor defines one.
+            OdysseyConfigError: an argument is invalid. If the vendor documents a message for the error, it is used.
         """
         if advanced is not None and not isinstance(advanced, AdvancedConfig):
             raise OdysseyConfigError(

@@ -86,9 +86,9 @@ class SystemNetwork:
         )
 
     def proxy(self, host: str) -> Literal[True] | None:
-        """Return the argument ``proxy`` of `websockets.connect`.
+        """Return the value for the argument ``proxy`` of `websockets.connect`.
 
-        It is None (no proxy) for a loopback host, otherwise True (the proxy of the environment).
+        The value is None (no proxy) for a loopback host, otherwise True (the proxy of the environment).
         """
         return None if is_loopback(host) else True
 

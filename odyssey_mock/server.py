@@ -145,7 +145,7 @@ class MockOdyssey:
 
     @property
     def sessions(self) -> Mapping[str, Session]:
-        """The current sessions by id. Each occupies one streamer; sessions that are closing are not included."""
+        """The current sessions by id, without those that are closing. Each session occupies one streamer."""
         return self.backend.sessions.sessions
 
     @property
@@ -221,7 +221,7 @@ class MockOdyssey:
         `timeout` is in real seconds, on any clock.
 
         Raises:
-            JournalTimeoutError: no matching entry was written in time.
+            JournalTimeoutError: no matching entry was written within `timeout` seconds.
         """
         __tracebackhide__ = True
         return await self.journal.wait_for(kind, name, timeout, since=since, **where)

@@ -168,7 +168,7 @@ class Connection:
         """End the connection and wait until all its tasks have finished.
 
         May be called at any time, from any task, and more than once. A call from a handler does not wait for the
-        handlers: it would wait for itself.
+        handlers, because it would wait for itself.
         """
         self.handle(connection_machine.Disconnect())
         if self._task is None or self._task.done():

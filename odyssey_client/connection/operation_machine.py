@@ -178,7 +178,7 @@ type Transition = tuple[OperationState, tuple[type[OperationEffect], ...]]
 
 
 def _anywhere(state: OperationState) -> Mapping[Happening, Transition]:
-    """Return the transitions that every open state shares; most of them keep ``state``."""
+    """Return the transitions that all states except `CLOSED` have in common; most of them do not change ``state``."""
     return {
         InteractAcknowledged: (state, (Announce, Resolve)),
         BroadcastReady: (state, (Announce,)),

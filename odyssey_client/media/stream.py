@@ -28,7 +28,7 @@ DEFAULT_BUFFER = 16
 _LEAST_PAUSE_MS = 1.0
 """Minimum difference, in ms, between the timestamps of the last frame before a reconnect and the first one after it.
 
-It makes the timestamps increase even after a pause of 0 ms.
+This difference makes the timestamps increase even after a pause of 0 ms.
 """
 
 

@@ -1,8 +1,8 @@
 """Iteration over a paged list that changes during the iteration.
 
 Lists are sorted newest first and paged by offset. Offsets shift between two requests: items are added at the front, and
-others disappear (a job that ends is no longer ``active``). So each page is requested to begin with the last item of the
-previous page. A page is a snapshot of the list, so the items after a known item follow it without a gap. If a page
+others disappear (a job that ends is no longer ``active``). Each request therefore asks for a page that begins with the
+last item of the previous page. A page is a snapshot of the list, so no item after a known item is missing. If a page
 contains no known item, `walk` requests earlier pages until it finds one.
 """
 

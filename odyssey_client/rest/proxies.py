@@ -14,8 +14,8 @@ from odyssey_client.loopback import is_loopback
 class EnvironmentTransport(httpx.AsyncBaseTransport):
     """Sends each request directly or through the proxy that the environment defines for its URL.
 
-    httpx itself reads ``HTTP_PROXY`` and similar variables only when it creates a transport. It also uses the proxy for
-    loopback hosts, but a proxy cannot reach a mock on the 127.0.0.1 of this machine.
+    httpx itself reads ``HTTP_PROXY`` and similar variables only when it creates a transport. httpx also uses the proxy
+    for loopback hosts, but a proxy cannot reach a mock on the 127.0.0.1 of this machine.
     """
 
     def __init__(self, tls: Callable[[], ssl.SSLContext]) -> None:

@@ -20,7 +20,7 @@ _CALL = "GET /regions"
 
 
 async def measure(transport: Transport) -> dict[str, float]:
-    """Return the latency of each region in milliseconds, by region id; `NO_ANSWER_MS` if it does not respond.
+    """Return the latency of each region in milliseconds, by region id; `NO_ANSWER_MS` for a region without a response.
 
     A region has ``AdvancedConfig.region_ping_timeout_s`` to respond. The whole measurement takes at most 1.5 times as
     long. If the list of regions is unavailable or invalid, the result is empty. Call `Transport.authenticate` first:

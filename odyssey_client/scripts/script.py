@@ -57,7 +57,7 @@ class Script:
     _elapsed_ns: int | None = field(default=None, repr=False, compare=False)
     """Time of the next entry, in nanoseconds; None if it is the time of the last entry.
 
-    It is more precise than the times of entries, so that rounding errors of many waits do not add up.
+    This time is more precise than the times of entries, so that rounding errors of many waits do not add up.
     """
 
     def __post_init__(self) -> None:

@@ -179,7 +179,7 @@ class SpectatorConnection:
         """End the connection and wait until all its tasks have finished.
 
         May be called at any time, from any task, and more than once. A call from a callback does not wait for the
-        callbacks: it would wait for itself.
+        callbacks, because it would wait for itself.
         """
         self._handle(SpectatorEvent.LEAVE)
         if self._task is None or self._task.done():
@@ -239,7 +239,7 @@ class SpectatorConnection:
 
     @asynccontextmanager
     async def _connected_peer(self) -> AsyncIterator[SpectatorPeer]:
-        """Yield a peer with an applied answer; on exit, delete the WHEP resource and close everything."""
+        """Yield a peer with an applied answer; on exit, delete the WHEP resource, and close the peer and HTTP client."""
         async with contextlib.AsyncExitStack() as stack:
             whep = Whep(self._webrtc_url, self._token, self._network)
             stack.push_async_callback(whep.aclose)

@@ -51,7 +51,7 @@ class SpectatorEffect(StrEnum):
     FAIL_VIDEO = "fail_video"
     """End the video, and make its readers raise the error that ended the connection."""
     RELEASE = "release"
-    """Close everything that was opened."""
+    """Close the peer and the HTTP connections."""
     CALL_DISCONNECT = "call_disconnect"
     """Call the disconnect callbacks. This effect is the last, because callbacks run code of the caller."""
 

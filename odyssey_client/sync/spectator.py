@@ -118,7 +118,7 @@ class SpectatorConnection(VideoOwner):
         """End the connection and wait until all its tasks have finished.
 
         May be called at any time, from any thread, and more than once. A call from a callback does not wait for the
-        callbacks: it would wait for itself.
+        callbacks, because it would wait for itself.
         """
         if self._loop.is_current:
             self._loop.start(self._connection.disconnect)

@@ -29,7 +29,7 @@ class FileDroppedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A complete file; it does not change."""
+    """A complete file, whose content never changes."""
 
     path: Path
     size: int

@@ -32,10 +32,10 @@ logger = logging.getLogger(__name__)
 _MID = re.compile(r"^a=mid:(\S+)", re.MULTILINE)
 
 CLOSE_LIMIT = 5.0
-"""Seconds that aiortc's `close` may take; it can hang if the other peer is gone."""
+"""Maximum seconds to wait for aiortc's `close`, which can hang if the other peer is gone."""
 
 TASKS_LIMIT = 5.0
-"""Seconds that aiortc's own tasks may take to end after they are cancelled; usually they end at once."""
+"""Maximum seconds to wait for the end of aiortc's cancelled tasks, which usually end at once."""
 
 # aiortc keeps no references to its tasks. They inherit the context they are created in, so this variable identifies
 # the tasks of a peer.

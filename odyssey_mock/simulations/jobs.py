@@ -182,8 +182,8 @@ class Jobs(Mapping[str, JobRecord]):
         """Simulate the loss of a job's worker; return once its run has stopped.
 
         The job is `pending` again, without streams and with its `retry_count` increased. It keeps its position in the
-        queue: before all jobs of its priority that had no worker yet. If `simulation_retries` are used up, it is
-        `failed` instead.
+        queue: before all jobs of its priority that had no worker yet. If the job has no retries left
+        (`simulation_retries`), it is `failed` instead.
 
         Raises:
             KeyError: the job is unknown.

@@ -176,7 +176,7 @@ class MockOdyssey:
         `timeout` is in real seconds, on any clock.
 
         Raises:
-            JournalTimeoutError: no matching entry was written in time.
+            JournalTimeoutError: no matching entry was written within `timeout` seconds.
         """
         __tracebackhide__ = True
         return self._thread.run("wait_for(...)", lambda: self._mock.wait_for(kind, name, timeout, since=since, **where))
@@ -337,7 +337,7 @@ class AsyncCalls:
         """Wait for a matching journal entry and return it; see `Journal.wait_for`.
 
         Raises:
-            JournalTimeoutError: no matching entry was written in time.
+            JournalTimeoutError: no matching entry was written within `timeout` seconds.
         """
         __tracebackhide__ = True
         return await self._thread.wait(lambda: self._mock.wait_for(kind, name, timeout, since=since, **where))

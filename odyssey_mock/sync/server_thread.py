@@ -108,7 +108,7 @@ class ServerThread:
         """Start a coroutine, and return at once. Coroutines start in the order in which a thread submits them.
 
         Raises:
-            RuntimeError: as for `call`.
+            RuntimeError: the thread cannot be used, as for `call`.
         """
         __tracebackhide__ = True
         self._require()
@@ -150,7 +150,7 @@ class ServerThread:
     def _start[T](
         self, start: Callable[[], Coroutine[Any, Any, T]], future: "Future[_Outcome[T]]"
     ) -> None:  # Any: as above
-        """Start a coroutine eagerly: a short one ends here, without another iteration of the event loop."""
+        """Start a coroutine eagerly. If it does not wait, it ends without another iteration of the event loop."""
         if future.cancelled():
             return
         task = asyncio.Task(_outcome(start), loop=self.loop, eager_start=True)
@@ -230,7 +230,7 @@ class _Outcome[T]:
 
 
 class Submitted[T]:
-    """A coroutine that was submitted to the thread."""
+    """A coroutine that was submitted to the server thread, and its future result."""
 
     def __init__(self, future: "Future[_Outcome[T]]") -> None:
         self.future = future

@@ -1,4 +1,4 @@
-"""Chaos runs of a pytest test: it runs once without a fault, then once for each fault, each reported as one test."""
+"""Chaos runs of a pytest test: one run without a fault, then one run for each fault, each reported as a test."""
 
 import itertools
 import math

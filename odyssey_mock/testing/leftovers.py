@@ -63,7 +63,7 @@ def report(item: pytest.Item, found: Sequence[str], late: Sequence[str] = ()) ->
 
     Args:
         item: the test that has ended.
-        found: descriptions of what it left behind.
+        found: descriptions of what the test left behind.
         late: descriptions of requests that clients of earlier tests sent during this test.
 
     Raises:

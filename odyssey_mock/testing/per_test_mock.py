@@ -56,11 +56,11 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class _Begun:
-    """The faults of a mock when it has begun.
+    """The faults of a mock that has started.
 
     Attributes:
-        settings: those of the settings.
-        extra: those besides the settings.
+        settings: the faults in the settings of the mock.
+        extra: the faults in the argument `extra` of `PerTestMock.begin`.
     """
 
     settings: Sequence[ActiveFault] = ()
@@ -95,7 +95,7 @@ class PerTestMock(MockOdyssey):
         self._owner: _Owner | None = None
         self._late: list[str] = []
         self._beginning: Submitted[_Begun] | None = None
-        """The beginning of the current mock, until the test uses the state of the mock."""
+        """The start of the current mock in the server thread; None after the test has used the state of the mock."""
         self._begun = _Begun()
         self._must_fire = True
         self._endpoint = self._thread.call(self._make_endpoint)
@@ -199,7 +199,7 @@ class PerTestMock(MockOdyssey):
     @property
     @override
     def api_key(self) -> str:
-        """An API key that the mock accepts: the first configured one, otherwise a new one."""
+        """An API key that the mock accepts: the first key in the settings, or a generated key if they contain none."""
         return self._of_test().api_key
 
     @property
@@ -212,7 +212,11 @@ class PerTestMock(MockOdyssey):
         return current
 
     def _of_test(self) -> LoopMock:
-        """Return the mock of the running test, or of the last one if no other test has begun."""
+        """Return the mock of the running test; between two tests, the mock of the previous test.
+
+        Raises:
+            RuntimeError: the mock must not be used now, or no test uses it.
+        """
         if self._refused is not None:
             raise RuntimeError(self._refused)
         if self._owner is None:

@@ -239,7 +239,7 @@ class SpectatorConnection:
 
     @asynccontextmanager
     async def _connected_peer(self) -> AsyncIterator[SpectatorPeer]:
-        """Yield a peer with an applied answer; on exit, delete the WHEP resource, and close the peer and HTTP client."""
+        """Yield a peer with an applied answer; on exit, delete the WHEP resource, and close peer and HTTP client."""
         async with contextlib.AsyncExitStack() as stack:
             whep = Whep(self._webrtc_url, self._token, self._network)
             stack.push_async_callback(whep.aclose)

@@ -1,4 +1,4 @@
-"""Tests of client settings: arguments, environment variables, validation, and the vendor's error messages."""
+"""Tests of the client's settings: arguments, environment variables, validation, and the vendor's error messages."""
 
 import math
 from dataclasses import fields

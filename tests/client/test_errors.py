@@ -61,7 +61,7 @@ ARGUMENTS: dict[type[OdysseyError], tuple[Any, ...]] = {
     SimulationCancelledError: (JOB,),
     SimulationTimeoutError: ("job-1", 600.0, JOB),
 }
-"""Constructor arguments of the classes whose constructor does not take exactly one string."""
+"""Constructor arguments for error classes that cannot be created with one string."""
 
 
 @pytest.mark.parametrize("kind", OWN)

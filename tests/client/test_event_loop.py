@@ -1,4 +1,4 @@
-"""Tests of calls in an event loop that is not the connection's, and without asyncio."""
+"""Tests of calls in another event loop than that of the connection, and in code that does not run on asyncio."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -26,7 +26,7 @@ def loop() -> Iterator[asyncio.Runner]:
 
 @pytest.fixture
 def connected(loop: asyncio.Runner) -> Iterator[Odyssey]:
-    """Yield a client that is connected in `loop`."""
+    """Run a mock, and yield a client that has connected to it in the event loop `loop`."""
     with MockOdyssey() as mock:
         client = Odyssey(mock.api_key, api_url=mock.url)
         loop.run(client.connect())

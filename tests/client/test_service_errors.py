@@ -1,4 +1,4 @@
-"""Tests of the table of service errors: an error of the service becomes the exception that its row defines."""
+"""Tests of the table of service errors: for each error of the service, the client creates the listed exception."""
 
 from collections import Counter
 
@@ -18,7 +18,7 @@ def said(found: Row) -> int | str:
 
 
 def made(found: Row) -> OdysseyError:
-    """Create the exception for a row of the table, with the client's function for errors from the row's source."""
+    """Pass the error in a row of the table to the client's function for such errors; return the exception."""
     match found.source:
         case Source.SIGNALING:
             return connection_error(str(said(found)))

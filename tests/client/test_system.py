@@ -1,4 +1,4 @@
-"""Tests of the client's access to the system: clock, entropy, network, proxies, log levels and default platform."""
+"""Tests of the client's system clock, entropy and network, of proxies and log levels, and of the default platform."""
 
 import asyncio
 import ipaddress
@@ -142,7 +142,7 @@ async def test_refused_websocket_raises_error_with_http_status() -> None:
         return Response(403, "Forbidden", Headers())
 
     async def never(connection: ServerConnection) -> None:
-        raise AssertionError("expected the socket to be refused, but it opened")
+        raise AssertionError("expected the server to reject the WebSocket with status 403, but it opened")
 
     async with serve(never, "127.0.0.1", 0, process_request=refuse) as server:
         port = next(iter(server.sockets)).getsockname()[1]

@@ -15,7 +15,7 @@ from odyssey_client.cli import main
 from tests.support.interrupts import interruptible
 
 LIMIT = 60.0
-"""Seconds that a subprocess may take."""
+"""Timeout in seconds for a subprocess."""
 
 CAT = [
     {"timestamp_ms": 0, "start": {"prompt": "A cat"}},
@@ -29,20 +29,20 @@ type Run = Callable[..., Coroutine[Any, Any, Result]]
 
 @pytest.fixture(autouse=True)
 def _no_service(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Remove the API key and set a service URL that refuses connections, unless the test uses the mock."""
+    """In tests without the fixture `odyssey_mock`, unset the API key, and set a service URL that refuses connections."""
     if "odyssey_mock" not in request.fixturenames:
         monkeypatch.setenv("ODYSSEY_API_URL", "http://127.0.0.1:1")
         monkeypatch.delenv("ODYSSEY_API_KEY", raising=False)
 
 
 def odyssey(*arguments: str | Path) -> Result:
-    """Run the command `odyssey` in this process and thread; return click's result."""
+    """Run the command `odyssey` in this thread; return click's result."""
     return CliRunner().invoke(main, [str(argument) for argument in arguments], prog_name="odyssey")
 
 
 @pytest.fixture
 def run() -> Run:
-    """Return a function that runs `odyssey` in another thread, because the mock runs in this one."""
+    """Return a function that runs the command `odyssey` in another thread, because the mock runs in this one."""
 
     async def run(*arguments: str | Path) -> Result:
         return await asyncio.to_thread(odyssey, *arguments)
@@ -51,7 +51,7 @@ def run() -> Run:
 
 
 def document(result: Result) -> dict[str, Any]:
-    """Return the decoded standard output, which must be exactly one JSON document."""
+    """Decode the standard output of a command, which must be one JSON document."""
     decoded: dict[str, Any] = json.loads(result.stdout)
     return decoded
 
@@ -67,7 +67,7 @@ def names(directory: Path) -> list[str]:
 
 
 def started(*arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
-    """Start `odyssey` in a subprocess in which every warning is an error; return the process."""
+    """Start the command `odyssey` in a subprocess in which warnings are errors; return the process."""
     command = [sys.executable, "-W", "error", "-m", "odyssey_client.cli", *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with interruptible():

@@ -1,4 +1,4 @@
-"""Tests of the output: columns, sizes, escaped text, and errors as text and JSON."""
+"""Tests of the output of `odyssey` commands: columns, sizes, escaped text, and errors as text and JSON."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,7 @@ from odyssey_client.spectator.spectator_connection import connect_to_stream
 from odyssey_client.system import SystemClock
 
 PYTHON = re.compile(r"\w\(|=|AdvancedConfig|BroadcastInfo|on_broadcast_ready")
-"""Matches advice for Python callers."""
+"""Matches Python code in an error message. Users of the command cannot follow advice that contains it."""
 
 
 def test_columns_are_aligned_and_cells_single_line() -> None:
@@ -79,9 +79,9 @@ def test_sizes_have_units(count: int, shown: str) -> None:
 
 
 def assert_names_commands(error: OdysseyError, *expected: str) -> None:
-    """Assert that the text and the JSON message of an error contain no advice for Python callers.
+    """Assert that the error contains no advice with Python code, in its text form and in its JSON form.
 
-    The text must also contain each string in `expected`.
+    The text form must also contain each string in `expected`.
     """
     for told in (error_text(error), str(error_document(error)["message"])):
         assert not PYTHON.search(told)
@@ -90,9 +90,9 @@ def assert_names_commands(error: OdysseyError, *expected: str) -> None:
 
 
 def errors_of_service() -> Iterator[OdysseyError]:
-    """Yield an error for each row with an HTTP status in the table of service errors.
+    """Yield the client's error for each HTTP status in its table of service errors.
 
-    Rows of session requests are left out, because no command sends them.
+    Errors of session requests are omitted, because no command sends such a request.
     """
     names = {"job_id": "job-1", "stream_id": "stream-1"}
     for found in ROWS:

@@ -1,4 +1,4 @@
-"""Tests of the statistics that `odyssey watch` prints about received frames. The tests set all times themselves."""
+"""Tests of the statistics about received frames that `odyssey watch` prints. The tests use fixed times."""
 
 import pytest
 from hypothesis import given
@@ -8,7 +8,7 @@ from odyssey_client.cli.playback_stats import PlaybackStats
 from odyssey_client.media.stamp import Stamp
 
 EPOCH = 1_790_000_000.0
-"""Seconds since the epoch when the monotonic clock shows 0."""
+"""The wall clock time, in seconds since the epoch, at which the monotonic clock is 0."""
 
 SIZE = (704, 1280)
 

@@ -28,14 +28,14 @@ SOON = ("--poll-interval", "0.05")
 
 
 class Server:
-    """`odyssey-mock serve` with a manual clock."""
+    """A running `odyssey-mock serve` with a manual clock."""
 
     def __init__(self, ready: dict[str, Any]) -> None:
         self.url: str = ready["url"]
         self.environment = {**os.environ, "ODYSSEY_API_URL": self.url, "ODYSSEY_API_KEY": ready["api_key"]}
 
     def advance(self) -> None:
-        """Advance the clock until all jobs have ended."""
+        """Advance the mock's clock by 60 s, which ends all simulation jobs."""
         answer = httpx.post(f"{self.url}/_mock/clock/advance", json={"seconds": 60}, trust_env=False)
         answer.raise_for_status()
 

@@ -15,7 +15,7 @@ class Terminal(io.StringIO):
 
 
 def on_screen(terminal: io.StringIO) -> list[str]:
-    """Return the lines as a terminal shows them. Text after a carriage return overwrites the line from its start."""
+    """Return the lines that a terminal would show. Text after a carriage return overwrites the line from its start."""
     lines = []
     for line in terminal.getvalue().split("\n"):
         cells: list[str] = []

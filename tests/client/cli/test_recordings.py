@@ -1,4 +1,4 @@
-"""Tests of the commands `odyssey recordings` against the mock."""
+"""Tests of the subcommands of `odyssey recordings` against the mock."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Tests of the commands `odyssey simulations` against the mock."""
+"""Tests of the subcommands of `odyssey simulations` against the mock."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Tests of wrong usage, configuration errors, `--help` and `--version`. No request reaches a service."""
+"""Tests of invalid arguments, configuration errors, `--help` and `--version` of `odyssey`. No request is sent."""
 
 import subprocess
 import sys

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.odyssey(portrait_size=(176, 320))
 
 
 async def broadcast(client: Odyssey) -> BroadcastInfo:
-    """Connect and start a broadcast; return its URLs and token once it can be watched."""
+    """Connect the client and start a broadcast. When spectators can connect, return the broadcast's URLs and token."""
     ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
     await client.connect(on_broadcast_ready=ready.set_result)
     await client.start_stream("A cat", broadcast=True)
@@ -50,7 +50,7 @@ async def pass_frames(client: Odyssey, count: int) -> None:
 
 @asynccontextmanager
 async def watching(info: BroadcastInfo, *arguments: str | Path, **options: Any) -> AsyncIterator[subprocess.Popen[str]]:
-    """Start `odyssey watch` with the token in its environment; yield the process once it is connected."""
+    """Start `odyssey watch` for the broadcast `info`; yield the process when it is connected."""
     environment = {**os.environ, "ODYSSEY_SPECTATOR_TOKEN": info.spectator_token}
     with started("watch", info.webrtc_url, *arguments, env=environment, **options) as process:
         try:
@@ -63,7 +63,7 @@ async def watching(info: BroadcastInfo, *arguments: str | Path, **options: Any) 
 
 
 async def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    """Wait until the process ends; return its exit code, standard output, and the rest of its standard error."""
+    """Wait until the process ends; return its exit code, and the unread rest of its standard output and error."""
     stdout, stderr = await asyncio.to_thread(process.communicate, timeout=LIMIT)
     return process.returncode, stdout, stderr
 
@@ -211,7 +211,7 @@ async def test_closed_stderr_ends_watch_and_keeps_recording(odyssey_client: Odys
 
 
 class Screen(io.StringIO):
-    """A terminal that sets `stands_still` when a line with a frame rate of 0 is drawn."""
+    """A fake terminal that sets `stands_still` when the command prints a frame rate of 0."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -227,7 +227,7 @@ class Screen(io.StringIO):
 
 
 class Impatient(SystemClock):
-    """A clock whose `sleep` waits until the test sets `frozen`, and then for another 0.3 s."""
+    """A clock whose `sleep` waits until the test sets `frozen`, and then 0.3 s more."""
 
     def __init__(self) -> None:
         self.frozen = asyncio.Event()
@@ -239,7 +239,7 @@ class Impatient(SystemClock):
 
 @pytest.fixture
 def server() -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
-    """Run `odyssey-mock serve`; yield the process and its ready message."""
+    """Run `odyssey-mock serve`; yield the process and its ready message (URL, API key)."""
     with served("--portrait-size", "176", "320") as server:
         yield server
 

@@ -1,4 +1,4 @@
-"""Tests of the command `odyssey watch` with wrong usage, or without a server."""
+"""Tests of the command `odyssey watch` with invalid arguments, or without a server."""
 
 from pathlib import Path
 

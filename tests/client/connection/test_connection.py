@@ -1,4 +1,4 @@
-"""Tests of connections to a misbehaving streamer: every call returns or raises an exception."""
+"""Tests of connections to a misbehaving streamer: no call of the client hangs."""
 
 import asyncio
 from http import HTTPStatus

@@ -1,4 +1,4 @@
-"""Tests of `ConnectionMachine` alone: its effects for given and for random sequences of events."""
+"""Tests of the state machine `ConnectionMachine`: its states and effects for fixed and random sequences of events."""
 
 from itertools import pairwise
 from typing import get_args
@@ -56,7 +56,7 @@ def up(policy: ReconnectPolicy | None = None) -> ConnectionMachine:
 
 
 def lost(policy: ReconnectPolicy | None = None) -> ConnectionMachine:
-    """Return a machine that lost its signaling after it was connected, and has started its first reconnect attempt."""
+    """Return a machine whose connection lost its signaling socket, and whose first reconnect attempt has begun."""
     machine = up(policy)
     machine.handle(connection_machine.SignalingClosed(1011))
     machine.handle(connection_machine.RetryDue())
@@ -411,8 +411,10 @@ def test_every_state_is_reachable_and_every_effect_used() -> None:
     used = {effect for row in TRANSITIONS.values() for _, effects in row.values() for effect in effects}
     assert used == set(get_args(ConnectionEffect.__value__))
     events = {*get_args(ConnectionEvent.__value__), *get_args(Guarded.__value__)}
-    assert {event for row in TRANSITIONS.values() for event in row} == events - {ReasonOverdue}, (
-        "expected the transition table to contain every event except ReasonOverdue"
+    listed = {event for row in TRANSITIONS.values() for event in row}
+    assert listed == events - {ReasonOverdue}, (
+        "expected the transition table to contain every event except ReasonOverdue, "
+        f"got missing events {events - {ReasonOverdue} - listed} and surplus events {listed - events}"
     )
 
 
@@ -495,7 +497,7 @@ HAPPENINGS: dict[ConnectionState, tuple[Drawn, ...]] = {
     ConnectionState.DISCONNECTED: (EVERYWHERE[0],),
     ConnectionState.FAILED: (EVERYWHERE[0],),
 }
-"""The events that the network, the service or the caller can cause in each state. `TRANSITIONS` must list them all."""
+"""For each state, the events that the network, the service or the caller can cause. `TRANSITIONS` must contain all."""
 
 
 @given(data=st.data())
@@ -516,7 +518,7 @@ def test_every_possible_event_is_listed_for_its_state(state: ConnectionState, da
 
 
 class AnyLife(RuleBasedStateMachine):
-    """Hypothesis state machine that sends a connection machine random events, but only those possible in its state."""
+    """Hypothesis state machine that passes a `ConnectionMachine` random events that are possible in its state."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -536,7 +538,7 @@ class AnyLife(RuleBasedStateMachine):
     def handle_possible_event(self, data: st.DataObject) -> None:
         was_over = self.machine.is_over
         effects = self.machine.handle(data.draw(st.one_of(HAPPENINGS[self.machine.state])))
-        assert not (was_over and effects), "expected no effects after the connection was over"
+        assert not (was_over and effects), f"expected no effects after the end of the connection, got {effects}"
         self.effects += effects
         self.was_up |= self.machine.is_up
 

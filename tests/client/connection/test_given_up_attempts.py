@@ -1,4 +1,7 @@
-"""Tests of dropped connection attempts: their session can be resumed, and their later events are ignored."""
+"""Tests of connections and connection attempts that the client has dropped to reconnect.
+
+Their session can be resumed, and their later events are ignored.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -37,7 +40,7 @@ async def test_attempt_uses_new_token_after_old_socket_closes() -> None:
         closed.append((session.socket.close_code, session.socket.close_reason))
 
     async def come_back(session: Session) -> None:
-        assert closed, "expected the old socket to be closed before the new one opens"
+        assert closed, "expected the client to close the old socket before it opens a new one, but it is still open"
         tokens.append(session.token)
         await stay_up(session)
 
@@ -51,7 +54,7 @@ async def test_attempt_uses_new_token_after_old_socket_closes() -> None:
 
 
 class SlowToClose(SystemNetwork):
-    """A network whose WebSockets take 0.3 s to close."""
+    """A network whose WebSockets take 0.3 s to close. `most` is the maximum number of simultaneously open sockets."""
 
     def __init__(self) -> None:
         self.open = 0
@@ -122,7 +125,7 @@ async def test_failed_attempt_with_open_socket_keeps_the_session(fail: Script) -
 
 
 class Breaking(SystemNetwork):
-    """A network that raises an error after its first WebSocket is closed."""
+    """A network that raises `RuntimeError` when its first WebSocket is closed."""
 
     has_broken = False
 

@@ -42,7 +42,7 @@ def held_until(permitted: asyncio.Event) -> Script:
 def reconnecting(
     odyssey: Odyssey, credentials: ClientCredentials
 ) -> tuple[asyncio.Future[MediaStream], Callable[[], object]]:
-    """Return a future and a handler. The handler connects again and stores the result or exception in the future."""
+    """Return a future and a handler. The handler connects again, and sets the result or exception of the future."""
     result: asyncio.Future[MediaStream] = asyncio.get_running_loop().create_future()
 
     async def connect_anew() -> None:

@@ -56,7 +56,7 @@ OPTIONAL = {
     ("interactive_stream_error", "message"),
 }
 FIELDS = [(kind, name) for kind, (fields, _) in VALID.items() for name in fields if kind != "broadcast_ready"]
-"""Fields whose invalid value makes the whole message invalid."""
+"""All pairs of a message type and one of its fields, for which an invalid value makes the message invalid."""
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),

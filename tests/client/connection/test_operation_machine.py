@@ -1,4 +1,4 @@
-"""Tests of `OperationMachine`: which call gets which reply, and which calls are rejected at once."""
+"""Tests of the state machine `OperationMachine`: which reply belongs to which call, and which calls are rejected."""
 
 from typing import get_args
 
@@ -250,7 +250,9 @@ def test_lost_session_ends_stream_and_rejects_pending_calls() -> None:
     operations.handle(Interact(1, "night"))
     operations.handle(End(2))
     effects = operations.handle(GONE)
-    assert effects[:2] == LOST, "expected the end of the stream to be announced before calls are rejected"
+    assert effects[:2] == LOST, (
+        f"expected the end of the stream to be announced before any call is rejected, got the effects {effects}"
+    )
     assert rejected(effects) == [(1, "session_lost"), (2, "session_lost")]
     assert all(isinstance(effect.error, SessionLostError) for effect in effects if isinstance(effect, Reject))
     assert operations.pending == frozenset()
@@ -358,7 +360,10 @@ def test_random_events_settle_each_call_exactly_once(data: st.DataObject) -> Non
                 assert not operations.pending
             elif isinstance(happened, BroadcastUnusable):
                 assert told == [StreamFailed("broadcast_error", "no URL")]
-                assert operations.pending == pending, "expected an unusable broadcast to leave all calls pending"
+                assert operations.pending == pending, (
+                    f"expected the calls {pending} to stay pending after an unusable broadcast, "
+                    f"got the pending calls {operations.pending}"
+                )
             else:
                 assert told == [happened]
         done += [effect.call for effect in effects if isinstance(effect, Resolve | Reject)]

@@ -1,4 +1,4 @@
-"""Tests of reconnecting: a lost connection is restored without a new `connect` call."""
+"""Tests of automatic reconnecting: the client restores a lost connection without a new `connect` call."""
 
 import asyncio
 from itertools import pairwise

@@ -104,7 +104,7 @@ HELD_BACK: dict[str, Callable[[], HeldBack]] = {
     "requeueing": lambda: ([lose_socket], {TOKEN: [GONE], REQUEST: [FULL] * 60}),
     "reconnecting": lambda: ([lose_socket, never_offer], {}),
 }
-"""For each state of reconnecting: the scripts and responses that keep a connection in that state."""
+"""For each state of a reconnecting connection, the streamer's scripts and the responses that keep it in this state."""
 
 
 def never_answered() -> Answer:
@@ -133,7 +133,7 @@ async def test_disconnect_while_reconnecting_is_clean_and_reported_once(where: s
 
 
 async def until_it_is(state: str, odyssey: Odyssey) -> None:
-    """Poll until the connection machine is in `state`. Some states are not reported to any handler."""
+    """Poll until the client's connection machine is in `state`. Handlers are not called for some of these states."""
     connection = odyssey._connection
     assert connection is not None
     while connection._machine.state != state:

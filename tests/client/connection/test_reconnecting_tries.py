@@ -1,4 +1,4 @@
-"""Tests of reconnect attempts: which failures use up an attempt, which are fatal, and when the client gives up."""
+"""Tests of reconnect attempts: which failures cause another attempt, which are fatal, and when attempts end."""
 
 import asyncio
 from dataclasses import replace

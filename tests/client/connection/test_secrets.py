@@ -26,12 +26,12 @@ LIMIT = 20.0
 SPECTATOR_TOKEN = "spectator-token-of-the-broadcast"
 SECRETS = (KEY, ACCESS_TOKEN, SPECTATOR_TOKEN, *(f"token-{number}" for number in range(1, 9)))
 OF_THE_SERVICE = ("websockets.server",)
-"""Loggers of the scripted service, which runs in the same process and does not mask secrets."""
+"""Loggers of the fake service, which runs in the test process and does not mask secrets."""
 
 
 @pytest.fixture
 def everything_said(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    """Set all existing loggers to level DEBUG; yield `caplog`, which captures their records."""
+    """Set all existing loggers to level DEBUG, and yield `caplog`, which captures their records."""
     loggers = [each for each in logging.root.manager.loggerDict.values() if isinstance(each, logging.Logger)]
     levels = {logger: logger.level for logger in loggers}
     for logger in loggers:
@@ -43,7 +43,7 @@ def everything_said(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCapt
 
 
 async def repeat_secrets(session: Session) -> None:
-    """Run a stream, send the client messages that contain secrets, and close the socket with a token in the reason."""
+    """Script: start a stream, send messages that contain secrets, and close the socket with a token in the reason."""
     await session.come_up()
     await session.start_stream()
     ready = {"webrtc_url": "http://127.0.0.1:9/stream", "spectator_token": SPECTATOR_TOKEN, "broadcast_url": None}

@@ -1,4 +1,4 @@
-"""Tests of the signaling socket: its URLs, and how its close is reported."""
+"""Tests of the signaling socket: its URLs, its messages, and the error after it is closed."""
 
 import pytest
 
@@ -53,6 +53,6 @@ async def test_open_failure_names_the_address_without_token() -> None:
         pass
     with pytest.raises(SignalingLostError, match=gone.signaling_url) as lost:
         async with open_signaling(credentials(gone.signaling_url), SystemNetwork(), SystemClock()):
-            raise AssertionError("expected opening the signaling socket to fail, but it opened")
+            raise AssertionError("expected SignalingLostError while the signaling socket opens, but it opened")
     assert lost.value.close_code is None
     assert "secret" not in str(lost.value)

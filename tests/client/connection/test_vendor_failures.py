@@ -1,7 +1,7 @@
-"""Tests of faults that make other clients of this protocol hang or report a wrong result.
+"""Tests that the client's calls return or raise under faults that make other clients of this protocol hang.
 
-A scripted service causes each fault over real HTTP, WebSocket and WebRTC. Each test fails after `LIMIT` seconds.
-In the other clients, the same calls had neither returned nor raised an exception after 45 s.
+A fake service causes each fault over real HTTP, WebSocket and WebRTC. A call that does not end fails its test after
+`LIMIT` seconds. Calls of other clients had not ended after 45 s.
 """
 
 import asyncio

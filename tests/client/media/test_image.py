@@ -1,4 +1,4 @@
-"""Tests of image conversion. A valid image becomes a data URL of the stream's size; an invalid one raises an error."""
+"""Tests of image conversion: valid images become `data:` URLs of the stream's size, invalid ones raise an error."""
 
 import base64
 import io
@@ -32,7 +32,7 @@ def encoded(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
 
 
 def halves(size: tuple[int, int] = (300, 200), left: str = "red", right: str = "blue") -> Image.Image:
-    """Return an image whose left and right half have different colors, which show how it was cropped and rotated."""
+    """Return an image with a left and a right color. They show how the client cropped or rotated the image."""
     picture = Image.new("RGB", size, left)
     picture.paste(right, (size[0] // 2, 0, size[0], size[1]))
     return picture
@@ -184,7 +184,7 @@ def test_image_that_browsers_may_misrender_is_converted(kind: str, mode: str) ->
 
 
 def png_header(width: int, height: int) -> bytes:
-    """Return the bytes of a PNG file that declares this size but contains no pixels."""
+    """Return a PNG file, as bytes, whose header states this size, but which contains no pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -216,7 +216,7 @@ def test_pixel_limit_applies_to_images_and_arrays(monkeypatch: pytest.MonkeyPatc
 
 def test_heif_size_is_checked_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     def must_not_be_called(file: pillow_heif.HeifFile) -> None:
-        raise AssertionError("expected the size to be checked before decoding")
+        raise AssertionError("expected the client to reject the image before decoding, but the decoder was called")
 
     content = encoded(halves((20, 10)), "HEIF")
     monkeypatch.setattr(module, "MAX_IMAGE_PIXELS", 199)

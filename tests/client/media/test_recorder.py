@@ -18,7 +18,7 @@ from tests.support.leftovers import nothing_left
 from tests.support.pictures import fill, noise, picture
 
 LIMIT = 30.0
-"""Seconds before a test that hangs fails; far more than the tests need."""
+"""Timeout in seconds for every wait. Waits usually take much less."""
 
 OLD = b"a film of before"
 
@@ -166,7 +166,7 @@ async def test_relative_path_is_resolved_at_start(tmp_path: Path, monkeypatch: p
 
 
 def unwritable(directory: Path, where: str) -> Path:
-    """Return a path that cannot be written to; `where` names the obstacle, for example "missing directory"."""
+    """Return a path at which no recording can be written. `where` is the cause, for example "missing directory"."""
     match where:
         case "missing directory":
             return directory / "none" / "video.mp4"
@@ -222,7 +222,7 @@ def test_checking_target_changes_no_files(there: bool, tmp_path: Path) -> None:
 
 @contextmanager
 def room_for(size: int) -> Iterator[None]:
-    """Limit each file that this process writes to ``size`` bytes, to simulate a full disk."""
+    """Simulate a full disk: files that this process writes in the `with` block cannot exceed ``size`` bytes."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -232,12 +232,12 @@ def room_for(size: int) -> Iterator[None]:
 
 
 async def others_go_on() -> None:
-    """Let other tasks and threads run."""
+    """Wait for a function in another thread, so that other tasks and threads can run."""
     await asyncio.to_thread(lambda: None)
 
 
 async def recorded(recorder: Recorder, count: int) -> None:
-    """Wait until ``count`` frames are in the file or recording has failed."""
+    """Wait until ``count`` frames are recorded, or the recording has failed."""
     async with asyncio.timeout(LIMIT):
         while recorder.frames_recorded < count and not recorder.has_failed:
             await others_go_on()

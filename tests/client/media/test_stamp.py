@@ -1,4 +1,4 @@
-"""Tests of reading frame stamps from pictures that the tests draw as the stamp format specifies."""
+"""Tests of reading the stamps of frames. The tests draw the stamps according to the specified format."""
 
 import subprocess
 import sys
@@ -24,7 +24,11 @@ EXAMPLE = Stamp(stream_tag=0x3F2A, frame_index=247, sent_at_ms=round(SENT_AT.tim
 
 
 def drawn(head: bytes = IN_STREAM, *, cell: int = 8, portrait: bool = True, wrong: int = 0) -> Luma:
-    """Return a picture with a stamp. Its content begins with ``head``, and ``wrong`` is added to its checksum."""
+    """Return the luma plane of a frame with a stamp.
+
+    The content of the stamp begins with ``head``. ``cell`` is the size of a bit in pixels. ``wrong`` is added to the
+    correct checksum.
+    """
     body = head + round(SENT_AT.timestamp() * 1000).to_bytes(6)
     content = body + ((crc_hqx(body, 0xFFFF) + wrong) % 2**16).to_bytes(2)
     rows = [bytes([SYNC[row][0], *content[row * 9 : row * 9 + 9], SYNC[row][1]]) for row in range(2)]

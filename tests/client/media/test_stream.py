@@ -1,4 +1,4 @@
-"""Tests of video frames and their readers, without a connection."""
+"""Tests of `MediaStream`, its frames and its frame readers, without a connection."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""Fixtures for REST tests: a scripted HTTP server on a real socket, and a client transport that uses it."""
+"""Fixtures for tests of the REST calls: a fake service with scripted responses, and HTTP transports that use it."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ API_KEY = "ody_conftest_key"
 
 @dataclass
 class Asked:
-    """A request that the service received."""
+    """A request that the fake service has received."""
 
     call: str
     headers: dict[str, str]
@@ -31,9 +31,10 @@ class Asked:
 
 @dataclass
 class Answer:
-    """A response of the service.
+    """A response of the fake service.
 
-    With ``until``, the service first waits for this event. With ``raw``, it sends these bytes instead of a response.
+    If ``until`` is set, the service waits for this event before it responds. If ``raw`` is set, the service sends these
+    bytes instead of an HTTP response, and closes the connection.
     """
 
     status: int = 200
@@ -47,9 +48,10 @@ type Script = Answer | list[Answer] | Callable[[Asked], Awaitable[Answer]]
 
 
 class Service:
-    """An HTTP server with one script for each call. The name of a call is, for example, ``POST /path``.
+    """A fake HTTP service with a script for each call. A call is a method and a path, such as ``POST /auth/token``.
 
-    A script is one answer, a list of answers (the last is repeated), or a function that returns the answer.
+    A script is one answer, a list of answers, or an async function that returns the answer to a request. The last
+    answer of a list is repeated.
     """
 
     def __init__(self) -> None:
@@ -66,7 +68,7 @@ class Service:
         return [asked for asked in self.asked if call in {None, asked.call}]
 
     def change(self, call: str, change: dict[str, Any]) -> None:
-        """Replace some fields in the body of the answer to ``call``."""
+        """Replace the fields in ``change`` in the JSON body of the answer to ``call``."""
         right = self.script[call]
         assert isinstance(right, Answer)
         self.script[call] = Answer(body={**right.body, **change})
@@ -140,7 +142,7 @@ class Service:
 
 
 async def _happens(event: asyncio.Event, reader: asyncio.StreamReader) -> bool:
-    """Wait for ``event`` and return True; return False if the client disconnects or sends data first."""
+    """Wait until ``event`` is set, or until the client disconnects or sends data. Return whether ``event`` is set."""
     waiters = [asyncio.ensure_future(event.wait()), asyncio.ensure_future(reader.read(1))]
     _, pending = await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
     for waiter in pending:
@@ -150,9 +152,9 @@ async def _happens(event: asyncio.Event, reader: asyncio.StreamReader) -> bool:
 
 
 class VirtualClock:
-    """A clock whose `sleep` returns at once and advances its time.
+    """A clock whose `sleep` returns at once and advances the clock.
 
-    Its `timeout` uses real time, because the sockets are real.
+    `timeout` uses real time, because the sockets are real.
     """
 
     def __init__(self) -> None:
@@ -177,7 +179,7 @@ class VirtualClock:
 
 @pytest.fixture
 async def service() -> AsyncIterator[Service]:
-    """Yield a running service; at the end, fail if a connection or a task of the client still exists."""
+    """Run and yield a fake service. Assert at the end that the client has no open connection and no running task."""
     before = asyncio.all_tasks()
     service = Service()
     async with await asyncio.start_server(service.serve, "127.0.0.1", 0) as server:
@@ -197,9 +199,9 @@ type MakeTransport = Callable[..., Transport]
 
 @pytest.fixture
 async def make(service: Service, clock: VirtualClock) -> AsyncIterator[MakeTransport]:
-    """Yield a function that creates a transport with settings; close all created transports at the end.
+    """Yield a function that creates HTTP transports for the fake service. They are closed at the end.
 
-    Its keyword arguments include the fields of `AdvancedConfig`.
+    The function accepts an API key, a URL, a clock and the fields of `AdvancedConfig` as keyword arguments.
     """
     made: list[Transport] = []
 
@@ -229,5 +231,5 @@ async def server() -> AsyncIterator[FileServer]:
 
 @pytest.fixture
 def downloads(server: FileServer, make: MakeTransport) -> Downloads:
-    """Return a `Downloads` that uses its own transport."""
+    """Return a `Downloads` with a new HTTP transport."""
     return Downloads(make())

@@ -102,7 +102,7 @@ async def test_token_is_renewed_minute_before_expiry(
 
 
 class Renewals:
-    """A fake of the function that renews tokens. Each call waits until the test sets `go`."""
+    """A fake of the function that requests a new access token. Each call waits until the test sets `go`."""
 
     def __init__(self) -> None:
         self.begun = 0

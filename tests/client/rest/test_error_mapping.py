@@ -1,4 +1,4 @@
-"""Tests of the conversion of HTTP error responses to exceptions."""
+"""Tests of the exceptions that the client raises for HTTP error responses."""
 
 import asyncio
 from typing import Any

@@ -64,7 +64,7 @@ def watch(
 
 @pytest.fixture
 def transport(make: MakeTransport) -> Transport:
-    """Return a transport without retries, so that each poll sends one request."""
+    """Return an HTTP transport without retries, so that each poll sends exactly one request."""
     return make(request_max_retries=0)
 
 

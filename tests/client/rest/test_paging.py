@@ -1,4 +1,4 @@
-"""Tests of iteration over a paged list that changes between two pages."""
+"""Tests of iteration over a paged list that changes between the requests of two pages."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from odyssey_client.errors import ServiceUnreachableError, UnexpectedResponseErr
 from odyssey_client.rest.paging import Page, walk
 
 type Change = tuple[int, Sequence[int]]
-"""The number of items added at the front, and the indexes of the removed items."""
+"""A change of a list: (number of items to add at the front, indexes of items to remove). Removals happen first."""
 
 
 @dataclass
 class Changing:
-    """A paged list of numbers, newest first. After each fetched page, the next of `changes` is applied."""
+    """A fake paged list of numbers, newest first. After each request of a page, the next of `changes` is applied."""
 
     items: list[int]
     changes: list[Change] = field(default_factory=list)
@@ -32,7 +32,7 @@ class Changing:
 
     async def fetch(self, limit: int, offset: int) -> Page[int]:
         self.asked.append((limit, offset))
-        assert len(self.asked) < 1000, "expected fewer than 1000 requests"
+        assert len(self.asked) < 1000, f"expected fewer than 1000 requests of pages, got {len(self.asked)}"
         limit = min(limit, self.cap)
         page = Page(self.items[offset : offset + limit], limit, offset)
         added, taken = self.changes.pop(0) if self.changes else (0, ())
@@ -68,7 +68,7 @@ def test_permanent_items_are_yielded_once_in_order(count: int, changes: list[Cha
     assert len(set(walked)) == len(walked)
     assert listed.always <= set(walked)
     old = [item for item in walked if item <= count]
-    assert old == sorted(old, reverse=True), "expected the items from the newest to the oldest"
+    assert old == sorted(old, reverse=True), f"expected the items from the newest to the oldest, got {old}"
 
 
 @given(count=st.integers(1, 40), added=st.lists(st.integers(0, 30), max_size=20), page_size=st.integers(1, 7))
@@ -117,7 +117,7 @@ def test_duplicate_item_is_yielded_once() -> None:
 
 
 def run(*pages: list[int]) -> list[int]:
-    """Return the items that `walk` yields if its requests return `pages` in order, regardless of limit and offset."""
+    """Return the items that `walk` yields if its requests return `pages` in this order."""
     given = iter(pages)
 
     async def fetch(limit: int, offset: int) -> Page[int]:

@@ -1,4 +1,4 @@
-"""Tests of the headers of range requests and their responses."""
+"""Tests of the headers of HTTP range requests and their responses."""
 
 import pytest
 

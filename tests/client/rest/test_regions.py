@@ -19,7 +19,7 @@ from .conftest import Answer, MakeTransport, Service
 
 @pytest.fixture
 def quick(make: MakeTransport) -> Transport:
-    """Return a transport that uses the system clock and a short ping timeout."""
+    """Return an HTTP transport with the system clock and a timeout of 0.3 s for pings."""
     return make(clock=SystemClock(), region_ping_timeout_s=0.3)
 
 

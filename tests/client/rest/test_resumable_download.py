@@ -162,7 +162,10 @@ TURNS = st.builds(
 
 
 def tells_the_truth(turn: Turn) -> bool:
-    """Return whether the response has a correct length and no extra bytes, so that the client can detect truncation."""
+    """Return whether the response states its correct length and has no extra bytes.
+
+    Only then can the client detect truncation.
+    """
     return "Content-Length" not in turn.headers and not turn.extra
 
 

@@ -160,7 +160,7 @@ def test_any_retry_after_is_read_or_ignored(said: str, date: str) -> None:
 
 
 class Attempts:
-    """A fake operation that raises the given errors in order, one per call, and then succeeds."""
+    """A fake operation. Each call raises the next of `errors`; after the last error, calls succeed."""
 
     def __init__(self, *errors: OdysseyError) -> None:
         self.errors = list(errors)

@@ -1,4 +1,4 @@
-"""Tests of `AiortcClientPeer` alone, connected to a plain aiortc peer."""
+"""Tests of `AiortcClientPeer`, connected to an aiortc `RTCPeerConnection` that plays the streamer."""
 
 import asyncio
 import threading
@@ -14,7 +14,7 @@ from tests.support.scripted_streamer import GreyTrack
 
 
 class Heard:
-    """Recorder of a peer's callbacks: each sets a future or an event that a test can await."""
+    """Records a peer's callbacks. Each callback sets a future or an event for which a test can wait."""
 
     def __init__(self) -> None:
         self.frame: asyncio.Future[VideoFrame] = asyncio.get_running_loop().create_future()

@@ -1,4 +1,4 @@
-"""Tests of ICE servers from `/config`, with and without a valid response."""
+"""Tests of the ICE servers that the client requests with `GET /config`, with valid and invalid responses."""
 
 import asyncio
 from typing import Any

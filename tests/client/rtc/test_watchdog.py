@@ -1,4 +1,4 @@
-"""Tests of `VideoWatchdog`: it fires when its limit has passed, but not too early in a busy process."""
+"""Tests of `VideoWatchdog`, which fires when no frame has arrived for a given time, but not early in a busy process."""
 
 import asyncio
 import time
@@ -11,13 +11,13 @@ from odyssey_client.rtc.watchdog import VideoWatchdog
 from odyssey_client.system import SystemClock
 
 SECOND_LOOK = 0.2
-"""Seconds that the watchdog waits after the limit for frames that arrived but were not read."""
+"""Seconds for which the watchdog waits, after its limit, for frames that have arrived but are not read yet."""
 
 
 class SteppedClock:
-    """A clock that advances only in `sleep`, where it also reports frames to the watchdog at given times.
+    """A fake clock that only `sleep` advances. `sleep` reports frames to the watchdog at the times in ``frames``.
 
-    Each sleep lasts ``lag`` seconds too long.
+    Each sleep lasts ``lag`` seconds longer than requested, as in a busy process.
     """
 
     def __init__(self, frames: list[float], lag: float = 0.0) -> None:
@@ -62,7 +62,10 @@ def test_watchdog_fires_when_limit_passes_after_last_frame(frames: list[float], 
 
 
 async def test_limit_counts_from_call_after_old_frame() -> None:
-    """The last frame may be old, for example after many reconnect attempts. The limit counts from the call."""
+    """If the last frame is older than the call of `too_long`, the limit counts from the call.
+
+    This is the case, for example, after many reconnect attempts.
+    """
     clock = SteppedClock([])
     clock.watchdog = VideoWatchdog(clock, 5.0)
     clock.now = 100.0
@@ -71,9 +74,10 @@ async def test_limit_counts_from_call_after_old_frame() -> None:
 
 
 async def test_unread_frames_do_not_trigger_the_watchdog() -> None:
-    """Frames that arrive while the event loop is blocked still count.
+    """Frames that arrive while the event loop is blocked prevent the watchdog from firing.
 
-    After a block, timers fire before sockets are read, so the watchdog then waits for unread frames.
+    When the event loop continues, timers fire before sockets are read. So the watchdog waits a little for unread
+    frames.
     """
     loop, watchdog = asyncio.get_running_loop(), VideoWatchdog(SystemClock(), 0.1)
     noticing = asyncio.create_task(watchdog.too_long())

@@ -27,11 +27,13 @@ def with_image(image: object) -> str:
 
 
 def fault_paths(source: Any, path: str) -> list[str]:
-    """Read a script from JSON text or decoded JSON; return the paths of its faults, or an empty list if it is valid."""
+    """Read a script from JSON text or decoded JSON; return the paths of its errors, or an empty list if it is valid."""
     try:
         Script.from_json(source, path=path) if isinstance(source, str) else Script.of(source, path=path)
     except ScriptError as error:
-        return [fault.path for fault in error.faults] or pytest.fail("expected at least one fault, got none")
+        return [fault.path for fault in error.faults] or pytest.fail(
+            "expected ScriptError to contain at least one fault, got none"
+        )
     return []
 
 

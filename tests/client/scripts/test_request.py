@@ -1,4 +1,4 @@
-"""Tests of the request fields of a simulation: one script, several scripts or a URL, validation, and resized images."""
+"""Tests of the request for a simulation: one script, several scripts or a URL, validation, and resized images."""
 
 import base64
 import io
@@ -50,7 +50,7 @@ def encoded(kind: str) -> bytes:
 
 
 def sent(script: Any, portrait: bool = True) -> Image.Image:
-    """Create the request of a script; return the image of its first entry, decoded from the data URL."""
+    """Create the request for a script; return the image of the script's first entry, decoded from its `data:` URL."""
     url = fields(portrait, script=script)["script"][0]["start"]["image"]
     head, _, body = url.partition(",")
     assert head in {"data:image/jpeg;base64", "data:image/png;base64"}

@@ -1,4 +1,4 @@
-"""Tests of the rules for scripts (protocol.md section 8), each with the path of its fault."""
+"""Tests of the rules for scripts (protocol.md section 8): each violation is reported with its path in the script."""
 
 import copy
 import datetime
@@ -23,7 +23,7 @@ GOOD: Any = [START, LOOK, END]
 
 
 def places(script: Any) -> list[str]:
-    """Check a script; return the paths of its faults, or an empty list if it is valid."""
+    """Validate a script; return the paths of its errors, or an empty list if it is valid."""
     try:
         Script.of(script)
     except ScriptError as error:
@@ -246,7 +246,10 @@ def test_huge_numbers_are_described_in_words() -> None:
 
 
 def test_other_sequences_and_mappings_are_accepted() -> None:
-    """A script may consist of types other than list and dict, for example those that YAML or TOML readers return."""
+    """A script of other sequence and mapping types than list and dict is accepted.
+
+    YAML and TOML readers may return such types.
+    """
     assert Script.of(tuple(MappingProxyType(entry) for entry in GOOD)) == Script.of(GOOD)
 
 

@@ -1,4 +1,4 @@
-"""Tests of `connect_to_stream`: each kind of failure raises its own error, and everything is closed afterward."""
+"""Tests of `connect_to_stream`: each kind of failure raises a specific error, and no connection stays open."""
 
 import asyncio
 import logging
@@ -219,7 +219,7 @@ async def test_peer_error_shows_only_an_excerpt() -> None:
 
 
 class OddNetwork(SystemNetwork):
-    """A network whose only ICE address is invalid."""
+    """A client network whose only ICE address is invalid, so that no SDP offer can be created."""
 
     @override
     def ice_addresses(self) -> Any:
@@ -260,11 +260,11 @@ async def test_unusable_answer_raises_and_deletes_resource(
 
 async def never(_server: WhepServer, _offer: str) -> Response:
     await asyncio.Event().wait()
-    raise AssertionError
+    raise AssertionError("expected to wait forever for an event that no code sets, but the wait returned")
 
 
 async def unreachable(server: WhepServer, offer: str) -> Response:
-    """Answer the offer with ICE candidates for a port on which nothing listens, so that the client cannot connect."""
+    """Respond with an SDP answer whose candidates have a port on which no peer listens."""
     sdp = re.sub(r"127\.0\.0\.1 \d+ typ", "127.0.0.1 9 typ", await server.describe(offer))
     await server.peers[-1].close()
     return Response(sdp, 201, {"Location": "/stream/whep/1"})

@@ -1,4 +1,4 @@
-"""Tests of how a spectator's connection ends and how its callbacks are called."""
+"""Tests of the ends of a `SpectatorConnection`: errors, closed resources, and calls of its callbacks."""
 
 import asyncio
 import contextlib
@@ -32,7 +32,7 @@ LIMIT = 10.0
 async def watching(
     advanced: AdvancedConfig | None = None, **options: Any
 ) -> AsyncIterator[tuple[WhepServer, SpectatorConnection]]:
-    """Yield a WHEP server and a spectator that has received its first frame."""
+    """Run a WHEP server, and connect a spectator. Yield both after the spectator's first frame."""
     async with asyncio.timeout(LIMIT), whep_server(**options) as server:
         spectator = await connect_to_stream(server.url, TOKEN, advanced=advanced)
         try:
@@ -43,7 +43,7 @@ async def watching(
 
 
 class Ended:
-    """Recorder of the arguments with which its method `callback` is called: an error or None."""
+    """Records the argument of each call of its method `callback`: an error or None."""
 
     def __init__(self) -> None:
         self.told: list[object] = []
@@ -77,7 +77,7 @@ async def test_repeated_disconnect_calls_the_callback_once() -> None:
 
 
 class Stalls(GreyTrack):
-    """A track that sends five frames and then none, without ending."""
+    """A video track that sends five frames, and then no more, but does not end."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ async def test_stalled_video_fails_the_connection() -> None:
 
 
 def lose() -> None:
-    """Report the loss of the peer connection to the client, in the context of the peer's tasks, as aiortc does."""
+    """Report a lost peer connection to the client, in the same `contextvars` context as aiortc does."""
     (peer,) = [each for each in peer_connection._open if each._connection.connectionState == "connected"]
     peer._context.run(peer._tell_lost, PeerError("ICE has failed"))
 
@@ -277,6 +277,8 @@ async def test_process_exits_without_disconnecting(run: str) -> None:
         finished = await asyncio.to_thread(
             subprocess.run, command, capture_output=True, text=True, check=False, timeout=30
         )
-    assert finished.stdout == "done\n", finished.stderr
+    assert finished.stdout == "done\n", (
+        f"expected the program to print 'done', got {finished.stdout!r} and this error output:\n{finished.stderr}"
+    )
     assert finished.returncode == 0
     assert TOKEN not in finished.stderr

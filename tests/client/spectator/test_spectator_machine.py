@@ -1,4 +1,4 @@
-"""Tests of `SpectatorMachine` alone, with random sequences of events."""
+"""Tests of the state machine `SpectatorMachine` with random sequences of events."""
 
 import pytest
 from hypothesis import given
@@ -45,7 +45,7 @@ def test_random_events_settle_and_release_at_most_once(
             continue
         was_over = machine.is_over
         effects = machine.handle(event)
-        assert not (was_over and effects), "expected no effects after the connection was over"
+        assert not (was_over and effects), f"expected no effects after the end of the connection, got {effects}"
         done += effects
     assert machine.is_over == (machine.state in OVER) == (SpectatorEffect.RELEASE in done)
     assert done.count(SpectatorEffect.RELEASE) <= 1
@@ -53,7 +53,9 @@ def test_random_events_settle_and_release_at_most_once(
     ends = done.count(SpectatorEffect.END_VIDEO) + done.count(SpectatorEffect.FAIL_VIDEO)
     assert ends == done.count(SpectatorEffect.RELEASE)
     if SpectatorEffect.CALL_DISCONNECT in done:
-        assert done[-1] is SpectatorEffect.CALL_DISCONNECT, "expected CALL_DISCONNECT to be the last effect"
+        assert done[-1] is SpectatorEffect.CALL_DISCONNECT, (
+            f"expected CALL_DISCONNECT to be the last effect, got {done[-1]}"
+        )
     # Callbacks are called only if the connection was up. Otherwise `connect_to_stream` raises.
     assert (SpectatorEffect.CALL_DISCONNECT in done) == (SpectatorEffect.RESOLVE in done and machine.is_over)
     assert (SpectatorEffect.REJECT in done) == (SpectatorEffect.RESOLVE not in done and machine.is_over)

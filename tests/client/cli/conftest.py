@@ -29,7 +29,7 @@ type Run = Callable[..., Coroutine[Any, Any, Result]]
 
 @pytest.fixture(autouse=True)
 def _no_service(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In tests without the fixture `odyssey_mock`, unset the API key, and set a service URL that refuses connections."""
+    """In tests without the fixture `odyssey_mock`, unset the API key, and set a URL that refuses connections."""
     if "odyssey_mock" not in request.fixturenames:
         monkeypatch.setenv("ODYSSEY_API_URL", "http://127.0.0.1:1")
         monkeypatch.delenv("ODYSSEY_API_KEY", raising=False)

@@ -231,7 +231,7 @@ class GivenUp:
 
 
 type Guarded = SignalingLost | SignalingGivenUp | SessionGone | ConnectionLost | GivenUp
-"""Keys of `TRANSITIONS` that replace the classes of some events (see `_guarded`). The shell never sends them."""
+"""Keys of `TRANSITIONS` that `_guarded` selects in place of an event's class. `connection.py` never sends them."""
 
 type Happening = type[ConnectionEvent | Guarded]
 """A key of a row in `TRANSITIONS`."""

@@ -112,7 +112,7 @@ class StartedLate:
 
 
 class StartRefused:
-    """A stream error arrived while the first start call in the queue waits for its reply."""
+    """A stream error arrived while the first start in the queue waits for its reply."""
 
 
 class EndRefused:
@@ -120,15 +120,15 @@ class EndRefused:
 
 
 class StartGivenUp:
-    """The waiting start timed out or was cancelled."""
+    """A start timed out or was cancelled before its reply arrived."""
 
 
 class InteractGivenUp:
-    """A waiting interaction timed out or was cancelled."""
+    """An interaction timed out or was cancelled before its reply arrived."""
 
 
 class EndGivenUp:
-    """The waiting end timed out or was cancelled."""
+    """An end timed out or was cancelled before its reply arrived."""
 
 
 class PlaceGivenUp:
@@ -136,7 +136,7 @@ class PlaceGivenUp:
 
 
 type Guarded = StartedLate | StartRefused | EndRefused | StartGivenUp | InteractGivenUp | EndGivenUp | PlaceGivenUp
-"""Keys of `TRANSITIONS` that replace the classes of some events (see `_guarded`). The shell never sends them."""
+"""Keys of `TRANSITIONS` that `_guarded` selects in place of an event's class. `stream_calls.py` never sends them."""
 
 type Happening = type[OperationEvent | Guarded]
 """A key of a row in `TRANSITIONS`."""

@@ -297,7 +297,7 @@ class _Process:
         self._lock = threading.Lock()
 
     def background(self, call: str) -> BackgroundLoop:
-        """Return the loop; the first call starts it."""
+        """Return the background loop of this process; the first call starts the loop."""
         with self._lock:
             if self.loop is None:
                 if self._is_exiting:

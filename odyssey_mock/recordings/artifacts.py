@@ -19,7 +19,7 @@ class Artifact:
     """One kind of artifact."""
 
     name: str
-    """The name in URLs."""
+    """The name of the artifact in URLs, such as `video.mp4`."""
     field: str
     """The field of a `Recording` that contains the URL."""
     media_type: str

@@ -153,7 +153,7 @@ class ClientConnection:
         await self.socket.send(data)
 
     async def send_offer(self) -> None:
-        """Send the offer, or apply the fault that fires for it."""
+        """Send the SDP offer, or apply the fault that fires for the offer."""
         if self._fire("peer.ice") is not None:
             self.peer.fail_ice()
         if self._fire("peer.dtls") is not None:
@@ -166,7 +166,7 @@ class ClientConnection:
             self.run(send_faulty_offer(self, self._clock, fault, offer))
 
     async def apply_answer(self) -> None:
-        """Apply the client's answer, or the fault that fires for it.
+        """Apply the client's SDP answer, or the fault that fires for the answer.
 
         Raises:
             DescriptionError: the answer is invalid.

@@ -39,7 +39,7 @@ LATER = (0.0, 0.0, 0.02, 2.0)
 With 0 the event happens at once, and with 0.02 while packets are in flight.
 """
 OUTAGE = (0.05, 8.0)
-"""Minimum and maximum seconds of a partition. Peers do not notice the shortest; the longest breaks their connection."""
+"""Minimum and maximum seconds of a partition. A short one stays unnoticed; a long one breaks the peer connection."""
 
 JUMPS = (0.5, 1.0, 60.0, 3600.0)
 """Seconds by which a wall clock jumps, forwards or backwards: corrections of a time server, or a wrong time zone."""

@@ -40,7 +40,7 @@ LIMIT = 600.0
 """Default limit of one step in virtual seconds, well above every limit of the client."""
 
 ECHOES = 60.0
-"""Virtual seconds to wait at the end, after the time limits of sessions, to reveal late effects."""
+"""Virtual seconds to wait at the end, after the time limits of sessions, so that late handler calls are noticed."""
 
 _WAIT = st.sampled_from([True, True, True, False])
 _OVER = frozenset({ConnectionStatus.DISCONNECTED, ConnectionStatus.FAILED})

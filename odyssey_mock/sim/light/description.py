@@ -1,4 +1,4 @@
-"""Session descriptions of light peers: the parts of SDP (RFC 8866, RFC 8839) that other code reads."""
+"""Session descriptions of light peers: the subset of SDP (RFC 8866, RFC 8839) that client and mock read."""
 
 import hashlib
 import re

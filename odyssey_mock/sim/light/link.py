@@ -32,7 +32,7 @@ _LENGTH = 4
 
 
 class MessageKind(IntEnum):
-    """Kind of a message over TCP."""
+    """Kind of a message that a light peer sends over TCP."""
 
     HELLO = 1
     """Identity and certificate of the sender, and the number of messages that the sender has received."""
@@ -141,7 +141,7 @@ class LinkListener:
 
 
 class DatagramReceiver(asyncio.DatagramProtocol):
-    """Passes each datagram to a callback."""
+    """An asyncio protocol that passes each received datagram to a callback."""
 
     def __init__(self, heard: Callable[[bytes, tuple[Any, ...]], None]) -> None:  # Any: asyncio's type of addresses
         self._heard = heard

@@ -214,7 +214,7 @@ def stamp_of(frame: VideoFrame) -> FrameStamp | None:
 
 
 class FrameSender:
-    """Sends the packets of a track until the track ends."""
+    """Sends the packets of a mock's video track over a `Link`, until the track ends."""
 
     def __init__(self, link: Link, track: PacketTrack, ended: Callable[[], None]) -> None:
         """Create a sender for the packets of `track`. `run` sends them over `link`, then calls `ended`."""

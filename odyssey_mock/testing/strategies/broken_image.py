@@ -200,4 +200,4 @@ IMAGE_RULES: Mapping[str, ImageRule] = MappingProxyType(
         ),
     }
 )
-"""All rules, by name."""
+"""All rules that `broken_images` can break, by name."""

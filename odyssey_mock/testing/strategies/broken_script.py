@@ -216,4 +216,4 @@ SCRIPT_RULES: Mapping[str, ScriptRule] = MappingProxyType(
         ),
     }
 )
-"""All rules, by name."""
+"""All rules that `broken_scripts` can break, by name."""

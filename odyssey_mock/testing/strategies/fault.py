@@ -33,7 +33,7 @@ _VALUES: Mapping[str, SearchStrategy[JSON]] = MappingProxyType(
         "message": _TEXT,
     }
 )
-"""Candidate values of action parameters, by parameter name; `Parameter.holds` rejects the invalid ones."""
+"""Candidate values of action parameters, by parameter name; `Parameter.holds` rejects invalid values."""
 
 _MATCHES: Mapping[str, SearchStrategy[JSON]] = MappingProxyType(
     {

@@ -1,4 +1,4 @@
-"""Script entries as JSON, valid and invalid."""
+"""Entries of simulation scripts as decoded JSON, and functions that create valid and invalid ones."""
 
 from typing import Any
 

@@ -1,8 +1,8 @@
-"""A process that has imported pytest and the mock, and runs pytest in forks of itself.
+"""A program that imports pytest and the mock once, and then runs pytest in forks of its process.
 
-Starting an interpreter and importing these takes about two seconds of processor time, a fork takes milliseconds.
-`tests/support/project.py` starts this file as a program. Each line of its standard input is a run, and each line of its
-output the exit status of a run. It ends when its input ends.
+A fork takes milliseconds. A new interpreter with the same imports takes about two seconds of processor time.
+`tests/support/project.py` starts the program. Each line of standard input describes a run, and each line of standard
+output is the exit status of a run. The program exits at the end of its input.
 """
 
 import gc
@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 IMPORTS = ("httpx", "odyssey_client.sync", "odyssey_mock.testing.per_test_mock")
-"""What the tests of most projects import, besides pytest with its plugins."""
+"""Modules that most tests import, besides pytest and its plugins."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def prepare() -> None:
-    """Import everything, with the assertions of plugins rewritten by pytest."""
+    """Import pytest with its plugins, whose assertions pytest rewrites, and the modules in `IMPORTS`."""
     del sys.path[0]  # the folder of this file
     with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere:
         shown, sys.stdout = sys.stdout, nowhere
@@ -73,7 +73,7 @@ def prepare() -> None:
 
 
 def become(run: Run) -> None:
-    """Make this fork look like `python -m pytest`, started with the arguments, folder and environment of the run."""
+    """Give this fork the arguments, working directory, environment and files of `run`, as if it was a new process."""
     for number, name in enumerate((os.devnull, run.output, run.errors)):
         file = os.open(name, os.O_RDONLY if number == 0 else os.O_WRONLY)
         os.dup2(file, number)
@@ -90,7 +90,7 @@ def become(run: Run) -> None:
 
 
 def status(process: int, limit_s: float) -> int | None:
-    """Wait for a fork, and return its exit status. Kill it after the limit, and return None."""
+    """Return the exit status of the fork with the id `process`. After `limit_s` seconds, kill the fork; return None."""
     descriptor = os.pidfd_open(process)
     ended, _, _ = select.select([descriptor], [], [], limit_s)
     os.close(descriptor)

@@ -23,7 +23,7 @@ type PeerKind = Literal["real", "light"]
 
 
 class LightClientNetwork(light.LightClientPeers):
-    """The client's system network with light peers."""
+    """The client's network with real sockets, and with light peers instead of WebRTC peers."""
 
     @override
     def ice_addresses(self) -> list[str]:
@@ -31,7 +31,7 @@ class LightClientNetwork(light.LightClientPeers):
 
 
 class LightServerNetwork(light.LightServerPeers):
-    """The mock's system network with light peers; its first ICE address is the loopback address."""
+    """The mock's network with real sockets, and with light peers instead of WebRTC peers."""
 
 
 @dataclass

@@ -46,9 +46,9 @@ def run_new(pytester: pytest.Pytester, tests: str, *options: str) -> pytest.RunR
 
 
 def run_fork(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
-    """Run pytest in a subprocess that has already imported pytest and the mock: see `forking.py`.
+    """Run pytest with `options` in a fork of a process that has already imported pytest and the mock (`forking.py`).
 
-    The result is the same as that of `pytester.runpytest_subprocess`, which takes 2 s of processor time more.
+    The result is the same as that of `pytester.runpytest_subprocess`, which takes 2 s more processor time.
     """
     if sys.platform != "linux":
         return pytester.runpytest_subprocess(*options, timeout=LIMIT_S)
@@ -74,13 +74,15 @@ def run_fork(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
     lasted = time.perf_counter() - began
     print(output.read_text(), errors.read_text(), sep="\n")
     if status is None:
-        raise pytester.TimeoutExpired(f"expected pytest to end within {LIMIT_S:g} s: {options}")
+        raise pytester.TimeoutExpired(
+            f"expected pytest with the options {options} to end within {LIMIT_S:g} s, but it was still running"
+        )
     return pytest.RunResult(status, output.read_text().splitlines(), errors.read_text().splitlines(), lasted)
 
 
 @cache
 def forking_process() -> subprocess.Popen[str]:
-    """Start the process that forks. It ends with this process."""
+    """Start `forking.py` on the first call; return its process, which ends when this process exits."""
     process = subprocess.Popen(
         [sys.executable, str(Path(forking.__file__))],
         stdin=subprocess.PIPE,

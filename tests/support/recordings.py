@@ -15,7 +15,7 @@ from odyssey_mock.recordings.artifacts import ARTIFACTS
 from odyssey_mock.recordings.stream_records import StreamRecord
 
 SMALL = Size(176, 320)
-"""The smallest size at which a stamp is readable after coding. Rendering one second of video takes about 10 ms."""
+"""The smallest frame size at which a stamp is readable after encoding. One second of video is rendered in 10 ms."""
 
 
 def timeline(frames: int | None = 10, changes: Sequence[int] = (), *, size: Size = SMALL, fps: int = 20) -> Timeline:

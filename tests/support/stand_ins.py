@@ -202,7 +202,7 @@ async def gone(backend: Backend, spectator: Spectator) -> str:
 
 
 async def watching(broadcast: Broadcast, backend: Backend, peers: StandIns, codec: Codec) -> Spectator:
-    """Connect a spectator with a fake peer, and return it."""
+    """Connect a spectator whose WebRTC peer is a fake; return the spectator."""
     spectator = backend.broadcasts.admit(broadcast, codec)
     assert await spectator.answer() == ANSWER
     peers[-1].connected()

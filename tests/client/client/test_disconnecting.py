@@ -99,6 +99,6 @@ def senders() -> list[asyncio.Task[object]]:
 
 
 async def turns(number: int = 5) -> None:
-    """Let other tasks run."""
+    """Let other tasks run for `number` iterations of the event loop."""
     for _ in range(number):
         await SystemClock().sleep(0)

@@ -158,6 +158,6 @@ async def clean_up_slowly(calls: InFlightCalls, may_leave: asyncio.Event) -> Non
 
 
 async def turns(number: int = 5) -> None:
-    """Let other tasks run."""
+    """Let other tasks run for `number` iterations of the event loop."""
     for _ in range(number):
         await SystemClock().sleep(0)

@@ -244,7 +244,8 @@ async def test_disconnecting_ends_calls_that_wait_for_response(
     assert [type(error) for error in await asyncio.gather(*calls, return_exceptions=True)] == [
         ConnectionClosedError
     ] * 3
-    assert (await odyssey_client.list_simulations()).total == 0, "expected the client to work again after disconnect()"
+    page = await odyssey_client.list_simulations()  # the client works again after disconnect()
+    assert page.total == 0, f"expected no submitted job, got {page.total}"
 
 
 async def test_iteration_begun_before_disconnect_fails_after_it(

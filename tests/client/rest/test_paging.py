@@ -145,12 +145,12 @@ def test_service_that_ignores_offset_raises_error() -> None:
 async def test_failed_page_request_raises_its_error() -> None:
     async def fetch(limit: int, offset: int) -> Page[int]:
         if offset:
-            raise ServiceUnreachableError("gone")
+            raise ServiceUnreachableError("the service is unreachable")
         return Page([2, 1], limit, offset)
 
     walking = walk(fetch, str, 2)
     assert [await anext(walking), await anext(walking)] == [2, 1]
-    with pytest.raises(ServiceUnreachableError, match="gone"):
+    with pytest.raises(ServiceUnreachableError, match="the service is unreachable"):
         await anext(walking)
 
 

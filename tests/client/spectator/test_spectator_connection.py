@@ -131,11 +131,11 @@ async def test_raising_callbacks_do_not_stop_the_others(caplog: pytest.LogCaptur
 
     def raises() -> None:
         called.append("raises")
-        raise ValueError("a user's mistake")
+        raise ValueError("the callback failed")
 
     async def raises_later() -> None:
         called.append("raises later")
-        raise ValueError("another")
+        raise ValueError("the async callback failed")
 
     async def awaits() -> None:
         await asyncio.wait([asyncio.create_task(asyncio.Event().wait())], timeout=0.01)

@@ -24,7 +24,7 @@ SOON = 1.0
 type Script = Sequence[Mapping[str, object]]
 
 SCRIPT: Script = [{"timestamp_ms": 0, "start": {"prompt": "A cat"}}, {"timestamp_ms": 1000, "end": {}}]
-"""A script for one second of video."""
+"""A simulation script that produces one second of video."""
 
 
 # Errors

@@ -73,7 +73,7 @@ def shrink(scenario: Scenario, *, report: Callable[[str], None]) -> Shrunk:
 
     outcome = play(scenario.seed, scenario=scenario)
     if not outcome.failures:
-        raise NothingToShrinkError("the scenario violates no rule")
+        raise NothingToShrinkError("expected a scenario that violates a rule, got one without a failure")
     report("shrunk to 1 of 2 parts")
     actor = scenario.actors[0]
     return Shrunk(replace(scenario, actors=(replace(actor, steps=actor.steps[:1]),)), outcome, played=2)

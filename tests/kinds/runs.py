@@ -2,14 +2,13 @@
 
 import json
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.kinds.table import PROJECTS, VARIANTS, WORKS
+from tests.support.forks import run_pytest
 
 ROOT = Path(__file__).parent.parent.parent
 EXTRA = ROOT / ".cache" / "kinds"
@@ -65,14 +64,12 @@ def run(project: str, variant: str) -> Run:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.jsonl"
         report.touch()
-        ran = subprocess.run(
-            [sys.executable, "-m", "pytest", *options, *VARIANTS[variant]],
-            cwd=PROJECTS / project,
-            env={**environment(), "KINDS_REPORT": str(report), "COVERAGE_FILE": str(Path(folder) / "coverage")},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=LIMIT_S,
+        ran = run_pytest(
+            *options,
+            *VARIANTS[variant],
+            folder=PROJECTS / project,
+            environment={**environment(), "KINDS_REPORT": str(report), "COVERAGE_FILE": str(Path(folder) / "coverage")},
+            limit_s=LIMIT_S,
         )
         reports = [Report(**json.loads(line)) for line in report.read_text().splitlines()]
     return Run(reports, ran.stdout + ran.stderr)

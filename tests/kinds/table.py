@@ -19,7 +19,7 @@ VARIANTS: Mapping[str, Sequence[str]] = {
     "alone": ("-p", "no:randomly"),
     "`-n 2`": ("-p", "no:randomly", "-n", "2"),
     "pytest-randomly": (),
-    "coverage": ("-p", "no:randomly", "--cov", "--cov-report="),
+    "coverage": ("-p", "no:randomly", "--cov=.", "--cov-report="),
     "`-p no:anyio`": ("-p", "no:randomly", "-p", "no:anyio"),
 }
 """The columns of the table, as options of pytest by column name. pytest-randomly is active unless it is disabled."""
@@ -167,7 +167,8 @@ REFUSALS: Sequence[Refusal] = (
     Refusal(
         '`request.getfixturevalue("odyssey_client")`',
         "test_async_client_requested_late",
-        'add it to the arguments of the test, or mark the test with @pytest.mark.usefixtures("odyssey_mock")',
+        "add odyssey_client to the arguments of the test, or mark the test with "
+        '@pytest.mark.usefixtures("odyssey_mock")',
     ),
     Refusal(
         "a fixture as argument of a method of `unittest.TestCase`",

@@ -1,7 +1,7 @@
 """A program that imports pytest and the mock once, and then runs pytest in forks of its process.
 
 A fork takes milliseconds. A new interpreter with the same imports takes about two seconds of processor time.
-`tests/support/project.py` starts the program. Each line of standard input describes a run, and each line of standard
+`tests/support/forks.py` starts the program. Each line of standard input describes a run, and each line of standard
 output is the exit status of a run. The program exits at the end of its input.
 """
 

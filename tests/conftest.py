@@ -14,11 +14,13 @@ import pytest
 import pytest_asyncio
 import websockets.asyncio.client  # noqa: F401
 from hypothesis import settings
+from xdist.remote import Producer
 
 from odyssey_client import Odyssey
 from odyssey_mock import MockOdyssey
 from odyssey_mock.testing.marked_settings import marked_settings
 from tests.support.contract.conformance import Conformance
+from tests.support.scheduling import GroupScheduling
 from tests.support.time_limits import TimeLimits
 
 # No deadline: the duration of one example depends more on the machine than on the code.
@@ -33,6 +35,11 @@ MARKER = "off_contract(why): the test sends invalid traffic on purpose; its clie
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
     config.pluginmanager.register(TimeLimits(), "time limits")
+
+
+@pytest.hookimpl(optionalhook=True)  # pytest-xdist may be disabled
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupScheduling:
+    return GroupScheduling(config, log)
 
 
 @cache

@@ -7,8 +7,6 @@ import pytest
 from odyssey_mock import MockOdyssey
 from tests.support.chaos_session import run_session
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 
 @pytest.mark.usefixtures("needs")
 async def test_session_of_official_client_succeeds(odyssey_mock: MockOdyssey) -> None:

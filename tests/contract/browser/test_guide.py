@@ -6,7 +6,7 @@ from odyssey_mock import MockOdyssey
 from tests.contract.browser.official_client import OfficialClient
 from tests.support.pages import Block, blocks
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 DEFAULT_URL = "http://127.0.0.1:8400"
 """The mock's URL in the guide, which the test replaces by the URL of its own mock."""

@@ -14,10 +14,7 @@ from playwright.async_api import Browser, Page
 from odyssey_mock import FrameStamp, MockOdyssey, read_stamp
 from tests.support.whep import live
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.xdist_group("browser"),
-]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SECONDS = 30.0
 """Timeout in seconds for every wait. Waits usually take much less."""

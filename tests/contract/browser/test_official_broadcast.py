@@ -6,10 +6,7 @@ from odyssey_client import Odyssey
 from odyssey_mock import MockOdyssey
 from tests.contract.browser.official_client import OfficialClient
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.xdist_group("browser"),
-]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SECONDS = 30.0
 """Timeout in seconds for every wait. Waits usually take much less."""

@@ -11,11 +11,7 @@ from odyssey_mock import MockOdyssey
 from odyssey_mock.core.journal import Kind
 from tests.contract.browser.official_client import Frame, OfficialClient
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="session"),
-    # All browser tests run in one worker, so only one browser starts.
-    pytest.mark.xdist_group("browser"),
-]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PORTRAIT = (704, 1280)
 LANDSCAPE = (1280, 704)

@@ -7,10 +7,7 @@ import pytest
 from odyssey_mock import MockOdyssey
 from tests.contract.browser.official_client import OfficialClient
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.xdist_group("browser"),
-]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 MOUNTAIN = [
     {"timestamp_ms": 0, "start": {"prompt": "A serene mountain landscape"}},

@@ -14,7 +14,6 @@ from tests.contract.browser.official_client import PENDING, SECONDS, OfficialCli
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.xdist_group("browser"),
     pytest.mark.odyssey(clock="manual", portrait_size=(176, 320), landscape_size=(320, 176)),
 ]
 

@@ -14,7 +14,6 @@ AT_ONCE = 1.0
 # --allow-loopback-in-peer-connection.
 @pytest.mark.parametrize("network", ["no route", "black-hole route"])
 @pytest.mark.usefixtures("needs")
-@pytest.mark.xdist_group("browser")
 def test_official_client_connects_without_delay(network: str) -> None:
     took = run_in_namespace(network, Path(__file__).with_name("offline_session.py"))
 

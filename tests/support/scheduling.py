@@ -1,0 +1,28 @@
+"""Distribution of the tests over the workers of pytest-xdist.
+
+pytest-xdist 3.8 has the marker `xdist_group` for this. It has no effect with pytest 9.2, which no longer reads the
+attribute of a test that the marker changes.
+"""
+
+from typing import override
+
+from xdist.scheduler import LoadScopeScheduling
+
+TOGETHER = (
+    "tests/contract/browser/",  # the browser
+    "tests/client/cli/test_process.py",  # a mock in another process, as in the next three
+    "tests/client/client/test_event_loops.py",
+    "tests/client/client/test_live.py",
+    "tests/client/sync/test_processes.py",
+    "tests/e2e/test_demo.py",  # a run of the command
+)
+"""Folders and files whose tests share a fixture that takes seconds: one worker runs all of them. They are run first."""
+
+
+class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
+    """Gives each worker one test or one group of `TOGETHER` at a time."""
+
+    @override
+    def _split_scope(self, nodeid: str) -> str:
+        """Return the group of a test. pytest-xdist documents this method as the one to override."""
+        return next((path for path in TOGETHER if nodeid.startswith(path)), nodeid)

@@ -1,8 +1,8 @@
 """Run chaos runs of `odyssey_client` and the official JavaScript client, and write the page with their results.
 
-Without patterns, it runs every fault, which takes about an hour. With patterns of fault points or `point:action`, it
-runs only these faults, and keeps the other rows of the page. It requires Chromium and the npm packages of
-`tests/contract/browser/` (`scripts/test-needs`).
+Without patterns, the script tries every fault, which takes about an hour. With patterns of fault points or
+`point:action`, it tries only these faults, and keeps the other rows of the page. The script requires Chromium and the
+npm packages of `tests/contract/browser/`, which `scripts/test-needs` installs.
 
     python scripts/chaos_clients.py [PATTERN ...]
 """
@@ -24,13 +24,13 @@ from odyssey_mock.faults.catalog import POINTS  # noqa: E402
 
 PAGE = ROOT / "docs" / "reference" / "chaos-official-clients.md"
 TIME_LIMIT = 40.0
-"""Seconds for each run; more than any timeout of `odyssey_client`."""
+"""Time limit of each run in seconds; longer than any timeout of `odyssey_client`."""
 
 CLIENTS: Mapping[str, Sequence[str]] = {
     "odyssey_client": (sys.executable, str(ROOT / "tests" / "contract" / "chaos_session.py")),
     "JavaScript": (sys.executable, str(ROOT / "tests" / "contract" / "browser" / "chaos_session.py")),
 }
-"""The command of each client."""
+"""For each client, the command that plays its session."""
 
 INTRODUCTION = """\
 # Chaos runs of both clients
@@ -78,13 +78,13 @@ def main() -> None:
 
 
 def rows(page: str) -> Cells:
-    """Return the results on a page."""
+    """Read the results from the text of the page."""
     lines = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| `")]
     return {fault.strip("`"): dict(zip(CLIENTS, results, strict=True)) for fault, *results in lines}
 
 
 def page(cells: Cells) -> str:
-    """Return the page for the results, with the faults in the order of the catalog."""
+    """Return the text of the page with the given results, in the order of the fault catalog."""
     packages = json.loads((ROOT / "tests" / "contract" / "browser" / "package.json").read_text())
     lines = [INTRODUCTION.format(limit=TIME_LIMIT, version=packages["devDependencies"]["@odysseyml/odyssey"])]
     for client in CLIENTS:

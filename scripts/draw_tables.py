@@ -1,7 +1,7 @@
 """Generate the tables in docs/ from the code.
 
-A table is between `<!-- table: NAME -->` and `<!-- /table -->`. architecture.md has the tables and diagrams of the
-state machines. protocol.md has the faults. fault-matrix.md has the reaction of the client to each fault.
+On a page, a table is between `<!-- table: NAME -->` and `<!-- /table -->`. architecture.md has the tables and diagrams
+of the state machines. protocol.md has the faults. fault-matrix.md has the reaction of the client to each fault.
 kinds-of-tests.md has the kinds of tests that can use the mock.
 
 With `--check`, the script writes nothing and exits with 1 if a page differs from the code (see `tests/test_docs.py`).
@@ -33,7 +33,7 @@ MACHINES = {
 SECTION = re.compile(r"(?<=<!-- table: )(?P<name>\w+)( -->\n).*?(?=<!-- /table -->)", re.DOTALL)
 
 type Word = StrEnum | type
-"""An event or an effect of a state machine: a member of an enum, or a class of values."""
+"""An event or an effect of a state machine: a member of an enum, or a class."""
 type Transition = tuple[StrEnum, tuple[Word, ...]]
 type Table = Mapping[StrEnum, Mapping[Word, Transition]]
 
@@ -126,7 +126,7 @@ def _tests_module(name: str) -> Any:  # Any: a module of the tests
 
 
 def _machine(name: str) -> str:
-    """Return the table of a state machine; events of a state with the same target and effects share a row."""
+    """Return the table of a state machine. Events of one state share a row if next state and effects are equal."""
     module = importlib.import_module(MACHINES[name])
     table: Table = module.TRANSITIONS
     initial: StrEnum = module.INITIAL

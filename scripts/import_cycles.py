@@ -1,6 +1,6 @@
 """Fail if modules of a package import each other in a cycle.
 
-Imports under `if TYPE_CHECKING` and inside functions count as well. The layers in `pyproject.toml` do not detect cycles
+Imports under `if TYPE_CHECKING` and inside functions count as well. The layers in `.importlinter` do not detect cycles
 between modules of one layer, or through the `__init__.py` of a package.
 
     python scripts/import_cycles.py odyssey_client odyssey_mock
@@ -13,7 +13,7 @@ import grimp
 
 
 def find_cycle(*packages: str) -> list[str]:
-    """Return the modules of one import cycle, with the first one repeated at the end; an empty list without a cycle."""
+    """Return the modules of one import cycle, with the first module repeated at the end; an empty list without one."""
     imports = grimp.build_graph(*packages, cache_dir=None)
     sorter = TopologicalSorter({each: imports.find_modules_directly_imported_by(each) for each in imports.modules})
     try:

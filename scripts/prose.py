@@ -30,16 +30,16 @@ INSTEAD = {
     r"in vain": "without success",
     r"be had": "available",
 }
-"""Indirect words, as regular expressions, and what to write instead."""
+"""Words that hide the subject of a sentence, as regular expressions, each with a suggestion of what to write."""
 
 MAX_SENTENCE_WORDS = 30
 """Maximum number of words in one sentence of a docstring."""
 
 TEST_NAME_WORDS = range(3, 9)
-"""Allowed numbers of words in the name of a test, after `test_`."""
+"""Allowed number of words in the name of a test, without `test_`."""
 
 EXEMPT = {"scripts/prose.py", "tests/test_prose.py"}
-"""Files that quote the indirect words."""
+"""Files that may contain these words, because they quote them."""
 
 _INDIRECT = re.compile(rf"\b(?:{'|'.join(INSTEAD)})\b", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|:?\n\s*\n|\n\s*(?=[-*|] )|\n\s*(?=\w+: )")

@@ -54,7 +54,7 @@ EXPOSED_HEADERS = (
     "Content-Range",
     "Content-Length",
 )
-"""Response headers that pages of other origins may read, in addition to the CORS-safelisted ones (Fetch standard)."""
+"""Response headers that pages of other origins may read, in addition to the CORS-safelisted response headers."""
 
 IMAGE_SHOWN = 64
 """Number of characters of an image's data URL that the journal keeps."""
@@ -71,7 +71,7 @@ logger = logging.getLogger("odyssey_mock")
 class Application:
     """The ASGI application that serves a backend.
 
-    It creates its routes with the first request, because that takes most of the time of starting a mock.
+    Its routes are created with the first request, so that a mock starts faster.
     """
 
     def __init__(self, backend: Backend, go_away: GoAway) -> None:
@@ -85,7 +85,7 @@ class Application:
 
     @property
     def route_names(self) -> Collection[str]:
-        """The routes of the service, each with its method as in the names of journal entries."""
+        """The routes of the service, each with its method, such as `POST /auth/token`."""
         return {
             f"{method} {route.template}"
             for route in self._created().routes
@@ -236,7 +236,7 @@ class _Journalled:
 
 
 class _Exchange:
-    """One request and its response: what was received and sent so far."""
+    """One request and its response, as far as they were received and sent."""
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
@@ -247,7 +247,7 @@ class _Exchange:
         self.is_json = False
 
     def record(self, journal: Journal) -> None:
-        """Record the exchange, unless it was recorded already. The status is null if there was no response."""
+        """Record request and response in the journal, once. The status is null if there was no response."""
         if self._recorded:
             return
         self._recorded = True
@@ -276,7 +276,7 @@ class _Exchange:
 
 
 def _path(scope: Scope) -> str:
-    """Return the path with `SECRET_PARTS` masked."""
+    """Return the path of a request, with its parameters in `SECRET_PARTS` masked."""
     path: str = scope["path"]
     secrets = (value for name, value in scope.get("path_params", {}).items() if name in SECRET_PARTS)
     for secret in secrets:
@@ -300,7 +300,7 @@ def _read_json(body: bytearray) -> JSON:
 
 
 def _with_images_cut(value: JSON) -> JSON:
-    """Shorten every `data:` URL to `IMAGE_SHOWN` characters, because whole images would fill the journal."""
+    """Shorten every `data:` URL in a JSON value to `IMAGE_SHOWN` characters; whole images would fill the journal."""
     match value:
         case str() if value.startswith("data:"):
             return value[:IMAGE_SHOWN]
@@ -313,7 +313,7 @@ def _with_images_cut(value: JSON) -> JSON:
 
 
 class _Reported:
-    """Responds with a 500 to an unexpected exception, and reports it in the log and in the journal."""
+    """Responds with status 500 to an unexpected exception, and reports the exception in the log and the journal."""
 
     def __init__(self, app: ASGIApp, journal: Journal) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""Authorization and method errors, shared by WHEP and HLS (`protocol.md` section 5)."""
+"""Authorization of requests, and 405 responses, for the routes of WHEP and HLS (`protocol.md` section 5)."""
 
 from collections.abc import Mapping
 from typing import override

@@ -18,17 +18,17 @@ from odyssey_mock.sessions.registry import SessionRegistry
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Values that a fault can match, taken from a request before its route handles it."""
+    """The values of a request that `match` of a fault can test, read before the route handles the request."""
 
     account: str | None = None
     session: str | None = None
     stream: str | None = None
     more: Mapping[str, JSON] = MappingProxyType({})
-    """Further values that a fault may match: `job`, `artifact`."""
+    """Further values that `match` can test: `job` and `artifact`."""
 
 
 def authorized(request: Request, accounts: Accounts) -> Account:
-    """Return the account of the request's access token (RFC 6750), and set it for the journal entry.
+    """Return the account of the request's access token (RFC 6750), and note the account for the journal entry.
 
     Raises:
         ApiError: 401, the token is missing.
@@ -67,7 +67,7 @@ class Callers:
             return None
 
     def by_access_token(self, scope: Scope, _body: bytes) -> Asked:
-        """Read the account from the access token, and the stream, job and artifact from the path if it has them."""
+        """Read the account from the access token, and the stream, job and artifact from the path, if present."""
         stream_id: str | None = scope["path_params"].get("stream_id")
         return Asked(account=self.account_of(scope), stream=stream_id, more=_named(scope))
 
@@ -87,7 +87,7 @@ class Callers:
         return Asked() if session is None else Asked(account=session.account_id, session=session.id)
 
     def by_stream(self, scope: Scope, _body: bytes) -> Asked:
-        """Look up the account and session of the stream named in the path; the request's token is not used."""
+        """Look up the account and session of the stream named in the path, without regard to the request's token."""
         stream_id: str | None = scope["path_params"].get("stream_id")
         record = self._streams.records.get(stream_id or "")
         if record is None:
@@ -96,7 +96,7 @@ class Callers:
 
 
 def _named(scope: Scope) -> Mapping[str, JSON]:
-    """Return the values `job` and `artifact` of a request: the job id and the artifact name, if the path has them."""
+    """Return the job id as `job` and the artifact name as `artifact`, if the path of the request has them."""
     fields: Mapping[str, str] = scope["path_params"]
     return {name: fields[field] for name, field in (("job", "job_id"), ("artifact", "artifact")) if field in fields}
 

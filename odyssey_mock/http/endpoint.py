@@ -12,7 +12,7 @@ from odyssey_mock.rtc.protocols import MockNetwork
 from odyssey_mock.rtc.stun import StunResponder
 
 _LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - a key of this mapping
-"""The host in the URL of a server that listens on all addresses."""
+"""For each address that means all interfaces: the host in the URL of a server that listens on it."""
 
 
 class Serving(Protocol):
@@ -24,7 +24,7 @@ class Serving(Protocol):
 
     @property
     def is_stopping(self) -> bool:
-        """Whether the mock is closing or closed: its server can no longer go away or come back."""
+        """Whether the mock is closing or closed, so that `go_away` and `come_back` have no effect."""
 
     async def go_away(self) -> None:
         """Stop listening and cut every connection; see `HttpServer.go_away`."""
@@ -34,7 +34,7 @@ class Serving(Protocol):
 
 
 class Endpoint(Protocol):
-    """The addresses of a mock."""
+    """The addresses of a mock, at which it serves HTTP and STUN."""
 
     @property
     def base_url(self) -> str:
@@ -52,7 +52,7 @@ class OwnEndpoint:
     """The endpoint of one mock. An async context manager: its ports are open during the block."""
 
     def __init__(self, network: MockNetwork, host: str, port: int) -> None:
-        """Prepare an endpoint on `host` and TCP port `port`; port 0 picks a free one."""
+        """Prepare an endpoint on `host` and TCP port `port`; port 0 picks a free port."""
         self._network = network
         self._host = host
         self._port = port
@@ -80,15 +80,15 @@ class OwnEndpoint:
 
 
 class SharedEndpoint:
-    """An endpoint for several mocks, one after the other. An async context manager, as `OwnEndpoint`.
+    """An endpoint that several mocks use one after the other. An async context manager, as `OwnEndpoint`.
 
-    Its ports are opened once, so the address stays the same.
+    Its ports stay open between the mocks, so that all mocks have the same address.
     """
 
     def __init__(self, network: MockNetwork, host: str, port: int, around: Callable[[ASGIApp], ASGIApp]) -> None:
-        """Prepare an endpoint; `around(app)` returns the ASGI application that receives all requests.
+        """Prepare an endpoint. `around(app)` returns an ASGI application, which receives all requests.
 
-        It receives requests even while no mock runs; the inner `app` then responds with status 503.
+        This application can pass requests to `app`, the current mock. Without one, `app` responds with status 503.
         """
         self._own = OwnEndpoint(network, host, port)
         self._app = around(self._pass_on)
@@ -119,18 +119,18 @@ class SharedEndpoint:
     def serve(self, app: ASGIApp) -> "_Turn":
         """Return an async context manager that passes requests to `app` during its block.
 
-        Entering it raises `RuntimeError` while another block is open.
+        Entering the context manager raises `RuntimeError` while that of another mock is open.
         """
         return _Turn(app, self._http, self)
 
     def give_to(self, turn: "_Turn | None") -> None:
-        """Make `turn` receive the requests from now on; None: no mock.
+        """Pass all later requests to the mock of `turn`, or to no mock if `turn` is None.
 
         Raises:
-            RuntimeError: another mock receives them.
+            RuntimeError: the endpoint already passes requests to another mock.
         """
         if turn is not None and self._turn is not None:
-            raise RuntimeError(f"{self.base_url} already serves a mock; close that mock first")
+            raise RuntimeError(f"expected {self.base_url} to serve no mock yet, got a running one; close it first")
         self._turn = turn
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -147,7 +147,7 @@ class SharedEndpoint:
 
 
 class _Turn:
-    """The time in which a shared endpoint serves the app of one mock."""
+    """The period in which a shared endpoint passes its requests to the app of one mock."""
 
     def __init__(self, app: ASGIApp, http: HttpServer, endpoint: SharedEndpoint) -> None:
         self.app = app

@@ -1,6 +1,6 @@
-"""Error responses (`protocol.md` sections 2 and 5), and the mapping from the mock's errors to them.
+"""Error responses (`protocol.md` sections 2 and 5), and the mapping from the mock's errors to these responses.
 
-Lower layers raise errors without HTTP statuses. `ANSWERS` maps each of these errors to a response.
+Lower layers raise errors without HTTP statuses. `ANSWERS` maps each class of these errors to a response.
 """
 
 import json
@@ -94,7 +94,7 @@ def usage_error(
 ) -> ApiError:
     """Create a 429 error for a limit of the account. `protocol.md` section 2 lists the `details` of each code.
 
-    `message` replaces the message in `USAGE_ERRORS` and is formatted with the same `details`.
+    `message` is used instead of the message in `USAGE_ERRORS`, and is formatted with the same `details`.
 
     Raises:
         KeyError: a required detail is missing.
@@ -148,14 +148,14 @@ ANSWERS: Mapping[type[Exception], _Answer] = MappingProxyType(
         NoPlaylistError: lambda error, _: BroadcastError(404, f"no playlist: {error}"),
     }
 )
-"""For each error class of lower layers, the function that creates the response. Subclasses use it too."""
+"""For each error class of lower layers, the function that creates the response; also used for its subclasses."""
 
 
 def answer_to(error: Exception, form: UsageErrorForm = "object") -> ApiError:
     """Return the response to an error; `form` states whether the `detail` of usage errors is an object or a string.
 
     Raises:
-        KeyError: the error has no response, which is a bug.
+        KeyError: `ANSWERS` has no response for the class of the error, which is a bug in the mock.
     """
     if isinstance(error, ApiError):
         return error

@@ -17,22 +17,22 @@ from odyssey_mock.http.fault_responses import ACTIONS, Exchange
 
 type Endpoint = Callable[[Request], Awaitable[Response]]
 type WhoAsks = Callable[[Scope, bytes], Asked]
-"""A method of `Callers`. It returns the values that a fault can match, from the scope and body of a request."""
+"""A method of `Callers`, which returns the values of a request that `match` of a fault can test."""
 
 
 class FaultGate:
-    """Checks requests against the faults, and executes a fault that fires."""
+    """Finds the fault that fires for a request, and carries it out. Other requests pass to their endpoint."""
 
     def __init__(self, faults: Faults, clock: Clock) -> None:
         self._faults = faults
         self._clock = clock
 
     def at(self, point: str, endpoint: Endpoint, who: WhoAsks) -> "FaultPoint":
-        """Return `endpoint` behind the fault point `point`; `who` returns the values that a fault can match."""
+        """Return `endpoint` behind the fault point `point`; `who` returns the values that `match` can test."""
         return FaultPoint(point, endpoint, self, who)
 
     async def let_pass(self, passed: "FaultPoint", scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a request as usual, or execute the fault that fires."""
+        """Carry out the fault that fires at the fault point `passed`, or handle the request as usual if none fires."""
         if not self._faults.any_at(passed.point):
             self._faults.skip(passed.point)
             return await passed.usual(scope, receive, send)
@@ -58,7 +58,7 @@ class FaultPoint:
 
     Attributes:
         point: the name of the fault point.
-        who: returns the values of a request that a fault can match.
+        who: function that returns the values of a request that `match` of a fault can test.
     """
 
     def __init__(self, point: str, endpoint: Endpoint, gate: FaultGate, who: WhoAsks) -> None:
@@ -69,7 +69,7 @@ class FaultPoint:
 
     @cached_property
     def usual(self) -> ASGIApp:
-        """Handles the request if no fault fires. It turns exceptions of the endpoint into responses."""
+        """The ASGI application that handles the request if no fault fires."""
         return request_response(self._endpoint)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,7 +77,7 @@ class FaultPoint:
 
 
 class ServiceRoute(Route):
-    """A path of the service with an endpoint per method, most of them behind a fault point.
+    """A path of the service, with one endpoint for each HTTP method. Most endpoints are behind a fault point.
 
     HEAD requests use the endpoint and the fault point of GET.
 
@@ -140,7 +140,7 @@ async def _read(receive: Receive) -> bytes | None:
 
 
 class _Again:
-    """An ASGI `receive` that first returns a body that was already read, and after that the later messages."""
+    """An ASGI `receive` for a request whose body was already read: it returns the body, then later messages."""
 
     def __init__(self, body: bytes, receive: Receive) -> None:
         self._body: bytes | None = body

@@ -1,4 +1,4 @@
-"""The fault actions of HTTP requests: one function for each action."""
+"""The fault actions of HTTP requests: for each action, the function that carries it out."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -28,7 +28,7 @@ _BROADCAST = ("whep.offer", "whep.candidates", "whep.leave", "hls.")
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request, the app that handles it, and the ASGI `send` for the response."""
+    """One request for which a fault fires, the app that would handle it, and the ASGI `send` to the client."""
 
     app: ASGIApp
     clock: Clock
@@ -43,7 +43,7 @@ class Exchange:
         return connection_of(self.scope)
 
     async def usual(self, send: Send | None = None) -> None:
-        """Handle the request without a fault. The response is passed to `send`, by default to the client."""
+        """Handle the request as without a fault. Pass the response to `send`, by default to the client."""
         await self.app(self.scope, self.receive, send or self.send)
 
     async def answer(self, response: Response) -> None:
@@ -79,7 +79,7 @@ async def _reset(exchange: Exchange, _fault: Fault) -> None:
 
 
 async def _truncate(exchange: Exchange, _fault: Fault) -> None:
-    """Close the connection in the middle of the response's body. If the response has no body, send nothing."""
+    """Close the connection in the middle of the response body, or without any response if it would have no body."""
     head: Message = {}
     left = 0
 
@@ -167,4 +167,4 @@ ACTIONS: Mapping[str, Callable[[Exchange, Fault], Awaitable[None]]] = MappingPro
         "slow": _slow,
     }
 )
-"""The fault actions of HTTP requests, by name. Each is called after the whole body of the request was received."""
+"""The functions that carry out fault actions, by name. They are called once the whole request body was received."""

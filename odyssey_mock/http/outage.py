@@ -14,7 +14,7 @@ from odyssey_mock.http.endpoint import Serving
 from odyssey_mock.sessions.registry import SessionRegistry
 
 type GoAway = Callable[[float | None], Awaitable[None]]
-"""Takes the server offline for a number of seconds; None for an unlimited time."""
+"""Takes the server offline for a number of seconds, or until it is told to come back (None)."""
 
 
 class Outage:
@@ -40,12 +40,12 @@ class Outage:
         return self._http.is_away
 
     async def go(self, seconds: float | None = None) -> None:
-        """Cut all connections and refuse new ones. Has no effect while the mock is closing or after it was closed.
+        """Cut all connections, and refuse new ones. Has no effect once the mock is closing or closed.
 
-        If the server is already away, this call only changes when it comes back.
+        If the server is already away, this call only changes the end of the outage.
 
         Args:
-            seconds: the length of the outage on the server's clock; None: until `come_back()` is called.
+            seconds: the length of the outage in seconds of the server's clock; None: until `come_back()` is called.
 
         Raises:
             ValueError: `seconds` is negative or not a number.
@@ -77,7 +77,7 @@ class Outage:
         self._return = deadline
 
     def _fall_silent(self) -> None:
-        """Make all WebRTC peers stop sending. If they closed properly, clients would see a normal end."""
+        """Make all WebRTC peers stop sending without closing them, so that clients see a failure, not a normal end."""
         for session in self._sessions.sessions.values():
             session.vanish()
         for broadcast in self._broadcasts.values():
@@ -92,7 +92,7 @@ class OutagePoint:
     """The fault point `server`, which every HTTP request and WebSocket upgrade reaches before it is routed."""
 
     def __init__(self, app: ASGIApp, *, faults: Faults, callers: Callers, go_away: GoAway, spared: str) -> None:
-        """Create the fault point; requests for paths that begin with `spared` skip it."""
+        """Create the fault point. Requests for paths that begin with `spared` do not reach it."""
         self._app = app
         self._faults = faults
         self._callers = callers

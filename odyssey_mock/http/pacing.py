@@ -10,19 +10,19 @@ from odyssey_mock.http.uvicorn_server import TcpConnection
 SETTLE_LIMIT = 1.0
 """Maximum real time in seconds that `advance` of a manual clock waits after each pause of a request."""
 GRAIN = 1e-6
-"""Tolerance in seconds for instants since the epoch, larger than the rounding error of floats."""
+"""Tolerance in seconds when times since the epoch are compared, larger than the rounding error of floats."""
 
 
 class Pace:
     """Lets one request pause on the server's clock. A pause ends early if the client disconnects.
 
-    Use it as a context manager around all pauses of the request. `advance` of a manual clock ends each pause that is
-    due, and then waits until the request begins its next pause or leaves the block (at most `SETTLE_LIMIT`). So
-    `advance(20)` runs through twenty pauses of one second, and all data due by then has been sent when it returns.
+    A `Pace` is a context manager, whose block must contain all pauses of the request. `advance` of a manual clock ends
+    each pause that is due. It then waits, at most `SETTLE_LIMIT`, until the request begins its next pause or leaves the
+    block. For example, `advance(20)` runs through twenty pauses of one second, and returns once their data was sent.
     """
 
     def __init__(self, clock: Clock, connection: TcpConnection, name: str) -> None:
-        """Store the arguments; `name` is the name of the clock deadline that ends each pause."""
+        """Create a pace for the request on `connection`. `name` names the clock deadline that ends each pause."""
         self._clock = clock
         self._connection = connection
         self._name = name
@@ -37,13 +37,13 @@ class Pace:
         self._settled.set()
 
     async def until(self, instant: float) -> None:
-        """Pause until an instant of the server's time, in seconds since the epoch; return at once if it has passed."""
+        """Pause until the server's time is `instant` (seconds since the epoch); return at once if it has passed."""
         seconds = instant - self._clock.time() - GRAIN
         if seconds > 0 and not self._connection.lost.done():
             await self.pause(seconds)
 
     async def pause(self, seconds: float) -> None:
-        """Wait until `seconds` have passed on the server's clock or the connection is lost."""
+        """Pause until `seconds` have passed on the server's clock, or the connection to the client is lost."""
         passed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         before, self._settled = self._settled, asyncio.Event()
         after = self._settled

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from starlette.datastructures import Headers
 
 MOST_PARTS = 16
-"""Maximum number of parts in one response; a request for more gets the whole file (RFC 9110 section 17.15)."""
+"""Maximum number of parts in one response; a request for more parts gets the whole file (RFC 9110 section 17.15)."""
 
 _RANGES = re.compile(r"bytes=[\d\-, \t]+", re.ASCII | re.IGNORECASE)
 _RANGE = re.compile(r"(?P<first>\d*)-(?P<last>\d*)", re.ASCII)
@@ -14,13 +14,13 @@ _TAG = re.compile(r'(?P<weak>W/)?(?P<tag>"[^"]*")')
 
 
 class UnsatisfiableError(Exception):
-    """None of the ranges contains a byte of the file."""
+    """No requested range contains a byte of the file."""
 
 
 def wanted_parts(headers: Headers, etag: str, size: int) -> Sequence[range] | None:
     """Return the parts of a file that `Range` and `If-Range` request; None if the client gets the whole file.
 
-    An invalid `Range` is ignored, as section 14.2 requires.
+    An invalid `Range` header is ignored, as RFC 9110 section 14.2 requires.
 
     Raises:
         UnsatisfiableError: the ranges are valid, but all of them are beyond the end of the file.
@@ -46,7 +46,7 @@ def is_other(headers: Headers, etag: str) -> bool:
 
 
 def is_known(headers: Headers, etag: str) -> bool:
-    """Return whether `If-None-Match` matches `etag`: the client has the file (weak comparison, section 13.1.2)."""
+    """Return whether `If-None-Match` matches `etag`, so that the client has the file (weak comparison, 13.1.2)."""
     return _names(headers.getlist("if-none-match"), etag, weakly=True)
 
 
@@ -58,7 +58,7 @@ def _names(given: Sequence[str], etag: str, *, weakly: bool) -> bool:
 
 
 def _parsed(value: str, size: int) -> list[range] | None:
-    """Parse a `Range` header, clipping each range to the file; None if it is invalid or not in bytes."""
+    """Parse a `Range` header, and clip each range to the file; return None if the header is invalid or not in bytes."""
     if not _RANGES.fullmatch(value):
         return None
     parts = []

@@ -1,4 +1,4 @@
-"""An HTTP and WebSocket server for an ASGI application: uvicorn that stops at once and can go offline."""
+"""An HTTP and WebSocket server for an ASGI application, based on uvicorn. It can stop at once, and go offline."""
 
 import asyncio
 import itertools
@@ -20,11 +20,11 @@ from odyssey_mock.core.network import Network, share
 GRACE = 0.25
 """Seconds that requests in progress may take to finish when the mock is closed."""
 WS_MAX_SIZE = 64 << 20
-"""Maximum size of a WebSocket message in bytes: images are sent over the socket as base64."""
+"""Maximum size of a WebSocket message in bytes. It is large because clients can send images as base64."""
 KEEP_ALIVE = 75
 """Seconds until the server closes an idle connection.
 
-Clients close idle connections earlier, so no client sends a request on a connection that the server is closing.
+The time is longer than that of usual HTTP clients, so no client sends a request on a connection that the server closes.
 """
 
 logger = logging.getLogger("odyssey_mock.http")
@@ -44,8 +44,8 @@ class TcpConnection:
     """The TCP connection of a request, which faults can cut or reset.
 
     Attributes:
-        lost: completes once the connection is lost.
-        is_spoilt: whether the server cut or reset the connection, so that no response will be sent.
+        lost: future that is done once the connection is lost.
+        is_spoilt: whether the server has closed or reset the connection, so that it sends no further response.
         number: a sequence number; later connections have greater numbers.
     """
 
@@ -59,12 +59,12 @@ class TcpConnection:
 
     @property
     def is_held(self) -> bool:
-        """Whether a fault makes the request wait. If so, a stopping server cuts the connection at once."""
+        """Whether the request is in a pause that a fault causes. A stopping server cuts such a connection at once."""
         return self._holders > 0
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Set `is_held` during the block. Enter the block only after the whole body of the request was received."""
+        """Make `is_held` true until the block ends. The whole request body must be received before the block begins."""
         self._holders += 1
         # uvicorn may have paused reading after a large body. It would then not detect the end of the connection.
         self._transport.resume_reading()
@@ -74,12 +74,12 @@ class TcpConnection:
             self._holders -= 1
 
     def reset(self) -> None:
-        """Reset the connection (RFC 9293 section 3.10.5): the client gets an error, even for unread data."""
+        """Reset the connection (TCP RST). The client gets an error, even if it has not yet read all data."""
         self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
         self.abort()
 
     def cut(self) -> None:
-        """Close the connection after sending buffered data, even in the middle of a response."""
+        """Close the connection once buffered data is sent, even in the middle of a response."""
         self.is_spoilt = True
         self._transport.close()
 
@@ -96,9 +96,9 @@ def connection_of(scope: Scope) -> TcpConnection:
 
 
 class _HttpProtocol(H11Protocol):
-    """HTTP/1.1 with the logger of the mock, and without an access log.
+    """uvicorn's HTTP/1.1 protocol, with the logger of the mock and without an access log.
 
-    uvicorn's option `access_log=False` would turn off the access logs of all servers in the process.
+    uvicorn's option `access_log=False` is not used, because it turns off the access logs of all servers in the process.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: passed on unchanged
@@ -123,9 +123,9 @@ class _HttpProtocol(H11Protocol):
 
 
 class _WebSocketProtocol(WebSocketsSansIOProtocol):
-    """WebSocket with the logger of the mock.
+    """uvicorn's WebSocket protocol, with the logger of the mock.
 
-    With their own loggers, uvicorn and websockets would log the session token.
+    The usual loggers of uvicorn and websockets would log the session token.
     """
 
     is_idle = False
@@ -147,7 +147,7 @@ class _WebSocketProtocol(WebSocketsSansIOProtocol):
 
 
 class _Connected:
-    """Adds the `TcpConnection` to the scope of every request."""
+    """ASGI middleware that adds the `TcpConnection` to the scope of every request."""
 
     def __init__(self, protocol: _HttpProtocol | _WebSocketProtocol, app: ASGIApp) -> None:
         self._protocol = protocol
@@ -164,9 +164,9 @@ class _Connected:
 
 
 class HttpServer:
-    """uvicorn without its main loop, which ticks every 100 ms, and without its signal handlers.
+    """An HTTP and WebSocket server: uvicorn without its signal handlers and its loop, which runs every 100 ms.
 
-    That loop would only be needed for the `Date` header, which `app.py` sets from the server's clock.
+    uvicorn uses that loop for the `Date` header, which `app.py` sets from the mock's clock instead.
     """
 
     def __init__(self, app: ASGIApp, listener: socket.socket, network: Network) -> None:
@@ -177,7 +177,7 @@ class HttpServer:
         """A bound socket that does not listen, which reserves the address while the server is away."""
         self._changing = asyncio.Lock()
         self.is_stopping = False
-        """Whether the server is closing or closed: it can no longer go away or come back."""
+        """Whether the server is closing or closed, so that `go_away` and `come_back` have no effect."""
         self._draining = 0
         """Number of running `drain` calls."""
         self._server = Server(
@@ -221,9 +221,9 @@ class HttpServer:
             await server.wait_closed()
 
     async def drain(self, *, keep_idle: bool = False) -> None:
-        """Let requests in progress finish within `GRACE`, cut the rest, and close all idle connections.
+        """Close the connections. Requests in progress may finish within `GRACE` seconds, and are then cut off.
 
-        uvicorn's own shutdown polls every 100 ms, and waits forever for a client that does not disconnect.
+        The shutdown of uvicorn is not used: it polls every 100 ms, and waits for clients that do not disconnect.
 
         Args:
             keep_idle: whether HTTP connections without a request in progress stay open.
@@ -266,7 +266,9 @@ class HttpServer:
         return self._reserved is not None
 
     async def go_away(self) -> None:
-        """Stop listening and cut every connection; return once all are closed. Has no effect if already offline.
+        """Stop listening and cut every connection; return once all connections are closed.
+
+        Has no effect if the server is already offline.
 
         New connections are refused, but the address stays reserved. Handlers of requests in progress continue.
         """

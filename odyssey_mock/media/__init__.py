@@ -1,4 +1,4 @@
-"""Video: frames are rendered from a stream's event log, stamped, and encoded once for all receivers."""
+"""Video: rendering of frames from the timeline of a stream, stamps, and encoding once for all receivers."""
 
 from odyssey_mock.media.encoder import Codec, EncoderError, VideoEncoder, VideoPacket
 from odyssey_mock.media.picture import PictureError

@@ -8,7 +8,7 @@ from odyssey_mock.media.palette import LIGHTS, Light, Scenery
 
 
 def paint(canvas: Canvas, scenery: Scenery, picture: Image.Image | None) -> None:
-    """Paint the static part of a scene on the canvas: `picture`, or `scenery` if there is no picture.
+    """Paint the static part of a scene on the canvas: the start image `picture`, or `scenery` if `picture` is None.
 
     The picture is RGB and has the size of the canvas. If a prompt names a time of day, the picture is tinted with the
     light of that time.

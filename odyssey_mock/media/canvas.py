@@ -1,7 +1,7 @@
-"""A drawing surface for scenes, with luma and chroma as floats; the result is converted to the planes of a frame.
+"""`Canvas`, a drawing surface with luma and chroma as floats, which is converted to the planes of a frame.
 
-Positions and lengths are in pixels of the frame; y grows downwards. Painting is slow compared with the work for each
-frame, and happens only when the prompt changes.
+Positions and lengths are in pixels of the frame; y grows downwards. Painting a canvas takes much longer than drawing a
+frame, and is only done when the prompt changes.
 """
 
 from typing import Literal
@@ -14,7 +14,7 @@ from odyssey_mock.media.planes import Plane, Planes
 from odyssey_mock.media.timeline import Size
 
 type Color = tuple[float, float, float]
-"""Red, green, blue, 0 to 255."""
+"""A color as red, green and blue, each from 0 to 255."""
 
 type Floats = NDArray[np.float32]
 
@@ -25,7 +25,7 @@ _YUV_OF_BLACK = np.array([16, 128, 128], np.float32)
 
 
 def yuv(rgb: Color | Floats) -> Floats:
-    """Convert (..., 3) red, green and blue to limited-range Y, Cb and Cr (ITU-R BT.601)."""
+    """Convert an array (..., 3) of red, green and blue to limited-range Y, Cb and Cr (ITU-R BT.601)."""
     return np.asarray(rgb, np.float32) @ _YUV_OF_RGB.T + _YUV_OF_BLACK
 
 
@@ -93,7 +93,7 @@ class Canvas:
         """Fill the area below a skyline with a vertical gradient.
 
         Args:
-            skyline: y of the edge, several values per column of pixels (their average softens the edge).
+            skyline: y of the area's upper edge, with several values per pixel column, whose average softens the edge.
             top: color at the highest point of the skyline.
             bottom: color `depth` pixels below that point, and further down.
             depth: height of the gradient in pixels.

@@ -18,7 +18,7 @@ def decode_data_url(url: str, max_bytes: int) -> bytes:
     """Return the bytes in `url`, without checking that they are an image.
 
     Raises:
-        ImageRefusedError: not a `data:` URL, invalid Base64, or more than `max_bytes`.
+        ImageRefusedError: `url` is not a `data:` URL, its data is not valid base64, or has more than `max_bytes` bytes.
     """
     header = _DATA_URL.match(url)
     if header is None:

@@ -1,6 +1,6 @@
 """Video encoders: each frame becomes one H.264 or VP8 packet, without delay, for all receivers of a stream.
 
-A track sends these packets unchanged, so no receiver can make the encoder change its bitrate. Key frames are frequent,
+All receivers get the same packets, so the encoder does not adapt its bitrate to any of them. Key frames are frequent,
 and `keyframe=True` requests one for a receiver that joins or loses a packet.
 """
 
@@ -21,13 +21,13 @@ type Codec = Literal["h264", "vp8"]
 type VideoPacket = av.Packet[VideoStream]
 
 DEFAULT_BITRATE = 1_000_000
-"""Bits per second. Scenes reach at least 46 dB PSNR in both codecs; 14 px text is still legible at 450,000."""
+"""Default bits per second, at which scenes reach at least 46 dB PSNR. Text of 14 px is still legible at 450,000."""
 
 GROUP_SECONDS = 2.0
-"""Seconds between two key frames if none is requested."""
+"""Seconds between two key frames if no key frame is requested."""
 
 COLOUR_BT601 = 6
-"""SMPTE 170M, the matrix of ITU-R BT.601, in the numbering of H.264 and libav. VP8 supports no other matrix."""
+"""The number of the color matrix SMPTE 170M (ITU-R BT.601) in H.264 and libav. VP8 supports no other matrix."""
 
 
 class EncoderError(RuntimeError):
@@ -119,19 +119,20 @@ class VideoEncoder:
     def encode(self, frame: av.VideoFrame, index: int, *, keyframe: bool = False) -> VideoPacket:
         """Encode `frame` as frame `index` of the stream. Skipped indexes appear as a pause in the video.
 
-        `index` must be greater than the previous one. If `keyframe` is true, the packet is a key frame, which can be
-        decoded without earlier packets. Encoding sets `pts`, `time_base` and `pict_type` of the frame, so two encoders
-        must not encode the same frame at the same time. The pixels do not change.
+        `index` must be greater than that of the previous frame. If `keyframe` is true, the packet is a key frame, which
+        can be decoded without earlier packets. Encoding sets `pts`, `time_base` and `pict_type` of the frame, so two
+        encoders must not encode the same frame at the same time. The pixels do not change.
 
         Returns:
             One packet with `pts` = `index` in units of 1/fps: an access unit in Annex B (H.264; a key frame carries SPS
             and PPS) or a VP8 frame.
 
         Raises:
-            EncoderError: unexpected size or pixel format, an index not greater than the last one, or a closed encoder.
+            EncoderError: the frame has another size or pixel format, `index` is not above the last one, the encoder is
+                closed, or libav did not return exactly one packet.
         """
         if self._context is None:
-            raise EncoderError("expected an open encoder, got a closed one; make a new VideoEncoder")
+            raise EncoderError("expected an open encoder, got a closed one; create a new VideoEncoder")
         if (frame.width, frame.height, frame.format.name) != (self.size.width, self.size.height, "yuv420p"):
             raise EncoderError(
                 f"expected a yuv420p frame of {self.size}, got {frame.format.name} of {frame.width}x{frame.height}; "
@@ -150,5 +151,5 @@ class VideoEncoder:
         return packets[0]
 
     def close(self) -> None:
-        """Free the encoder. May be called twice."""
+        """Free the encoder. A second call has no effect."""
         self._context = None

@@ -26,7 +26,7 @@ class Encoders:
 
     @property
     def frames(self) -> Mapping[Codec, int]:
-        """Number of frames encoded so far, by codec. Remains available after `close`."""
+        """Number of frames encoded so far, by codec; also available after `close`."""
         return MappingProxyType({codec: encoder.frames for codec, encoder in self._encoders.items()})
 
     def encode(
@@ -37,12 +37,13 @@ class Encoders:
         The first packet in a codec is a key frame, even if `keyframe` is false.
 
         Raises:
-            EncoderError: see `VideoEncoder.encode`.
+            EncoderError: the frame has another size or pixel format, `index` is not above the previous one, or the
+                encoders are closed.
         """
         return {codec: self._encoder(codec).encode(frame, index, keyframe=keyframe) for codec in codecs}
 
     def close(self) -> None:
-        """Free the encoders. May be called twice."""
+        """Free the encoders. A second call has no effect."""
         for encoder in self._encoders.values():
             encoder.close()
 

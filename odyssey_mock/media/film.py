@@ -1,6 +1,6 @@
-"""The files of a stream that has ended: video, preview and thumbnail (`protocol.md` section 6).
+"""`Film`, which writes the files of a stream that has ended: video, preview and thumbnail (`protocol.md` section 6).
 
-They depend only on the timeline: the same stream always gives the same bytes.
+The files depend only on the timeline of the stream, so the same stream always gives the same bytes.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,13 +17,13 @@ from odyssey_mock.media.stamp import FrameStamp, draw_stamp
 from odyssey_mock.media.timeline import Timeline, TimelineError
 
 type Checkpoint = Callable[[], None]
-"""Called before each frame. An exception that it raises stops the work and leaves the file incomplete."""
+"""A function that is called before each frame. If it raises an exception, the file stays incomplete."""
 
 PREVIEW_SECONDS = 4
-"""Maximum length of a preview."""
+"""Maximum length of a preview in seconds."""
 
 TICKS = 1000
-"""Time units per frame, for the movie and its track. Every length is a whole number of units at any frame rate."""
+"""Time units per frame in an MP4 file. With it, every length is a whole number of units at any frame rate."""
 
 _ENCODER = {"preset": "veryfast", "crf": "21"}
 _JPEG_QUALITY = 88
@@ -31,12 +31,12 @@ _JPEG_QUALITY = 88
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """The files of one stream, written to paths that the caller chooses.
+    """Writes the files of one stream, to paths that the caller chooses.
 
     Attributes:
-        timeline: the stream, which has ended and has at least one frame.
-        started_at: when the stream started, in seconds since the epoch. The stamp of each frame contains the time at
-            which the frame was due.
+        timeline: the timeline of the stream, which has ended and has at least one frame.
+        started_at: when the stream started, in seconds since the epoch. The stamp of frame n contains the time
+            `started_at` + n / fps.
 
     Raises:
         TimelineError: the stream has not ended, or has no frames.
@@ -64,7 +64,7 @@ class Film:
         self._encode(path, range(self.frames), self._full_size, checkpoint)
 
     def write_preview(self, path: Path, checkpoint: Checkpoint) -> None:
-        """Write the first `PREVIEW_SECONDS` like `write_video`, at half the width and height.
+        """Write the first `PREVIEW_SECONDS` of the video as MP4, at half the width and height.
 
         Raises:
             PictureError: the timeline's start image cannot be decoded.

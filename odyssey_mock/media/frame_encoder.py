@@ -13,11 +13,11 @@ from odyssey_mock.media.timeline import Size, Timeline
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """One encoded frame."""
+    """One encoded frame, with its packets by codec."""
 
     packets: Mapping[Codec, VideoPacket]
     resized: VideoPacket | None = None
-    """The packet in another size, if one was requested."""
+    """The packet of the frame in another size, if another size was requested."""
 
 
 class CountsFrames(Protocol):
@@ -25,18 +25,18 @@ class CountsFrames(Protocol):
 
     @property
     def frames(self) -> Mapping[Codec, int]:
-        """Number of frames encoded so far, by codec. Remains available after the last frame."""
+        """Number of frames encoded so far, by codec; also available after the last frame."""
 
 
 class FrameEncoder(CountsFrames, Protocol):
-    """A converter of one timeline into video packets. Not thread-safe: one call at a time."""
+    """Encodes the frames of one timeline as video packets. Not thread-safe: one call at a time."""
 
     @property
     def is_instant(self) -> bool:
         """Whether calls are so cheap that they need no separate thread."""
 
     def prepare(self) -> None:
-        """Prepare the first frame in advance, so that `make` returns it sooner.
+        """Draw the static part of the first frame in advance, so that the first call of `make` takes less time.
 
         Raises:
             PictureError: the timeline's start image cannot be decoded.
@@ -57,15 +57,15 @@ class FrameEncoder(CountsFrames, Protocol):
         also encoded in that codec and size. The first packet in each codec and size is a key frame.
 
         Raises:
-            EncoderError: see `VideoEncoder.encode`.
+            EncoderError: `slot` is not above the previous one, or libav did not return exactly one packet.
         """
 
     def close(self) -> None:
-        """Free the encoders. May be called twice."""
+        """Free the encoders. A second call has no effect."""
 
 
 type MakeFrameEncoder = Callable[[Timeline, int | None], FrameEncoder]
-"""Returns the frame encoder of a timeline, for a bitrate in bits per second (None: the codec's default)."""
+"""A function that creates the frame encoder of a timeline, for a bitrate in bits per second (None: default)."""
 
 
 class DrawnFrameEncoder:

@@ -1,4 +1,4 @@
-"""Guests of a scene: each interaction adds a balloon to the sky; at night and in space, it adds a lantern."""
+"""Guests of a scene: each interaction adds a balloon to the sky, or a lantern at night and in space."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -11,7 +11,7 @@ from odyssey_mock.media.sprites import Sprite
 from odyssey_mock.media.timeline import Size
 
 MOST_GUESTS = 6
-"""Maximum number of guests in a scene; a further one replaces the oldest."""
+"""Maximum number of guests in a scene; a further guest replaces the oldest."""
 
 _FINE = 4
 """Guests are painted at this multiple of their size, then scaled down, which softens their edges."""

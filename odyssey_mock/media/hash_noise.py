@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 def fractions(*seed: str | int, count: int) -> NDArray[np.float64]:
     """Return `count` pseudorandom numbers from 0 (included) to 1 (excluded) that depend only on `seed`.
 
-    A larger `count` only appends numbers: the first ones stay the same.
+    A larger `count` only appends numbers: the first numbers stay the same.
     """
     text = "\x1f".join(map(str, seed))
     # Prompts are parsed from JSON, which can contain lone surrogates.

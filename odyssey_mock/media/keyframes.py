@@ -2,16 +2,16 @@
 
 
 class Keyframes:
-    """The key frame requests of all receivers of one session's video.
+    """The key frame requests of all receivers of one session's video. A slot is a period of 1/fps seconds.
 
-    A slot is a period of 1/fps seconds, in which at most one frame is made.
+    Decides which frame becomes a key frame. At most one frame is encoded per slot.
     """
 
     def __init__(self, gap: int) -> None:
-        """Request the first key frame.
+        """Request a key frame for the first frame.
 
         Args:
-            gap: minimum number of slots between a key frame and the next one that a lost frame causes.
+            gap: minimum number of slots between two key frames, if the second is requested because of a lost frame.
         """
         self._gap = gap
         self._last: int | None = None

@@ -1,6 +1,6 @@
-"""The landscapes of a scene, each painted from its farthest layer to its nearest.
+"""The landscapes of a scene. Each landscape consists of layers, which are painted from the farthest to the nearest.
 
-A layer is the area below a skyline. A skyline is an array of heights that depend on the seed.
+A layer is the area below a skyline. A skyline is an array of heights, which depend on the seed of the scene.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ _SNOW: Color = (244, 248, 252)
 
 
 def _columns(canvas: Canvas) -> Floats:
-    """Return the x coordinate of each value of a skyline, in pixels of a full-size frame."""
+    """Return the x coordinates of the values of a skyline, in pixels of a full-size frame."""
     count = canvas.size.width * _SUBCOLUMNS
     return (np.arange(count, dtype=np.float32) + np.float32(0.5)) / np.float32(_SUBCOLUMNS * canvas.size.scale)
 
@@ -99,7 +99,7 @@ def _mountains(canvas: Canvas, scenery: Scenery, light: Light) -> None:
 def _snow_capped(
     canvas: Canvas, skyline: Floats, rise: float, rock: Color, snow: Color, seed: tuple[str | int, ...]
 ) -> None:
-    """Fill a ridge with snow, and with rock below a ragged snow line."""
+    """Fill the area below a mountain skyline: snow above a ragged snow line, and rock below it."""
     depth = rise * 1.2
     canvas.below(skyline, snow, mix(snow, rock, 0.4), depth=depth)
     ragged = 0.1 * rise * _ridge(_columns(canvas), 23.0, *seed, "snow line")
@@ -198,7 +198,7 @@ def _city(canvas: Canvas, scenery: Scenery, light: Light) -> None:
 def _windows(
     canvas: Canvas, towers: NDArray[np.float64], base: float, width: int, layer: int, *, dark: bool, seed: str
 ) -> None:
-    """Paint a grid of windows on every tower; at night only the lit ones are visible."""
+    """Paint a grid of windows on every tower. At night, only lit windows are visible."""
     one, height = canvas.size.scale, canvas.size.height
     alpha = np.zeros((height, canvas.size.width), np.float32)
     columns, pitch = (3, 26) if layer == 1 else (4, 30)

@@ -11,7 +11,7 @@ from odyssey_mock.media.planes import Plane
 type Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 _LONGEST = 600
-"""Maximum number of characters that are shown of a text; no panel has room for more."""
+"""Maximum number of characters of a text that are drawn; no panel has room for more."""
 
 _SPELLED = str.maketrans(
     {
@@ -34,7 +34,7 @@ _SPELLED = str.maketrans(
         "\N{MINUS SIGN}": "-",
     }
 )
-"""Replacements for letters without a Unicode decomposition. The typeface has little more than ASCII."""
+"""Replacements for letters that the typeface lacks, and that Unicode does not decompose into ASCII letters."""
 
 
 @lru_cache(maxsize=32)
@@ -84,7 +84,7 @@ def ellipsised(text: str, font: Font, width: float) -> str:
 
 
 def _fitting(text: str, font: Font, width: float) -> int:
-    """Return how many characters of `text` fit in `width` pixels, at least 1."""
+    """Return how many characters of `text` fit in `width` pixels, or 1 if not even the first fits."""
     low, high = 1, len(text)
     while low < high:
         middle = (low + high + 1) // 2
@@ -96,9 +96,9 @@ def _fitting(text: str, font: Font, width: float) -> int:
 
 
 class Digits:
-    """A font for numbers that change in each frame.
+    """Draws numbers that change in each frame.
 
-    Each character is drawn once, and then copied into the luma plane of every frame.
+    Each character is rendered once, and then copied into the luma plane of every frame.
 
     Args:
         size: font size in pixels.

@@ -37,14 +37,14 @@ class _Drift:
 
 
 class _Swarm:
-    """Spots that fall or drift, sway and twinkle in a box; a spot that leaves it enters again on the other side.
+    """Spots that fall or drift, sway and twinkle in a box. A spot that leaves the box enters again on the other side.
 
     Args:
         specks: the spots.
         places: array (count, 3) of values from 0 to 1: for each spot, x and y of its start in the box, and its phase.
         box: left, top, width, height in pixels.
         speed: horizontal and vertical speed in pixels per second; each spot moves at 0.6 to 1.4 times this speed.
-        sway: amplitude in pixels.
+        sway: amplitude of the sideways movement in pixels.
         twinkle: share of the brightness that varies, 0 to 1.
     """
 
@@ -75,7 +75,7 @@ class _Swarm:
 def movers(scenery: Scenery, size: Size, *, pictured: bool) -> list[Mover]:
     """Return the moving parts of `scenery`, from back to front.
 
-    If `pictured`, the scene is the stream's start image, and only snow, rain or motes move in front of it.
+    If `pictured`, the scene is the stream's start image, and only snow, rain or motes of light move in front of it.
     """
     behind = () if pictured else (_stars, _clouds, _glints, _birds)
     return [mover for make in (*behind, _falling) for mover in make(scenery, size)] or [_motes(scenery, size)]
@@ -173,7 +173,7 @@ def _falling(scenery: Scenery, size: Size) -> Iterator[Mover]:
 def _motes(scenery: Scenery, size: Size) -> Mover:
     """Return motes of light that rise slowly.
 
-    In a scene in which nothing else moves, they show that the video is running.
+    In a scene without other movement, the motes show that the video is running.
     """
     one, count = size.scale, 26
     places = fractions("motes", scenery.seed, count=3 * count).reshape(count, 3)

@@ -1,4 +1,4 @@
-"""Choice of a scene from prompts: tables map words to hour, land and weather; hashes of the prompts decide the rest."""
+"""Choice of a scene from prompts. Tables map words to hour, land and weather; a hash of the prompt chooses the rest."""
 
 import re
 from collections.abc import Mapping
@@ -58,10 +58,10 @@ class Scenery:
     """The scene to paint.
 
     Attributes:
-        hour, land, weather: what the scene shows.
-        seed: determines the shapes of the scene; it stays the same throughout a stream.
-        accent: color of details such as guests and the caption's label; it changes with each interaction.
-        hour_named: whether a prompt names the hour; only then, a start image is tinted with the light of that hour.
+        hour, land, weather: the time of day, the landscape and the weather of the scene.
+        seed: determines the shapes of the scene, and is the same throughout a stream.
+        accent: color of details such as balloons and the caption's label; changes with each interaction.
+        hour_named: whether a prompt names the time of day; only then, a start image is tinted with its light.
     """
 
     hour: Hour
@@ -73,7 +73,7 @@ class Scenery:
 
     @property
     def body(self) -> tuple[float, float]:
-        """Position of the sun or moon, as shares of width and height."""
+        """Position of the sun or moon, as shares (0 to 1) of the frame's width and height."""
         low = {"day": 0.16, "night": 0.17, "dawn": 0.4, "sunset": 0.42}[self.hour]
         return 0.26 + 0.48 * fraction("body", self.seed), low + 0.05 * fraction("height", self.seed)
 
@@ -111,8 +111,8 @@ ACCENTS: tuple[Color, ...] = (
 def scenery(prompts: tuple[str, ...]) -> Scenery:
     """Choose the scenery of a stream from its prompts, oldest first.
 
-    Words of later prompts override earlier ones. Anything that later prompts do not mention stays: "make it snow" keeps
-    the sea and the sunset.
+    Words of later prompts override words of earlier prompts. After "a sea at sunset", the prompt "make it snow" changes
+    only the weather.
     """
     start = prompts[0]
     words = [word for prompt in reversed(prompts) for word in _spoken(prompt)]

@@ -18,15 +18,15 @@ _INK = 222
 """Luma of the numbers."""
 
 _FLASH = 18
-"""Luma added to the panel when its prompt has just changed; the sum with white (235) must not exceed 255."""
+"""Luma added to the panel when its prompt has just changed. The sum of it and white (235) must not exceed 255."""
 
 
 class Panel:
-    """The caption panel for one prompt. Its static part is painted once; `tick` draws the rest.
+    """The caption panel for one prompt. `paint` draws its static part once; `tick` draws the changing part per frame.
 
     Args:
         timeline: timeline of the stream.
-        moment: the state of the timeline at any frame that shows the prompt.
+        moment: the state of the timeline at a frame that shows the prompt; all such frames give the same panel.
         accent: color of the label and of the mark that moves along the panel.
     """
 
@@ -70,7 +70,7 @@ class Panel:
         self._inside = (np.asarray(image)[: self._foot, :, 3] >= _GROUND[3]).astype(np.uint8)
 
     def paint(self, canvas: Canvas) -> None:
-        """Paint the panel on the canvas of its scene."""
+        """Paint the static part of the panel on the canvas of its scene."""
         canvas.overlay(self._image, self.left, self.top)
 
     def restore(self, planes: Planes, base: Planes) -> None:

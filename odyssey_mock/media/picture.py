@@ -1,4 +1,4 @@
-"""Decoding of a stream's start image, and fitting it to the size of the frames."""
+"""Functions that decode the start image of a stream, and scale and crop it to the size of the frames."""
 
 import io
 
@@ -17,13 +17,13 @@ MAX_PIXELS = 89_478_485
 """Maximum number of pixels of an image, above which Pillow warns of a decompression bomb."""
 
 KEPT_BYTES = 1 << 20
-"""Images up to this size are kept unchanged. Larger ones are kept as the stream shows them, if that is smaller."""
+"""Image files of at most this many bytes are stored unchanged; `kept` tries to make larger files smaller."""
 
 register_heif_opener()
 
 
 class PictureError(ValueError):
-    """The bytes cannot be decoded as an image."""
+    """An image file cannot be decoded. The message states the formats that were expected, and the reason."""
 
 
 def fitted(data: bytes, size: Size) -> Image.Image:
@@ -59,7 +59,7 @@ def kept(data: bytes, size: Size) -> bytes:
     """Return the image file to store for a stream of `size`: `data`, or a smaller file that produces the same frames.
 
     Raises:
-        PictureError: see `fitted`.
+        PictureError: the format is not one of `FORMATS`, the file is damaged, or it has more than `MAX_PIXELS` pixels.
     """
     picture = fitted(data, size)
     if len(data) <= KEPT_BYTES:

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 type Plane = NDArray[np.uint8]
 
 BLACK, WHITE, NEUTRAL = 16, 235, 128
-"""Luma of black and of white, and chroma of gray, in the limited range that video uses (ITU-R BT.601)."""
+"""Luma of black, luma of white, and chroma of gray, in the limited range of video (ITU-R BT.601)."""
 
 
 class Planes(NamedTuple):
-    """Luma (h, w) and both chroma planes (h/2, w/2), uint8. Writing to them draws on the frame."""
+    """The luma plane (h, w) and both chroma planes (h/2, w/2) of a frame, uint8. Writes to them change the frame."""
 
     y: Plane
     u: Plane

@@ -1,8 +1,7 @@
 """Rendering of a timeline's frames: a moving scene, chosen by the prompts or the start image, with a caption.
 
-The static part is painted once for each prompt and kept as the planes of a frame. Each frame copies these planes and
-draws the moving parts on top. The pixels depend only on the timeline and the index, never on the clock, so a frame is
-the same in every process.
+The static part of a scene is painted once for each prompt. Each frame copies the static part, and draws the moving
+parts on top. The pixels depend only on the timeline and the index, so a frame is the same in every process.
 """
 
 from dataclasses import dataclass
@@ -23,18 +22,18 @@ from odyssey_mock.media.sprites import ring
 from odyssey_mock.media.timeline import Moment, Size, Timeline
 
 IDLE_PROMPT = "A calm sea under a clear night sky"
-"""The prompt that determines the idle scene."""
+"""The prompt from which the idle scene is drawn."""
 
 _WIPE_SECONDS = 0.6
 _FLASH_SECONDS = 1.2
 _RIPPLE_SECONDS = 5.0
 _KEPT = 3
-"""Number of `_Base` objects kept: for the current scene, for the one that it replaces, and for an earlier frame."""
+"""Number of cached `_Base` objects: for the current scene, for the previous scene, and for an earlier frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Base:
-    """The static part and the moving parts that all frames of one prompt share."""
+    """The parts of a scene that all frames with one prompt share: the static part and the moving objects."""
 
     planes: Planes
     panel: Panel
@@ -43,9 +42,9 @@ class _Base:
 
 
 class Renderer:
-    """Renders the frames of one timeline, in any order. Use it from one thread at a time.
+    """Renders the frames of one timeline, in any order. Not thread-safe: use it from one thread at a time.
 
-    The first frame of each prompt takes tens of milliseconds, the others about two.
+    The first frame of each prompt takes tens of milliseconds, other frames about two.
     """
 
     def __init__(self, timeline: Timeline) -> None:
@@ -83,10 +82,10 @@ class Renderer:
         return frame
 
     def _copy(self, planes: Planes, base: _Base, moment: Moment, since: float) -> int | None:
-        """Copy the static part to `planes`; return the y below which the previous scene is shown, or None.
+        """Copy the static part of the scene to `planes`; return the y of the transition line, or None.
 
-        For `_WIPE_SECONDS` after an interaction, the previous scene is still shown below a line that moves down.
-        Otherwise the previous scene is not shown, and the result is None.
+        For `_WIPE_SECONDS` after an interaction, this line moves down. Above it is the new scene, below it the previous
+        scene. Otherwise only the new scene is shown, and the result is None.
         """
         share = since / _WIPE_SECONDS
         shown_before = tuple(change for change in moment.changes if change.index < moment.changed_at)
@@ -142,7 +141,7 @@ class Renderer:
         )
 
     def _invited(self, moment: Moment) -> tuple[Guest, ...]:
-        """Return the guests of the latest interactions; `Guest` objects of earlier frames are reused."""
+        """Return the guests (balloons or lanterns) of the latest interactions, reusing those of earlier frames."""
         invited = {
             change.revision: self._guests.get(change.revision)
             or guest(

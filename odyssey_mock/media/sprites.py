@@ -1,4 +1,4 @@
-"""Small images that are blended into the planes of each frame: single sprites, or many equal specks at once."""
+"""Small images that are blended into the planes of each frame: `Sprite` (one image) and `Specks` (many equal spots)."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from odyssey_mock.media.planes import WHITE, Plane, Planes
 type _Blend = NDArray[np.int16]
 
 _OPAQUE = 128
-"""Alpha of full opacity: the largest power of two for which 255 * alpha fits in int16."""
+"""The alpha value of full opacity: the largest power of two for which 255 * alpha fits in int16."""
 
 
 class Sprite:
@@ -79,7 +79,7 @@ class Specks:
 
 
 def ring(luma: Plane, x: float, y: float, radius: float, thickness: float, strength: float) -> None:
-    """Draw a white circle around (x, y); the middle of its line has the opacity `strength` (0 to 1)."""
+    """Draw a white circle around (x, y). Its line has the opacity `strength` (0 to 1) in the middle, and soft edges."""
     reach = radius + thickness
     lines = slice(max(0, int(y - reach)), max(0, min(luma.shape[0], int(y + reach) + 1)))
     columns = slice(max(0, int(x - reach)), max(0, min(luma.shape[1], int(x + reach) + 1)))

@@ -33,7 +33,7 @@ _IN_STREAM, _OUTSIDE = 0xA6, 0x59
 _CRC_SEED = 0xFFFF
 _BITS = {"stream_tag": 16, "prompt_revision": 24, "frame_index": 32, "sent_at_ms": 48}
 _MIN_CONTRAST = 40
-"""Minimum difference (of 255) between the averages of white and black sync cells. At 250 kbit/s it is over 150."""
+"""Minimum difference between the average luma of white and black sync cells. At 250 kbit/s, it is over 150."""
 
 _SAMPLES = np.array([0.35, 0.5, 0.65])
 """Sample positions in a cell, along each axis: near the middle, because coding and scaling blur the edges."""
@@ -111,8 +111,8 @@ def read_stamp(rgb_or_gray: NDArray[Any]) -> FrameStamp | None:
         The stamp; None if the frame has no complete stamp or is too small for one.
 
     Raises:
-        TypeError: not a numpy array of uint8.
-        ValueError: an array of another shape.
+        TypeError: the argument is not a numpy array of uint8.
+        ValueError: the array has another shape.
     """
     # Some decoders return floats or lists: reject them here, before numpy fails below.
     got = getattr(rgb_or_gray, "dtype", type(rgb_or_gray).__name__)
@@ -162,7 +162,7 @@ def _parse(data: bytes) -> FrameStamp | None:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """Position of the stamp in frames of one size: its box (top, left, height, width), and the cell of each pixel."""
+    """Position of the stamp in frames of one size: its box (top, left, height, width), and the pixels of its cells."""
 
     box: tuple[int, int, int, int]
     row_of_line: NDArray[np.intp]

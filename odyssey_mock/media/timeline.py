@@ -1,7 +1,7 @@
 """The timeline of a stream: its prompts, each with the first frame that shows it (`docs/architecture.md`, Media).
 
-Everything that shows a stream (live track, recording, thumbnail) is a function of its timeline, so the same timeline
-always gives the same frames.
+Live video, recording and thumbnail of a stream depend only on its timeline, so the same timeline always gives the same
+frames.
 """
 
 from bisect import bisect_right
@@ -21,7 +21,7 @@ class Size:
     """Width and height of a frame in pixels.
 
     Raises:
-        TimelineError: a side is odd (yuv420p halves both for color), or the frame is too small for a stamp.
+        TimelineError: width or height is odd, which yuv420p does not support, or the frame is too small for a stamp.
     """
 
     width: int
@@ -40,7 +40,7 @@ class Size:
 
     @property
     def scale(self) -> float:
-        """Scale relative to the service's own sizes (704x1280, 1280x704)."""
+        """Scale relative to the sizes that the service uses (704x1280, 1280x704): 1.0 for these sizes."""
         return min(self.width, self.height) / 704
 
 
@@ -48,7 +48,7 @@ class Size:
 class Change:
     """A prompt that applies from frame `index` on.
 
-    `revision` numbers the prompts of a stream: 0 is the prompt of the start.
+    `revision` numbers the prompts of a stream: 0 for the prompt of the start, 1 for the first interaction.
     """
 
     index: int
@@ -58,7 +58,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """The state of a timeline at one frame: all changes up to this frame, in order, from the start."""
+    """The state of a timeline at one frame: all prompts up to this frame, in order, beginning with the start."""
 
     index: int
     changes: tuple[Change, ...]
@@ -82,8 +82,8 @@ class Moment:
 class Timeline:
     """The start of a stream, its interactions by frame index, and its end. Append-only; any thread may read it.
 
-    A frame must not change after it was rendered, so an interaction must apply from a frame that is not
-    rendered yet.
+    A frame must not change after it was rendered. The caller must therefore add an interaction before the first frame
+    that shows it is rendered.
 
     Args:
         tag: 16-bit number that identifies the stream in frame stamps; None for the idle scene, outside any stream.
@@ -118,7 +118,7 @@ class Timeline:
 
     @property
     def frames(self) -> int | None:
-        """Number of frames in the stream; None while it runs."""
+        """Number of frames in the stream; None while the stream runs."""
         return self._frames
 
     def interact(self, index: int, prompt: str) -> int:

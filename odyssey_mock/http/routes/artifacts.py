@@ -25,7 +25,7 @@ CHUNK = 256 * 1024
 """Number of bytes read and sent at a time."""
 
 type Piece = bytes | range
-"""Literal bytes, or a range of bytes of the file."""
+"""A piece of a response body: literal bytes, or a range of bytes of the file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class ArtifactRoutes:
         ]
 
     async def fetch(self, request: Request) -> Response:
-        """Send a file of a recording or the requested parts of it; the presigned URL authorizes the request."""
+        """Send a file of a recording, or the requested parts of the file. The presigned URL authorizes the request."""
         stored, media_type = await self._find(request)
         etag = f'"{stored.digest}"'
         # Browsers may cache the file but must revalidate it: once the URL expires, the response is a 403.
@@ -79,7 +79,7 @@ class ArtifactRoutes:
         raise ApiError(404, "Artifact not found")
 
     async def _find(self, request: Request) -> tuple[StoredFile, str]:
-        """Return the file that the URL names, and its media type.
+        """Return the file that the URL names, and the media type of the file.
 
         Raises:
             UrlError: the URL was modified or has expired.
@@ -117,7 +117,7 @@ def _multipart(parts: Sequence[range], stored: StoredFile, media_type: str) -> l
 class _FileResponse(Response):
     """A response with pieces of a file as its body.
 
-    The file is opened before the first `await`, so it still exists at that time. It may be removed while it is read.
+    The file is opened before the first `await`, so that it still exists. It may be deleted while the response is sent.
     """
 
     def __init__(self, path: Path, pieces: Sequence[Piece], status: int, headers: dict[str, str]) -> None:

@@ -32,7 +32,7 @@ class Advance(BaseModel):
 
 
 class JournalQuery(BaseModel):
-    """Query of `GET /_mock/journal`; an entry must meet all conditions."""
+    """Query parameters of `GET /_mock/journal`. Only entries that meet all given conditions are returned."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -42,15 +42,15 @@ class JournalQuery(BaseModel):
     session: str | None = None
     stream: str | None = None
     since: NonNegativeInt = 0
-    """Index of the first entry."""
+    """Entries before this index are left out."""
     limit: NonNegativeInt | None = None
-    """Maximum number of entries; the latest ones are returned."""
+    """Maximum number of entries; if more entries match, the latest are returned."""
     format: Literal["json", "jsonl"] = "json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ControlRoutes:
-    """Routes of the control API; `more` are further routes below the same prefix."""
+    """Routes of the control API. `more` has further routes below the prefix `/_mock/`."""
 
     base_url: str
     clock: Clock
@@ -99,7 +99,7 @@ class ControlRoutes:
         return JSONResponse({"status": "reset"})
 
     async def show_clock(self, _request: Request) -> Response:
-        """Show the server's time and its pending deadlines."""
+        """Show the time of the server's clock and the pending deadlines."""
         return JSONResponse(_clock(self.clock))
 
     async def advance(self, request: Request) -> Response:

@@ -31,7 +31,7 @@ class Absence(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class FaultRoutes:
-    """Routes for faults and outages; `leave` takes the server offline."""
+    """Routes for faults and outages. `leave` is the function that takes the server offline."""
 
     clock: Clock
     faults: Faults
@@ -51,7 +51,7 @@ class FaultRoutes:
         return _listed(self.faults)
 
     async def add(self, request: Request) -> Response:
-        """Append one or several faults to the list; append none if one of them is invalid."""
+        """Append one or several faults to the list. If one of the faults is invalid, none is appended."""
         body = await read_body(request)
         described: Sequence[Any] = body if isinstance(body, list) else [body]  # Any: `extend` validates each
         return _listed(self.faults.extend(described), 201)
@@ -90,8 +90,8 @@ class FaultRoutes:
         if isinstance(self.clock, ManualClock):
             raise ApiError(
                 409,
-                "with a manual clock the outage would never end: the clock cannot be advanced over HTTP while the "
-                "server is away; use mock.go_away() and mock.come_back() in Python",
+                "expected a mock with a real clock, got a manual clock, which cannot be advanced over HTTP to end the "
+                "outage; use mock.go_away() and mock.come_back() in Python",
             )
         seconds = (await parse(Absence, request)).seconds
         return JSONResponse(

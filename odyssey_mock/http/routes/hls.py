@@ -30,7 +30,7 @@ class HlsRoutes:
     broadcasts: Mapping[str, Broadcast]
 
     def routes(self) -> list[BaseRoute]:
-        """Create the routes. The journal shows the same template for playlists and segments."""
+        """Create the routes. The journal shows playlists and segments under one route name."""
         at, who, template = self.gate.at, self.callers.by_stream, "/broadcast/{stream_id}/hls/{file}"
         playlist = {"GET": at("hls.playlist", self.playlist, who)}
         return [
@@ -65,7 +65,7 @@ class HlsRoutes:
 
 
 async def _playlist(request: Request, hls: HlsStream, query: str) -> Response:
-    """Wait for the playlist and return a response with it. If the client disconnects, the response sends nothing.
+    """Wait for the playlist, and return a response that contains it, or an empty one if the client disconnects.
 
     Raises:
         NoPlaylistError: the broadcast has no playlist.

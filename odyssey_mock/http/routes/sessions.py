@@ -16,7 +16,7 @@ from odyssey_mock.sessions.registry import SessionRegistry
 from odyssey_mock.settings import Settings
 
 MODEL = "odyssey-mock"
-"""The `model` in every response, which shows that the frames come from the mock."""
+"""The value of `model` in every response, which tells clients that the frames come from the mock."""
 
 
 class SessionRequest(BaseModel):

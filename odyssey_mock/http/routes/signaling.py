@@ -31,10 +31,10 @@ BROKEN = 1006
 
 
 class AcceptedSocket(SignalingSocket):
-    """A `SignalingSocket` around a Starlette WebSocket; it records its opening and closing in the journal."""
+    """A `SignalingSocket` that wraps a Starlette WebSocket, and records its opening and closing in the journal."""
 
     def __init__(self, websocket: WebSocket, note: Callable[[Mapping[str, JSON]], object]) -> None:
-        """Wrap an accepted WebSocket; `note` records a state change."""
+        """Wrap an accepted WebSocket. `note` is called with each state change."""
         self._websocket = websocket
         self._note = note
         self._close_code: int | None = None
@@ -104,7 +104,7 @@ class SignalingRoutes:
     channel_delay: float
 
     def routes(self) -> list[BaseRoute]:
-        """Create the routes. `client` checks for faults itself, because upgrades have fault actions of their own."""
+        """Create the routes. The route of sockets has its own fault point, because its fault actions are different."""
         config = self.gate.at("signaling.config", self.config, self.callers.by_streamer)
         return [
             ServiceRoute("/signaling/{streamer_id}/config", {"GET": config}),
@@ -112,14 +112,14 @@ class SignalingRoutes:
         ]
 
     async def config(self, _request: Request) -> Response:
-        """Return the mock's own STUN responder as the only ICE server, so that clients query none on the internet."""
+        """Return the mock's STUN server as the only ICE server, so that clients query no server on the internet."""
         return ice_servers(self.stun_url)
 
     async def client(self, websocket: WebSocket) -> None:
-        """Serve a client's socket.
+        """Serve the signaling socket of a client.
 
-        The upgrade of an invalid request is accepted as well, so that the reason can be sent as an `error` message.
-        After a rejected upgrade, a client would not know the reason and would retry for 9 s.
+        An invalid token or session is reported in an `error` message after the upgrade. If the upgrade were rejected,
+        the client would not get the reason, and would retry for 9 s.
         """
         session_id = websocket.path_params["session_id"]
         if not await self._upgraded(websocket):
@@ -144,7 +144,7 @@ class SignalingRoutes:
         await session.serve(socket, channel_delay=self.channel_delay if is_browser else 0.0)
 
     async def _upgraded(self, websocket: WebSocket) -> bool:
-        """Accept the upgrade, unless a fault prevents that; return whether it was accepted."""
+        """Accept the WebSocket upgrade, or carry out a fault that fires; return whether the upgrade was accepted."""
         session = self.sessions.get(websocket.path_params["session_id"])
         fault = self.faults.fire(
             "signaling.upgrade",
@@ -171,7 +171,7 @@ class SignalingRoutes:
                 return await _accepted(websocket, connection)
 
     def _refusal(self, websocket: WebSocket) -> str | None:
-        """Return why the token in the URL is invalid for this socket; None if it is valid."""
+        """Return the reason why the token in the URL does not authorize this socket; None if it does."""
         token = websocket.query_params.get("token")
         if not token:
             return "expected ?token= with the session token of POST /sessions/token, got none"
@@ -180,7 +180,7 @@ class SignalingRoutes:
         except TokenError as error:
             return f"{error}; get a new one from POST /sessions/token"
         if claims.session_id != websocket.path_params["session_id"]:
-            return "the session token belongs to another session; get one for this session from POST /sessions/token"
+            return "expected a token of this session, got one of another session; get one from POST /sessions/token"
         return None
 
 
@@ -190,7 +190,7 @@ def ice_servers(stun_url: str) -> Response:
 
 
 async def _accepted(websocket: WebSocket, connection: TcpConnection) -> bool:
-    """Accept the upgrade; return whether it was accepted. False means that the client has already disconnected."""
+    """Accept the WebSocket upgrade and return True, or return False if the client has already disconnected."""
     if connection.lost.done():
         return False
     await websocket.accept()

@@ -26,7 +26,7 @@ RECORDING_FIELDS = ("video_url", "events_url", "thumbnail_url", "preview_url", "
 
 
 class ListQuery(BaseModel):
-    """Query of `GET /simulation-jobs`; a job must meet all conditions."""
+    """Query parameters of `GET /simulation-jobs`. Only jobs that meet all given conditions are returned."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -70,7 +70,7 @@ class SimulationRoutes:
         ]
 
     async def create(self, request: Request) -> Response:
-        """Queue a job."""
+        """Create a simulation job, which waits in the queue for a worker."""
         account = authorized(request, self.accounts)
         wanted = read_request(await read_body(request))
         if wanted.bypass and not account.bypass_vlm_expansion:

@@ -1,4 +1,4 @@
-"""`POST /telemetry` (`protocol.md` section 2), which never fails, not even for an invalid body."""
+"""`POST /telemetry` (`protocol.md` section 2), which succeeds even for an invalid body."""
 
 from collections.abc import Mapping, MutableSequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class TelemetryRoutes:
         return [ServiceRoute("/telemetry", {"POST": take_events})]
 
     async def take_events(self, request: Request) -> Response:
-        """Store the events and record each in the journal; an invalid body or event is recorded as a note."""
+        """Store the events and record each event in the journal; an invalid body or event is recorded as a note."""
         account = self._sender(request)
         events, refused = _split(await request.body())
         for event in events:
@@ -48,7 +48,7 @@ class TelemetryRoutes:
         return JSONResponse({"accepted": len(events)}, 202)
 
     def _sender(self, request: Request) -> str | None:
-        """Return the account id of the sender; None without a valid token. This route does not require one."""
+        """Return the account id of the sender; None without a valid token, which this route does not require."""
         try:
             return authorized(request, self.accounts).id
         except (ApiError, InvalidTokenError):
@@ -56,7 +56,7 @@ class TelemetryRoutes:
 
 
 def _split(body: bytes) -> tuple[list[dict[str, JSON]], str | None]:
-    """Return the valid events of a body, and a description of what is invalid; None if everything is valid."""
+    """Return the valid events of a body, and a description of the invalid part, which is None if all is valid."""
     try:
         parsed = read_json(body)
     except ValueError:

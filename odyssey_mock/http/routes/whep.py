@@ -55,7 +55,7 @@ class WhepRoutes:
         ]
 
     async def config(self, _request: Request) -> Response:
-        """Return the ICE servers, like `/config` of the signaling server."""
+        """Return the ICE servers, in the same form as `/config` of the signaling server."""
         return ice_servers(self.stun_url)
 
     async def options(self, _request: Request) -> Response:
@@ -141,7 +141,7 @@ def _check_type(request: Request, expected: str, header: str) -> None:
 
 
 def _accepts(accept: Sequence[str], media_type: str) -> bool:
-    """Return whether `Accept` allows `media_type` (RFC 9110 section 12.5.1): the most specific entry decides."""
+    """Return whether the `Accept` header allows `media_type`; its most specific entry decides (RFC 9110 12.5.1)."""
     weights: dict[str, bool] = {}
     for each in ",".join(accept).split(","):
         name, *parameters = (part.strip().lower() for part in each.split(";"))
@@ -152,7 +152,7 @@ def _accepts(accept: Sequence[str], media_type: str) -> bool:
 
 
 _NONE = frozenset({"q=0", "q=0.", "q=0.0", "q=0.00", "q=0.000"})
-"""All spellings of the weight that means "not acceptable"."""
+"""All spellings of the weight 0, which means "not acceptable" in an `Accept` header."""
 
 
 async def _text(request: Request) -> str:

@@ -60,7 +60,7 @@ async def test_request_without_a_mock_gets_503(endpoint: SharedEndpoint, http: h
 
 async def test_second_mock_at_a_time_is_refused(endpoint: SharedEndpoint) -> None:
     async with MockOdyssey(endpoint=endpoint):
-        with pytest.raises(RuntimeError, match="already serves a mock; close that mock first"):
+        with pytest.raises(RuntimeError, match="to serve no mock yet, got a running one; close it first"):
             await MockOdyssey(endpoint=endpoint).__aenter__()
     async with MockOdyssey(endpoint=endpoint):
         pass

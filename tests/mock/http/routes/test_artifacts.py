@@ -185,7 +185,7 @@ async def test_url_of_forgotten_stream_is_404(
     odyssey_mock.backend.streams.forget(stream)
     answer = await http.get(video)
     assert answer.status_code == 404
-    assert "forgotten" in answer.json()["detail"]
+    assert "its record was dropped" in answer.json()["detail"]
 
 
 async def test_download_completes_after_its_stream_is_forgotten(

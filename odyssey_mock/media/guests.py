@@ -48,8 +48,7 @@ def guest(scenery: Scenery, size: Size, revision: int) -> Guest:
 
 
 def _balloon(scale: float, color: Color) -> Image.Image:
-    wide, high = even(84 * scale), even(116 * scale)
-    width, height = wide * _FINE, high * _FINE
+    width, height = _FINE * even(84 * scale), _FINE * even(116 * scale)
     hull = Image.new("L", (width, height), 0)
     draw = ImageDraw.Draw(hull)
     draw.ellipse((0, 0, width - 1, 0.7 * height), fill=255)
@@ -74,12 +73,11 @@ def _balloon(scale: float, color: Color) -> Image.Image:
     basket.rounded_rectangle(
         (0.38 * width, 0.87 * height, 0.62 * width, 0.99 * height), 0.03 * width, fill=(112, 78, 52, 255)
     )
-    return image.resize((wide, high), Image.Resampling.LANCZOS)
+    return image.reduce(_FINE)
 
 
 def _lantern(scale: float, color: Color) -> Image.Image:
-    wide, high = even(110 * scale), even(128 * scale)
-    width, height = wide * _FINE, high * _FINE
+    width, height = _FINE * even(110 * scale), _FINE * even(128 * scale)
     warm = mix(color, (255, 206, 120), 0.5)
     alpha = Image.new("L", (width, height), 0)
     ImageDraw.Draw(alpha).ellipse((0.14 * width, 0.14 * height, 0.86 * width, 0.86 * height), fill=150)
@@ -98,7 +96,7 @@ def _lantern(scale: float, color: Color) -> Image.Image:
         (0.28 * width, 0.62 * height, 0.72 * width, 0.66 * height), fill=_rgba(mix(warm, (120, 40, 20), 0.5))
     )
     image.putalpha(alpha)
-    return image.resize((wide, high), Image.Resampling.LANCZOS)
+    return image.reduce(_FINE)
 
 
 def _rgba(color: Color, alpha: int = 255) -> tuple[int, int, int, int]:

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw
 
-from odyssey_mock.media.canvas import Canvas, Color, even, yuv
+from odyssey_mock.media.canvas import Color, even, overlay, yuv
 from odyssey_mock.media.lettering import Digits, Font, ellipsised, font, plain, wrap
 from odyssey_mock.media.planes import Planes
 from odyssey_mock.media.timeline import Moment, Timeline
@@ -69,9 +69,9 @@ class Panel:
         self._image = image
         self._inside = (np.asarray(image)[: self._foot, :, 3] >= _GROUND[3]).astype(np.uint8)
 
-    def paint(self, canvas: Canvas) -> None:
-        """Paint the static part of the panel on the canvas of its scene."""
-        canvas.overlay(self._image, self.left, self.top)
+    def paint(self, planes: Planes) -> None:
+        """Paint the static part of the panel on the planes of its scene."""
+        overlay(planes, self._image, self.left, self.top)
 
     def restore(self, planes: Planes, base: Planes) -> None:
         """Copy the static panel from `base` to `planes`, to cover moving parts that were drawn over it."""

@@ -4,7 +4,7 @@ The static part of a scene is painted once for each prompt. Each frame copies th
 parts on top. The pixels depend only on the timeline and the index, so a frame is the same in every process.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import av
@@ -31,6 +31,18 @@ _KEPT = 3
 """Number of cached `_Base` objects: for the current scene, for the previous scene, and for an earlier frame."""
 
 
+_LANDSCAPES = 8
+"""Number of painted landscapes kept in the process, 1.4 MB each at 704x1280."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Background:
+    """The static part of a scene without its caption, and the parts that move in front of it."""
+
+    planes: Planes
+    movers: tuple[Mover, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class _Base:
     """The parts of a scene that all frames with one prompt share: the static part and the moving objects."""
@@ -50,6 +62,8 @@ class Renderer:
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
         self._picture: Image.Image | None = None
+        self._pictured: tuple[Scenery, _Background] | None = None
+        """The latest background with the start image, and its scenery."""
         self._bases: dict[int, _Base] = {}
         self._guests: dict[int, Guest] = {}
 
@@ -125,20 +139,24 @@ class Renderer:
         return base
 
     def _painted(self, moment: Moment) -> _Base:
-        timeline = self._timeline
-        if timeline.image is not None and self._picture is None:
-            self._picture = fitted(timeline.image, timeline.size)
         shown = self._scenery(moment)
-        canvas = Canvas(timeline.size)
-        paint(canvas, shown, self._picture)
-        panel = Panel(timeline, moment, shown.accent)
-        panel.paint(canvas)
-        return _Base(
-            planes=canvas.freeze(),
-            panel=panel,
-            movers=tuple(movers(shown, timeline.size, pictured=self._picture is not None)),
-            guests=self._invited(moment),
-        )
+        background = self._background(shown)
+        planes = Planes(*(plane.copy() for plane in background.planes))
+        panel = Panel(self._timeline, moment, shown.accent)
+        panel.paint(planes)
+        return _Base(planes=planes, panel=panel, movers=background.movers, guests=self._invited(moment))
+
+    def _background(self, shown: Scenery) -> _Background:
+        timeline = self._timeline
+        # The color of details changes with each interaction, but shows in few backgrounds.
+        shown = shown if shown.land == "space" else replace(shown, accent=(0, 0, 0))
+        if timeline.image is None:
+            return _landscape(shown, timeline.size)
+        if self._pictured is None or self._pictured[0] != shown:
+            if self._picture is None:
+                self._picture = fitted(timeline.image, timeline.size)
+            self._pictured = shown, _painted(shown, timeline.size, self._picture)
+        return self._pictured[1]
 
     def _invited(self, moment: Moment) -> tuple[Guest, ...]:
         """Return the guests (balloons or lanterns) of the latest interactions, reusing those of earlier frames."""
@@ -158,6 +176,18 @@ class Renderer:
         if self._timeline.tag is None:
             return scenery((IDLE_PROMPT,))
         return scenery(tuple(change.prompt for change in moment.changes))
+
+
+def _painted(shown: Scenery, size: Size, picture: Image.Image | None) -> _Background:
+    canvas = Canvas(size)
+    paint(canvas, shown, picture)
+    return _Background(canvas.freeze(), tuple(movers(shown, size, pictured=picture is not None)))
+
+
+@lru_cache(maxsize=_LANDSCAPES)
+def _landscape(shown: Scenery, size: Size) -> _Background:
+    """Return a background without a start image. Streams with the same first prompt often have the same one."""
+    return _painted(shown, size, None)
 
 
 @lru_cache(maxsize=8)

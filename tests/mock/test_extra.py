@@ -37,19 +37,23 @@ def test_command_names_the_missing_extra() -> None:
 def test_plugin_and_client_work_without_the_extra() -> None:
     missing = ["starlette", "uvicorn", "pydantic", "jwt"]
     tried = run(missing, "import odyssey_mock.testing.plugin, odyssey_client; from odyssey_mock import read_stamp")
-    assert tried.returncode == 0, tried.stderr
+    assert tried.returncode == 0, f"expected imports without the extra `mock` to succeed, got:\n{tried.stderr}"
 
 
 def test_plugin_does_not_import_the_simulation() -> None:
     loaded = run(
         ["simloop", "hypothesis"], "import odyssey_mock.testing.plugin; print('odyssey_mock.sim' in sys.modules)"
     )
-    assert (loaded.returncode, loaded.stdout.strip()) == (0, "False"), loaded.stderr
+    assert (loaded.returncode, loaded.stdout.strip()) == (0, "False"), (
+        f"expected the plugin not to import odyssey_mock.sim, got {loaded.stdout!r} and:\n{loaded.stderr}"
+    )
 
 
 def test_simulated_world_can_be_imported() -> None:
     imported = run([], "from odyssey_mock.testing import CLIENT, SERVER, World; print(World.__name__, CLIENT, SERVER)")
-    assert imported.stdout.strip() == "World client odyssey", imported.stderr
+    assert imported.stdout.strip() == "World client odyssey", (
+        f"expected 'World client odyssey', got {imported.stdout!r} and:\n{imported.stderr}"
+    )
 
 
 def test_simulated_world_names_its_missing_extra() -> None:

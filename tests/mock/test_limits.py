@@ -86,7 +86,9 @@ async def test_unused_session_ends_when_its_token_expires(odyssey_mock: MockOdys
         assert not odyssey_mock.sessions
         closed = odyssey_mock.expect("session", event="unused", session=session["session_id"])
         assert closed.time - odyssey_mock.journal.began_at == pytest.approx(700)
-        assert not odyssey_mock.clock.pending, "expected the closed session to have no pending deadlines"
+        assert not odyssey_mock.clock.pending, (
+            f"expected no pending deadlines of the closed session, got {odyssey_mock.clock.pending}"
+        )
 
 
 @MANUAL
@@ -97,7 +99,7 @@ async def test_last_issued_token_sets_the_session_limit(odyssey_mock: MockOdysse
         await odyssey_mock.advance(200)
         await api.token_for(session["session_id"])
         await odyssey_mock.advance(599.9)
-        assert odyssey_mock.sessions, "expected the session to last until its second token expires"
+        assert odyssey_mock.sessions, "expected the session to last until its second token expires, got no session"
         await odyssey_mock.advance(0.1)
         assert not odyssey_mock.sessions
 
@@ -169,9 +171,8 @@ async def test_streamer_is_free_once_its_session_ends(odyssey_mock: MockOdyssey,
                 token = await anna.token_for(session["session_id"])
                 async with raw_socket(session, "forged") as socket:
                     assert (await receive(socket))["type"] == "error"
-                assert (await asked(berta)).status_code == 503, (
-                    "expected 503: the first session still has the only streamer"
-                )
+                status = (await asked(berta)).status_code
+                assert status == 503, f"expected 503, because the first session has the only streamer, got {status}"
                 async with raw_socket(session, token) as socket, RawPeer(socket) as peer:
                     await peer.say_on_socket({"type": "client_disconnecting"})
                     await gone(odyssey_mock, session["session_id"])
@@ -179,7 +180,7 @@ async def test_streamer_is_free_once_its_session_ends(odyssey_mock: MockOdyssey,
                 await odyssey_mock.sessions[session["session_id"]].shut_down()
         assert (await asked(anna if how == "dangling" else berta)).status_code == 200
         assert [deadline.name for deadline in odyssey_mock.clock.pending] == ["dangling session"], (
-            "expected the new session's deadline and no deadline of the ended session"
+            f"expected one deadline, of the new session, got {odyssey_mock.clock.pending}"
         )
 
 
@@ -207,7 +208,8 @@ async def test_used_hours_reset_with_the_next_month(odyssey_mock: MockOdyssey) -
         await odyssey_mock.advance(10 * DAY)
         assert (await asked(api)).status_code == 401
     async with RawApi(odyssey_mock) as api:
-        assert (await asked(api)).status_code == 200, "expected 200: half an hour of the 10 hours is left"
+        status = (await asked(api)).status_code
+        assert status == 200, f"expected 200, because half an hour of the 10 hours is left, got {status}"
         later = odyssey_mock.clock.time()
         remembered(odyssey_mock, session_id="s", started_at=later - 0.5 * HOUR, ended_at=later)
         for call in (asked(api), api.http.post("/simulation-jobs", json=wanted())):
@@ -221,7 +223,8 @@ async def test_used_hours_reset_with_the_next_month(odyssey_mock: MockOdyssey) -
             assert detail["message"] == ("Monthly usage limit reached (10 of 10 hours); it resets on 2026-02-01")
         await odyssey_mock.advance(21 * DAY - 1)
     async with RawApi(odyssey_mock) as api:
-        assert (await asked(api)).status_code == 429, "expected 429 one second before February"
+        status = (await asked(api)).status_code
+        assert status == 429, f"expected 429 one second before the monthly reset, got {status}"
         await odyssey_mock.advance(1)
         assert (await asked(api)).status_code == 200
         await submit(api.http)
@@ -244,9 +247,8 @@ async def test_simulations_count_with_their_video_length(odyssey_mock: MockOdyss
         await odyssey_mock.advance(60)
         refused = await api.http.post("/simulation-jobs", json=wanted())
         assert refused.status_code == 429
-        assert refused.json()["detail"]["details"]["used_hours"] == 0.0103, (
-            "expected 0.0103 used hours, which are 37 seconds"
-        )
+        hours = refused.json()["detail"]["details"]["used_hours"]
+        assert hours == 0.0103, f"expected 0.0103 used hours, which are 37 seconds, got {hours}"
 
 
 @pytest.mark.odyssey(clock="manual", monthly_hours=0)

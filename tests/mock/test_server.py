@@ -243,6 +243,6 @@ async def test_url_of_wildcard_host_is_reachable() -> None:
 
 
 async def test_error_in_the_block_is_propagated() -> None:
-    with pytest.raises(LookupError, match="mine"):
+    with pytest.raises(LookupError, match="raised by the test"):
         async with MockOdyssey():
-            raise LookupError("mine")
+            raise LookupError("raised by the test")

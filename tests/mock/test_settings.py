@@ -113,7 +113,7 @@ def test_keywords_omit_only_known_settings() -> None:
     every, mock, simulated = (
         frozenset(get_type_hints(each)) for each in (SettingsOverrides, MockOverrides, SimulatedOverrides)
     )
-    assert every - mock == {"clock"}, "expected MockOverrides to omit only `clock`, which MockOdyssey declares itself"
+    assert every - mock == {"clock"}, f"expected MockOverrides to omit only `clock`, got {every - mock}"
     assert every - simulated == NOT_YOURS.keys()
 
 
@@ -148,7 +148,7 @@ def test_unlimited_plan_has_no_limits() -> None:
     assert settings.limits == PLANS["unlimited"]
     assert {getattr(settings, name) for name in LIMIT_NAMES} == {None}
     assert settings.dangling_session == 900, (
-        "expected dangling_session to stay 900: a plan sets only the limits of an account"
+        f"expected dangling_session to stay 900, got {settings.dangling_session}: a plan sets account limits only"
     )
 
 

@@ -36,7 +36,7 @@ streams = st.builds(
 
 
 def model(known: Sequence[Stream], account: str, now: int) -> int:
-    """Return the account's used hours in the month that contains `now`, counted hour by hour."""
+    """Count the account's hours of video in the month of hour `now`, hour by hour; hour 0 is the start of the clock."""
 
     def month(hour: int) -> int:
         return datetime.datetime.fromtimestamp(MANUAL_START + hour * HOUR, datetime.UTC).month
@@ -55,7 +55,7 @@ async def test_used_hours_match_a_simple_model(known: list[Stream], spans: list[
     known = list(dict.fromkeys(known))
     now = 0
     for span in spans:
-        # Streams begin and end in order of time, so that `streams_limit` forgets each record at the right time.
+        # Advance hour by hour: streams must begin and end in order of time, because `streams_limit` drops the oldest.
         for hour in range(now, now + span + 1):
             await clock.advance(MANUAL_START + hour * HOUR - clock.time())
             for stream in known:

@@ -50,7 +50,7 @@ async def test_leaving_spectator_gets_no_more_frames() -> None:
         spectator.end()
         await gone(backend, spectator)
         assert (peers[0].slots, peers[0].ended) == ([1], False), (
-            "expected frame 2 not to be sent: the spectator has left"
+            f"expected frame 1 only, because the spectator left before frame 2; got {peers[0].slots}"
         )
         await backend.broadcasts.close()
 
@@ -133,13 +133,15 @@ async def test_slow_spectator_continues_at_the_next_key_frame() -> None:
             show(broadcast, slot)
             await peers[1].caught_up()
             assert len(slow.track._packets) <= 20
-            assert not keyframes.take(slot), "expected no key-frame request for the slow spectator"
+            assert not keyframes.take(slot), "expected no key-frame request for the slow spectator, got one"
         assert (peers[0].slots, peers[1].slots) == ([1], list(range(1, 100)))
         peers[0].resume()
         dropped = slow.frames_dropped
         assert dropped > 0
         show(broadcast, 100)
-        assert slow.frames_dropped == dropped + 1, "expected frame 100 to be dropped: it is not a key frame"
+        assert slow.frames_dropped == dropped + 1, (
+            "expected frame 100 to be dropped for the slow spectator, because it is not a key frame"
+        )
         for slot in range(101, 104):
             show(broadcast, slot, key=slot == 101)
         await peers[0].caught_up()
@@ -166,19 +168,19 @@ async def test_wait_for_slow_spectator_is_limited_at_end(
         broadcast.end()
         assert await gone(backend, quick) == "the stream has ended"
         assert (peers[1].slots, peers[1].ended) == ([1, 2, 3], True), (
-            "expected frames 1 to 3, then the end of the track"
+            f"expected frames 1 to 3 and the end of the track, got {peers[1].slots} and ended={peers[1].ended}"
         )
         assert await gone(backend, slow) == "the stream has ended"
         assert await gone(backend, waiting) == "the stream has ended"
         assert not peers[0].ended
-        assert not peers[2].ended, "expected the track of the unconnected peer not to be ended"
+        assert not peers[2].ended, "expected no end of the track for a peer that is not connected, got one"
     assert len(caplog.records) == 1
     assert "<Spectator 1 of stream-1, connected>: the last frames were not sent within 0.05 s" in caplog.text
 
 
 @dataclass
 class Expected:
-    """The state that one spectator must have, and the slots of the frames that it must have received."""
+    """What the model expects of one spectator: its state, and the slots (frame times) of its frames."""
 
     codec: Codec
     state: str = "answered"
@@ -205,7 +207,7 @@ def test_every_connected_spectator_gets_every_frame(steps: list[tuple[str, Any]]
 
 
 class Walk:
-    """A broadcast with random events, compared with a model that predicts the frames of each spectator."""
+    """A broadcast with random events, and a model that predicts which frames each spectator receives."""
 
     def __init__(self, peers: StandIns, *, hls: bool) -> None:
         self.backend = backend_with(hls=hls)
@@ -219,7 +221,7 @@ class Walk:
         self.slot = 0
         self.keys: list[int] = []
         self.connected: list[int] = []
-        """For each connected spectator, the slot of the frame that was the latest when it connected."""
+        """For each spectator that has connected, the slot of the latest frame at that moment."""
         self.asked: list[int] = []
 
     async def take(self, steps: list[tuple[str, Any]]) -> None:
@@ -303,12 +305,12 @@ class Walk:
     def look_at_key_frames(self) -> None:
         for slot in self.connected:
             assert slot + 1 > self.slot or slot + 1 in self.keys, (
-                "expected a key frame right after a spectator connected"
+                f"expected a key frame in slot {slot + 1}, after a spectator connected; got key frames in {self.keys}"
             )
         for slot in self.asked:
             assert slot + GAP > self.slot or set(range(slot + 1, slot + GAP + 1)) & set(self.keys)
         for one, other in pairwise(self.keys):
             got = {slot for slot in self.connected if one <= slot < other}
             assert got or other - one >= GAP, (
-                "expected key frames at least GAP frames apart, unless a spectator connected between them"
+                f"expected at least {GAP} slots between key frames without a new spectator, got {one} and {other}"
             )

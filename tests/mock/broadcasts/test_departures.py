@@ -34,7 +34,7 @@ async def why(mock: MockOdyssey, number: int = 1) -> str:
 
 @pytest_asyncio.fixture
 async def broadcast(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> AsyncIterator[Live]:
-    """Yield a live broadcast. The client `http` has sent one request, so its connection to the mock is already open."""
+    """Yield a live broadcast. The HTTP client has already sent a request, so its connection to the mock is open."""
     async with live(odyssey_mock) as begun:
         await http.get("/config")
         yield begun
@@ -60,7 +60,7 @@ ICE_STATES = ("new", "checking", "completed")
 
 
 async def reach(connection: RTCPeerConnection, state: str) -> None:
-    """Wait until the ICE connection state is `state`, or one that comes later in `ICE_STATES`."""
+    """Wait until the ICE connection state is `state` or a later state in `ICE_STATES`."""
     async with asyncio.timeout(LIMIT):
         while ICE_STATES.index(connection.iceConnectionState) < ICE_STATES.index(state):
             changed = asyncio.Event()
@@ -118,7 +118,7 @@ async def test_vanished_client_ends_the_spectator(odyssey_mock: MockOdyssey, bro
         # The test closes the mock's ICE connection as failed consent checks (RFC 7675) would do after half a minute.
         await theirs._connection.close()
         assert await why(odyssey_mock) == "its peer connection was lost or closed"
-        assert ice.state == "completed", "expected the client's ICE connection to stay open"
+        assert ice.state == "completed", f"expected the client's ICE connection to stay completed, got {ice.state}"
         await other.frame()
     await why(odyssey_mock, 2)
 
@@ -210,7 +210,7 @@ async def test_end_while_answering_the_offer_is_404(
 
 
 class NoDescriptors(SystemNetwork):
-    """A network that fails for lack of free file descriptors while `exhausted` is true."""
+    """A network whose `ice_addresses` raises EMFILE (too many open files) while `exhausted` is true."""
 
     exhausted = False
 
@@ -232,9 +232,8 @@ async def test_exhausted_file_descriptors_are_a_500() -> None:
             assert (answer.status_code, "OSError" in answer.json()["detail"]) == (500, True)
             assert nothing_of(broadcast)
         network.exhausted = False
-        assert (await post(http, broadcast)).status_code == 400, (
-            "expected 400 (invalid offer) after file descriptors became free"
-        )
+        status = (await post(http, broadcast)).status_code
+        assert status == 400, f"expected 400 (invalid offer) after file descriptors became free, got {status}"
 
 
 async def test_bug_while_answering_is_a_500(peers: StandIns) -> None:
@@ -297,7 +296,9 @@ async def test_spectator_connects_despite_invalid_candidates(
         for candidate in candidates:
             fragment = f"m=video 9 X 0\r\na=mid:0\r\na={candidate}\r\n"
             answer = await http.patch(spectator.resource, headers=FRAGMENT, content=fragment)
-            assert answer.status_code in {204, 400}, candidate
+            assert answer.status_code in {204, 400}, (
+                f"expected 204 or 400 for the candidate {candidate!r}, got {answer.status_code}"
+            )
         await spectator.connect()
         await spectator.frame()
     assert not odyssey_mock.journal.find("note", "defect")

@@ -53,7 +53,7 @@ async def test_stall_raises_the_target_duration() -> None:
     stream.push_all([20, 69, 70])
     playlist = await stream.playlist()
     assert [segment.seconds for segment in playlist.segments] == [1, Fraction(5, 2)]
-    assert playlist.target == 3, "expected the longest duration, 2.5 s, to be rounded to 3 s"
+    assert playlist.target == 3, f"expected the longest duration, 2.5 s, rounded to 3 s, got {playlist.target} s"
 
 
 async def test_long_segment_is_kept_after_leaving_the_playlist() -> None:
@@ -72,7 +72,7 @@ async def test_number_of_kept_segments_is_bounded() -> None:
     for slot in range(2000):
         stream.push(slot)
         most = max(most, len(stream.hls._segments))
-    assert most == 7, "expected a maximum of 7 kept segments: 3 in the playlist and 4 that have left it"
+    assert most == 7, f"expected at most 7 stored segments, 3 in the playlist and 4 removed from it; got {most}"
     size = len(KEY) + len(DELTA)
     assert sum(len(segment.data) for segment in stream.hls._segments) < 7 * (size + 500)
 
@@ -147,7 +147,7 @@ async def test_first_segment_begins_with_a_key_frame() -> None:
     stream = Streamed(segment_duration=0.1, wanted=False)
     stream.push(0)
     stream.push(1)
-    assert not stream.wanted, "expected no key-frame request before the first segment"
+    assert not stream.wanted, "expected no key-frame request before the first segment, got one"
     stream.push(2, keyframe=True)
     stream.hls.finish()
     assert stream.packets("segment_0.mp4") == [(0, True)]

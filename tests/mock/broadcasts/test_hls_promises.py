@@ -52,20 +52,19 @@ async def _keeps_its_promises(frames: list[tuple[int, bool]], stream: Streamed, 
     assert list(seen) == [f"segment_{number}.mp4" for number in range(len(seen))]
     origin = stream.slots[0]
     assert [at for packets in seen.values() for at, _ in packets] == [each - origin for each in stream.slots]
-    assert all(packets[0][1] for packets in seen.values()), "expected a key frame at the beginning of each segment"
+    assert all(packets[0][1] for packets in seen.values()), "expected a key frame as the first frame of each segment"
     for name, packets in seen.items():
-        assert round((promises.began[name] - STARTED) * fps) == packets[0][0], (
-            "expected the segment to begin at the time of its first frame"
-        )
+        began = round((promises.began[name] - STARTED) * fps)
+        assert began == packets[0][0], f"expected {name} to begin in slot {packets[0][0]}, got slot {began}"
     lengths = [promises.lengths[name] for name in seen]
     assert sum(lengths) == stream.slots[-1] + 1 - origin
     assert all(length >= max(1, round(stream.segment_duration * fps)) for length in lengths[:-1])
 
 
 class Promises:
-    """A checker that loads the playlist of a stream repeatedly and compares it with RFC 8216.
+    """A checker that loads the playlist of a stream repeatedly and checks each version against RFC 8216.
 
-    It measures durations in frame slots.
+    Durations are in frame slots: one slot is 1/fps seconds.
     """
 
     def __init__(self, stream: Streamed) -> None:
@@ -94,7 +93,7 @@ class Promises:
             slots = round(segment.seconds * self._stream.fps)
             assert float(segment.seconds) == pytest.approx(slots / self._stream.fps, abs=1e-5)
             assert self.lengths.setdefault(segment.name, slots) == slots, (
-                "expected the duration of a listed segment not to change"
+                f"expected {self.lengths[segment.name]} slots for {segment.name}, as in earlier playlists; got {slots}"
             )
             assert self.began.setdefault(segment.name, segment.began) == segment.began
         assert playlist.target >= self._stream.segment_duration
@@ -107,7 +106,7 @@ class Promises:
             self._longest[name] = max(self._longest.get(name, 0), length)
         for name in self.lengths:
             if name in names:
-                assert self._stream.hls.file(name), "expected every listed segment to be available"
+                assert self._stream.hls.file(name), f"expected the listed segment {name} to be available, got no file"
                 continue
             # RFC 8216 section 6.2.2: a removed segment stays available for its own duration plus that of the longest
             # playlist that listed it.

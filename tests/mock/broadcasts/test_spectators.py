@@ -32,7 +32,7 @@ GROUP = 40
 """Number of frames from one regular key frame to the next."""
 
 type Pushed = dict[Codec, bool]
-"""Whether a pushed frame was a key frame, by codec."""
+"""One pushed frame: for each codec, whether the packet was a key frame."""
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ async def test_late_spectator_gets_its_own_key_frame(odyssey_mock: MockOdyssey, 
             assert seen.frame_index >= before
             assert key_frames(pushed)[-1] == seen.frame_index
             assert key_frames(pushed) == [0, begun, seen.frame_index], (
-                "expected key frames only for the start and for each new spectator"
+                f"expected key frames only at the start and for each new spectator, got {key_frames(pushed)}"
             )
 
 
@@ -184,7 +184,9 @@ async def test_vp8_spectators_share_one_second_encoder(odyssey_mock: MockOdyssey
             stamps.append(await watching.stamp())
         for each in seen:
             assert in_order(each, each[0].frame_index + 5)
-            assert set(each) <= set(stamps), "expected every VP8 frame to have the stamp of an H.264 frame"
+            assert set(each) <= set(stamps), (
+                f"expected only stamps of H.264 frames in the VP8 frames, got {set(each) - set(stamps)} too"
+            )
         await all_gone(odyssey_mock, [2, 3, 4])
         await watching.stamp()
         frames = dict(encoded.frames_encoded)
@@ -192,7 +194,7 @@ async def test_vp8_spectators_share_one_second_encoder(odyssey_mock: MockOdyssey
         for _ in range(5):
             await watching.stamp()
         assert encoded.frames_encoded["vp8"] <= frames["vp8"] + 1, (
-            "expected VP8 encoding to stop after the frame in progress"
+            f"expected at most one more VP8 frame than {frames['vp8']}, got {encoded.frames_encoded['vp8']}"
         )
         assert encoded.frames_encoded["h264"] >= frames["h264"] + 4
 

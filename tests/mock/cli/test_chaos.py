@@ -20,7 +20,7 @@ try:
 except urllib.error.HTTPError as error:
     sys.exit(f"got status {error.code}")
 """
-"""A program that fails if the region responds with an error status."""
+"""A program that exits with status 1 if the ping URL of the region returns an error status."""
 
 LIMIT_S = 60.0
 
@@ -40,15 +40,19 @@ def test_summary_and_exit_code_show_failures(tmp_path: Path) -> None:
     assert "<table>" in reports[0].read_text()
 
 
-def test_survived_faults_exit_with_zero() -> None:
+def test_exit_code_is_zero_if_all_pass() -> None:
     result = chaos("--only", "rest.*", "--exclude", "*:[drst]*", "--exclude", "*:no_answer", sys.executable, "-c", APP)
-    assert (result.exit_code, result.output.count("passed")) == (0, 5), result.output
+    assert (result.exit_code, result.output.count("passed")) == (0, 5), (
+        f"expected exit status 0 and 5 times 'passed', got exit status {result.exit_code} and:\n{result.output}"
+    )
 
 
 def test_settings_apply_to_the_mocks() -> None:
     code = APP + "urllib.request.urlopen(os.environ['ODYSSEY_API_URL'] + '/ping/mars-1')"
     result = chaos("--region", "us-east-1", "--region", "mars-1", "--only", "*:not_json", sys.executable, "-c", code)
-    assert (result.exit_code, "1 passed" in result.output) == (0, True), result.output
+    assert (result.exit_code, "1 passed" in result.output) == (0, True), (
+        f"expected exit status 0 and '1 passed', got exit status {result.exit_code} and:\n{result.output}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -65,7 +69,7 @@ def test_settings_apply_to_the_mocks() -> None:
         ([], "Missing argument 'COMMAND...'"),
     ],
 )
-def test_runs_that_cannot_start_exit_with_two(arguments: list[str], message: str) -> None:
+def test_exit_code_is_two_without_runs(arguments: list[str], message: str) -> None:
     result = chaos(*arguments)
     assert result.exit_code == 2
     assert message in result.output

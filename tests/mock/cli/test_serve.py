@@ -71,7 +71,7 @@ def test_welcome_text_has_lines_to_copy() -> None:
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
-    """Replace the server with a stub; return the list to which the stub adds the settings of each `serve` command."""
+    """Replace the server with a stub; return a list to which each `serve` command appends its settings."""
     served: list[Settings] = []
 
     async def serve(settings: Settings, *, as_json: bool) -> None:
@@ -84,7 +84,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
 def test_script_host_option_adds_a_host(served: list[Settings]) -> None:
     options = ["--script-host", "files.example", "--simulation-pace", "0", "--stream-duration", "900", "--no-hls"]
     result = CliRunner().invoke(main, ["serve", *options])
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 0, f"expected exit status 0, got {result.exit_code}:\n{result.output}"
     assert (served[0].stream_duration, served[0].hls) == (900, False)
     assert served[0].script_url_hosts == (*Settings().script_url_hosts, "files.example")
     assert served[0].simulation_pace == 0
@@ -104,7 +104,7 @@ def test_limits_default_to_the_plan(
     options: list[str], expected: tuple[float | None, ...], served: list[Settings]
 ) -> None:
     result = CliRunner().invoke(main, ["serve", *options])
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 0, f"expected exit status 0, got {result.exit_code}:\n{result.output}"
     assert (served[0].concurrent_sessions, served[0].stream_duration, served[0].monthly_hours) == expected
 
 
@@ -219,7 +219,7 @@ def test_table_of_options_covers_every_setting() -> None:
 def test_option_sets_only_its_setting(name: str, served: list[Settings]) -> None:
     options, expected = GIVEN[name]
     result = CliRunner().invoke(main, ["serve", *options])
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 0, f"expected exit status 0, got {result.exit_code}:\n{result.output}"
     assert served == [dataclasses.replace(Settings(port=8400), **{name: expected})]  # type: ignore[arg-type]  # the name is a variable
 
 

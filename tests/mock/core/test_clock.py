@@ -166,14 +166,14 @@ async def test_failing_callback_is_raised_after_all_others_ran() -> None:
     fired: list[str] = []
 
     def fail() -> None:
-        raise LookupError("no such thing")
+        raise LookupError("raised by the test")
 
     clock.call_later(1, "broken", fail)
     clock.call_later(2, "sound", lambda: fired.append("sound"))
     with pytest.raises(ExceptionGroup) as failure:
         await clock.advance(3)
     assert fired == ["sound"]
-    assert [str(error) for error in failure.value.exceptions] == ["no such thing"]
+    assert [str(error) for error in failure.value.exceptions] == ["raised by the test"]
     assert failure.value.exceptions[0].__notes__ == ["in the deadline 'broken'"]
     assert clock.time() == MANUAL_START + 3
 
@@ -247,7 +247,7 @@ async def test_failing_callback_of_real_clock_is_reported() -> None:
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reports.put_nowait(context))
 
     def fail() -> None:
-        raise LookupError("no such thing")
+        raise LookupError("raised by the test")
 
     clock = RealClock()
     await clock.__aenter__()

@@ -81,7 +81,7 @@ def test_example_of_failure_is_its_lowest_seed() -> None:
 
 
 class Watched:
-    """An iterable of `count` batches of one seed each; `taken` counts the batches requested so far."""
+    """An iterable of `count` batches of one seed each. The attribute `taken` counts the batches requested so far."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -133,8 +133,9 @@ def test_terminated_worker_exits_without_being_killed() -> None:
     worker.give(range(20, 21))
     assert worker.hear()  # the process reports that it has started
     worker.stop()
-    assert worker.end(20.0) == f"the process exited with status {128 + signal.SIGTERM}", (
-        "expected the worker process to exit on SIGTERM"
+    end = worker.end(20.0)
+    assert end == f"the process exited with status {128 + signal.SIGTERM}", (
+        f"expected SIGTERM to make the worker process exit with status {128 + signal.SIGTERM}, got: {end}"
     )
 
 

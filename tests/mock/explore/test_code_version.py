@@ -53,7 +53,7 @@ def said(directory: Path, **environment: str) -> tuple[str, str]:
 def test_version_is_commit_and_marks_uncommitted_changes(tmp_path: Path, git: Callable[..., str]) -> None:
     version = importlib.metadata.version(DISTRIBUTION)
     before, code = said(tmp_path)
-    assert before == version, "expected the version of the installed package: git does not track the packages yet"
+    assert before == version, f"expected the package version {version} without tracked files, got {before}"
 
     git("add", "odyssey_client", "odyssey_mock")
     git("commit", "-m", "its own")

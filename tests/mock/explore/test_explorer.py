@@ -17,7 +17,7 @@ from odyssey_mock.sim.trace import WORLD
 from tests.support.explore.planted import RULES
 
 SAMPLE: dict[Fidelity, range] = {"light": range(604, 616), "full": range(592, 596)}
-"""The seeds run twice, by fidelity. They cover all disturbances; those of `light` also cover all steps."""
+"""For each fidelity, seeds to run twice. Together they cause all disturbances; the `light` seeds also run all steps."""
 
 HASHES = """
 import sys
@@ -46,7 +46,7 @@ def test_trace_of_seed_is_same_in_every_process(fidelity: Fidelity) -> None:
     assert first == second
     assert len(first.splitlines()) == len(SAMPLE[fidelity])
     assert len({line.split()[1] for line in first.splitlines()}) == len(SAMPLE[fidelity]), (
-        "expected a different trace for each seed"
+        f"expected a different trace hash for each seed, got\n{first}"
     )
 
 
@@ -67,7 +67,7 @@ def test_earlier_run_does_not_change_the_outcome() -> None:
 def test_explore_runs_seeds_in_order() -> None:
     outcomes = list(islice(explore(seeds=range(3, 100)), 3))
     assert [(each.seed, each.fidelity, each.failures) for each in outcomes] == [(n, "light", ()) for n in (3, 4, 5)]
-    assert all(each.lines == () and each.trace_hash == "" for each in outcomes), "expected no trace by default"
+    assert all(each.lines == () and each.trace_hash == "" for each in outcomes), "expected no trace by default, got one"
 
 
 def test_explore_accepts_other_scenario_functions() -> None:
@@ -106,7 +106,7 @@ def test_trace_contains_all_steps_of_scenario() -> None:
     assert outcome.steps == 11
     told = [line.what for line in outcome.lines if line.who == "client-1"]
     for step in ("connect", "start", "interact", "look", "spectate", "end", "recording", "download", "simulate"):
-        assert f"{step}: done" in told, step
+        assert f"{step}: done" in told, f"expected the line '{step}: done' in the trace of client-1, got {told}"
     assert told.index("on_connected") < told.index("start: done") < told.index("on_stream_ended")
     (well,) = [line for line in outcome.lines if line.who == WORLD]
     assert well.what == "all disturbances end"

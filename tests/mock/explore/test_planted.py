@@ -10,7 +10,7 @@ from odyssey_mock.explore.explorer import play
 from tests.support.explore.planted import DEFECTS, RULES, Defect
 
 SEEDS = 2000
-"""Maximum number of seeds that are run to find a bug; currently a tenth of them suffices."""
+"""Maximum number of seeds that are run to find a bug; currently 200 suffice."""
 
 
 @pytest.mark.timeout(900)  # after a change of the scenarios, the search may need all seeds

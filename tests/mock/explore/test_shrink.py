@@ -20,10 +20,10 @@ def names(scenario: Scenario) -> list[str]:
     return [step.do for actor in scenario.actors for step in actor.steps]
 
 
-def breaks_with_interact_in_a_cut(scenario: Scenario) -> Outcome:
-    """Return an outcome in which `scenario` violates the rule `another`.
+def fails_with_interact_and_cut(scenario: Scenario) -> Outcome:
+    """Pretend to run `scenario`; return an outcome in which it violates the rule `another`.
 
-    It also violates the rule `the_one` if it connects, interacts and has a cut.
+    A scenario with the steps `connect` and `interact` and with a network cut also violates the rule `the_one`.
     """
     is_met = {"connect", "interact"} <= set(names(scenario)) and any(each.what == "cut" for each in scenario.chaos)
     return outcome_of(scenario, *(["another", "the_one"] if is_met else ["another"]))
@@ -50,7 +50,7 @@ LONG = Scenario(
 def test_parts_without_effect_are_removed() -> None:
     told: list[str] = []
     shrunk = shrink(
-        LONG, signature="the_one: expected #, got #", report=told.append, try_out=breaks_with_interact_in_a_cut
+        LONG, signature="the_one: expected #, got #", report=told.append, try_out=fails_with_interact_and_cut
     )
     assert names(shrunk.scenario) == ["connect", "interact"]
     assert [each.what for each in shrunk.scenario.chaos] == ["cut"]
@@ -61,7 +61,7 @@ def test_parts_without_effect_are_removed() -> None:
     assert any(failure.rule == "the_one" for failure in shrunk.outcome.failures)
     assert told[-1] == f"shrunk to {shrunk.scenario.size} of {LONG.size} parts, simplified"
     assert len(told) == len(set(told)) or told.count(told[-1]) > 1, (
-        "expected no progress message twice, except for the last one"
+        f"expected no repeated progress messages, except for the last one; got {told}"
     )
 
 
@@ -77,7 +77,7 @@ def test_disturbances_of_removed_hosts_are_removed() -> None:
 
 
 def test_first_failure_is_kept_by_default() -> None:
-    shrunk = shrink(LONG, try_out=breaks_with_interact_in_a_cut)
+    shrunk = shrink(LONG, try_out=fails_with_interact_and_cut)
     assert (shrunk.scenario.size, shrunk.scenario.actors) == (0, (replace(LONG.actors[-1], steps=(), advanced={}),))
 
 

@@ -30,7 +30,7 @@ REQUIRED: Mapping[str, JSON] = {
 
 
 def described(point: str, do: str, **more: JSON) -> dict[str, JSON]:
-    """Return the JSON description of a fault with only its required parameters and those in `more`."""
+    """Return a fault as JSON, with its required parameters and those in `more`."""
     needed = [name for name, parameter in POINTS[point].actions[do].parameters.items() if parameter.required]
     return {"at": point, "do": do, **{name: REQUIRED[name] for name in needed}, **more}
 
@@ -55,8 +55,10 @@ def test_every_action_is_described_and_has_valid_defaults(point: str, do: str) -
     assert POINTS[point].means
     assert POINTS[point].actions[do].means
     for name, parameter in POINTS[point].actions[do].parameters.items():
-        assert parameter.expected, name
-        assert parameter.required or parameter.holds(parameter.default), name
+        assert parameter.expected, f"expected a description of valid values of {point}:{do} {name}, got none"
+        assert parameter.required or parameter.holds(parameter.default), (
+            f"expected a valid default of {point}:{do} {name}, got {parameter.default!r}"
+        )
 
 
 @pytest.mark.parametrize(
@@ -84,7 +86,7 @@ def test_generated_faults_survive_a_json_round_trip(drawn: dict[str, JSON]) -> N
 
 
 def without_key(match: JSON) -> JSON:
-    """Return `match` as `Fault` stores it, with the id of the account instead of its key."""
+    """Return `match` as stored by `Fault`: with the account id instead of the API key."""
     assert isinstance(match, Mapping)
     return {name: account_id(str(value)) if name == "account" else value for name, value in match.items()}
 

@@ -83,7 +83,7 @@ def test_serve_reads_faults_from_a_file(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("odyssey_mock.cli.serve._serve", serve)
     path = write(tmp_path, "faults.yaml", YAML)
     result = CliRunner().invoke(main, ["serve", "--faults", str(path)])
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 0, f"expected exit status 0, got {result.exit_code}:\n{result.output}"
     assert CliRunner().invoke(main, ["serve"]).exit_code == 0
     assert [list(settings.faults) for settings in served] == [FAULTS, []]
 

@@ -126,7 +126,7 @@ def test_extend_adds_all_faults_or_none() -> None:
     assert [one, two] == list(faults)
     assert faults[two.id] is two
     assert [one.id, two.id] == ["fault-1", "fault-2"], (
-        "expected the ids fault-1 and fault-2: the faults rejected before got none"
+        f"expected the ids fault-1 and fault-2, because rejected faults use up no ids; got {one.id}, {two.id}"
     )
 
 

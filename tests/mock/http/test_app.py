@@ -120,7 +120,7 @@ async def test_unexpected_exception_is_500_and_reported(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(api_key: str) -> None:
-        raise LookupError("no such thing")
+        raise LookupError("raised by the test")
 
     async with MockOdyssey() as mock, httpx.AsyncClient(base_url=mock.url, trust_env=False) as http:
         monkeypatch.setattr(mock.backend.accounts, "authenticate", fail)
@@ -131,7 +131,7 @@ async def test_unexpected_exception_is_500_and_reported(
     assert answer.json()["detail"].startswith("unexpected LookupError in the mock")
     assert answer.headers["access-control-allow-origin"] == "*"
     (note,) = mock.journal.find("note", "defect")
-    assert note.data["error"] == "LookupError('no such thing')"
+    assert note.data["error"] == "LookupError('raised by the test')"
     assert note.data["at"] == "http /auth/token"
     assert any(frame.endswith(" fail") for frame in note.data["trace"])
     assert [record.exc_info is not None for record in caplog.records] == [True]

@@ -82,4 +82,4 @@ def test_subclass_uses_the_response_of_its_base() -> None:
 
 def test_error_without_a_response_raises_key_error() -> None:
     with pytest.raises(KeyError):
-        answer_to(LookupError("no such thing"))
+        answer_to(LookupError("not in the table of responses"))

@@ -23,9 +23,9 @@ MEDIA_SERVER = ("whep.offer", "whep.candidates", "whep.leave", "hls.playlist", "
 
 @dataclass(frozen=True)
 class Cell:
-    """A mock, and an HTTP client that sends requests to one of its fault points.
+    """A mock, and an HTTP client whose requests reach one fault point of the mock.
 
-    `usual` is the response at this point without a fault.
+    The attribute `usual` is the response to such a request without a fault.
     """
 
     mock: MockOdyssey
@@ -53,9 +53,9 @@ async def cell(point: str) -> AsyncIterator[Cell]:
 
 
 def shape(answer: httpx.Response) -> object:
-    """Return the status of a response with its JSON keys, or with its content type if it is not JSON.
+    """Return the status of a response, and its JSON keys or, without JSON, its content type.
 
-    All usual responses at one fault point have the same result.
+    All responses without a fault have the same shape at one fault point.
     """
     if answer.headers.get("content-type") != "application/json":
         return answer.status_code, answer.headers.get("content-type")

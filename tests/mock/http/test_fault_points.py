@@ -1,4 +1,4 @@
-"""Tests of which requests belong to which fault point, and that a fault fires only for matching requests."""
+"""Tests of the fault point of each HTTP request, and of faults that fire only for requests that match."""
 
 from collections.abc import AsyncIterator
 
@@ -23,7 +23,7 @@ WITHOUT_A_POINT = {
     ("OPTIONS", "/broadcast/{stream_id}/whep"),
     ("OPTIONS", "/broadcast/{stream_id}/whep/{resource}"),
 }
-"""Operations without a fault point: they reject unsigned URLs or have no effect."""
+"""Method and route of the requests for which the mock offers no faults: they reject unsigned URLs or do nothing."""
 
 
 @pytest_asyncio.fixture

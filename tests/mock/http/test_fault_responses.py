@@ -48,7 +48,7 @@ async def asking(mock: MockOdyssey, text: str) -> AsyncIterator[tuple[asyncio.St
 
 CONFIG = "GET /config HTTP/1.1\nHost: x\n\n"
 PLAYLIST = "/broadcast/x/hls/index.m3u8"
-"""The playlist of an unknown broadcast; the usual response is a 404."""
+"""Path of the playlist of an unknown broadcast; without a fault, the response is a 404."""
 GET_PLAYLIST = f"GET {PLAYLIST} HTTP/1.1\nHost: x\n\n"
 
 

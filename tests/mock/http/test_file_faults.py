@@ -18,12 +18,12 @@ from tests.support.whep import live
 
 SMALL = (176, 320)
 LARGE = 16 << 20
-"""A file size in bytes, so large that reading the file byte by byte takes longer than any test."""
+"""A file size in bytes. A slow response with a file of this size would take longer than any test."""
 
 
 @asynccontextmanager
 async def recorded() -> AsyncIterator[tuple[MockOdyssey, httpx.AsyncClient, str]]:
-    """Provide a mock, a client with a token, and the URL of a video."""
+    """Yield a mock, an HTTP client with an access token, and the presigned URL of a recorded video."""
     async with (
         nothing_left(),
         MockOdyssey(clock="manual", portrait_size=SMALL) as mock,

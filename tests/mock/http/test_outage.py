@@ -115,7 +115,7 @@ async def test_client_connecting_during_go_away_is_cut(turns: int) -> None:
         with socket.socket() as connecting:
             connecting.setblocking(False)
             loop = asyncio.get_running_loop()
-            # The kernel accepts the connection at once; the server then has `turns` iterations of the loop to serve it.
+            # The kernel accepts the connection at once. The server then has `turns` loop iterations to serve it.
             connecting.connect_ex(("127.0.0.1", port))
             for _ in range(turns):
                 await asyncio.wait([asyncio.ensure_future(turn())])

@@ -1,6 +1,6 @@
-"""Tests of requests that pause on a manual clock.
+"""Tests of requests that pause on a manual clock, for example for a delay or a slow response.
 
-After each pause, `advance` waits for the request to pause again or end, for at most `SETTLE_LIMIT` seconds.
+When a pause is over, `advance` waits at most `SETTLE_LIMIT` seconds until the request pauses again or ends.
 """
 
 import asyncio

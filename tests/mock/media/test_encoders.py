@@ -31,7 +31,7 @@ def test_each_frame_is_encoded_once_per_codec(frames: list[tuple[set[str], bool]
             seen[codec] = seen.get(codec, 0) + 1
     assert encoders.frames == seen
     encoders.close()
-    assert encoders.frames == seen, "expected the frame counts not to change after close()"
+    assert encoders.frames == seen, f"expected the frame counts {seen} unchanged after close(), got {encoders.frames}"
 
 
 def test_closed_encoders_reject_frames() -> None:

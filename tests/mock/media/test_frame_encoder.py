@@ -31,12 +31,16 @@ def test_frame_is_also_encoded_in_another_size() -> None:
     assert seen(first.resized) == (OTHER, stamp(0))
     again = frame_encoder.make(stamp(1), 1, {"h264"}, keyframe=False, resized=("h264", OTHER))
     assert again.resized is not None
-    assert not again.resized.is_keyframe, "expected no key frame: the encoder of this size must be reused"
+    assert not again.resized.is_keyframe, (
+        "expected no key frame from the encoder of the second size, which must be reused; got one"
+    )
     third = frame_encoder.make(stamp(2), 2, set(), keyframe=False, resized=("h264", THIRD))
     assert (third.packets, seen(third.resized)) == ({}, (THIRD, stamp(2)))
     assert frame_encoder.make(stamp(3), 3, {"h264"}, keyframe=False).resized is None
     back = frame_encoder.make(stamp(4), 4, {"h264"}, keyframe=False, resized=("h264", THIRD))
-    assert seen(back.resized) == (THIRD, stamp(4)), "expected a key frame after a frame without the second size"
+    assert seen(back.resized) == (THIRD, stamp(4)), (
+        "expected a decodable key frame in the second size after a frame without this size"
+    )
     assert frame_encoder.frames == {"h264": 4}
     frame_encoder.close()
 

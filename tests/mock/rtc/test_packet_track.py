@@ -60,9 +60,11 @@ def test_queue_is_bounded_and_stays_decodable(keys: list[bool], limit: int) -> N
             assert track.dropped + len(kept) == number + 1
             if kept:
                 assert kept == list(range(kept[0] or 0, number + 1)), (
-                    "expected consecutive packets up to the latest one"
+                    f"expected consecutive packets up to packet {number}, got {kept}"
                 )
-                assert kept[0] == 0 or keys[(kept[0] or 0) - 1], "expected a key frame as the first queued packet"
+                assert kept[0] == 0 or keys[(kept[0] or 0) - 1], (
+                    f"expected a key frame as the first queued packet, got packet {kept[0]}"
+                )
 
     asyncio.run(run())
 
@@ -85,7 +87,7 @@ async def test_finished_track_ends_after_queued_packets() -> None:
     for number in range(3):
         track.push(packet(number, key=number == 0))
     track.finish()
-    assert track.push(packet(3, key=True)), "expected push() to return True after the end"
+    assert track.push(packet(3, key=True)), "expected push() to return True after finish(), got False"
     async with asyncio.timeout(LIMIT):
         assert [(await track.recv()).pts for _ in range(3)] == [0, 1, 2]
         draining = asyncio.create_task(track.drained())

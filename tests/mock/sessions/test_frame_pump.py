@@ -108,7 +108,7 @@ async def test_each_timeline_is_shown_from_frame_zero() -> None:
     assert len(read) == 6
     tags = [stamp.stream_tag for stamp in read]
     assert tags == sorted(tags, key=lambda tag: tag is not None), (
-        "expected frames of the idle scene before those of the stream"
+        f"expected all frames of the idle scene (tag None) before those of the stream, got the tags {tags}"
     )
     for tag in (None, 7):
         indexes = [stamp.frame_index for stamp in read if stamp.stream_tag == tag]
@@ -155,7 +155,7 @@ class Listeners:
         self.ends = 0
 
     def push(self, packets: Mapping[Codec, VideoPacket]) -> None:
-        assert not self.ends, "expected no push() after end()"
+        assert not self.ends, "expected no push() after end(), got one"
         self.pushed.append(dict(packets))
 
     def end(self) -> None:
@@ -201,7 +201,8 @@ async def test_audience_ends_after_last_frame_of_its_stream() -> None:
         stream.end(pump.next_index)
         pump.show(idle())
         assert (len(audience.pushed), audience.ends) == (0, 0), (
-            "expected no frame and no end for the audience while the last frame of the stream is being rendered"
+            "expected no frame and no end for the audience while the last frame is rendered, "
+            f"got {len(audience.pushed)} frames and {audience.ends} ends"
         )
         held.go.set()
         await frames(pump, track, 3)
@@ -281,7 +282,7 @@ async def test_audience_continues_and_returning_host_gets_key_frame() -> None:
         packets = await frames(pump, second, 3)
     assert packets[0].is_keyframe
     assert (packets[0].pts or 0) < latest + 10, (
-        "expected a key frame for the host at once; regular ones are 40 frames apart"
+        f"expected a key frame less than 10 frames after frame {latest}, when the host returned; got {packets[0].pts}"
     )
     slots = [each["h264"].pts or 0 for each in audience.pushed]
     assert slots == sorted(set(slots))

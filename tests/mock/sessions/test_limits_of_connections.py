@@ -54,7 +54,9 @@ async def test_inactive_connection_is_closed_after_40_seconds(
         assert not to.slot_is_free()
         await odyssey_mock.advance(0.1)
         assert to.slot_is_free()
-        assert not to.session.is_served, "expected advance() to wait until the session is closed"
+        assert not to.session.is_served, (
+            "expected advance() to wait until the session is closed, got a session with a running connection"
+        )
         assert await close_code(peer.socket) == (1000, "")
         odyssey_mock.expect_none("error")
         odyssey_mock.expect_in_order(["inactivity", ("session", {"event": "inactive", "to": "closed"})])
@@ -257,9 +259,9 @@ async def test_slot_is_free_the_moment_session_ends(
 
 
 async def free_at_the_close(to: Visits, ending: Awaitable[None]) -> None:
-    """Await `ending`, which closes the session.
+    """Await `ending`, which closes the only session.
 
-    Check that its slot is free right after the journal has recorded that it is closed.
+    Check that its streamer slot is free one loop iteration after the journal has recorded the state `closed`.
     """
     (session,) = to.mock.sessions
     free: list[bool] = []

@@ -53,7 +53,9 @@ async def test_stream_continues_for_returning_client(
             seen = await stamps(peer, 5, tag=tag)
             await lose(peer.socket, peer)
             await to.reaches("held")
-            assert to.session.stream is odyssey_mock.streams[stream], "expected the held session to keep its stream"
+            assert to.session.stream is odyssey_mock.streams[stream], (
+                f"expected the held session to keep stream {stream}, got {to.session.stream}"
+            )
             assert not to.slot_is_free()
         async with to.peer() as peer:
             first = await picture(peer)
@@ -82,7 +84,7 @@ async def test_client_may_be_lost_repeatedly(odyssey_mock: MockOdyssey) -> None:
             async with to.peer() as peer:
                 await odyssey_mock.advance(9.9)
                 assert to.session.state is SessionState.CONNECTED, (
-                    "expected the session to stay open: the client returned before the grace period ended"
+                    f"expected the session to stay connected within the grace period, got {to.session.state}"
                 )
                 seen += await stamps(peer, 3, tag=tag)
                 await to.lose(peer.socket)
@@ -162,7 +164,7 @@ async def test_session_and_stream_end_after_the_grace(
         assert to.slot_is_free()
         record = odyssey_mock.streams[stream]
         assert record.ended_at == odyssey_mock.clock.time()
-        assert record.frame_count, "expected a recording with frames"
+        assert record.frame_count, "expected a recording with frames, got one without"
         odyssey_mock.expect_in_order(["session grace", ("session", {"event": "grace_over", "to": "closed"})])
         assert not odyssey_mock.clock.pending
         answer = await to.api.http.post("/sessions/token", json={"session_id": to.session.id})

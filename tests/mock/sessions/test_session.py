@@ -297,10 +297,10 @@ async def test_stream_limit_closes_connection_with_error(
         async with asyncio.timeout(LIMIT):
             await peer.socket.wait_closed()
         assert peer.socket.close_code == 1000
-        assert not odyssey_mock.sessions, "expected advance() to wait until the session is closed"
+        assert not odyssey_mock.sessions, "expected advance() to wait until the session is closed, got an open session"
         record = odyssey_mock.streams[stream]
         assert record.ended_at == odyssey_mock.clock.time()
-        assert record.frame_count, "expected a recording with frames"
+        assert record.frame_count, "expected a recording with frames, got one without"
 
 
 @pytest.mark.odyssey(clock="manual", portrait_size=(176, 320), inactivity=None)

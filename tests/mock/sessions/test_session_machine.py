@@ -32,11 +32,11 @@ SERVED = {
     SessionState.RETURNING,
     SessionState.REJOINING,
 }
-"""States with an open socket."""
+"""States of a session with an open signaling socket."""
 AWAY = {SessionState.HELD, SessionState.RETURNING, SessionState.REJOINING}
-"""States after a connection was lost, until the client has connected again."""
+"""States of a session whose client has lost its connection and has not connected again yet."""
 UNREAD = {SessionState.WAITING, SessionState.HELD}
-"""States without a socket; the next socket is accepted."""
+"""States of a session that has no signaling socket, and accepts the next one."""
 
 type Step = tuple[SessionState, SessionEvent, tuple[SessionEffect, ...], SessionState]
 
@@ -72,7 +72,9 @@ def test_session_can_be_shut_down_in_any_state(state: SessionState) -> None:
 @pytest.mark.parametrize("event", [SessionEvent.CLIENT_LEFT, SessionEvent.SOCKET_CLOSED, SessionEvent.STREAM_OVERDUE])
 def test_proper_close_or_stream_limit_ends_session(state: SessionState, event: SessionEvent) -> None:
     if state is SessionState.HELD and event is not SessionEvent.STREAM_OVERDUE:
-        assert event not in TRANSITIONS[state], "expected no transition for this event: a held session has no socket"
+        assert event not in TRANSITIONS[state], (
+            f"expected no transition for {event}, because a held session has no socket; got one"
+        )
     else:
         assert TRANSITIONS[state][event][0] is SessionState.CLOSED
 
@@ -118,16 +120,16 @@ def test_reports_are_sent_before_the_connection_closes(step: Step) -> None:
 
 
 class Sessions(RuleBasedStateMachine):
-    """A Hypothesis test with random events of a client, a network and a clock.
+    """A Hypothesis test that passes random events of a client, a network and a clock to a `SessionMachine`.
 
-    It checks each effect against a model of the session.
+    The test checks each effect against a model of the session.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.machine = SessionMachine()
         self.line = False
-        """Whether an offer was sent and its connection is still open."""
+        """Whether the server has sent an offer on the current connection."""
         self.channels = False
         self.video = False
         """Whether the video is running, even if no client receives it."""
@@ -140,7 +142,7 @@ class Sessions(RuleBasedStateMachine):
         for effect in self.machine.handle(event):
             match effect:
                 case SessionEffect.SEND_OFFER:
-                    assert not self.line, "expected no second offer on the same connection"
+                    assert not self.line, "expected one offer for each connection, got a second one"
                     self.line = True
                 case SessionEffect.START_VIDEO:
                     assert not self.video
@@ -171,7 +173,7 @@ class Sessions(RuleBasedStateMachine):
                     self.due.discard(SessionEvent.INACTIVE)
                 case SessionEffect.ARM_GRACE:
                     assert SessionEvent.GRACE_OVER not in self.due, (
-                        "expected the grace period not to be restarted while it is running"
+                        "expected no ARM_GRACE effect while the grace period is running, got one"
                     )
                     self.due.add(SessionEvent.GRACE_OVER)
                 case SessionEffect.DISARM_GRACE:

@@ -35,7 +35,7 @@ async def heard(socket: ClientConnection) -> str | bytes:
 
 
 def quiet(socket: ClientConnection) -> Callable[[], Awaitable[bool]]:
-    """Return an async function that checks the socket: it returns True if no message is waiting."""
+    """Return an async function that returns whether no message is waiting on the socket."""
 
     async def is_quiet() -> bool:
         await round_trip(socket)
@@ -50,7 +50,7 @@ def quiet(socket: ClientConnection) -> Callable[[], Awaitable[bool]]:
 
 
 async def nothing_more(stage: Stage, socket: ClientConnection) -> None:
-    """Close all sessions; check that the report of the shutdown is the next message on the socket."""
+    """Close all sessions; check that the next message on the socket is the report of the shutdown."""
     await round_trip(socket)
     await stage.mock.backend.sessions.close()
     assert await receive(socket) == {"type": "error", "reason": "streamer_disconnected"}
@@ -238,7 +238,7 @@ async def the_answer_has_an_answer_of_its_own(stage: Stage) -> None:
         else:
             check_nonsense(stage.do, await heard(peer.socket))
         assert stage.to.session.state is SessionState.CONNECTING, (
-            "expected the session to stay in the state CONNECTING: the answer is not applied"
+            f"expected the session to stay in the state CONNECTING, got {stage.to.session.state}"
         )
         await nothing_more(stage, peer.socket)
 

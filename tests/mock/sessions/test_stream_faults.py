@@ -38,7 +38,7 @@ async def test_fault_has_its_documented_effect(
 
 
 class Hearing(RawPeer):
-    """A peer that accepts messages that are not JSON: each adds an entry of type `no JSON` to its inbox."""
+    """A peer that also accepts invalid JSON: for each such message, its inbox gets an entry of type `no JSON`."""
 
     def _channel_opened(self, channel: RTCDataChannel) -> None:
         super()._channel_opened(channel)
@@ -114,7 +114,8 @@ async def it_is_refused_and_not_carried_out(stage: Stage) -> None:
         else:
             assert not is_carried_out(stage)
         peer.say(ASKED[stage.point][0])
-        assert (await peer.hear())["type"] == ASKED[stage.point][1], "expected the next request to succeed"
+        reply = (await peer.hear())["type"]
+        assert reply == ASKED[stage.point][1], f"expected {ASKED[stage.point][1]} for the next request, got {reply}"
 
 
 @CASES.of("stream.start", "silent")
@@ -335,7 +336,8 @@ async def test_stall_marker_suppresses_the_acknowledgment(odyssey_mock: MockOdys
         await odyssey_mock.advance(30)
         assert await is_silent(peer)
         peer.say(UPDATE)
-        assert (await peer.hear())["prompt"].startswith("It looks out"), "expected the next update to be acknowledged"
+        reply = await peer.hear()
+        assert reply["prompt"].startswith("It looks out"), f"expected the next update to be acknowledged, got {reply}"
 
 
 async def until_reply_is_late(mock: MockOdyssey, peer: RawPeer) -> None:

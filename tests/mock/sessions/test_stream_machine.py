@@ -26,9 +26,9 @@ def test_request_is_either_carried_out_or_rejected(state: StreamState, event: St
 
 
 class Streams(RuleBasedStateMachine):
-    """A Hypothesis test with random requests of a client.
+    """A Hypothesis test that passes random requests of a client to a `StreamMachine`.
 
-    It checks each effect against a model of the stream.
+    The test checks each effect against a model of the stream.
     """
 
     def __init__(self) -> None:
@@ -91,7 +91,7 @@ class Streams(RuleBasedStateMachine):
         effects = self._do(StreamEvent.BROKE)
         assert StreamEffect.ANNOUNCE_ERROR in effects
         assert (StreamEffect.ANNOUNCE_END in effects) == announced, (
-            "expected stream_ended exactly if stream_started was sent"
+            f"expected stream_ended only after stream_started (sent: {announced}), got the effects {effects}"
         )
         assert self.machine.state is StreamState.IDLE
 

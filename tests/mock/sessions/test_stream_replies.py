@@ -15,7 +15,7 @@ from odyssey_mock.sessions.stream_setup import StreamSetup
 
 
 class Bench:
-    """A `StreamController` whose pump does not run: the test makes each frame.
+    """A `StreamController` without a running frame pump: the test calls `make_frame` for each frame.
 
     The list `said` contains the type of each message that the controller has sent.
     """
@@ -163,7 +163,7 @@ async def test_broken_stream_acknowledges_no_pending_update(bench: Bench, odysse
 async def test_stream_is_discarded_if_connection_ends_first(bench: Bench) -> None:
     starting = asyncio.create_task(bench.streaming.take(Start(prompt="A cat", broadcast=True)))
     await asyncio.wait([starting], timeout=0)
-    assert not starting.done(), "expected the start to be waiting for the thread that composes the scene"
+    assert not starting.done(), "expected the start to wait until a thread has composed the scene, got a finished start"
     bench.streaming.gone()
     await starting
     assert (bench.said, dict(bench.streams), bench.streaming.stream) == ([], {}, None)

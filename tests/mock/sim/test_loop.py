@@ -248,7 +248,7 @@ def test_limit_stops_an_endless_task() -> None:
 
 def test_failure_of_an_unawaited_task_is_returned_once() -> None:
     async def fail() -> None:
-        raise ValueError("not awaited")
+        raise ValueError("raised by a task that is not awaited")
 
     async def scenario() -> list[BaseException]:
         task = asyncio.ensure_future(fail())
@@ -259,7 +259,7 @@ def test_failure_of_an_unawaited_task_is_returned_once() -> None:
         return [*loop.take_failures(), *loop.take_failures()]
 
     (error,) = play(scenario)
-    assert str(error) == "not awaited"
+    assert str(error) == "raised by a task that is not awaited"
 
 
 def test_exception_in_a_callback_fails_the_run() -> None:

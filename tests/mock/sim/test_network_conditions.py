@@ -105,7 +105,9 @@ def test_cut_loses_datagrams_and_delays_tcp() -> None:
         mine[1].write(b"one")
         sender.sendto(b"lost")
         theirs[1].write(b"back")
-        assert await read(mine, 4) == b"back", "expected data to arrive in the direction that is not cut"
+        assert await read(mine, 4) == b"back", (
+            "expected the bytes b'back' in the direction that is not cut, got other bytes"
+        )
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(1000):
                 await read(theirs, 3)
@@ -145,7 +147,9 @@ def test_connecting_over_a_cut_waits_for_mend() -> None:
         net.wire.heal()
         await dialling
         await wait(1)
-        assert len(net.accepted) == 1, "expected one accepted connection: none for the attempt that timed out"
+        assert len(net.accepted) == 1, (
+            f"expected 1 accepted connection, because the first attempt timed out, got {len(net.accepted)}"
+        )
 
     play(scenario)
 

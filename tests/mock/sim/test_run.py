@@ -30,12 +30,12 @@ def test_successful_run_has_a_result_and_no_leftovers() -> None:
 def test_exception_of_the_program_is_the_runs_error() -> None:
     async def scenario(world: World) -> None:
         await wait(1)
-        raise ZeroDivisionError("by the scenario")
+        raise ZeroDivisionError("raised by the scenario")
 
     went = run(1, scenario)
     assert isinstance(went.error, ZeroDivisionError)
     assert went.result is None
-    assert went.left == (), "expected nothing to be left open after the exception"
+    assert went.left == (), f"expected the run to leave nothing open after the exception, got {went.left}"
 
 
 def test_endless_run_is_stopped() -> None:
@@ -50,7 +50,7 @@ def test_endless_run_is_stopped() -> None:
 
 def test_failure_of_an_unawaited_task_fails_the_run() -> None:
     async def fail() -> None:
-        raise ZeroDivisionError("by a task")
+        raise ZeroDivisionError("raised by a task of the scenario")
 
     async def scenario(world: World) -> str:
         tasks = [asyncio.ensure_future(fail())]

@@ -30,7 +30,9 @@ def test_decoding_continues_after_a_broken_frame() -> None:
     decoding.start()
     inbox.put((codec, JitterFrame(data=b"no picture", timestamp=0)))
     inbox.put((codec, JitterFrame(data=packet, timestamp=1)))
-    assert not failed.is_set(), "expected no decoding before the event loop runs or join() is called"
+    assert not failed.is_set(), (
+        "expected the decoding to start when join() is called or the event loop runs, got an earlier start"
+    )
     inbox.put(None)
     decoding.join()
     assert failed.is_set()
@@ -63,9 +65,9 @@ def test_aiortc_is_unchanged_outside_of_runs() -> None:
 
 
 def test_dtls_records_that_openssl_repeats_are_dropped() -> None:
-    """A simulated run drops the records that OpenSSL repeats.
+    """A simulated run drops the DTLS records that OpenSSL sends again after a timeout.
 
-    OpenSSL repeats them after timeouts in real time, so a run with them would depend on the speed of the machine.
+    OpenSSL measures its timeouts in real time, so a run with these records would depend on the speed of the machine.
     """
     client, server = (
         webrtc._Untimed(RTCCertificate.generateCertificate()._create_ssl_context(SRTP_PROFILES)) for _ in range(2)

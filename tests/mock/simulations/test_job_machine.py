@@ -84,7 +84,9 @@ def test_ended_job_only_rejects_events(history: list[Step]) -> None:
 @pytest.mark.parametrize("state", sorted(WITH_A_WORKER))
 def test_job_that_leaves_worker_releases_it(state: JobState) -> None:
     for event, (target, effects) in TRANSITIONS[state].items():
-        assert (JobEffect.RELEASE_WORKER in effects) == (target not in WITH_A_WORKER), event
+        assert (JobEffect.RELEASE_WORKER in effects) == (target not in WITH_A_WORKER), (
+            f"expected RELEASE_WORKER only if the next state has no worker, got {effects} for {event} to {target}"
+        )
 
 
 @given(histories(JobMachine, TRANSITIONS))

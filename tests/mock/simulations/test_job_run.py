@@ -239,7 +239,7 @@ async def test_bug_fails_job_and_is_raised_by_advance(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def broken(*_: object) -> Script:
-        raise LookupError("mine")
+        raise LookupError("raised by the test")
 
     monkeypatch.setattr(job_run, "fetch_script", broken)
     backend, clock = a_backend(simulation_workers=1)
@@ -247,7 +247,7 @@ async def test_bug_fails_job_and_is_raised_by_advance(
     following = submit(backend, a_request())
     with pytest.raises(ExceptionGroup) as raised:
         await clock.advance(LONG)
-    assert raised.group_contains(LookupError, match="mine")
+    assert raised.group_contains(LookupError, match="raised by the test")
     assert record.status is JobState.FAILED
     assert record.error_message == "unexpected LookupError in the mock while running the scripts"
     assert following.status is JobState.COMPLETED

@@ -73,13 +73,17 @@ async def test_estimate_counts_the_jobs_ahead() -> None:
 
     assert submit(10) == 0.0
     assert submit(2) == 10.0
-    assert submit(3, "high") == 10.0, "expected 10 minutes: only the first job is ahead of a job with high priority"
+    wait = submit(3, "high")
+    assert wait == 10.0, f"expected 10 minutes, because only the first job is ahead of a high-priority job, got {wait}"
     assert submit(1, "low") == 15.0
     await clock.advance(4 * 60)
-    assert submit(61) == 11.0, "expected 6 + 2 + 3 minutes for the jobs ahead, without the low-priority job"
-    assert submit(1) == 11.0, "expected the script ahead to add 0 minutes: it is over the maximum duration"
+    wait = submit(61)
+    assert wait == 11.0, f"expected 6 + 2 + 3 minutes for the jobs ahead, without the low-priority job; got {wait}"
+    wait = submit(1)
+    assert wait == 11.0, f"expected 0 minutes more for the script ahead, which is over the maximum duration; got {wait}"
     assert submit(1, url="http://127.0.0.1/script.json") == 12.0
-    assert submit(1) == 12.2, "expected the script ahead, which is not yet fetched, to add 0.2 minutes"
+    wait = submit(1)
+    assert wait == 12.2, f"expected 0.2 minutes more for the script ahead, which is not fetched yet; got {wait}"
 
 
 async def test_estimate_includes_dispatch_and_start_delays() -> None:

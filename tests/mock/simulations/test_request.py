@@ -27,7 +27,7 @@ def faults_of(body: Any) -> dict[tuple[str | int, ...], str]:
     faults: Any = answer.detail
     assert all(fault.keys() == {"loc", "msg", "type"} and fault["msg"] for fault in faults)
     by_place = {tuple(fault["loc"]): str(fault["type"]) for fault in faults}
-    assert len(by_place) == len(faults), "expected at most one error for each `loc`"
+    assert len(by_place) == len(faults), f"expected at most one error for each `loc`, got {faults}"
     return by_place
 
 

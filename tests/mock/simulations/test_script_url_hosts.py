@@ -56,7 +56,9 @@ async def test_secrets_of_a_url_are_not_exposed() -> None:
     (request,) = server.requests
     assert "authorization" not in request.lower()
     assert "pass1" not in request
-    assert "key=s3cret" in request, "expected the query in the request"
+    assert "key=s3cret" in request, (
+        f"expected the fetch to send the query of the URL (key=s3cret), got the request {request!r}"
+    )
 
 
 FOREIGN = [

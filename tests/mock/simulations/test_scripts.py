@@ -18,7 +18,9 @@ def faults_of(script: object, *loc: str | int) -> dict[tuple[str | int, ...], st
     with pytest.raises(ScriptFaultsError) as caught:
         read_script(script, *loc)
     by_place = {tuple(fault["loc"]): fault["type"] for fault in caught.value.faults}
-    assert len(by_place) == len(caught.value.faults), "expected at most one error for each `loc`"
+    assert len(by_place) == len(caught.value.faults), (
+        f"expected at most one error for each `loc`, got {caught.value.faults}"
+    )
     return by_place
 
 

@@ -100,7 +100,9 @@ def test_last_interaction_in_a_frame_is_shown() -> None:
     timeline = plan_of(script).timeline
     assert timeline.frames == 3
     assert [change.index for change in timeline.changes] == [0, 2, 2, 3]
-    assert timeline.at(2).prompt == "C", "expected frame 2 to show the last of its interactions"
+    assert timeline.at(2).prompt == "C", (
+        f"expected frame 2 to show the last of its interactions, 'C', got {timeline.at(2).prompt!r}"
+    )
     assert Renderer(timeline).render(2).width == 704
 
 

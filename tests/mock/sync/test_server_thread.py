@@ -33,9 +33,9 @@ def test_exceptions_reach_the_caller(server: ServerThread) -> None:
         server.call(lambda: 1 // 0)
 
     async def fails() -> None:
-        raise KeyError("planted")
+        raise KeyError("raised by the test")
 
-    with pytest.raises(KeyError, match="planted"):
+    with pytest.raises(KeyError, match="raised by the test"):
         server.run("fails()", fails)
 
 

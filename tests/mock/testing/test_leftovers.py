@@ -111,7 +111,7 @@ def test_sync_client_ended(odyssey_sync_client):
 
 def test_failed_test_is_not_blamed(odyssey_mock):
     odyssey_mock.faults.add(at="whep.config", do="status", status=503)
-    raise ValueError("planted")
+    raise ValueError("raised by the test")
 
 
 @pytest.mark.asyncio

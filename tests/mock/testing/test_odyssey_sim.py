@@ -201,7 +201,7 @@ def test_endless_test_reports_where_it_waits(pytester: pytest.Pytester) -> None:
                 await asyncio.sleep(0)
 
         async def fail():
-            raise ValueError("in the background")
+            raise ValueError("raised by a background task")
 
         @pytest.mark.odyssey_sim
         async def test_background_failure_alone(odyssey_sim):
@@ -228,9 +228,9 @@ def test_endless_test_reports_where_it_waits(pytester: pytest.Pytester) -> None:
             ">*await asyncio.sleep(1)",
             "E*EndlessError: expected the test to end within 5 s of virtual time, but it is still waiting.*",
             "E*EndlessError: * callbacks ran while no virtual time passed: * in test_waits_without_passing_time*",
-            "E*ValueError: in the background",
+            "E*ValueError: raised by a background task",
             "E*assert *",
-            "E*in addition, a background task failed: ValueError('in the background')",
+            "E*in addition, a background task failed: ValueError('raised by a background task')",
             "E*TimeoutError",
         ]
     )

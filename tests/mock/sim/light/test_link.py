@@ -101,7 +101,9 @@ async def test_goodbye_follows_all_messages() -> None:
         await offers.link.close(b"\0\0\0\7")
         await answers.until(LinkState.CLOSED)
         assert answers.said == [(MessageKind.TEXT, b"the last"), (MessageKind.BYE, b"\0\0\0\7")]
-        assert offers.states == [LinkState.CONNECTED], "expected no callback at the end that closed the link itself"
+        assert offers.states == [LinkState.CONNECTED], (
+            f"expected only CONNECTED at the end that called close(), got {offers.states}"
+        )
         answers.link.say(MessageKind.TEXT, b"not received")
         await offers.link.close()
 

@@ -43,7 +43,7 @@ async def test_failed_connection_reports_its_cause(fidelity: PeerKind, fault: st
     async with staged(fidelity) as stage, asyncio.timeout(LIMIT):
         stage.mock.faults.add({"at": at, "do": do})
         with pytest.raises(OdysseyError):
-            # aiortc's DTLS is slow on a busy machine, and must fail before the limit.
+            # The DTLS handshake of aiortc must fail before the timeout, but is slow on a busy machine.
             await stage.client(connect_timeout_s=LIMIT if at == "peer.dtls" else 0.7).connect(**told.handlers())
         await stage.mock.wait_for("state", "session", to="closed")
         assert [event for event, _ in stage.session_history()] == HISTORY[fault]
@@ -78,7 +78,7 @@ COMES_BACK = {
     "close_channels": "the data channel streamerToClient closed",
     "end_track": "the video track ended",
 }
-"""For each fault, the reason for the lost connection."""
+"""For each fault, the reason that the client states for the lost connection."""
 
 
 @pytest.mark.parametrize("fidelity", BOTH)
@@ -100,7 +100,9 @@ async def test_lost_connection_is_restored(fidelity: PeerKind, mishap: str) -> N
             await is_back.wait()
             before = stream.frames_received
             await anext(stream.frames())
-            assert stream.frames_received > before, "expected the media stream to receive frames after the reconnect"
+            assert stream.frames_received > before, (
+                f"expected more than {before} received frames after the reconnect, got no new frame"
+            )
             await client.start_stream("A cat")
         events = [event for event, _ in stage.session_history()]
     lost = f"PeerError: The peer connection to the streamer was lost: {COMES_BACK[mishap]}. "

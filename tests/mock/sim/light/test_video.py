@@ -102,7 +102,7 @@ def test_end_waits_for_frames_in_flight() -> None:
     receiver.after(last, lambda: ends.append("at once"), 0.1)
     assert ends == ["at once"]
     receiver.take(datagrams[1])
-    assert len(shown) == 2, "expected the frame that arrived after the end to be dropped"
+    assert len(shown) == 2, f"expected the receiver to drop frames after the end, got frames {shown}"
 
 
 def test_light_encoder_makes_regular_key_frames() -> None:
@@ -117,7 +117,8 @@ def test_light_encoder_makes_regular_key_frames() -> None:
     assert [each.pts for each in made] == list(range(group + 10))
     both = frame_encoder.make(stamp(99), 99, {"h264", "vp8"}, keyframe=False).packets
     assert (both["h264"].is_keyframe, both["vp8"].is_keyframe) == (False, True), (
-        "expected a key frame for VP8 only: it is the first VP8 frame, but not the first H.264 frame"
+        "expected a key frame for VP8, whose first frame this is, and none for H.264; got "
+        f"{both['vp8'].is_keyframe} for VP8 and {both['h264'].is_keyframe} for H.264"
     )
     other = frame_encoder.make(stamp(100), 100, {"vp8"}, keyframe=False, resized=("h264", OTHER))
     assert other.resized is not None

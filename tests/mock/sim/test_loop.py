@@ -230,7 +230,7 @@ def test_busy_waiting_task_is_reported_with_its_place(monkeypatch: pytest.Monkey
         while True:
             await wait(0)
 
-    with pytest.raises(EndlessError, match=r"no time has passed.*task-\d+ at .*test_loop.py:\d+ in spinning"):
+    with pytest.raises(EndlessError, match=r"no virtual time passed.*task-\d+ at .*test_loop.py:\d+ in spinning"):
         play(spinning)
 
 

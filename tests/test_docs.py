@@ -7,12 +7,14 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from odyssey_mock import MockOdyssey
 from odyssey_mock.faults.fault import Fault
+from tests.support.forks import run_pytest
 from tests.support.pages import PAGES, ROOT, Block, Project, blocks, projects
 from tests.support.project import run_fork
 
@@ -132,30 +134,34 @@ def test_project_of_page_runs_as_shown(project: Project, tmp_path: Path) -> None
     for name, content in project.files.items():
         (tmp_path / name).write_text(content)
 
-    ran = subprocess.run(
-        ["sh", "-c", project.commands],
-        cwd=tmp_path,
-        env={**os.environ, "PATH": scripts_first(), "PYTHONPATH": os.pathsep.join(paths)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=2 * LIMIT,
-    )
+    environment = {**os.environ, "PATH": scripts_first(), "PYTHONPATH": os.pathsep.join(paths)}
+    returncode, output = run_commands(project.commands, tmp_path, environment)
 
     if project.output:
-        assert (missing := lines_missing(project.output, ran.stdout)) == [], (
-            f"expected all lines of the page's output, got an output without {missing}:\n{ran.stdout}"
+        assert (missing := lines_missing(project.output, output)) == [], (
+            f"expected all lines of the page's output, got an output without {missing}:\n{output}"
         )
     else:
-        assert ran.returncode == 0, f"expected exit code 0, got {ran.returncode} with this output:\n{ran.stdout}"
-        assert not re.search(r"\d+ (skipped|warning)", ran.stdout), (
-            f"expected no skipped tests and no warnings, got:\n{ran.stdout}"
+        assert returncode == 0, f"expected exit code 0, got {returncode} with this output:\n{output}"
+        assert not re.search(r"\d+ (skipped|warning)", output), (
+            f"expected no skipped tests and no warnings, got:\n{output}"
         )
-        counts = [int(count) for count in re.findall(r"(\d+) (?:passed|tests? in)", ran.stdout)]
+        counts = [int(count) for count in re.findall(r"(\d+) (?:passed|tests? in)", output)]
         assert min(counts) >= project.tests, (
-            f"expected {project.tests} tests to pass, got {min(counts)} in this output:\n{ran.stdout}"
+            f"expected {project.tests} tests to pass, got {min(counts)} in this output:\n{output}"
         )
+
+
+def run_commands(commands: str, folder: Path, environment: Mapping[str, str]) -> tuple[int, str]:
+    """Run the commands in a shell; return the exit status and the output. The command `pytest` alone needs no shell."""
+    if commands == "pytest\n":
+        ran = run_pytest(folder=folder, environment=environment, limit_s=2 * LIMIT)
+    else:
+        shell = ["sh", "-c", commands]
+        ran = subprocess.run(
+            shell, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=2 * LIMIT
+        )
+    return ran.returncode, ran.stdout + ran.stderr
 
 
 def require_programs(project: Project) -> None:

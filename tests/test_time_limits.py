@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.project import run_fork
+
 pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parents[1]
@@ -81,7 +83,7 @@ def test_hanging_tests_are_ended(pytester: pytest.Pytester, monkeypatch: pytest.
     pytester.makeini(CONFIGURATION)
     pytester.makeconftest(CONFTEST)
     pytester.makepyfile(HANGING)
-    ran = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--tb=short", timeout=60)
+    ran = run_fork(pytester, "-p", "no:cacheprovider", "--tb=short", limit_s=60.0)
     ran.assert_outcomes(passed=1, failed=6, errors=1)
     ended = re.findall(r"^(\w+) \S+::(\w+) - .*(TimeLimit|assert)", ran.stdout.str(), re.MULTILINE)
     assert sorted(ended) == [

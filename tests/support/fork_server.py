@@ -6,7 +6,6 @@ output is the exit status of a run. The program exits at the end of its input.
 """
 
 import gc
-import importlib
 import json
 import os
 import runpy
@@ -20,8 +19,28 @@ from pathlib import Path
 
 import pytest
 
-IMPORTS = ("httpx", "odyssey_client.sync", "odyssey_mock.testing.per_test_mock")
-"""Modules that most tests import, besides pytest and its plugins."""
+SAMPLE = """
+import httpx
+from hypothesis import given, strategies
+
+import odyssey_client.sync
+import odyssey_mock.testing.per_test_mock
+
+@given(strategies.none())
+def test_sample(_): pass
+"""
+"""A test with the imports of most tests. When it is collected, Hypothesis also reads the constants of these modules."""
+
+OPTIONS = (
+    "--collect-only",
+    "-p",
+    "no:cacheprovider",
+    "-o",
+    "asyncio_default_fixture_loop_scope=function",
+    "-c",
+    os.devnull,
+)
+"""Options of pytest for `SAMPLE`."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +79,14 @@ def main() -> None:
 
 
 def prepare() -> None:
-    """Import pytest with its plugins, whose assertions pytest rewrites, and the modules in `IMPORTS`."""
+    """Make pytest load its plugins, and collect `SAMPLE`."""
     del sys.path[0]  # the folder of this file
     with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere:
+        (Path(folder) / "test_sample_of_fork_server.py").write_text(SAMPLE)
         shown, sys.stdout = sys.stdout, nowhere
-        pytest.main(["--collect-only", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", folder, folder])
+        collected = pytest.main([*OPTIONS, "--rootdir", folder, folder])
         sys.stdout = shown
-    for name in IMPORTS:
-        importlib.import_module(name)
+    assert collected == pytest.ExitCode.OK
     gc.collect()
     gc.freeze()  # so that forks do not copy the memory of these objects
 

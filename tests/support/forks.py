@@ -12,6 +12,8 @@ from pathlib import Path
 
 from tests.support import fork_server
 
+ROOT = Path(__file__).parents[2]
+
 
 def run_pytest(
     *arguments: str, folder: Path, environment: Mapping[str, str], limit_s: float
@@ -57,6 +59,7 @@ def _server() -> subprocess.Popen[str]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        cwd=ROOT,  # Hypothesis stores the constants of modules there
         env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # a process with threads cannot be forked safely
     )
     atexit.register(server.communicate)

@@ -39,7 +39,7 @@ def run_new(pytester: pytest.Pytester, tests: str, *options: str) -> pytest.RunR
     return pytester.runpytest_subprocess(*OPTIONS, *options, timeout=LIMIT_S)
 
 
-def run_fork(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
+def run_fork(pytester: pytest.Pytester, *options: str, limit_s: float = LIMIT_S) -> pytest.RunResult:
     """Run pytest with `options` in a fork of a process that has already imported pytest and the mock (`forks.py`).
 
     The result is the same as that of `pytester.runpytest_subprocess`, which takes 2 s more processor time.
@@ -51,7 +51,7 @@ def run_fork(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
         *options,
         folder=pytester.path,
         environment={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        limit_s=LIMIT_S,
+        limit_s=limit_s,
     )
     lasted = time.perf_counter() - began
     print(ran.stdout, ran.stderr, sep="\n")

@@ -72,7 +72,7 @@ def test_mock(number, odyssey_mock):
 @pytest.mark.asyncio
 async def test_live(number, odyssey_client):
     await odyssey_client.connect()
-    await odyssey_client.start_stream("A cat on a windowsill")
+    await odyssey_client.start_stream(f"A cat on {{number}} windowsills")
     await odyssey_client.interact("Pet the cat")
     await odyssey_client.end_stream()
 

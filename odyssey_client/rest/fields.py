@@ -33,13 +33,13 @@ class Fields:
         self._values = value
 
     def text(self, name: str) -> str:
-        """Return a non-empty string."""
+        """Return the value of the field ``name``, a non-empty string."""
         if self._values.get(name) == "":
             raise self._wrong(self._at(name), "a non-empty string", "")
         return self.any_text(name, expected="a non-empty string")
 
     def any_text(self, name: str, *, expected: str = "a string") -> str:
-        """Return a string, which may be empty."""
+        """Return the value of the field ``name``, a string that may be empty."""
         value = self._values.get(name)
         if not isinstance(value, str):
             raise self._wrong(self._at(name), expected, value)
@@ -48,21 +48,21 @@ class Fields:
         return value
 
     def number(self, name: str) -> float:
-        """Return a finite number, 0 or more."""
+        """Return the value of the field ``name``, a finite number, 0 or more."""
         value = self._values.get(name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
             raise self._wrong(self._at(name), "a number, 0 or more", value)
         return float(value) if value < _LARGEST else _LARGEST
 
     def count(self, name: str) -> int:
-        """Return a whole number, 0 or more. A JSON number such as ``3.0`` is accepted."""
+        """Return the value of the field ``name``, a whole number, 0 or more. A number such as ``3.0`` is accepted."""
         value = self.number(name)
         if not value.is_integer():
             raise self._wrong(self._at(name), "a whole number, 0 or more", self._values.get(name))
         return int(value)
 
     def choice[E: StrEnum](self, name: str, of: type[E]) -> E:
-        """Return the field's string as a member of the enumeration ``of``."""
+        """Return the value of the field ``name``, a string, as a member of the enumeration ``of``."""
         value = self._values.get(name)
         if not isinstance(value, str) or value not in of:
             raise self._wrong(self._at(name), f"one of {', '.join(of)}", value)
@@ -73,18 +73,19 @@ class Fields:
         return None if self._values.get(name) is None else read(name)
 
     def flag(self, name: str) -> bool:
+        """Return the value of the field ``name``, a boolean."""
         value = self._values.get(name)
         if not isinstance(value, bool):
             raise self._wrong(self._at(name), "true or false", value)
         return value
 
     def object(self, name: str) -> Fields | None:
-        """Return an object; None if the field is missing or null."""
+        """Return the fields of the object in the field ``name``; None if the field is missing or null."""
         value = self._values.get(name)
         return None if value is None else Fields(value, self._call, self._at(name))
 
     def objects(self, name: str) -> Iterator[Fields]:
-        """Yield the objects of an array."""
+        """Yield the fields of each object in the field ``name``, an array."""
         value = self._values.get(name)
         if not isinstance(value, list):
             raise self._wrong(self._at(name), "an array", value)

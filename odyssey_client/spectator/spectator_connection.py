@@ -120,7 +120,7 @@ class SpectatorConnection:
     """A spectator's connection to a broadcast, returned by `connect_to_stream`. ``async with`` disconnects on exit.
 
     Attributes:
-        stream: The video of the whole connection.
+        stream: The live video of the broadcast. It ends when the connection ends.
     """
 
     def __init__(

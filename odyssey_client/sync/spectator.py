@@ -67,7 +67,7 @@ class SpectatorConnection(VideoOwner):
     """A spectator's connection to a broadcast, returned by `connect_to_stream`. ``with`` disconnects on exit.
 
     Attributes:
-        stream: The video of the whole connection.
+        stream: The live video of the broadcast. It ends when the connection ends.
     """
 
     def __init__(self, connection: spectator_connection.SpectatorConnection, loop: BackgroundLoop) -> None:
@@ -78,7 +78,7 @@ class SpectatorConnection(VideoOwner):
 
     @property
     def stream(self) -> MediaStream:
-        """The video of the whole connection."""
+        """The live video of the broadcast. It ends when the connection ends."""
         return self._to_sync(self._connection.stream)
 
     @property

@@ -40,7 +40,7 @@ class ActiveFault:
         return self.fault.times is not None and self.fired >= self.fault.times
 
     def to_json(self) -> dict[str, JSON]:
-        """Return the fault as a JSON object, with its id and counts."""
+        """Return the fault as a JSON object, with its id, its counts `passed` and `fired`, and `spent`."""
         return {"id": self.id, **self.fault.to_json(), "passed": self.passed, "fired": self.fired, "spent": self.spent}
 
 

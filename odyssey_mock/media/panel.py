@@ -98,7 +98,7 @@ class Panel:
             planes.y[self.top : self.top + self._foot, self.left : self.left + self.width] += lit
 
     def _mark(self, planes: Planes, index: int) -> None:
-        """Draw a short line that moves across the panel every four seconds, above the time and the frame number."""
+        """Draw a short line above the time and frame number. Every four seconds, it crosses the panel once."""
         length, thick = even(84 * self._scale), even(4 * self._scale)
         turn = 4 * self._fps
         left = self.left + (self.width - length) * (index % turn) // turn

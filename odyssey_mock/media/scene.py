@@ -159,7 +159,10 @@ class Renderer:
         return self._pictured[1]
 
     def _invited(self, moment: Moment) -> tuple[Guest, ...]:
-        """Return the guests (balloons or lanterns) of the latest interactions, reusing those of earlier frames."""
+        """Return the balloons or lanterns that the latest interactions added, at most `MOST_GUESTS`.
+
+        Those that the previous call returned are reused.
+        """
         invited = {
             change.revision: self._guests.get(change.revision)
             or guest(

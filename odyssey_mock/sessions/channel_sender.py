@@ -35,7 +35,10 @@ class ReplyMode:
 
     @classmethod
     def of(cls, fault: Fault | None, markers: PromptMarkers | None = None) -> "ReplyMode":
-        """Return the mode that `fault` requires; if `fault` is None, the mode that the prompt's `markers` require."""
+        """Return how to send a reply: as `fault` requires or, without a fault, as the prompt's `markers` require.
+
+        Without a fault and without markers for the reply, the result is `NORMAL_REPLY`.
+        """
         if fault is not None:
             return cls(fault.do, fault.number("seconds") if fault.do == "late" else 0.0)
         if markers is not None and markers.stall:

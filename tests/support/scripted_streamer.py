@@ -123,8 +123,9 @@ async def scripted(
 ) -> AsyncIterator[ClientCredentials]:
     """Run a fake streamer, and yield credentials with which a client connects to it.
 
-    Each connection to the signaling socket plays the next of `scripts`, and then always the last one. When a script
-    ends, the server closes the socket with code 1000. `config` is the response to `GET /config`.
+    The first connection to the signaling socket plays the first of `scripts`, the second connection the second one.
+    When all scripts have been played, further connections play the last one. When a script ends, the server closes the
+    socket with code 1000. `config` is the response to `GET /config`.
     """
     attempts = iter(scripts)
     script = scripts[-1]

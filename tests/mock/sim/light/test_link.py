@@ -102,7 +102,7 @@ async def test_goodbye_follows_all_messages() -> None:
         await answers.until(LinkState.CLOSED)
         assert answers.said == [(MessageKind.TEXT, b"the last"), (MessageKind.BYE, b"\0\0\0\7")]
         assert offers.states == [LinkState.CONNECTED], (
-            f"expected only CONNECTED at the end that called close(), got {offers.states}"
+            f"expected the side that called close() to report only the state CONNECTED, got {offers.states}"
         )
         answers.link.say(MessageKind.TEXT, b"not received")
         await offers.link.close()

@@ -7,7 +7,7 @@ from odyssey_mock.explore.callback_rules import LEGAL
 
 
 class CallbackWatcher:
-    """Event handlers for the connections of one client; they record each illegal call, such as after `disconnect`."""
+    """Event handlers for the connections of one client; they record illegal calls, such as those after `disconnect`."""
 
     def __init__(self) -> None:
         self._connections: list[_ConnectionCallbacks] = []

@@ -64,7 +64,7 @@ def check_chaos(chaos: object) -> None:
 
 
 def draw_network(world: World, chaos: Chaos) -> None:
-    """Set a latency, packet loss and duplication drawn from the seed of `world`; with `"calm"`, change nothing."""
+    """Set a latency, packet loss and duplication drawn from the seed of `world`; do nothing if `chaos` is `"calm"`."""
     if chaos == "calm":
         return
     randomness = world.chance.stream("weather/network")

@@ -68,7 +68,7 @@ def _patterns(name: str, given: object) -> Sequence[str]:
     patterns = (given,) if isinstance(given, str) or not isinstance(given, Iterable) else tuple(given)
     texts = [each for each in patterns if isinstance(each, str)]
     if len(texts) < len(patterns):
-        raise ChaosPlanError(f"{name} must be a pattern or a list of patterns, got {given!r}")
+        raise ChaosPlanError(f"{name} must be a glob pattern of fault points, or a list of them, got {given!r}")
     return texts
 
 

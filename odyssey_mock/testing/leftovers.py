@@ -47,10 +47,10 @@ def add_ini_option(parser: pytest.Parser) -> None:
 
 
 def mode_of(config: pytest.Config) -> str:
-    """Return how to report leftovers: one of `MODES`.
+    """Return the value of the ini option `odyssey_leftovers`: `warning`, `error` or `ignore`.
 
     Raises:
-        pytest.UsageError: the ini file has another value.
+        pytest.UsageError: the option has another value.
     """
     mode: str = config.getini(INI)
     if mode not in MODES:
@@ -59,7 +59,7 @@ def mode_of(config: pytest.Config) -> str:
 
 
 def report(item: pytest.Item, found: Sequence[str], late: Sequence[str] = ()) -> None:
-    """Report leftovers and late requests as the ini option `odyssey_leftovers` selects: warn, fail or ignore.
+    """Report leftovers and late requests as a warning or an error, or ignore them: see `mode_of`.
 
     Args:
         item: the test that has ended.
@@ -67,7 +67,7 @@ def report(item: pytest.Item, found: Sequence[str], late: Sequence[str] = ()) ->
         late: descriptions of requests that clients of earlier tests sent during this test.
 
     Raises:
-        pytest.fail.Exception: the mode is `error`, and `found` or `late` is not empty.
+        pytest.fail.Exception: the ini option `odyssey_leftovers` is `error`, and `found` or `late` is not empty.
     """
     mode = mode_of(item.config)
     if not (found or late) or mode == "ignore":
@@ -80,10 +80,10 @@ def report(item: pytest.Item, found: Sequence[str], late: Sequence[str] = ()) ->
 
 
 def report_late(config: pytest.Config, late: Sequence[str]) -> None:
-    """Report requests that arrived after the end of the last test, as the ini option `odyssey_leftovers` selects.
+    """Report requests that arrived after the last test as a warning or an error, or ignore them: see `mode_of`.
 
     Raises:
-        pytest.fail.Exception: the mode is `error`, and `late` is not empty.
+        pytest.fail.Exception: the ini option `odyssey_leftovers` is `error`, and `late` is not empty.
     """
     mode = mode_of(config)
     if not late or mode == "ignore":

@@ -174,7 +174,7 @@ class PerTestMock(MockOdyssey):
             self._current = None
 
     def late_requests(self) -> list[str]:
-        """Return the descriptions of late requests since the last call."""
+        """Return descriptions of the late requests that arrived since the previous call of this method."""
         found, self._late = self._late, []
         return found
 

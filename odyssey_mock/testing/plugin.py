@@ -271,7 +271,7 @@ def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[Any],
     request: pytest.FixtureRequest,  # Any: as in pytest
 ) -> Generator[None, object, object]:
-    """For fixtures with a wider scope than one test, record the threads that they start, and forbid `odyssey_mock`."""
+    """Record the threads started by fixtures that are kept for several tests, and forbid `odyssey_mock` in these."""
     if fixturedef.scope == "function":
         return (yield)
     why = (

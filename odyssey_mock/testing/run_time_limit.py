@@ -53,7 +53,7 @@ class RunTimeLimits:
 
 
 def _limited(item: pytest.Item) -> Generator[None]:
-    """Interrupt a phase of the test at its time limit. Afterward, restore the alarm of another plugin."""
+    """Interrupt a phase (setup, call, teardown) at the time limit. Restore an alarm that another plugin has set."""
     limit = item.stash.get(LIMIT, None)
     if limit is None or not is_available():
         return (yield)

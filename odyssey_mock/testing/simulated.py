@@ -82,7 +82,7 @@ class Plan:
 
         Args:
             marked: the keyword arguments of the markers.
-            seeds: the number of seeds, which overrides the markers; if None, the number in the markers.
+            seeds: the number of seeds from the command line; if None, the markers determine the number.
             seed: the only seed to run; if None, all seeds are run.
 
         Raises:

@@ -37,7 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def is_simulated(item: pytest.Item) -> bool:
-    """Return whether a test runs in the simulated world: it has the marker `odyssey_sim`, or uses that fixture."""
+    """Return whether a test runs in the simulated world: it has the marker or uses the fixture `odyssey_sim`."""
     return isinstance(item, pytest.Function) and (
         item.get_closest_marker("odyssey_sim") is not None or "odyssey_sim" in item.fixturenames
     )

@@ -86,7 +86,7 @@ def images(
     _check("kind", kinds, IMAGE_KINDS)
     _check("format", formats, IMAGE_FORMATS)
     if not 1 <= max_side <= LARGEST_SIDE:
-        raise ValueError(f"max_side must be from 1 to {LARGEST_SIDE}, got {max_side}")
+        raise ValueError(f"max_side must be from 1 to {LARGEST_SIDE} pixels, got {max_side}")
     sizes = _sizes(max_side, stream_sizes=stream_sizes)
     by_format = {each: _files(each, sizes) for each in IMAGE_FORMATS if each in formats}
     files = st.sampled_from(list(by_format)).flatmap(by_format.__getitem__)
@@ -131,7 +131,7 @@ def _files(kind: ImageFormat, sizes: SearchStrategy[_Size]) -> SearchStrategy[tu
 
 @cache
 def encoded(kind: ImageFormat, size: tuple[int, int], mode: str = "RGB") -> bytes:
-    """Encode a picture of this size and mode as a file. The same arguments always give the same bytes."""
+    """Encode a picture of this size and Pillow mode as a file. The same arguments always give the same bytes."""
     out = io.BytesIO()
     picture = _picture(size, mode)
     if kind == "HEIF":

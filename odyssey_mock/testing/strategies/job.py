@@ -109,12 +109,12 @@ class _Routes:
         """Return the shortest route from `state` to each reachable transition, including that transition.
 
         The routes are grouped by the state in which their last transition begins, the nearest state first. In a group,
-        the order is that of the table. A route is omitted if no allowed end can be reached within `most` events.
+        the order is that of the table. A route is omitted if no allowed last state can be reached within `most` events.
 
         Args:
             state: the state in which all routes begin.
-            most: the maximum number of events, including those from the end of a route to an allowed end.
-            rests: by state, the number of events to the nearest allowed end.
+            most: the maximum number of events, including those after the route, up to an allowed last state.
+            rests: by state, the number of events to the nearest allowed last state.
         """
         legs = []
         for place, route in self._routes[state].items():

@@ -341,7 +341,7 @@ def test_no_limit(odyssey_mock):
             "@pytest.mark.odyssey_chaos: the test must use the fixture odyssey_mock: add odyssey_mock to *",
             "@pytest.mark.odyssey_chaos: expected only the keywords points, exclude and time_limit, got 'rest.?'",
             "@pytest.mark.odyssey_chaos: expected only the keywords points, exclude and time_limit, got point",
-            "@pytest.mark.odyssey_chaos: points must be a pattern or a list of patterns, got [[]3[]]",
+            "@pytest.mark.odyssey_chaos: points must be a glob pattern of fault points, or a list of them, got [[]3[]]",
             "@pytest.mark.odyssey_chaos: time_limit must be a number of seconds above 0, got 0",
             "@pytest.mark.odyssey_chaos: time_limit must be a number of seconds above 0, got inf",
         ]

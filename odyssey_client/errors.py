@@ -338,7 +338,7 @@ class MonthlyLimitReachedError(OdysseyUsageError):
 
 
 class ConcurrentLimitReachedError(OdysseyUsageError):
-    """The account has its maximum number of sessions open: ``Maximum concurrent sessions (N) reached``."""
+    """The account has reached its maximum number of open sessions."""
 
     default_code = "CONCURRENT_LIMIT_REACHED"
     default_retryable = True

@@ -225,7 +225,7 @@ class EventBus:
     """Passes the events of a client to its event readers."""
 
     def __init__(self, observe: Callable[[Event], None]) -> None:
-        """``observe`` is called with every event before the readers receive it."""
+        """Create a bus without readers. ``observe`` is called with every event before the readers receive it."""
         self._observe = observe
         self.loop: asyncio.AbstractEventLoop | None = None
         """The event loop of the current connection; None if there is none."""

@@ -34,7 +34,7 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None: ...
 
     def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
-        """Limit a block like `asyncio.timeout`: raise `TimeoutError` after ``seconds``; None for no limit."""
+        """Return a context manager like `asyncio.timeout`: `TimeoutError` after ``seconds``; None for no limit."""
         ...
 
 
@@ -84,7 +84,7 @@ class Peer(Protocol):
     async def pump(self) -> None:
         """Pass every received frame to the callback ``frame``, until the video ends.
 
-        Run this for the whole connection.
+        Run this method for the whole connection, because a track that is not read buffers every frame.
         """
         ...
 

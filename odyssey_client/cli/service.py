@@ -120,7 +120,7 @@ async def _with_client(api_url: str | None, work: Callable[[Service], Awaitable[
 async def _attended[R: Running](running: R, work: Callable[[R], Awaitable[Answer]]) -> Answer:
     """Run ``work`` and return its result.
 
-    If an error ends ``work``, return ``running.so_far`` with the error added. For a signal, add a `StoppedError`.
+    If an error or a signal ends ``work``, return ``running.so_far`` with the error, or with a `StoppedError`, added.
     """
     stopped_by = _cancel_on_signals()
     try:

@@ -126,7 +126,7 @@ class _Watch:
         self._stats = PlaybackStats(self._began)
 
     async def run(self) -> None:
-        """Watch, and record if ``--save`` was given. The file is complete when this returns or raises.
+        """Watch, and record if ``--save`` was given. When this method ends, the recording is finished.
 
         Raises:
             DownloadError: the file cannot be written. No partial file is left.

@@ -38,7 +38,10 @@ def check_id(name: str, value: object) -> None:
         raise OdysseyConfigError(f"{name} must be a non-empty string, got {kind}")
     # "." and ".." would change the URL path. The message omits the value: it may be an API key passed by mistake.
     if value in {".", ".."} or len(value) > LONGEST_ID or not _is_utf8(value):
-        raise OdysseyConfigError(f"{name} must be an id from the service, got a string that cannot be an id")
+        raise OdysseyConfigError(
+            f"{name} must be an id from the service, got '.', '..', more than {LONGEST_ID} characters, or text that "
+            "UTF-8 cannot encode"
+        )
 
 
 def check_limit(name: str, value: object) -> None:
@@ -54,7 +57,7 @@ def check_offset(name: str, value: object) -> None:
 
 
 def check_seconds(name: str, value: object) -> None:
-    """Raise `OdysseyConfigError` unless ``value`` is a number of seconds greater than 0."""
+    """Raise `OdysseyConfigError` unless ``value`` is a number of seconds above 0 and at most `LONGEST_WAIT_S`."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LONGEST_WAIT_S:
         raise OdysseyConfigError(
             f"{name} must be a number of seconds above 0 and at most {LONGEST_WAIT_S:g}, got {_describe(value)}"

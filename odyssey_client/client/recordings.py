@@ -86,8 +86,8 @@ class RecordingCalls(ClientBase):
             stream_id: Id of the stream.
             path: Path of the file to write, or an existing directory, in which the file is named after the stream.
             artifact: ``video``, ``preview`` (both MP4), ``thumbnail`` (JPEG) or ``events`` (JSON lines).
-            on_progress: A sync or async function that is called as bytes arrive, and at the end with the full size.
-                An exception that it raises ends the download.
+            on_progress: A sync or async function that is called with a `DownloadProgress` as bytes arrive, and at the
+                end. An exception that it raises ends the download.
             overwrite: Whether an existing file may be replaced.
 
         Raises:

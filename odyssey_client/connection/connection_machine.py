@@ -109,7 +109,7 @@ class ConnectWithCredentials:
 
 @dataclass(frozen=True, slots=True)
 class NoStreamerFree:
-    """No streamer is free (503); the request is repeated."""
+    """The service replied that no streamer is free (503). The request for a session will be repeated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class SessionOpened:
 
 @dataclass(frozen=True, slots=True)
 class SessionRefused:
-    """A REST call failed, and so did its retries, if any."""
+    """A request for a new session, or for new credentials of the current one, failed, as did its retries, if any."""
 
     error: OdysseyError
 
@@ -138,7 +138,7 @@ class ChannelOpened:
 
 @dataclass(frozen=True, slots=True)
 class SignalingClosed:
-    """The socket closed with ``code`` (RFC 6455 section 7.4); ``code`` is None if the socket could not be opened."""
+    """The signaling socket closed with ``code`` (RFC 6455 section 7.4), or could not be opened (``code`` is None)."""
 
     code: int | None
     reason: str = ""
@@ -211,7 +211,7 @@ type ConnectionEvent = (
 
 
 class SignalingLost:
-    """Before the connection was up, the socket could not be opened or was lost, and a retry is left."""
+    """Before the connection was up, the signaling socket could not be opened or was lost, and a retry is left."""
 
 
 class SignalingGivenUp:
@@ -219,7 +219,7 @@ class SignalingGivenUp:
 
 
 class SessionGone:
-    """The session no longer exists, and the policy allows a new one."""
+    """The session no longer exists, and ``AdvancedConfig.reconnect`` allows a new one."""
 
 
 class ConnectionLost:
@@ -250,7 +250,7 @@ class SetStatus:
 
 @dataclass(frozen=True, slots=True)
 class OpenSession:
-    """Request a session with the REST calls that return credentials."""
+    """Request a new session and its credentials with REST calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,7 +338,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Make every waiting call fail because of ``error``, send `client_disconnecting`, and close socket and peer."""
+    """Make every waiting call fail because of ``error``, and end the session; close the socket and the peer."""
 
     error: OdysseyError
 
@@ -556,7 +556,7 @@ class ReconnectPolicy:
 
     @property
     def tries(self) -> int:
-        """Maximum number of attempts to restore a lost connection."""
+        """Maximum number of attempts to restore a lost connection; 0 if reconnecting is off."""
         return 0 if self.reconnect == "off" else self.max_retries
 
     def try_delay(self, tries: int) -> float:

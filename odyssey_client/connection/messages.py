@@ -210,7 +210,7 @@ def parse[M](channel: str, readers: Mapping[str, _Reader[M]], data: str | bytes)
         raise MessageError(f"{channel}: expected a JSON object, got {_kind(decoded)}")
     kind = decoded.get("type")
     if not isinstance(kind, str):
-        raise MessageError(f"{channel}: expected an object with a string `type`, got one whose type is {_kind(kind)}")
+        raise MessageError(f"{channel}: expected an object with a string `type`, got one whose `type` is {_kind(kind)}")
     reader = readers.get(kind)
     return None if reader is None else reader(_Fields(channel, kind, decoded))
 

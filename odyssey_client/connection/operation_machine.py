@@ -83,7 +83,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class GaveUp:
-    """The call timed out or was cancelled. A later second event for the same call removes the call from its queue."""
+    """A call timed out or was cancelled. `stream_calls.py` sends this twice; the second removes it from its queue."""
 
     call: int
 
@@ -295,7 +295,7 @@ class OperationMachine:
 
     @property
     def pending(self) -> frozenset[int]:
-        """The numbers of the calls that wait for a reply."""
+        """The calls that wait for a reply, each by its number (``call`` in the events)."""
         waiting = {place.call for place in (*self._starts, *self._interactions) if place.waiting}
         return frozenset(waiting if self._end is None else waiting | {self._end})
 
@@ -438,7 +438,7 @@ class OperationMachine:
         return []
 
     def _take_refused(self, happening: Happening) -> int | None:
-        """Remove the call that a stream error belongs to (rule 5), and return its number.
+        """Remove the call that a stream error belongs to (rule 5); return its number (``call`` in the events).
 
         Return None if the error belongs to no call, or if that call no longer waits.
         """

@@ -37,7 +37,7 @@ _SCHEMES = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
 
 
 class SignalingLostError(SignalingError):
-    """The socket could not be opened, or is closed.
+    """The signaling socket could not be opened, or is closed.
 
     Attributes:
         close_code: The WebSocket close code (RFC 6455 section 7.4); None if the socket never opened.
@@ -102,7 +102,7 @@ class Signaling:
                 return
 
     async def leave(self) -> None:
-        """Close the socket, within `GOODBYE_LIMIT_S`.
+        """Close the socket in at most `GOODBYE_LIMIT_S` seconds.
 
         Unless `keep_session` was called, this sends `client_disconnecting` and close code 1000, which end the session.
         """

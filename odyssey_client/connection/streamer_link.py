@@ -211,7 +211,10 @@ class ConnectionAttempt:
             self._signaling.keep_session()
 
     async def run(self) -> None:
-        """Open the socket and the peer, and process messages. Close both when cancelled, dropped or disconnected."""
+        """Open the signaling socket and the peer, and process messages; close both at the end.
+
+        The method ends when the socket closes, the attempt is dropped, or the task is cancelled.
+        """
         children: list[asyncio.Task[None]] = []
         async with asyncio.TaskGroup() as group:
             ice_servers = group.create_task(fetch_ice_servers(config_url(self._credentials), self._fetch, self._clock))
@@ -235,7 +238,7 @@ class ConnectionAttempt:
                     child.cancel()
 
     def send_by_channel(self, message: ChannelMessage) -> bool:
-        """Send ``message`` on `clientToStreamer`; return False if the channel is not open or ``message`` too long."""
+        """Send ``message`` on `clientToStreamer`; return False if the channel is closed or the message is too long."""
         return self._peer is not None and self._peer.send(messages.encode(message))
 
     async def send_by_socket(self, message: ChannelMessage) -> None:

@@ -142,7 +142,7 @@ def check_target(path: Path) -> None:
 
 
 async def _until_end(reader: FrameReader) -> AsyncIterator[VideoFrame]:
-    """Yield frames until the connection ends. An error ends the iteration too, so that the recording is kept."""
+    """Yield frames until the connection ends. If it fails, no error is raised here, so that the recording is kept."""
     iterator = aiter(reader)
     while True:
         try:

@@ -38,7 +38,8 @@ class DownloadProgress:
     """The progress of a download.
 
     Attributes:
-        received: The number of bytes received. It decreases only if the service replaced the file.
+        received: The number of bytes received. It decreases only at the end, if the service put a shorter file in place
+            of the file.
         total: The size of the file; None while it is unknown.
     """
 

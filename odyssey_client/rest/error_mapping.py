@@ -1,7 +1,7 @@
 """Conversion of HTTP error responses to exceptions.
 
-The body may be HTML of a proxy, JSON of any shape, or empty; the error is readable in every case. Secrets that the
-service echoes are masked.
+The body may be HTML of a proxy, JSON of any shape, or empty; the message of the exception is readable in every case.
+Secrets that the service echoes are masked.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Failure:
         retry_after: The ``Retry-After`` header in seconds; None if it is missing or invalid.
         route: The call as service_errors.py lists it, such as ``GET /simulation-jobs/{job_id}``; if empty, ``call``.
         names: Values of the placeholders in the messages of service_errors.py, such as ``job_id``.
-        source: The part of the protocol that the response belongs to.
+        source: Where the service reported the error; `Source.WHEP` for a response to a spectator.
     """
 
     call: str
@@ -138,7 +138,7 @@ def _filled(text: str, failure: Failure) -> str:
 def _usage(failure: Failure, _: Row) -> OdysseyError:
     """Return the error for a 429 response.
 
-    The detail is an object, a string (services before 1.1), or a body from a proxy.
+    The detail is an object, a string (as clients of the 1.0 series expect), or a body from a proxy.
     """
     said: Mapping[str, JSON] = failure.detail if isinstance(failure.detail, dict) else {"message": failure.detail}
     code, message, details = _text(said.get("error")), _text(said.get("message")), said.get("details")

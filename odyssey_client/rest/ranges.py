@@ -39,7 +39,10 @@ def range_headers(offset: int, validator: str) -> dict[str, str]:
 
 
 def validator_of(headers: Mapping[str, str]) -> str | None:
-    """Return the ``If-Range`` value: a strong ETag or, without an ETag, a strong Last-Modified (section 8.8.2.2)."""
+    """Return the ``If-Range`` value for later requests; None if the headers contain none.
+
+    The value is a strong ETag or, without an ETag, a Last-Modified that counts as strong (RFC 9110 section 8.8.2.2).
+    """
     if (tag := headers.get("ETag")) is not None:
         return tag if _STRONG_TAG.fullmatch(tag) else None
     modified, answered = headers.get("Last-Modified"), headers.get("Date")

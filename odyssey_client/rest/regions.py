@@ -36,7 +36,7 @@ async def measure(transport: Transport) -> dict[str, float]:
                 for region, url in regions.items():
                     pings.create_task(_ping(transport, region, url, latencies), name=f"odyssey ping {region}")
     except TimeoutError:
-        logger.debug("%s and the pings took longer than %g s; %d regions listed", _CALL, limit * 1.5, len(latencies))
+        logger.debug("%s and the pings took over %g s; regions received: %d", _CALL, limit * 1.5, len(latencies))
     except OdysseyError as error:
         logger.debug("connecting without region latencies: %s", error)
     return latencies

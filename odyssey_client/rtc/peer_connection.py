@@ -60,7 +60,10 @@ class PeerConnection:
         frame: Callable[[VideoFrame], None],
         lost: Callable[[PeerError], None],
     ) -> None:
-        """``frame`` and ``lost`` run on the event loop and must not block or raise; ``lost`` may run more than once."""
+        """Create a peer connection without ICE servers; `_use` sets them.
+
+        ``frame`` and ``lost`` run on the event loop and must not block or raise; ``lost`` may run more than once.
+        """
         self._addresses = addresses
         self._clock = clock
         self._frame = frame
@@ -127,7 +130,7 @@ class PeerConnection:
             receiver._handle_disconnect()  # noqa: SLF001 - its public `stop` needs an event loop
 
     def _use(self, servers: Iterable[IceServer]) -> None:
-        """Set the ICE servers. Call this first: aiortc reads its configuration when it creates the transports."""
+        """Set the ICE servers. Call this before aiortc creates the transports, which is when it reads the servers."""
         self._configuration.iceServers = [
             RTCIceServer(urls, server.username, server.credential)
             for server in servers

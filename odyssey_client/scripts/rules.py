@@ -107,7 +107,7 @@ def read_entries(value: object, path: str, take_image: TakeImage, faults: Faults
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The parts of an entry that were read. An invalid action or time is None; an invalid field is missing."""
+    """The parts of an entry that were read. An invalid action or time is None; an invalid field is left out."""
 
     action: ScriptAction | None = None
     time: int | None = None

@@ -132,8 +132,8 @@ def test_unknown_message_type_parses_to_none() -> None:
         ("7", "expected a JSON object, got a number"),
         ("true", "expected a JSON object, got a boolean"),
         ("null", "expected a JSON object, got null"),
-        ("{}", "one whose type is null"),
-        ('{"type": 7}', "one whose type is a number"),
+        ("{}", "one whose `type` is null"),
+        ('{"type": 7}', "one whose `type` is a number"),
     ],
 )
 def test_malformed_message_error_shows_what_was_received(data: str | bytes, says: str) -> None:

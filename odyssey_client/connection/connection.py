@@ -94,7 +94,7 @@ class Connection:
         handlers: OdysseyEventHandlers,
         events: EventBus,
     ) -> None:
-        """Create a connection without starting it. ``handlers`` and ``events`` get the same events, in the same order."""
+        """Create a connection that is not started. ``handlers`` and ``events`` get the same events, in one order."""
         self.media_stream = MediaStream()
         self.status: ConnectionStatus | None = None
         self._clock = clock

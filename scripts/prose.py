@@ -76,7 +76,7 @@ def check_python(path: str, source: str) -> Iterator[Finding]:
 
 
 def check_markdown(path: str, text: str) -> Iterator[Finding]:
-    """Yield the indirect words in a Markdown page, except those in code."""
+    """Yield a finding for each word of `INSTEAD` in a Markdown page, except in code."""
     for pattern in (_CODE_BLOCK, _CODE_SPAN):
         text = pattern.sub(lambda code: "\n" * code[0].count("\n"), text)
     yield from _indirect_words(path, 1, text)

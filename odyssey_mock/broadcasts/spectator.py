@@ -76,7 +76,7 @@ class Spectator:
         self.ufrags = ufrags_of(offer)
         self.state = SpectatorState.NEW
         self.codec: Codec | None = None
-        """The negotiated codec; None before the answer."""
+        """The negotiated codec; None before the SDP answer."""
         self._handshake_limit = settings.spectator_handshake
         self._clock = clock
         self._journal = journal

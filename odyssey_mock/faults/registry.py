@@ -80,7 +80,7 @@ class Faults:
         return dict(self._reached)
 
     def add(self, described: Mapping[str, JSON] | None = None, /, **fields: Unpack[FaultKeywords]) -> ActiveFault:
-        """Append a fault, given as a mapping, as keyword arguments, or as both, and return its entry in the registry.
+        """Append a fault, given as a mapping, as keyword arguments, or as both, and return it as an `ActiveFault`.
 
         ::
 
@@ -94,7 +94,7 @@ class Faults:
         return self.extend([{**(described or {}), **given}])[0]
 
     def extend(self, described: Iterable[Mapping[str, JSON]]) -> list[ActiveFault]:
-        """Append several faults, and return their entries in the registry.
+        """Append several faults, and return each as an `ActiveFault`.
 
         Raises:
             FaultError: a fault is invalid. No fault is added.
@@ -118,7 +118,7 @@ class Faults:
         self._active.clear()
 
     def reset(self) -> None:
-        """Restore the initial faults, with all counts at 0."""
+        """Restore the initial faults, with their counts `passed` and `fired` at 0."""
         fired = [each.fault for each in self if each.fired > 0 or each.fired_before_reset]
         self.clear()
         for each in self.extend(self._initial):

@@ -33,8 +33,8 @@ class NetworkConditions(SimulatedTransport):
 
     A link carries packets from one host to another, in one direction. While a link is `cut`, datagrams are lost, and
     TCP data arrives after `mend`. `hold` keeps all packets until `release`. DTLS handshakes are delayed but never lost,
-    because OpenSSL would repeat them by the machine's clock instead of virtual time. A flight that would have been lost
-    arrives when it would have been sent again.
+    because OpenSSL would repeat them by the machine's clock instead of virtual time. A flight (group of handshake
+    messages) that would have been lost arrives when it would have been sent again.
     """
 
     def __init__(self, loop: SimLoop) -> None:
@@ -70,9 +70,10 @@ class NetworkConditions(SimulatedTransport):
         self._send_held()
 
     def half_open(self, dead: str, alive: str) -> int:
-        """Make `dead` lose its TCP connections with `alive`, which is not notified. Return the number of connections.
+        """Make the host `dead` lose its TCP connections with the host `alive`. Return the number of lost connections.
 
-        `alive` notices the loss when it next sends data and receives a reset, or when one of its timeouts expires.
+        `alive` is not notified. It notices the loss when it next sends data and receives a reset, or when one of its
+        timeouts expires.
         """
         ends = [end for end in self._ends() if end.local[0] == dead and end.remote[0] == alive]
         self._lose(ends)
@@ -83,7 +84,7 @@ class NetworkConditions(SimulatedTransport):
         self._lose([end for end in self._ends() if self._is_bereaved(end)])
 
     def reset(self, one: str, other: str) -> int:
-        """Reset the TCP connections between two hosts and notify both at once. Return the number of connections."""
+        """Reset the TCP connections between two hosts, and notify both hosts at once. Return the number of resets."""
         ends = [end for end in self._ends() if {end.local[0], end.remote[0]} == {one, other}]
         self._lose(ends)
         return len({end.conn for end in ends})

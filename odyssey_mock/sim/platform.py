@@ -123,5 +123,5 @@ SystemServerNetwork: type[MockNetwork] = ServerNetwork
 
 @cache
 def _no_tls() -> ssl.SSLContext:
-    """Return a context without trusted certificates: a simulation has no TLS, and loading real ones takes 20 ms."""
+    """Return an SSL context without trusted certificates: a simulation has no TLS, and loading them takes 20 ms."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -64,7 +64,7 @@ def run[T](
         seed: determines everything random in the run.
         program: called with the `World`; the run ends when it returns or raises.
         fidelity: `full` (real WebRTC) or `light` (peers without pixels).
-        settings: settings of the mock, which override those of a simulated mock.
+        settings: settings of the mock, which override the defaults of a simulated mock.
         keeps_trace: whether to compute `trace_hash`.
         seconds: limit in virtual time; a longer run ends with an `EndlessError` as its error.
     """
@@ -95,7 +95,7 @@ def opened(seed: int, *, fidelity: Fidelity = "light", settings: Mapping[str, ob
     Args:
         seed: determines everything random in the world.
         fidelity: `full` (real WebRTC) or `light` (peers without pixels).
-        settings: settings of the mock, which override those of a simulated mock.
+        settings: settings of the mock, which override the defaults of a simulated mock.
     """
     world = World(seed, fidelity=fidelity, keeps_trace=False)
     with _within(world):
@@ -167,7 +167,7 @@ def _peers(fidelity: Fidelity) -> AbstractContextManager[None]:
 
 @contextmanager
 def _without_collections() -> Iterator[None]:
-    """Disable garbage collection during the block, because its times, and their effects, differ in each process."""
+    """Disable garbage collection during the block: it would run at other times in each process, and change the run."""
     had = gc.isenabled()
     if next(_worlds) % COLLECTED_AFTER == 0:
         gc.collect()  # worlds contain many cycles, and frozen objects are never collected

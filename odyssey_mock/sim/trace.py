@@ -89,7 +89,7 @@ def diagram(lines: Sequence[TraceLine], *, width: int = WIDTH) -> str:
 
     Args:
         lines: the events.
-        width: maximum number of columns; exceeded only if the lifelines alone need more.
+        width: maximum number of characters in a row; exceeded only if the lifelines alone need more.
     """
     if not lines:
         return ""

@@ -116,7 +116,7 @@ def _now() -> datetime.datetime:
 
 
 def _address(host: str) -> str:
-    """Return `host` unchanged, because a simulation uses addresses, so that no host name must be resolved."""
+    """Return `host` unchanged: in a simulation it is always an address, not a name to look up."""
     return host
 
 

@@ -153,7 +153,7 @@ class World:
         await self.spawn(SERVER, self.mock.come_back())
 
     def settings(self) -> Mapping[str, object]:
-        """Return the settings of a simulated mock."""
+        """Return the default settings of a simulated mock."""
         width, height = PICTURE
         return {
             "host": self.wire.address(SERVER),

@@ -70,7 +70,7 @@ class _Active:
 class Jobs(Mapping[str, JobRecord]):
     """The simulation jobs of one server, and the workers that run them.
 
-    The mapping contains, oldest first, the jobs that have not ended and the latest `jobs_limit` jobs that have ended.
+    It maps ids to jobs, oldest first: those that have not ended, and the latest `jobs_limit` jobs that have ended.
 
     A free worker takes the first job of the queue: the highest priority first, then the oldest. The job then stays
     `pending` for `simulation_dispatch_delay` seconds, but a new job of higher priority no longer overtakes it.
@@ -89,7 +89,7 @@ class Jobs(Mapping[str, JobRecord]):
         usage: Usage,
         streams: StreamStore,
     ) -> None:
-        """Create an empty queue; a `script_url` is fetched over `network`."""
+        """Create an empty queue. `network` is used to fetch the script of a job with a `script_url`."""
         self._settings = settings
         self._clock = clock
         self._entropy = entropy

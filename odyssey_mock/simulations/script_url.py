@@ -216,10 +216,7 @@ def _read(body: bytes) -> Script:
 
 
 def _is_host(address: str | None, name: str | None) -> bool:
-    """Return whether a host is valid.
-
-    An `address` (without brackets) must be IPv6. A `name` must not contain `_DELIMITERS`.
-    """
+    """Return whether a URL's host is valid: an IPv6 `address` without brackets, or a `name` without `_DELIMITERS`."""
     if address is None:
         return not _DELIMITERS & set(unicodedata.normalize("NFKC", name or ""))
     try:

@@ -77,7 +77,7 @@ class ScriptFaults:
         self._by_place.setdefault(place, {"loc": [*place], "msg": message, "type": kind})
 
     def add_all(self, faults: Sequence[ScriptFault]) -> None:
-        """Add the faults of another validation."""
+        """Add faults that another validation has found."""
         for fault in faults:
             self._by_place.setdefault(tuple(fault["loc"]), fault)
 

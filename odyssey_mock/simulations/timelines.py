@@ -93,7 +93,7 @@ def _length_error(script: Script, settings: Settings) -> str | None:
 
 
 def _image(url: str, size: Size, settings: Settings) -> tuple[bytes | None, str | None]:
-    """Return the image file of the start image for the timeline, and None; or None and the error message."""
+    """Return the start image as a file for the timeline, and an error message; one of the two is None."""
     if not settings.image_to_video:
         return None, (
             "expected a start without an image (the setting image_to_video is off), "

@@ -325,7 +325,7 @@ class AsyncCalls:
 
     @property
     def sessions(self) -> Mapping[str, AsyncSession]:
-        """Async forms of the methods of sessions in `mock.sessions` that block, by session id."""
+        """The sessions in `mock.sessions` by id, each with the async forms of its methods that block."""
         current = self._thread.call(lambda: dict(self._mock.sessions))
         return {session_id: AsyncSession(self._thread, session) for session_id, session in current.items()}
 

@@ -111,7 +111,7 @@ class FaultsView:
         return self._faults[fault_id]
 
     def add(self, described: Mapping[str, JSON] | None = None, /, **fields: Unpack[FaultKeywords]) -> ActiveFault:
-        """Append a fault, given as a mapping, as keyword arguments, or as both, and return its entry in the registry.
+        """Append a fault, given as a mapping, as keyword arguments, or as both, and return it as an `ActiveFault`.
 
         Raises:
             FaultError: the fault is invalid. It is not added.
@@ -120,7 +120,7 @@ class FaultsView:
         return self._thread.call(self._faults.add, described, **fields)
 
     def extend(self, described: Iterable[Mapping[str, JSON]]) -> list[ActiveFault]:
-        """Append several faults, and return their entries in the registry.
+        """Append several faults, and return each as an `ActiveFault`.
 
         Raises:
             FaultError: a fault is invalid. No fault is added.
@@ -141,7 +141,7 @@ class FaultsView:
         self._thread.call(self._faults.clear)
 
     def reset(self) -> None:
-        """Restore the initial faults, with all counts at 0."""
+        """Restore the initial faults, with their counts `passed` and `fired` at 0."""
         self._thread.call(self._faults.reset)
 
 
@@ -224,7 +224,7 @@ class SpectatorView:
 
     @property
     def codec(self) -> Codec | None:
-        """The negotiated codec; None before the answer."""
+        """The negotiated codec; None before the SDP answer."""
         return self._spectator.codec
 
     @property

@@ -53,7 +53,7 @@ class Description:
 
     @classmethod
     def of(cls, host: str, udp_port: int, tcp_port: int | None, sections: Sequence[Section]) -> Self:
-        """Create the description of a peer. Its fingerprint and user name are derived from its address and port."""
+        """Create the description of a peer. Derive its fingerprint and ICE user name from `host` and `udp_port`."""
         return cls(host, udp_port, tcp_port, tuple(sections), _certificate(host, udp_port), _ufrag(host, udp_port))
 
     @classmethod

@@ -171,7 +171,7 @@ class UnheardMessages:
         self._messages.append(message)
 
     def heard(self, number: int) -> None:
-        """Drop the first `number` of all sent messages, which the other peer has received."""
+        """Drop the messages that the other peer has received: the first `number` of all messages sent."""
         while self._messages and self._heard < number:
             self._messages.popleft()
             self._heard += 1
@@ -307,7 +307,9 @@ class Link:
         self.run(after(seconds, then))
 
     async def close(self, last_words: bytes = b"") -> None:
-        """Close the sockets and end the tasks of the link. If connected, first send a goodbye: `BYE` with `last_words`.
+        """Close the sockets and end the tasks of the link. If it is connected, first send a goodbye message.
+
+        `last_words`: the payload of the goodbye message (`BYE`).
 
         May be called more than once.
         """

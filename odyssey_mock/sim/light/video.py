@@ -159,7 +159,7 @@ class LightFrame:
     __slots__ = ("_drawn", "_fps", "_values", "height", "pts", "width")
 
     def __init__(self, body: bytes) -> None:
-        """Create a frame from the `body` of the packet that identifies it."""
+        """Create the frame that a `LightPacket` identifies, from the `body` of the packet."""
         self._values = values = BODY.unpack(body)
         _, _, _, _, _, self.width, self.height, self.pts, self._fps = values
         self._drawn: av.VideoFrame | None = None
@@ -267,7 +267,7 @@ class FrameReceiver:
             self._frame(cast("av.VideoFrame", frame))  # LightFrame draws a real frame when one is needed
 
     def after(self, last: bytes, then: Callable[[], None], late: float) -> None:
-        """Call `then` at once if the last frame has arrived, otherwise after `late` seconds. Then ignore all frames.
+        """Call `then` at once if the last frame has arrived, otherwise after `late` seconds. Ignore later frames.
 
         `last`: the number of the last frame as the payload of a message; empty if no frame was sent.
         """

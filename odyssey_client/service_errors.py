@@ -3,9 +3,9 @@
 protocol.md describes the errors in sections 2 to 5 and 9. In `ROWS`, a row for one call takes precedence over a row for
 every call, and a row for one value over a row for `ANY`. Texts that the vendor documents are used word for word.
 
-The texts contain placeholders. Most are names that the caller passes, such as ``{job_id}``. ``{call}`` is the HTTP
-method and path. ``{why}`` is the message of the service in parentheses, and ``{says}`` is the same message as a
-sentence; both are empty if the service sent no message.
+The texts contain placeholders. ``{call}`` is the HTTP method and path. ``{why}`` is the message of the service in
+parentheses, and ``{says}`` the same message as a sentence; ``{why}`` and ``{says}`` are empty if the service sent no
+message. Other placeholders are values of the call or of the response, such as ``{job_id}`` and ``{limit}``.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ class Row:
         source: Where the service reports the error.
         said: The reported status, code or reason; `ANY` for every value without a row of its own.
         kind: The class of the exception.
-        code: The ``code`` of the exception; if empty, the reported code or the default of the class.
+        code: The ``code`` of the exception; if empty, the reported code or reason, and for a REST or WHEP status the
+            default of the class.
         retryable: Whether the same call may succeed later without changes.
         text: The message of the exception; if empty, the message contains what the service sent.
         call: The call that responds with a REST status; `ANY` for every call.
@@ -208,7 +209,9 @@ def connection_error(reason: str) -> OdysseyConnectionError:
     """Return the exception for a signaling ``error`` message; `SignalingError` if the ``reason`` is unknown."""
     found, said = row(Source.SIGNALING, reason), excerpt(reason)
     if not issubclass(found.kind, OdysseyConnectionError):
-        raise TypeError(f"expected an OdysseyConnectionError for signaling, got {found.kind.__name__}")
+        raise TypeError(
+            f"service_errors.py: expected an OdysseyConnectionError for signaling, got {found.kind.__name__}"
+        )
     return found.kind(
         found.text.format(reason=said),
         code=found.code or reason,

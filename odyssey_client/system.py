@@ -1,5 +1,6 @@
-"""The system's clock, entropy and network, and the default platform of clients.
+"""The operating system's clock, entropy and network, and the default platform of clients.
 
+A platform consists of a clock, an entropy and a network.
 `platform_by_default` changes the default platform of all clients that are created in a block.
 """
 

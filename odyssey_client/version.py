@@ -1,4 +1,4 @@
-"""The version of the distribution, shared by both packages."""
+"""The version of the distribution `odyssey-testkit`, which contains `odyssey_client` and `odyssey_mock`."""
 
 from __future__ import annotations
 

@@ -76,9 +76,6 @@ async def run(directory: Path, say: Callable[[str], None] = print) -> None:
     """Run the demo and write `stream.mp4`, `contact-sheet.png` and `journal.jsonl` to `directory`, which must exist.
 
     `say` is called with each line of progress.
-
-
-    `say` is called with each line of progress.
     """
     video, pictures, journal = (directory / name for name in ("stream.mp4", "contact-sheet.png", "journal.jsonl"))
     async with asyncio.timeout(LIMIT), MockOdyssey() as mock:

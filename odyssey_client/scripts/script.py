@@ -94,7 +94,7 @@ class Script:
         return Script(self.entries, self._elapsed() + round(wait * _NANOSECONDS))
 
     def interact(self, prompt: str) -> Script:
-        """Add an interaction, which changes the video. Its time is that of the last entry plus the waits after it.
+        """Add an interaction, which changes the video at the time of the last entry plus the waits after that entry.
 
         Raises:
             ScriptError: ``prompt`` is not text.
@@ -102,7 +102,7 @@ class Script:
         return self._then("interact", {"prompt": prompt})
 
     def end(self) -> Script:
-        """Add the end of the video. Its time is the length of the video."""
+        """Add the end of the video. The time of this entry is the length of the video."""
         return self._then("end", {})
 
     @property

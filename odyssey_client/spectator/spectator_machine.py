@@ -26,7 +26,7 @@ class SpectatorState(StrEnum):
 
 
 class SpectatorEvent(StrEnum):
-    """Events from the shell: the keys of the rows in `TRANSITIONS`."""
+    """Events that `spectator_connection.py` reports: the keys of the rows in `TRANSITIONS`."""
 
     UP = "up"
     """The peer is connected."""
@@ -41,7 +41,7 @@ class SpectatorEvent(StrEnum):
 
 
 class SpectatorEffect(StrEnum):
-    """Effects for the shell, carried out in order."""
+    """Effects that `spectator_connection.py` carries out, in order."""
 
     RESOLVE = "resolve"
     """Make `SpectatorConnection.ready` return."""
@@ -107,7 +107,7 @@ class SpectatorMachine:
         row = TRANSITIONS[self.state]
         if event not in row:
             raise RuntimeError(
-                f"expected {', '.join(row)} for a spectator's connection in state {self.state}, got {event}"
+                f"expected one of {', '.join(row)} for a spectator's connection in state {self.state}, got {event}"
             )
         self.state, effects = row[event]
         return effects

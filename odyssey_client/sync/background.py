@@ -347,7 +347,7 @@ def background(call: str) -> BackgroundLoop:
 
 
 def keep_inherited(inherited: object) -> None:
-    """Keep an object of the parent process alive in a forked child. Freeing it would close sockets that both share."""
+    """Keep an object of the parent process alive in a forked child. Freeing it would close the parent's sockets."""
     _process.keep(inherited)
 
 

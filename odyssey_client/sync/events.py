@@ -65,7 +65,7 @@ class EventReader(Reader[Event]):
         source: object,
         to_sync: ToSync,
     ) -> None:
-        """Read from ``reader``; called by `Odyssey.events`."""
+        """Wrap the async ``reader``; called by `Odyssey.events`."""
         super().__init__(reader, loop, timeout_s, source)
         self._reader = reader
         self._to_sync = to_sync

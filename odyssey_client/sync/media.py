@@ -28,7 +28,7 @@ class FrameReader(Reader[VideoFrame]):
     _noun = "frame"
 
     def __init__(self, reader: AsyncFrameReader, loop: BackgroundLoop, timeout_s: float | None, source: object) -> None:
-        """Read from ``reader``; called by `MediaStream.frames`."""
+        """Wrap the async ``reader``; called by `MediaStream.frames`."""
         super().__init__(reader, loop, timeout_s, source)
         self._reader = reader
 
@@ -121,7 +121,7 @@ class Recorder:
     """
 
     def __init__(self, recorder: AsyncRecorder, loop: BackgroundLoop, source: object) -> None:
-        """Record with ``recorder``; called by `MediaStream.record`."""
+        """Wrap the async ``recorder``; called by `MediaStream.record`."""
         self.path = recorder.path
         self._recorder = recorder
         self._loop = loop

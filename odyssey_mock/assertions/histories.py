@@ -46,12 +46,12 @@ class Step[State: str]:
 
 @dataclass(frozen=True, slots=True)
 class Subject[State: str]:
-    """What a `History` can describe: streams, sessions or simulation jobs.
+    """A kind of object that a `History` describes: streams, sessions or simulation jobs.
 
     Attributes:
-        name: the word for one of them in messages, such as `simulation job`.
-        states: all states that one of them can have.
-        steps: returns the state changes of all of them that the given journal entries show.
+        name: the word for an object of this kind in messages, such as `simulation job`.
+        states: all states that an object of this kind can have.
+        steps: function that finds, in journal entries, the state changes of all objects of this kind.
     """
 
     name: str
@@ -153,7 +153,7 @@ class History[State: str]:
     def _listed(self, known: Sequence[str]) -> str:
         if not known:
             return f"none: the journal has no {self._subject.name}"
-        more = f" and {len(known) - SHOWN_IDS} earlier" if len(known) > SHOWN_IDS else ""
+        more = f" and {len(known) - SHOWN_IDS} earlier ids" if len(known) > SHOWN_IDS else ""
         return f"{', '.join(reversed(known[-SHOWN_IDS:]))}{more}"
 
 

@@ -1,7 +1,7 @@
 """`bench connect`: the client's `connect()` over loopback, compared with two bare aiortc peers.
 
-The bare peers exchange an offer with a video track and SCTP and an answer, run ICE and DTLS, and open two data
-channels. The client first sends its REST requests and opens the signaling socket, then does the same.
+The bare peers exchange offer and answer (a video track and SCTP), run ICE and DTLS, and open two data channels. The
+client sends its REST requests and opens the signaling socket, and then takes these steps with the mock's peer.
 """
 
 import asyncio

@@ -1,5 +1,7 @@
 """`bench explore`: client sessions in light and in full simulation, compared with sessions over loopback in real time.
 
+Light simulation replaces WebRTC by peers without pixels; full simulation runs real WebRTC.
+
 A session consists of: connect, start, three interactions over 3 s of stream, end, disconnect. Two processes run
 sessions in parallel, as an explorer campaign on two cores does. The result is the wall time per session.
 """

@@ -1,8 +1,8 @@
 """`bench fixture`: the time that the fixture `odyssey_mock` adds to a test, and the time of a whole live test.
 
-One pytest run alternates between four tests. Two of them send one request to `httpserver` of pytest-httpserver and to
-`odyssey_mock`. The others run a live session with `odyssey_client`, and connect two bare aiortc peers. The time of a
-test is the sum of its setup, call and teardown.
+One pytest run alternates between four tests. Two tests each send one request: one to `httpserver` of
+pytest-httpserver, the other to `odyssey_mock`. The third test runs a live session with `odyssey_client`, and the
+fourth connects two bare aiortc peers. The time of a test is the sum of its setup, call and teardown.
 """
 
 import asyncio

@@ -15,10 +15,10 @@ _STATES: Mapping[str, tuple[Literal["session", "stream"], str]] = {
 
 
 def midway(entries: Iterable[Entry]) -> Mapping[str, float]:
-    """Return half the duration of the state that begins at each point of `MIDWAY`, in seconds on the server's clock.
+    """Return, by point of `MIDWAY`, half the duration of the state that begins there, in seconds; at least `SOON`.
 
-    `entries` is the journal of a run without faults. The durations are those of its first session and first stream. The
-    result leaves out points that the run did not reach.
+    `entries` is the journal of a run without faults. The durations are those of its first session and first stream,
+    on the server's clock. The result leaves out points that the run did not reach.
     """
     kept: Sequence[Entry] = tuple(entries)
     found: dict[str, float] = {}

@@ -94,7 +94,7 @@ class PlannedFault:
     def to_fault(self, midway: Mapping[str, float]) -> dict[str, JSON]:
         """Return the fault as `MockOdyssey(faults=...)` accepts it.
 
-        `midway`: by point of `MIDWAY`, the seconds after which its faults act; `SOON` for points that are missing.
+        `midway`: the seconds between reaching a point of `MIDWAY` and its fault, by point; `SOON` for a missing point.
         """
         later = {"seconds": midway.get(self.point, SOON)} if self.acts_midway else {}
         return {"at": self.point, "do": self.action, "times": self.times, **self.parameters, **later}

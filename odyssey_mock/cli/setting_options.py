@@ -171,7 +171,7 @@ def plan_option() -> click.Option:
         ["--plan"],
         type=click.Choice(list(PLANS)),
         default="free",
-        help="Plan whose limits apply where no option sets one.",
+        help="Plan that sets all limits for which no option is given.",
     )
 
 

@@ -156,7 +156,7 @@ class Journal:
         stream: str | None = None,
         **more: JSON,
     ) -> Entry:
-        """Write an entry, whose data is a copy of `data` and the keywords, with values of `SECRETS` masked.
+        """Write an entry. Its data is a copy of `data` and the keywords, with the values of keys in `SECRETS` masked.
 
         All data that clients send can be recorded: infinity, NaN and lone surrogates are replaced with text.
 

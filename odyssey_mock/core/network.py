@@ -26,7 +26,7 @@ class Network(Protocol):
         """
 
     def reserve(self, closed: socket.socket, address: Any) -> socket.socket:  # Any: depends on the socket family
-        """Return a socket that is bound to `address` but does not listen; it has the type of the `closed` socket.
+        """Return a socket of the same family and type as `closed` that is bound to `address` but does not listen.
 
         The socket reserves the address, so that the server can listen on it again later.
 

@@ -16,7 +16,7 @@ def read_json(text: str | bytes | bytearray) -> JSON:
     try:
         parsed: JSON = json.loads(text, parse_constant=_refuse)
     except RecursionError:
-        raise ValueError("nested too deeply") from None
+        raise ValueError("the JSON is nested too deeply") from None
     return parsed
 
 

@@ -226,15 +226,15 @@ ACTIONS: Mapping[str, ActorAction] = MappingProxyType(
 async def done(player: Player, name: str, arguments: Mapping[str, Any]) -> None:
     """Perform one step, and record in the trace whether it succeeded, failed or was skipped.
 
-    A rule is violated if the step raises another error than an `OdysseyError`, or if it ends more than `ENDS_WITHIN`
-    seconds after the connection that it uses.
+    A rule is violated if the step raises another error than an `OdysseyError`, or if it continues for more than
+    `ENDS_WITHIN` seconds after the connection that it uses has ended.
 
     Raises:
         asyncio.CancelledError: the task that performs the step was cancelled.
         ScenarioError: the step is unknown.
     """
     if name not in ACTIONS:
-        raise ScenarioError(f"expected a step of {', '.join(ACTIONS)}, got {name!r}")
+        raise ScenarioError(f"expected a step ({', '.join(ACTIONS)}), got {name!r}")
     trace, host = player.context.trace, player.actor.host
     began = player.context.world.now()
     connection = next((watch for watch in reversed(player.watches) if watch.statuses), None)

@@ -21,10 +21,10 @@ async def apply_chaos(world: World, trace: Trace, steps: Sequence[ChaosStep]) ->
     """Apply each disturbance at its time, and return when the last one has ended.
 
     Raises:
-        ScenarioError: `CHAOS` does not contain a disturbance.
+        ScenarioError: a disturbance is not a key of `CHAOS`.
     """
     if unknown := [each.what for each in steps if each.what not in CHAOS]:
-        raise ScenarioError(f"expected a weather of {', '.join(CHAOS)}, got {unknown[0]!r}")
+        raise ScenarioError(f"expected a disturbance ({', '.join(CHAOS)}), got {unknown[0]!r}")
     async with asyncio.TaskGroup() as tasks:
         for each in steps:
             await asyncio.sleep(max(0.0, each.at - world.now()))

@@ -21,7 +21,7 @@ _PACKAGES = tuple(Path(package.__path__[0]) for package in (odyssey_client, odys
 
 @cache
 def commit() -> str:
-    """Return the git commit of the packages' code, with a `+` if the packages have uncommitted changes.
+    """Return the git commit of `odyssey_client` and `odyssey_mock`, with a `+` if they have uncommitted changes.
 
     If the packages are not in a git work tree, for example if they are installed, return the version of the
     distribution.
@@ -37,7 +37,7 @@ def commit() -> str:
 
 @cache
 def fingerprint() -> str:
-    """Return a shortened SHA-256 hash of the source code of both packages, including uncommitted edits."""
+    """Return a shortened SHA-256 hash of the Python files of `odyssey_client` and `odyssey_mock`, as stored on disk."""
     digest = hashlib.sha256()
     for package in _PACKAGES:
         for module in sorted(package.rglob("*.py")):

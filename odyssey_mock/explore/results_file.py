@@ -40,7 +40,7 @@ class Header:
     """The fidelity and the code version that the results are valid for.
 
     Attributes:
-        fidelity: fidelity of the runs.
+        fidelity: fidelity of the runs, `light` or `full`.
         commit: commit of the code, for messages.
         code: hash of the code (`code_version.fingerprint`), which also changes with uncommitted edits.
     """

@@ -29,7 +29,7 @@ def test_only_second_up_event_is_illegal() -> None:
     machine.handle(SpectatorEvent.UP)
     with pytest.raises(
         RuntimeError,
-        match="expected refused, lost, ended, leave for a spectator's connection in state connected, got up",
+        match="expected one of refused, lost, ended, leave for a spectator's connection in state connected, got up",
     ):
         machine.handle(SpectatorEvent.UP)
 

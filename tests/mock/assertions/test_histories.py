@@ -97,7 +97,7 @@ def test_unknown_id_lists_the_known_ones(journal: Journal) -> None:
     for number in range(7):
         data = {"from": "idle", "to": "starting", "event": "start"}
         journal.record("state", "stream", data, stream=f"st_{number}")
-    with pytest.raises(ExpectationError, match=r"got st_6, st_5, st_4, st_3, st_2 and 2 earlier$"):
+    with pytest.raises(ExpectationError, match=r"got st_6, st_5, st_4, st_3, st_2 and 2 earlier ids$"):
         stream(journal, "st_9")
 
 

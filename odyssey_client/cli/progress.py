@@ -41,7 +41,7 @@ class Progress:
         return LIVE_S if self._is_terminal else LIVE_LINE_S
 
     def live(self, line: str) -> None:
-        """Show the current state of an operation whose length is unknown."""
+        """Show ``line``, the current state of an operation whose duration is unknown."""
         if self._is_terminal:
             self._draw(line)
         else:

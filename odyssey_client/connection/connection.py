@@ -94,7 +94,7 @@ class Connection:
         handlers: OdysseyEventHandlers,
         events: EventBus,
     ) -> None:
-        """Create a connection that is not started. ``handlers`` and ``events`` get the same events, in one order."""
+        """Create a connection that is not started. Its events go to ``handlers`` and ``events`` in the same order."""
         self.media_stream = MediaStream()
         self.status: ConnectionStatus | None = None
         self._clock = clock

@@ -119,8 +119,8 @@ class StreamCalls:
             self._give_up(number)
             raise OperationTimeoutError(
                 "timeout",
-                f"{name}() was not answered within {self._limit:g} s. The streamer may still carry it out; if so, "
-                "an event reports it. The limit is AdvancedConfig.operation_timeout_s.",
+                f"{name}() was not answered within {self._limit:g} s. The streamer may still carry out the call, "
+                "which an event then reports. The limit is AdvancedConfig.operation_timeout_s.",
             ) from None
         except asyncio.CancelledError:
             self._give_up(number)

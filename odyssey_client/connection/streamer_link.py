@@ -140,8 +140,8 @@ class StreamerLink:
     async def send(self, message: ChannelMessage) -> None:
         """Send ``message`` on the data channel `clientToStreamer`.
 
-        A start message is sent on the signaling socket instead if it has an image. It is also sent there if the channel
-        is not open, or if it is too long for the channel.
+        A start message is sent on the signaling socket instead if it has an image or is too long for the channel, or if
+        the channel is not open.
 
         Raises:
             OdysseyConnectionError: the connection is closed, or the signaling socket is needed and closed.
@@ -156,7 +156,8 @@ class StreamerLink:
         if not isinstance(message, InteractiveStreamStart):
             raise OdysseyStreamError(
                 "not_sent",
-                "Nothing was sent: the data channel is closed, or the prompt is longer than the channel accepts.",
+                "Nothing was sent: the data channel is closed, or the prompt is longer than the channel accepts. "
+                "Wait until the status is connected, or shorten the prompt.",
             )
         await self._attempt.send_by_socket(message)
 

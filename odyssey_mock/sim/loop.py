@@ -45,7 +45,7 @@ BUSY = 200_000
 Runs that end need far fewer.
 """
 PLACES = 3
-"""Number of innermost functions that the error message names for each busy task."""
+"""Number of innermost functions that the message of an `EndlessError` names for each busy task."""
 
 __all__ = ["EndlessError", "SimulatedLoop", "SimulationDeadlockError", "SimulationFenceError"]
 

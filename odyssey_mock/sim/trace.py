@@ -68,13 +68,13 @@ class Trace:
 
 
 WIDTH = 120
-"""Default width of a diagram in columns."""
+"""Default width of a diagram in characters."""
 TIME = 12
-"""Columns at the left for the time."""
+"""Characters at the left of each row, for the time."""
 TAIL = 44
-"""Columns kept free to the right of the last lifeline, for events of the server and labels longer than their arrows."""
+"""Characters kept free right of the last lifeline, for events of the server and labels longer than their arrows."""
 NARROWEST, WIDEST = 6, 38
-"""Minimum and maximum columns from one lifeline to the next."""
+"""Minimum and maximum characters from one lifeline to the next."""
 WAIT = 1.0
 """Seconds without an event after which a separate row marks the pause."""
 
@@ -89,7 +89,7 @@ def diagram(lines: Sequence[TraceLine], *, width: int = WIDTH) -> str:
 
     Args:
         lines: the events.
-        width: maximum number of characters in a row; exceeded only if the lifelines alone need more.
+        width: maximum number of characters in a row; exceeded only if the lifelines need more.
     """
     if not lines:
         return ""

@@ -70,7 +70,8 @@ class _Active:
 class Jobs(Mapping[str, JobRecord]):
     """The simulation jobs of one server, and the workers that run them.
 
-    It maps ids to jobs, oldest first: those that have not ended, and the latest `jobs_limit` jobs that have ended.
+    The mapping has the id and the record of each job that has not ended, and of the latest `jobs_limit` jobs that have
+    ended, oldest first.
 
     A free worker takes the first job of the queue: the highest priority first, then the oldest. The job then stays
     `pending` for `simulation_dispatch_delay` seconds, but a new job of higher priority no longer overtakes it.

@@ -16,7 +16,10 @@ from odyssey_mock.simulations.scripts import (
 )
 
 SOURCES = ("script", "scripts", "script_url")
-"""Fields that contain the scripts of a job or their URL. A request has exactly one of them; null also counts."""
+"""Fields that contain the scripts of a job or their URL.
+
+A request has exactly one of these keys. A key with the value null counts too.
+"""
 
 FLAGS: Mapping[str, bool] = {"portrait": True, "output_video": True, "bypass_vlm_expansion": False}
 """The boolean fields of a request, with their defaults."""

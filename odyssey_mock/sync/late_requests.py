@@ -120,7 +120,7 @@ class LateRequests:
             del self._running[number]
 
     def _owner(self, values: Iterator[str]) -> object | None:
-        """Return the running mock if it issued one of `values`, otherwise the owner of the first known value."""
+        """Return `current` if it is the owner of one of `values`, otherwise the owner of the first known value."""
         owners = [owner for value in values if (owner := self._issued.owner_of(value)) is not None]
         return self.current if self.current in owners else next(iter(owners), None)
 

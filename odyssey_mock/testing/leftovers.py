@@ -15,7 +15,7 @@ import pytest
 INI = "odyssey_leftovers"
 MODES = ("warning", "error", "ignore")
 SHOWN = 5
-"""Maximum number of tasks that a report names, and the same for threads."""
+"""Maximum number of tasks, and of threads, that a report names."""
 
 _LIBRARIES = (
     "odyssey_",

@@ -33,7 +33,8 @@ class Odyssey(LiveCalls, SimulationCalls, RecordingCalls):
     ``with`` block, ends the calls and connections of a client. The client can connect again afterward.
 
     Event handlers, ``on_update`` and ``on_progress`` are called in the thread of the event loop. They must return soon,
-    and cannot call the client: it would wait for itself. An async handler can ``await asyncio.to_thread(...)``.
+    and cannot call the client: the call would wait for its own thread. An async handler can
+    ``await asyncio.to_thread(...)``.
 
     Ctrl-C ends the call that waits in the main thread with `KeyboardInterrupt`. The client can still be used.
 

@@ -83,7 +83,10 @@ class SpectatorConnection(VideoOwner):
 
     @property
     def connection_state(self) -> SpectatorState:
-        """The state: ``connected``, then ``closed`` (the stream ended, or `disconnect` was called) or ``failed``."""
+        """The state: ``connected``, then ``closed`` or ``failed``.
+
+        It is ``closed`` if the stream ended or `disconnect` was called, and ``failed`` if the connection was lost.
+        """
         return self._connection.connection_state
 
     @property

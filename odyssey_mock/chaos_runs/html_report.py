@@ -64,7 +64,7 @@ def _breakable(test: str) -> str:
 
 
 def _rows(tests: Mapping[str, Sequence[Run]]) -> Iterator[str]:
-    """Yield one table row for each fault, in the order of the catalog, after a row with the name of its fault point."""
+    """Yield a table row for each fault point, in the order of the catalog, followed by a row for each of its faults."""
     results = {(run.test, run.point, run.fault): run for runs in tests.values() for run in runs}
     points: dict[str, dict[str, None]] = {}
     for _, point, fault in results:

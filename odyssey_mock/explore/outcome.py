@@ -78,7 +78,7 @@ class PlaySeed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HeldSeeds:
-    """The record of the seeds from `first` to `last`, if all rules held in the runs of these seeds.
+    """The record of the seeds from `first` to `last`; all rules held in the runs of these seeds.
 
     Attributes:
         steps: total number of steps.

@@ -61,7 +61,7 @@ async def mock_in_loop(request: pytest.FixtureRequest, monkeypatch: pytest.Monke
 
 @pytest_asyncio.fixture(name="odyssey_client")
 async def client_in_loop(odyssey_mock: MockOdyssey) -> AsyncIterator[Odyssey]:
-    """Yield a client for the test's mock, which is not connected yet. It is disconnected after the test."""
+    """Yield a client for the test's mock. The client is not connected yet, and is disconnected after the test."""
     async with Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url) as client:
         yield client
 

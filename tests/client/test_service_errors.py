@@ -1,4 +1,4 @@
-"""Tests of the table of service errors: for each error of the service, the client creates the listed exception."""
+"""Tests of `odyssey_client.service_errors`: for each error in its table, the client creates the listed exception."""
 
 from collections import Counter
 
@@ -18,7 +18,10 @@ def said(found: Row) -> int | str:
 
 
 def made(found: Row) -> OdysseyError:
-    """Pass the error in a row of the table to the client's function for such errors; return the exception."""
+    """Return the exception that the client creates for the error in the table row `found`.
+
+    The row's `source` decides which of the client's functions creates it.
+    """
     match found.source:
         case Source.SIGNALING:
             return connection_error(str(said(found)))

@@ -157,9 +157,9 @@ def operations() -> Iterator[tuple[str, str, Mapping[str, Any], Mapping[str, Any
 
 
 def media_types() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Yield every media type object of a request or response body in the OpenAPI document.
+    """Yield (pointer of the body, pointer of the object, object) for each media type object in the OpenAPI document.
 
-    Each is preceded by two JSON pointers: to the body, and to the media type object.
+    The pointers are JSON pointers. A body is a request body or a response.
     """
     holders = [
         (f"/paths/{path.replace('/', '~1')}/{method}/requestBody", operation["requestBody"])

@@ -27,7 +27,7 @@ ENDS_OPEN = "..."
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the vendor's table: an error message, the class of the error, and the key or faults that cause it."""
+    """A row of the vendor's table: an error message, the error's class, and the API key or faults that cause it."""
 
     text: str
     kind: type[OdysseyError]

@@ -61,9 +61,15 @@ async def test_stream_shows_image_of_every_kind(
         await odyssey_client.end_stream()
 
         red, _, blue = (int(channel) for channel in frame.data[300:500, 300:400].mean(axis=(0, 1)))
-        assert blue > red, f"image given as {kind}: expected a blue upper half, got red {red} and blue {blue}"
+        assert blue > red, (
+            f"image given as {kind}: expected more blue than red in the upper half, which is blue in the image, "
+            f"got the mean levels red {red} and blue {blue} (0 to 255)"
+        )
         red, _, blue = (int(channel) for channel in frame.data[800:1000, 300:400].mean(axis=(0, 1)))
-        assert red > blue, f"image given as {kind}: expected a yellow lower half, got red {red} and blue {blue}"
+        assert red > blue, (
+            f"image given as {kind}: expected more red than blue in the lower half, which is yellow in the image, "
+            f"got the mean levels red {red} and blue {blue} (0 to 255)"
+        )
 
 
 @pytest.mark.parametrize("image", [b"no image", bytes(25 * 2**20 + 1)], ids=["not an image", "too large"])

@@ -59,7 +59,7 @@ def environment() -> Mapping[str, str]:
 
 
 def run(project: str, variant: str) -> Run:
-    """Run pytest in the folder of `project` with the options of `variant`; return its reports and output."""
+    """Run pytest in the folder of `project` with the options `VARIANTS[variant]`; return its reports and output."""
     options = ("-p", "tests.kinds.reporting", "-p", "no:cacheprovider", "--continue-on-collection-errors")
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.jsonl"

@@ -215,7 +215,7 @@ class Cell:
 
 
 def cells() -> Iterator[Cell]:
-    """Yield every cell for `CONFIGURATIONS`, then every cell for `KINDS`."""
+    """Yield one cell for each of `CONFIGURATIONS`, then a cell for each of `KINDS` with each of `VARIANTS`."""
     for kind in CONFIGURATIONS:
         yield Cell(kind, "alone")
     for kind in KINDS:

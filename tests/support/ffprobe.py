@@ -18,7 +18,7 @@ def probe(video: Path | str, *, live: bool = False) -> tuple[dict[str, Any], dic
     """Read the metadata of a video file or URL that contains one stream. Frames are counted by decoding them.
 
     The function blocks, so call it in a thread if the test's event loop serves the URL. With `live`, frames are not
-    counted, because a live stream does not end. If ffprobe is not installed, the test is skipped, and fails in CI.
+    counted, because a live stream does not end. If ffprobe is not installed, the test is skipped or, in CI, fails.
 
     Returns:
         The objects `stream` and `format` of ffprobe's JSON output.
@@ -32,7 +32,7 @@ def probe(video: Path | str, *, live: bool = False) -> tuple[dict[str, Any], dic
 def save_stream(url: str, path: Path) -> None:
     """Copy a live HLS stream into a file, from its first segment to its end.
 
-    The function blocks until the stream ends. If ffmpeg is not installed, the test is skipped, and fails in CI.
+    The function blocks until the stream ends. If ffmpeg is not installed, the test is skipped or, in CI, fails.
     """
     _run("ffmpeg", "-nostdin", "-live_start_index", "0", "-i", url, "-c", "copy", str(path))
 

@@ -18,12 +18,12 @@ ROOT = Path(__file__).parents[2]
 def run_pytest(
     *arguments: str, folder: Path, environment: Mapping[str, str], limit_s: float
 ) -> subprocess.CompletedProcess[str]:
-    """Run `python -m pytest` in the folder, with these environment variables.
+    """Run `python -m pytest` in `folder`, with `environment` as the only environment variables.
 
     On Linux, the process is a fork. Elsewhere, where forks are not safe, it is a new interpreter.
 
     Raises:
-        subprocess.TimeoutExpired: the run did not end within the limit, and was killed.
+        subprocess.TimeoutExpired: the run did not end within `limit_s` seconds, and was killed.
     """
     command = [sys.executable, "-m", "pytest", *arguments]
     if sys.platform != "linux":

@@ -59,7 +59,7 @@ class Playlist:
 
 
 def read_playlist(text: str) -> Playlist:
-    """Parse a media playlist. Fail the test unless its lines are exactly those that the mock writes, in this order."""
+    """Parse a media playlist. Fail the test if it has other lines than the mock writes, or in another order."""
     head = _HEAD.match(text)
     assert head is not None, f"expected a playlist that begins with the mock's header lines, got:\n{text}"
     at, segments = head.end(), []

@@ -44,7 +44,7 @@ NETWORKS: Mapping[str, str] = MappingProxyType(
 def run_in_namespace(network: str, script: Path) -> Any:  # Any: any JSON that the script prints
     """Run a Python script in a new network namespace; return the last line of its output, parsed as JSON.
 
-    `network` is a key of `NETWORKS`. If namespaces cannot be created, the test is skipped, and fails in CI.
+    `network` is a key of `NETWORKS`. If namespaces cannot be created, the test is skipped or, in CI, fails.
     """
     _need_namespaces()
     command = f"set -e\n{NETWORKS[network]}\nexec {shlex.join([sys.executable, str(script)])}"

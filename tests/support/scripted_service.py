@@ -81,7 +81,8 @@ class Whole(Service):
 async def whole_service(*scripts: Script) -> AsyncIterator[Whole]:
     """Run the fake service, and yield its REST part.
 
-    Each connection to the signaling socket plays the next of ``scripts``, and then always the last one.
+    The first connection to the signaling socket plays the first of ``scripts``, the second connection the second one.
+    When all scripts have been played, further connections play the last one.
     """
     async with scripted(*scripts) as credentials:
         service = Whole(credentials.signaling_url)

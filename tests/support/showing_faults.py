@@ -69,7 +69,7 @@ class Cases:
 
 
 def _times(action: FaultAction) -> Sequence[float]:
-    """Return the delays to test: 0 for no delay, `SECONDS` for a required delay, both for an optional one."""
+    """Return the delays to test: 0 if the action has no delay, `SECONDS` if it requires one, else 0 and `SECONDS`."""
     if "seconds" not in action.parameters:
         return [0.0]
     return [SECONDS] if action.parameters["seconds"].required else [0.0, SECONDS]

@@ -37,8 +37,9 @@ ANSWER = "v=0\r\n"
 class StandInPeer:
     """A fake `SpectatorPeer` that a test controls.
 
-    Its offer is a word instead of SDP. The peer accepts `h264` and `vp8` as the codec, raises `DescriptionError` for
-    `refused`, and `RuntimeError` for any other word. `answer` waits until the test sets `may_answer`.
+    The SDP offer passed to `answer` is one word. The peer accepts the words `h264` and `vp8`, which name the codec. It
+    raises `DescriptionError` for `refused`, and `RuntimeError` for any other word. `answer` waits until the test sets
+    `may_answer`.
     """
 
     def __init__(
@@ -100,7 +101,7 @@ class StandInPeer:
                 await self._took.wait()
 
     def resume(self) -> None:
-        """Set `takes`, and continue to read packets from the track."""
+        """Continue to read packets from the track, after the test has set `takes` to False."""
         self.takes = True
         self._sender = asyncio.create_task(self._send())
 

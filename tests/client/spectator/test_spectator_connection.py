@@ -32,7 +32,7 @@ LIMIT = 10.0
 async def watching(
     advanced: AdvancedConfig | None = None, **options: Any
 ) -> AsyncIterator[tuple[WhepServer, SpectatorConnection]]:
-    """Run a WHEP server, and connect a spectator. Yield both after the spectator's first frame."""
+    """Run a WHEP server, and connect a spectator. Yield server and spectator after the first frame has arrived."""
     async with asyncio.timeout(LIMIT), whep_server(**options) as server:
         spectator = await connect_to_stream(server.url, TOKEN, advanced=advanced)
         try:

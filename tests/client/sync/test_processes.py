@@ -202,7 +202,10 @@ background("test").stop_at_exit(stoppable)
 
 
 def test_to_thread_works_while_process_exits(service: dict[str, str]) -> None:
-    """While the process exits, Python cannot start threads. `asyncio.to_thread` in `stop` still runs its function."""
+    """An object that is stopped at the exit of the process can still call `asyncio.to_thread`.
+
+    Python cannot start a thread at this time.
+    """
     assert run(STOPPING, service) == (0, "stopped\n", "")
 
 

@@ -36,7 +36,7 @@ async def main() -> None:
 
 
 async def show_steps(page: Page, playing: "asyncio.Future[object]") -> None:
-    """Print the name of each client call when the call begins. Return when `playing` is done."""
+    """Print the name of each client call when the call begins, until the future `playing` is done."""
     shown = ""
     while not playing.done():
         if (now := await step(page)) != shown:

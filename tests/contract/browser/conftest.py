@@ -61,7 +61,7 @@ async def mock(conformance: Conformance, request: pytest.FixtureRequest) -> Asyn
 
 
 def check_client(conformance: Conformance, mock: MockOdyssey) -> None:
-    """Assert that the client's traffic matches the contract. The mock's is not checked, because faults change it."""
+    """Assert that the client's traffic matches the contract. Do not check the mock's traffic, which faults change."""
     found = [deviation for entry in mock.journal.entries for deviation in conformance.check(entry)]
     assert [str(deviation) for deviation in found if deviation.side == "client"] == []
 

@@ -196,7 +196,8 @@ class OfficialClient:
     async def start_at_once(self, api_key: str, connections: int, *, patience: float) -> Starts:
         """Open `connections` connections one after another, and start a stream on each as soon as it is connected.
 
-        A start message counts as lost if no reply arrives in `patience` seconds.
+        Return how many starts succeeded (`started`), how many got no reply in `patience` seconds (`lost`), and the
+        messages of the errors (`refused`).
         """
         script = "([key, connections, patience]) => contract.startAtOnce(key, connections, patience)"
         return cast("Starts", await self.page.evaluate(script, [api_key, connections, patience * 1000]))

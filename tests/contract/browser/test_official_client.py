@@ -181,7 +181,8 @@ async def test_start_right_after_connecting_is_answered(official: OfficialClient
     arrived = [entry for kind in KINDS for entry in mock.journal.find(kind, "interactive_stream_start")]
     assert starts["refused"] == []
     assert starts["started"] == len(arrived), (
-        f"expected replies to all {len(arrived)} start messages that reached the mock, got {starts['started']}"
+        f"expected replies to all {len(arrived)} start messages that reached the mock, "
+        f"got replies to {starts['started']}"
     )
     assert starts["started"] + starts["lost"] == EAGER_STARTS
     # Chromium itself loses about one first message in a thousand.

@@ -301,7 +301,7 @@ async def test_invalid_socket_message_is_an_uncaught_error(
     await mock.advance(SOON)
     assert "JSON" in await official.uncaught()
     assert await official.start_stream("A cat") in mock.streams, (
-        "expected startStream() to start a stream over the same connection, got the id of no stream"
+        "expected startStream() to start a stream over the same connection, got an id that no stream has"
     )
     assert await official.events("error") == []
 

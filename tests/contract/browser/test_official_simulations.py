@@ -68,9 +68,15 @@ async def test_simulation_shows_its_start_image(official: OfficialClient, mock: 
     await official.load(status["streams"][0]["video_url"])
     pixels = (await official.seek(0.525)).pixels
     red, _, blue = (int(channel) for channel in pixels[300:500, 300:400].mean(axis=(0, 1)))
-    assert blue > red, f"expected a blue upper half as in the start image, got red {red} and blue {blue}"
+    assert blue > red, (
+        "expected more blue than red in the upper half, which is blue in the start image, "
+        f"got the mean levels red {red} and blue {blue} (0 to 255)"
+    )
     red, _, blue = (int(channel) for channel in pixels[800:1000, 300:400].mean(axis=(0, 1)))
-    assert red > blue, f"expected a yellow lower half as in the start image, got red {red} and blue {blue}"
+    assert red > blue, (
+        "expected more red than blue in the lower half, which is yellow in the start image, "
+        f"got the mean levels red {red} and blue {blue} (0 to 255)"
+    )
 
 
 async def test_jobs_are_listed_and_cancelled(official: OfficialClient, mock: MockOdyssey) -> None:

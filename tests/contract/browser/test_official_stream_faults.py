@@ -36,7 +36,7 @@ async def test_stream_start_error_rejects_start_stream(official: OfficialClient,
     assert refusal == "Stream error: quota_exceeded - No hours are left"
     assert await official.told_since_connected() == [["stream_error", "quota_exceeded", "No hours are left"]]
     assert await official.start_stream("A cat") in mock.streams, (
-        "expected startStream() to start a stream over the same connection, got the id of no stream"
+        "expected startStream() to start a stream over the same connection, got an id that no stream has"
     )
 
 

@@ -36,7 +36,10 @@ streams = st.builds(
 
 
 def model(known: Sequence[Stream], account: str, now: int) -> int:
-    """Count the account's hours of video in the month of hour `now`, hour by hour; hour 0 is the start of the clock."""
+    """Return the account's hours of video before hour `now`, in the calendar month that contains it.
+
+    A simple reference: it looks at each hour separately. Hours are numbered from the start of the clock.
+    """
 
     def month(hour: int) -> int:
         return datetime.datetime.fromtimestamp(MANUAL_START + hour * HOUR, datetime.UTC).month

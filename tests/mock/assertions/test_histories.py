@@ -25,7 +25,7 @@ FAILING = "[error:model_crashed] A cat"
 
 @pytest.fixture
 def journal() -> Journal:
-    """Return a journal with the state changes of one stream, which broke 2 s after the start of the journal."""
+    """Return a journal with the state changes of one stream, which failed 2 s after the start of the journal."""
     times = iter([100.0, 100.5, 100.75, 101.0, 102.0])
     journal = Journal(lambda: next(times), limit=100)
     for before, after, event in (

@@ -140,7 +140,8 @@ async def test_slow_spectator_continues_at_the_next_key_frame() -> None:
         assert dropped > 0
         show(broadcast, 100)
         assert slow.frames_dropped == dropped + 1, (
-            "expected frame 100 to be dropped for the slow spectator, because it is not a key frame"
+            "expected frame 100 to be dropped for the slow spectator, because it is not a key frame; "
+            f"got {slow.frames_dropped - dropped} dropped frames"
         )
         for slot in range(101, 104):
             show(broadcast, slot, key=slot == 101)
@@ -312,5 +313,6 @@ class Walk:
         for one, other in pairwise(self.keys):
             got = {slot for slot in self.connected if one <= slot < other}
             assert got or other - one >= GAP, (
-                f"expected at least {GAP} slots between key frames without a new spectator, got {one} and {other}"
+                f"expected at least {GAP} slots between key frames without a new spectator, "
+                f"got key frames in the slots {one} and {other}"
             )

@@ -53,7 +53,9 @@ async def test_stall_raises_the_target_duration() -> None:
     stream.push_all([20, 69, 70])
     playlist = await stream.playlist()
     assert [segment.seconds for segment in playlist.segments] == [1, Fraction(5, 2)]
-    assert playlist.target == 3, f"expected the longest duration, 2.5 s, rounded to 3 s, got {playlist.target} s"
+    assert playlist.target == 3, (
+        f"expected a target duration of 3 s, the longest segment (2.5 s) rounded; got {playlist.target} s"
+    )
 
 
 async def test_long_segment_is_kept_after_leaving_the_playlist() -> None:

@@ -52,8 +52,8 @@ async def _keeps_its_promises(frames: list[tuple[int, bool]], stream: Streamed, 
     assert list(seen) == [f"segment_{number}.mp4" for number in range(len(seen))]
     origin = stream.slots[0]
     assert [at for packets in seen.values() for at, _ in packets] == [each - origin for each in stream.slots]
-    assert all(packets[0][1] for packets in seen.values()), "expected a key frame as the first frame of each segment"
     for name, packets in seen.items():
+        assert packets[0][1], f"expected a key frame as the first frame of {name}, got a delta frame"
         began = round((promises.began[name] - STARTED) * fps)
         assert began == packets[0][0], f"expected {name} to begin in slot {packets[0][0]}, got slot {began}"
     lengths = [promises.lengths[name] for name in seen]

@@ -38,8 +38,8 @@ def test_frame_is_also_encoded_in_another_size() -> None:
     assert (third.packets, seen(third.resized)) == ({}, (THIRD, stamp(2)))
     assert frame_encoder.make(stamp(3), 3, {"h264"}, keyframe=False).resized is None
     back = frame_encoder.make(stamp(4), 4, {"h264"}, keyframe=False, resized=("h264", THIRD))
-    assert seen(back.resized) == (THIRD, stamp(4)), (
-        "expected a decodable key frame in the second size after a frame without this size"
+    assert (got := seen(back.resized)) == (THIRD, stamp(4)), (
+        f"expected frame 4 in the size {THIRD}, although frame 3 was not encoded in this size; got {got}"
     )
     assert frame_encoder.frames == {"h264": 4}
     frame_encoder.close()

@@ -20,7 +20,7 @@ type Checkpoint = Callable[[], None]
 
 
 class Work:
-    """A file writer: writes one byte, waits for `may_go_on`, calls the checkpoint, and writes the rest or raises."""
+    """A file writer: writes one byte, waits for `may_go_on`, calls the checkpoint, and raises `error` or writes all."""
 
     def __init__(self, content: bytes = b"content", error: Exception | None = None) -> None:
         self.begun = threading.Event()

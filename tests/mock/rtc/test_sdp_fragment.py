@@ -46,7 +46,9 @@ def test_fragment_has_user_names_and_candidates(
 ) -> None:
     read = Fragment(frozenset(ufrags), tuple(candidates))
     assert parse_fragment("".join(line + end for line in lines)) == read
-    assert parse_fragment(end.join(lines)) == read, "expected the same result with and without the final line break"
+    assert (bare := parse_fragment(end.join(lines))) == read, (
+        f"expected the same result without the final line break, {read}; got {bare}"
+    )
 
 
 @pytest.mark.parametrize(

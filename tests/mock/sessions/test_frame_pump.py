@@ -282,7 +282,8 @@ async def test_audience_continues_and_returning_host_gets_key_frame() -> None:
         packets = await frames(pump, second, 3)
     assert packets[0].is_keyframe
     assert (packets[0].pts or 0) < latest + 10, (
-        f"expected a key frame less than 10 frames after frame {latest}, when the host returned; got {packets[0].pts}"
+        f"expected a key frame less than 10 frames after frame {latest}, when the host returned; "
+        f"got one at frame {packets[0].pts}"
     )
     slots = [each["h264"].pts or 0 for each in audience.pushed]
     assert slots == sorted(set(slots))

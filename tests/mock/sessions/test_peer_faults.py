@@ -89,7 +89,7 @@ async def the_peer_is_silent_and_the_socket_is_not(stage: Stage) -> None:
         await stage.mock.wait_for("state", "stream", to="running")
         assert stage.to.session.stream is not None
         assert await goes(peer, "failed", "closed")
-        assert peer.inbox.empty(), f"expected no message from the vanished peer, got {peer.inbox.qsize()}"
+        assert peer.inbox.empty(), f"expected no messages from the vanished peer, got {peer.inbox.qsize()} messages"
         await stage.to.reaches("held")
     held, said = stage.mock.expect("session", to="held"), stage.mock.expect("stream_started")
     async with stage.to.peer() as peer:

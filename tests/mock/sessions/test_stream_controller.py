@@ -205,5 +205,6 @@ async def test_lost_clients_stream_keeps_only_sent_frames(
         go.set()
     await odyssey_mock.reset()
     assert (record.frame_count, pushed) == (4, [1]), (
-        f"expected 4 frames, 1 of them in progress when the client was lost, got {record.frame_count} and {pushed[0]}"
+        "expected a stream of 4 frames, the last of which was sent after the client had left; "
+        f"got {record.frame_count} frames, {pushed[0]} of them sent afterward"
     )

@@ -173,13 +173,16 @@ def test_frames_are_stamped_with_virtual_time() -> None:
     # The mock sends the first frame of the stream and of each interaction up to one frame interval early.
     awaited = {min(stamp.frame_index for stamp in stamps if stamp.prompt_revision == revision) for revision in range(3)}
     assert all(abs(late[index]) <= 0.005 for index in late.keys() - awaited), (
-        f"expected all frames except {awaited} to be at most 5 ms early or late, got the delays {late} in seconds"
+        f"expected all frames except {awaited} to be at most 5 ms early or late, "
+        f"got the delays {late} in seconds (negative: early)"
     )
     assert all(-0.055 <= late[index] <= 0.005 for index in awaited), (
-        f"expected the frames {awaited} to be at most 55 ms early and 5 ms late, got the delays {late} in seconds"
+        f"expected the frames {awaited} to be at most 55 ms early and 5 ms late, "
+        f"got the delays {late} in seconds (negative: early)"
     )
     assert any(late[index] < -0.01 for index in awaited), (
-        f"expected one of the frames {awaited} to be more than 10 ms early, got the delays {late} in seconds"
+        f"expected at least one of the frames {awaited} to be more than 10 ms before its regular time, "
+        f"got the delays {late} in seconds (negative: early)"
     )
 
 
@@ -212,7 +215,9 @@ def test_stream_continues_during_a_partition() -> None:
     indexes = [stamp.frame_index for stamp in seen.stamps if stamp.stream_tag is not None]
     assert indexes == sorted(set(indexes))
     gap = max(later - earlier for earlier, later in pairwise(indexes))
-    assert gap > 7 * 20, f"expected the partition to lose more than 140 frames, the video of 7 seconds; got {gap}"
+    assert gap > 7 * 20, (
+        f"expected the partition to lose more than 140 frames, the video of 7 seconds; got an index difference of {gap}"
+    )
 
 
 def test_ice_consent_expires_during_a_long_partition() -> None:

@@ -193,7 +193,7 @@ class JobsWalk(RuleBasedStateMachine):
             assert record.status is before
             assert before in ENDED or (before is JobState.PROCESSING and not self.settings.cancel_processing)
         except KeyError:
-            assert before in ENDED, f"expected the mock to delete only ended jobs, got a deleted job that was {before}"
+            assert before in ENDED, f"expected the mock to delete only ended jobs, got a deleted {before} job"
         else:
             assert record.status is JobState.CANCELLED
 
@@ -204,7 +204,7 @@ class JobsWalk(RuleBasedStateMachine):
         except ValueError:
             assert before not in WITH_A_WORKER
         except KeyError:
-            assert before in ENDED, f"expected the mock to delete only ended jobs, got a deleted job that was {before}"
+            assert before in ENDED, f"expected the mock to delete only ended jobs, got a deleted {before} job"
         else:
             assert before in WITH_A_WORKER
             used_up = retries == self.settings.simulation_retries

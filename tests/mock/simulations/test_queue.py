@@ -74,16 +74,24 @@ async def test_estimate_counts_the_jobs_ahead() -> None:
     assert submit(10) == 0.0
     assert submit(2) == 10.0
     wait = submit(3, "high")
-    assert wait == 10.0, f"expected 10 minutes, because only the first job is ahead of a high-priority job, got {wait}"
+    assert wait == 10.0, (
+        f"expected a wait of 10 minutes, because only the first job is ahead of a high-priority job; got {wait} minutes"
+    )
     assert submit(1, "low") == 15.0
     await clock.advance(4 * 60)
     wait = submit(61)
-    assert wait == 11.0, f"expected 6 + 2 + 3 minutes for the jobs ahead, without the low-priority job; got {wait}"
+    assert wait == 11.0, (
+        f"expected a wait of 6 + 2 + 3 minutes for the jobs ahead, without the low-priority job; got {wait} minutes"
+    )
     wait = submit(1)
-    assert wait == 11.0, f"expected 0 minutes more for the script ahead, which is over the maximum duration; got {wait}"
+    assert wait == 11.0, (
+        f"expected a wait of 11 minutes, because a script over the maximum duration counts as 0; got {wait} minutes"
+    )
     assert submit(1, url="http://127.0.0.1/script.json") == 12.0
     wait = submit(1)
-    assert wait == 12.2, f"expected 0.2 minutes more for the script ahead, which is not fetched yet; got {wait}"
+    assert wait == 12.2, (
+        f"expected a wait of 12 minutes, and 0.2 for the script ahead, which is not fetched yet; got {wait} minutes"
+    )
 
 
 async def test_estimate_includes_dispatch_and_start_delays() -> None:

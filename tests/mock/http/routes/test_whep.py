@@ -312,7 +312,10 @@ async def test_mdns_host_name_is_not_looked_up(odyssey_mock: MockOdyssey, http: 
     async with live(odyssey_mock) as broadcast:
         began = loop.time()
         assert (await post(http, broadcast, hidden)).status_code == 201
-        assert loop.time() - began < 1, "expected a response within 1 s, without an mDNS lookup of the host name"
+        took = loop.time() - began
+        assert took < 1, (
+            f"expected a response within 1 s, without an mDNS lookup of the host name; got one in {took:.1f} s"
+        )
 
 
 @pytest.mark.odyssey(clock="manual", spectator_handshake=10)

@@ -132,7 +132,7 @@ class Backend:
         )
 
     async def reset(self) -> None:
-        """End all sessions and jobs and clear all records. Clock, settings and address stay the same."""
+        """End all sessions, broadcasts and jobs, and delete what was recorded; see `MockOdyssey.reset`."""
         await self.sessions.close()
         await self.broadcasts.close()
         await self.jobs.reset()

@@ -207,10 +207,10 @@ class MockOdyssey:
         return self.backend.accounts.add(AccountSettings(**keywords))
 
     async def reset(self) -> None:
-        """End all sessions, broadcasts and jobs, and clear all records, tokens and the journal.
+        """End all sessions, broadcasts and jobs. Delete the records of streams and jobs, the telemetry and the journal.
 
-        Settings, clock and address are kept. The faults are reset to those of the settings. An outage (`go_away`)
-        is ended first.
+        Access tokens become invalid, and the used hours of every account become 0. Settings, clock and address are
+        kept. The faults are reset to those of the settings. An outage (`go_away`) is ended first.
         """
         await self._running_outage().come_back()
         await self.backend.reset()

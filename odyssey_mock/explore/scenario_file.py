@@ -23,7 +23,7 @@ type Check = tuple[str, bool, str, object]
 
 
 def read(path: Path) -> Scenario:
-    """Read and validate a scenario file, which the option `--output` of `odyssey-mock explore` writes.
+    """Read and validate a scenario file, as written by `odyssey-mock explore --output`.
 
     Raises:
         OSError: the file cannot be read.
@@ -32,7 +32,7 @@ def read(path: Path) -> Scenario:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ScenarioError(f"expected JSON as written by `--output`: {error}") from error
+        raise ScenarioError(f"expected JSON as written by `odyssey-mock explore --output`: {error}") from error
     scenario = Scenario.from_json(data)
     for where, may_be, expected, got in _checks(scenario):
         if not may_be:

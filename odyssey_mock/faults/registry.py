@@ -14,7 +14,7 @@ from odyssey_mock.faults.keywords import FaultKeywords
 
 
 class ActiveFault:
-    """A fault of the registry. It counts the matching requests and events, and how often the fault fired."""
+    """A fault of the registry, with the number of matching requests and events, and how often the fault fired."""
 
     def __init__(self, number: int, fault: Fault) -> None:
         self.id = f"fault-{number}"
@@ -40,7 +40,7 @@ class ActiveFault:
         return self.fault.times is not None and self.fired >= self.fault.times
 
     def to_json(self) -> dict[str, JSON]:
-        """Return the fault as a JSON object, with its id, its counts `passed` and `fired`, and `spent`."""
+        """Return the fault as a JSON object, with its id and the values of `passed`, `fired` and `spent`."""
         return {"id": self.id, **self.fault.to_json(), "passed": self.passed, "fired": self.fired, "spent": self.spent}
 
 
@@ -48,7 +48,7 @@ class Faults:
     """The faults of one server, in order. If several faults match at a point, the first one fires.
 
     The server calls `fire` at each fault point. Whether a fault with a `probability` fires depends only on the seed,
-    the id of the fault and its count `passed`. The same seed and order of events therefore give the same faults.
+    the fault's id and `ActiveFault.passed`. The same seed and order of events therefore give the same faults.
     """
 
     def __init__(self, journal: Journal, seed: str, initial: Iterable[Mapping[str, JSON]] = ()) -> None:
@@ -75,7 +75,7 @@ class Faults:
         """How often each fault point was reached since the server started, even if no fault was set there.
 
         The mapping is a copy. It contains only points that were reached, in the order in which each was first reached.
-        `reset` keeps the counts.
+        `reset` does not change these numbers.
         """
         return dict(self._reached)
 

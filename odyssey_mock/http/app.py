@@ -75,7 +75,7 @@ class Application:
     """
 
     def __init__(self, backend: Backend, go_away: GoAway) -> None:
-        """Create the application; `go_away` takes the server offline."""
+        """Create the application; `go_away` is the function that takes the server offline."""
         self._backend = backend
         self._go_away = go_away
         self._app: Starlette | None = None
@@ -100,7 +100,7 @@ class Application:
 
 
 def create_app(backend: Backend, go_away: GoAway) -> Starlette:
-    """Create the routes and middleware of the application; `go_away` takes the server offline."""
+    """Create the application with routes and middleware; `go_away` is the function that takes the server offline."""
     callers = Callers(
         accounts=backend.accounts, tokens=backend.tokens, sessions=backend.sessions, streams=backend.streams
     )

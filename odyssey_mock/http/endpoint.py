@@ -88,7 +88,8 @@ class SharedEndpoint:
     def __init__(self, network: MockNetwork, host: str, port: int, around: Callable[[ASGIApp], ASGIApp]) -> None:
         """Prepare an endpoint. `around(app)` returns an ASGI application, which receives all requests.
 
-        This application can pass requests to `app`, the current mock. Without one, `app` responds with status 503.
+        That application can pass requests to `app`. `app` passes them to the running mock, and responds with status
+        503 if no mock is running.
         """
         self._own = OwnEndpoint(network, host, port)
         self._app = around(self._pass_on)
@@ -119,12 +120,12 @@ class SharedEndpoint:
     def serve(self, app: ASGIApp) -> "_Turn":
         """Return an async context manager that passes requests to `app` during its block.
 
-        Entering the context manager raises `RuntimeError` while that of another mock is open.
+        Entering the context manager raises `RuntimeError` while the endpoint serves another mock.
         """
         return _Turn(app, self._http, self)
 
     def give_to(self, turn: "_Turn | None") -> None:
-        """Pass all later requests to the mock of `turn`, or to no mock if `turn` is None.
+        """Pass all later requests to `turn.app`; if `turn` is None, respond to them with status 503.
 
         Raises:
             RuntimeError: the endpoint already passes requests to another mock.

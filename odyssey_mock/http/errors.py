@@ -92,7 +92,7 @@ USAGE_ERRORS: Mapping[UsageCode, tuple[str, str]] = {
 def usage_error(
     code: UsageCode, *, form: UsageErrorForm = "object", message: str | None = None, **details: str | float
 ) -> ApiError:
-    """Create a 429 error for a limit of the account. `protocol.md` section 2 lists the `details` of each code.
+    """Create a 429 error for a limit of the account. `protocol.md` section 2 lists the `details` for each `code`.
 
     `message` is used instead of the message in `USAGE_ERRORS`, and is formatted with the same `details`.
 

@@ -190,13 +190,13 @@ def _boxes(left: int, top: int, alpha: Floats) -> tuple[tuple[slice, slice], tup
 
 
 def _alphas(alpha: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return the opacities of the three planes."""
+    """Return the opacities for Y, Cb and Cr; those for Cb and Cr have half the width and height of `alpha`."""
     half = halved(alpha)
     return alpha, half, half
 
 
 def _shades(shades: Floats) -> tuple[Floats, Floats, Floats]:
-    """Split Y, Cb and Cr, with chroma at half the resolution."""
+    """Split `shades` into Y, Cb and Cr, with Cb and Cr at half the resolution."""
     return shades[..., 0], _decimated(shades[..., 1]), _decimated(shades[..., 2])
 
 

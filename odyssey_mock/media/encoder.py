@@ -99,7 +99,7 @@ class VideoEncoder:
         self._last_index: int | None = None
         context = av.CodecContext.create(recipe.library, "w")
         if not isinstance(context, av.VideoCodecContext):
-            raise EncoderError(f"expected a video encoder, got {recipe.library}")
+            raise EncoderError(f"expected {recipe.library} to be a video encoder, got {type(context).__name__}")
         context.width, context.height = size.width, size.height
         context.pix_fmt = "yuv420p"
         context.time_base = self.time_base

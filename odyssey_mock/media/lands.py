@@ -1,6 +1,7 @@
 """The landscapes of a scene. Each landscape consists of layers, which are painted from the farthest to the nearest.
 
 A layer is the area below a skyline. A skyline is an array of heights, which depend on the seed of the scene.
+A full-size frame has 704x1280 or 1280x704 pixels; lengths are scaled for other sizes.
 """
 
 from collections.abc import Callable, Mapping

@@ -61,7 +61,7 @@ class Scenery:
         hour, land, weather: the time of day, the landscape and the weather of the scene.
         seed: determines the shapes of the scene, and is the same throughout a stream.
         accent: color of details such as balloons and the caption's label; changes with each interaction.
-        hour_named: whether a prompt names the time of day; only then, a start image is tinted with its light.
+        hour_named: whether a prompt names the time of day. If so, a start image is tinted with the light of that time.
     """
 
     hour: Hour

@@ -6,11 +6,12 @@ coding the scene below does not affect them. A reader finds the cells from the s
 
 The layout, with the number of bits of each field:
 
-    | row 0: sync 8, form 8, stream tag 16, prompt revision 24, frame index (upper) 24, sync 8
+    | row 0: sync 8, kind 8, stream tag 16, prompt revision 24, frame index (upper) 24, sync 8
     | row 1: sync 8, frame index (lower) 8, sent at 48, CRC-16 16, sync 8
 
-Numbers are big-endian, and a white cell is 1. The syncs of row 1 are those of row 0 inverted. They give the levels of
-black and white at any contrast. The checksum (CRC-16/CCITT-FALSE) detects every error of up to three cells.
+The kind is 0xA6 in a stream, and 0x59 in the idle scene. Numbers are big-endian, and a white cell is 1. The syncs of
+row 1 are those of row 0 inverted. They give the levels of black and white at any contrast. The checksum
+(CRC-16/CCITT-FALSE) detects every error of up to three cells.
 """
 
 from binascii import crc_hqx

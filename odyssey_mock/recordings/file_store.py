@@ -158,7 +158,10 @@ class FileStore:
         return making
 
     def _ended(self, making: _Making, work: asyncio.Future[str]) -> None:
-        """Store the file that a thread has written, or pass the thread's error to the callers of `get`."""
+        """Store the file that a thread has written, or pass the thread's error to the callers of `get`.
+
+        If the file was dropped, delete it.
+        """
         if making in self._unfinished:
             self._over(making)
         if making.given_up.is_set():

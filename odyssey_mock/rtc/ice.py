@@ -1,8 +1,8 @@
 """Functions that set the host candidates of an aiortc peer, or stop all traffic of a peer.
 
 aioice omits 127.0.0.1, so that a machine with only a loopback interface has no candidates. aioice also reads the
-machine's interfaces instead of asking the `Network`. `offer_addresses` changes both for the ICE connections of one
-peer, without a global patch.
+machine's interfaces instead of asking the `Network`. `offer_addresses` replaces this choice of addresses for the ICE
+connections of one peer, without a global patch.
 """
 
 import asyncio

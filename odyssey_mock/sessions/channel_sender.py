@@ -26,7 +26,7 @@ class ReplyMode:
     """How a reply is sent.
 
     Attributes:
-        do: a fault action, such as `late` or `twice`; None sends the reply normally.
+        do: a fault action, such as `late` or `twice`; None if the reply is sent normally.
         seconds: the delay of the action `late`.
     """
 
@@ -82,7 +82,7 @@ class ChannelSender:
         mode: ReplyMode = NORMAL_REPLY,
         note: Mapping[str, int] | None = None,
     ) -> None:
-        """Send `message` in the given `mode`; `note` is only added to the journal entry."""
+        """Send `message` as `mode` requires; `note` is added to the journal entry, but not to the message."""
         fields = encode(message)
         if mode.do == "missing_fields":
             kept = _FIELDS_KEPT.get(message.TYPE, {"type"})

@@ -1,4 +1,7 @@
-"""The frame pump: makes frames at a constant rate and sends them to the host and the audience of a stream."""
+"""The frame pump: makes frames at a constant rate and sends them to the host and the audience of a stream.
+
+The host is the client of the session, which controls the stream. The audience is all viewers of its broadcast.
+"""
 
 import asyncio
 import math
@@ -186,7 +189,7 @@ class FramePump:
         """Make the next frame and send it, even if the task is cancelled meanwhile.
 
         `next_index` is increased before the frame is made. A thread may use the encoder while the frame is made.
-        Therefore a source that `show` replaces is closed only after that.
+        If `show` replaces the source in the meantime, the replaced source is closed after the frame was made.
         """
         source, index, receiver = self._source, self.next_index, self._receiver
         self.next_index += 1

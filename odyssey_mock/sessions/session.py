@@ -92,7 +92,7 @@ class Session:
 
     @property
     def state(self) -> SessionState:
-        """The state of the session's machine."""
+        """The state of the session's state machine."""
         return self._lifecycle.state
 
     @property

@@ -75,15 +75,15 @@ class SessionVideo:
         self._connection = connection
 
     def start(self, connection: ClientConnection) -> None:
-        """Start the video on `connection`, whose answer was applied; the video may outlive the connection."""
+        """Start the video on `connection`, whose SDP answer was applied; the video may outlive the connection."""
         self._carrier = connection.lasting
         self._video = connection.lasting.create_task(self.controller.pump.run())
         self.resume(connection)
 
     def resume(self, connection: ClientConnection) -> None:
-        """Continue the video on `connection`, whose answer was applied, and send the queued messages."""
+        """Continue the video on `connection`, whose SDP answer was applied, and send the queued messages."""
         if connection.codec is None or self._video is None:
-            raise RuntimeError("cannot send video: the answer was not applied, or the video was not started")
+            raise RuntimeError("cannot send video: the client's SDP answer was not applied, or `start` was not called")
         self.controller.pump.attach(connection.track, connection.codec)
         self._connection = connection
         backlog, self._backlog = self._backlog, []
@@ -122,7 +122,8 @@ class MakeVideo(Protocol):
 class SessionLifecycle:
     """The state, deadlines and video of a session. Its methods are synchronous.
 
-    `due(event)` is called and awaited when a deadline expires; `on_released()` is called when the session is over.
+    When an event's deadline expires, `due(event)` is called and awaited. When the session is over, `on_released()` is
+    called.
     """
 
     def __init__(
@@ -151,7 +152,7 @@ class SessionLifecycle:
 
     @property
     def state(self) -> SessionState:
-        """The state of the session's machine."""
+        """The state of the session's state machine."""
         return self._machine.state
 
     def handle(self, event: SessionEvent) -> tuple[SessionEffect, ...]:

@@ -126,7 +126,7 @@ _HELD: Transition = (
 
 
 def _first(state: SessionState) -> Mapping[SessionEvent, Transition]:
-    """Return the transitions of `state`, which must be `SIGNALING` or `CONNECTING`, that both states have in common."""
+    """Return the transitions that `SIGNALING` and `CONNECTING` have in common; `state` is one of these two states."""
     return {
         SessionEvent.SOCKET_OPENED: (state, _REFUSED),
         SessionEvent.PEER_CLOSED: _UNREACHABLE,
@@ -141,7 +141,7 @@ def _first(state: SessionState) -> Mapping[SessionEvent, Transition]:
 
 
 def _again(state: SessionState) -> Mapping[SessionEvent, Transition]:
-    """Return the transitions of `state`, which must be `RETURNING` or `REJOINING`, that both states have in common.
+    """Return the transitions that `RETURNING` and `REJOINING` have in common; `state` is one of these two states.
 
     In both states, a client that fails to return may retry until the grace period ends.
     """

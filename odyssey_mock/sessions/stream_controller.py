@@ -195,7 +195,7 @@ class StreamController:
             )
 
     def broke(self, error: InteractiveStreamError) -> None:
-        """Fail the running stream."""
+        """Fail the running stream, and send `error` to the client."""
         if self._running is not None:
             self._running.record.error = f"{error.reason}: {error.message}"
         self._handle(StreamEvent.BROKE, _Cause(error=error))

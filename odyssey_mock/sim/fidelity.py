@@ -1,4 +1,4 @@
-"""The fidelity of a run: real WebRTC, or light peers that exchange the same messages without any pixels."""
+"""The fidelity of a run: `full` uses real WebRTC; `light` uses light peers, which exchange messages but no pixels."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ class LightServerNetwork(light.LightServerPeers, ServerNetwork):
 
 
 def client_network(fidelity: Fidelity, loop: SimulatedLoop, host: str) -> ClientNetwork:
-    """Return the network for clients on `host`, with light peers or real WebRTC."""
+    """Return the network for clients on `host`, with light peers or real WebRTC as `fidelity` requires."""
     return (LightClientNetwork if fidelity == "light" else ClientNetwork)(loop, host)
 
 
 def server_network(fidelity: Fidelity, loop: SimulatedLoop, host: str) -> ServerNetwork:
-    """Return the network for the server on `host`, with light peers or real WebRTC."""
+    """Return the network for the server on `host`, with light peers or real WebRTC as `fidelity` requires."""
     return (LightServerNetwork if fidelity == "light" else ServerNetwork)(loop, host)
 
 
 def frame_encoder(fidelity: Fidelity) -> MakeFrameEncoder:
-    """Return the function that creates the server's frame encoders."""
+    """Return the function that creates the server's frame encoders for `fidelity`."""
     return light.light_frame_encoder if fidelity == "light" else drawn

@@ -163,10 +163,10 @@ class MockOdyssey:
     # Calls that wait; `AsyncCalls` has their async forms
 
     def reset(self) -> None:
-        """End all sessions, broadcasts and jobs, and clear all records, tokens and the journal.
+        """End all sessions, broadcasts and jobs. Delete the records of streams and jobs, the telemetry and the journal.
 
-        Settings, clock and address are kept. The faults are reset to those of the settings. An outage (`go_away`)
-        is ended first.
+        Access tokens become invalid, and the used hours of every account become 0. Settings, clock and address are
+        kept. The faults are reset to those of the settings. An outage (`go_away`) is ended first.
         """
         self._thread.run("reset()", self._mock.reset)
 
@@ -330,7 +330,7 @@ class AsyncCalls:
         return {session_id: AsyncSession(self._thread, session) for session_id, session in current.items()}
 
     async def reset(self) -> None:
-        """End all sessions, broadcasts and jobs, and clear all records; see `MockOdyssey.reset`."""
+        """End all sessions, broadcasts and jobs, and delete what was recorded; see `MockOdyssey.reset`."""
         await self._thread.wait(self._mock.reset)
 
     async def wait_for(self, kind: Kind, name: str, timeout: float = 5.0, *, since: int = 0, **where: JSON) -> Entry:

@@ -61,7 +61,7 @@ class ControlRoutes:
     jobs: Jobs
     telemetry: Sized
     forget: Callable[[], Awaitable[None]]
-    """Ends all sessions and jobs and clears all records."""
+    """Ends all sessions, broadcasts and jobs, and deletes what was recorded."""
     more: Sequence[BaseRoute]
 
     def routes(self) -> list[BaseRoute]:
@@ -94,7 +94,7 @@ class ControlRoutes:
         return Response(json.dumps(shown), media_type="application/json")
 
     async def reset(self, _request: Request) -> Response:
-        """End all sessions and jobs and clear all records."""
+        """End all sessions, broadcasts and jobs, and delete what was recorded; see `MockOdyssey.reset`."""
         await self.forget()
         return JSONResponse({"status": "reset"})
 
@@ -106,7 +106,7 @@ class ControlRoutes:
         """Advance a manual clock, and respond once all callbacks that became due have finished."""
         if not isinstance(self.clock, ManualClock):
             raise ApiError(
-                409, "the clock of this mock is real; only a manual clock can be advanced (serve --clock manual)"
+                409, "expected a mock with a manual clock, got a real clock; start the mock with `serve --clock manual`"
             )
         seconds = (await parse(Advance, request)).seconds
         if seconds > self.clock.left:

@@ -47,7 +47,7 @@ class FaultRoutes:
         ]
 
     async def listed(self, _request: Request) -> Response:
-        """List the faults in order, each with its counts `passed` and `fired`."""
+        """List the faults in order, each with its number of matching requests and events, and how often it fired."""
         return _listed(self.faults)
 
     async def add(self, request: Request) -> Response:

@@ -65,7 +65,9 @@ class HlsRoutes:
 
 
 async def _playlist(request: Request, hls: HlsStream, query: str) -> Response:
-    """Wait for the playlist, and return a response that contains it, or an empty one if the client disconnects.
+    """Wait for the playlist, and return a response that contains it.
+
+    If the client disconnects first, return a response that sends nothing.
 
     Raises:
         NoPlaylistError: the broadcast has no playlist.

@@ -66,8 +66,9 @@ class WhepRoutes:
         _check_is_on(broadcast)
         authorize(request, broadcast)
         _check_type(request, SDP, "Accept-Post")
-        if not _accepts(request.headers.getlist("accept"), SDP):
-            raise BroadcastError(406, f"expected an Accept header that allows {SDP}, got one that does not")
+        accept = request.headers.getlist("accept")
+        if not _accepts(accept, SDP):
+            raise BroadcastError(406, f"expected an Accept header that allows {SDP}, got {', '.join(accept)[:60]!r}")
         offer = await _text(request)
         _check_is_on(broadcast)
         spectator = self.broadcasts.admit(broadcast, offer)
@@ -100,7 +101,8 @@ class WhepRoutes:
         if not fragment.ufrags <= spectator.ufrags:
             raise BroadcastError(
                 422,
-                "expected candidates for the ICE credentials of the offer, got others; ICE restart is not supported",
+                "expected candidates for the ICE credentials of the offer, got candidates for other credentials; "
+                "ICE restart is not supported",
             )
         try:
             for candidate, mid in fragment.candidates:

@@ -25,11 +25,11 @@ def read_faults(path: Path) -> Sequence[Mapping[str, JSON]]:
         raise FaultFileError(f"{path} cannot be read: {error}") from error
     read = _json(path, text) if path.suffix.lower() == ".json" else _yaml(path, text)
     faults = read if isinstance(read, list) else [read]
-    for number, fault in enumerate(faults):
+    for number, fault in enumerate(faults, 1):
         try:
             Fault.of(fault)
         except FaultError as error:
-            raise FaultFileError(f"{path}: fault {number}: {error}") from error
+            raise FaultFileError(f"{path}: fault {number} of {len(faults)}: {error}") from error
     return faults
 
 

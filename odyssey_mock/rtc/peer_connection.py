@@ -91,7 +91,9 @@ class PeerConnection:
         try:
             parsed = candidate_from_sdp(candidate.removeprefix("candidate:"))
         except (ValueError, IndexError, AssertionError) as error:
-            raise DescriptionError("the candidate is not an ICE candidate line (RFC 8839 section 5.1)") from error
+            raise DescriptionError(
+                f"expected an ICE candidate line (RFC 8839 section 5.1), got {candidate[:60]!r}"
+            ) from error
         parsed.sdpMid = mid
         parsed.sdpMLineIndex = 0 if mid is None and line is None else line
         if self._described:

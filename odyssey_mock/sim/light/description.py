@@ -157,4 +157,6 @@ def check_candidate(candidate: str) -> None:
     try:
         candidate_from_sdp(candidate.removeprefix("candidate:"))
     except (ValueError, IndexError, AssertionError) as error:
-        raise DescriptionError("the candidate is not an ICE candidate line (RFC 8839 section 5.1)") from error
+        raise DescriptionError(
+            f"expected an ICE candidate line (RFC 8839 section 5.1), got {candidate[:60]!r}"
+        ) from error

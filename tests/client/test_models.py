@@ -1,4 +1,4 @@
-"""Tests of models and credentials: as dictionaries, they have the same form as in the vendor's clients."""
+"""Tests of models and credentials: converted to dictionaries, they have the same form as in the vendor's clients."""
 
 import dataclasses
 import json

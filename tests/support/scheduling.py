@@ -1,6 +1,6 @@
 """Distribution of the tests over the workers of pytest-xdist.
 
-pytest-xdist 3.8 has the marker `xdist_group` for this. It has no effect with pytest 9.2, which no longer reads the
+pytest-xdist 3.8 has the marker `xdist_group` for this, but pytest 9.2 ignores the marker: it no longer reads the
 attribute of a test that the marker changes.
 """
 

@@ -64,7 +64,7 @@ async def serving(
     head: bytes = b"\r\n\r\n",
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Server]:
-    """Run a server that responds with `parts` at once, and then sends one piece of `then` every `every` seconds.
+    """Run a server that sends `parts` at once, then the pieces of `then`, each after `every` seconds (None: no pause).
 
     Before it responds, the server reads the request up to and including the bytes `head`. It closes the connection
     only after the client has closed it. `tls` makes it an HTTPS server.

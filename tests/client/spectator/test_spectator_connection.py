@@ -1,4 +1,4 @@
-"""Tests of the ends of a `SpectatorConnection`: errors, closed resources, and calls of its callbacks."""
+"""Tests of the ways in which a `SpectatorConnection` ends: errors, closed resources, and calls of its callbacks."""
 
 import asyncio
 import contextlib

@@ -105,9 +105,8 @@ def test_cut_loses_datagrams_and_delays_tcp() -> None:
         mine[1].write(b"one")
         sender.sendto(b"lost")
         theirs[1].write(b"back")
-        assert await read(mine, 4) == b"back", (
-            "expected the bytes b'back' in the direction that is not cut, got other bytes"
-        )
+        got = await read(mine, 4)
+        assert got == b"back", f"expected the bytes b'back' in the direction that is not cut, got {got!r}"
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(1000):
                 await read(theirs, 3)

@@ -4,7 +4,7 @@ The mock's journal records requests, responses and messages. Its entries of the 
 are checked:
 
 - **server**: the status and body of every REST response, and every message, are always checked.
-- **client**: every message is checked, and every request with a status below 400. Rejected requests are not checked.
+- **client**: every message is checked, and every request that the mock answered with a status below 400.
   With `@pytest.mark.off_contract("why")`, the client of a test is not checked, so it can send invalid traffic.
 - A request to a route that the contract does not have is always a deviation of the client.
 

@@ -58,7 +58,7 @@ class End:
 
 @asynccontextmanager
 async def two() -> AsyncIterator[tuple[End, End, Description, Description]]:
-    """Yield both ends of a link that is not connected yet, then their descriptions. The offering end comes first."""
+    """Yield the two ends of an unconnected link, the offering end first, then their descriptions in the same order."""
     async with nothing_left(), asyncio.timeout(LIMIT):
         offers, answers = End(), End()
         try:

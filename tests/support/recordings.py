@@ -19,7 +19,7 @@ SMALL = Size(176, 320)
 
 
 def timeline(frames: int | None = 10, changes: Sequence[int] = (), *, size: Size = SMALL, fps: int = 20) -> Timeline:
-    """Return a timeline with interactions at the frames `changes`. It ends after `frames` frames (None: it has not ended)."""
+    """Return a timeline of `frames` frames (None: it has not ended), with interactions at the frames `changes`."""
     made = Timeline(tag=7, size=size, fps=fps, prompt="A snowy city at night")
     for revision, index in enumerate(changes, 1):
         made.interact(index, f"Lantern number {revision} goes up")

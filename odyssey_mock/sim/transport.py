@@ -35,7 +35,7 @@ class SimulatedTransport(AddressedNetwork):
         super().__init__(loop)
         self.set_flow_control()
         self._farewells: dict[tuple[int, str, int], str] = {}
-        """For each FIN or reset in flight, the host that sent it, by the end of the connection that will receive it."""
+        """The sender of each FIN or reset in flight, by the end of the connection that will receive the packet."""
 
     def end(self) -> None:
         """Close all connections, sockets and listeners at the end of the run, as the end of a process does."""

@@ -200,7 +200,7 @@ class _Decoding:
 _CHANGE_KEYS, _HANDSHAKE = 20, 22
 """Content types of the DTLS 1.2 records in a handshake (RFC 6347)."""
 _HEADER = 13
-"""Number of bytes in the header of a DTLS record. The last two are its length, the fourth and fifth its epoch."""
+"""Number of bytes in the header of a DTLS record. Bytes 3 to 4 (from 0) are the epoch, bytes 11 to 12 the length."""
 
 
 class _Untimed(SSL.Connection):

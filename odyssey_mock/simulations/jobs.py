@@ -329,7 +329,7 @@ class Jobs(Mapping[str, JobRecord]):
             busy += 1
 
     def _wait(self, place: tuple[int, int]) -> float | None:
-        """Estimate the seconds until a worker is free for a job with the sort key `place`; None without workers."""
+        """Estimate the seconds until a worker is free for a job at `place` in the queue; None without workers."""
         settings = self._settings
         delays = settings.simulation_dispatch_delay + settings.simulation_start_delay
         runs = [each.run for each in self._active.values() if each.run is not None]
@@ -339,7 +339,7 @@ class Jobs(Mapping[str, JobRecord]):
         return wait_seconds(workers, working, ahead)
 
     def _retry_after(self, pending: list[_Active]) -> int:
-        """Estimate the whole seconds until the first of the `pending` jobs is dispatched."""
+        """Estimate the seconds until the first of the `pending` jobs is dispatched, rounded up."""
         delay = self._settings.simulation_dispatch_delay
         waits = [each.run.due_in for each in pending if each.run is not None]
         if not waits:

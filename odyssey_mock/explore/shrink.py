@@ -17,7 +17,7 @@ ROUNDS = 400
 
 
 class NothingToShrinkError(ValueError):
-    """The run of the scenario violates no rule, or no failure has the given signature."""
+    """The run of the scenario violates no rule, or no failure has the signature that `shrink` was called with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,13 @@ def shrink(
     try_out: Callable[[Scenario], Outcome] = lambda scenario: play(scenario.seed, scenario=scenario),
     rounds: int = ROUNDS,
 ) -> Shrunk:
-    """Find a smaller scenario that fails with the same signature.
+    """Find a smaller scenario with the same failure, which is recognized by its signature.
 
     Parts of `scenario` are removed or simplified one after the other, as long as the failure stays.
 
     Args:
         scenario: a failing scenario.
-        signature: signature of the failure to keep; by default that of the first failure.
+        signature: `Failure.signature` of the failure to keep; by default that of the first failure.
         report: called with a message after every improvement.
         try_out: function that runs a scenario.
         rounds: maximum number of scenarios to run.

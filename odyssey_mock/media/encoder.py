@@ -139,7 +139,7 @@ class VideoEncoder:
                 "make a new VideoEncoder when the size changes"
             )
         if self._last_index is not None and index <= self._last_index:
-            raise EncoderError(f"expected an index above {self._last_index}, got {index}")
+            raise EncoderError(f"expected a frame index above {self._last_index}, got {index}")
         frame.pts = index
         frame.time_base = self.time_base
         frame.pict_type = PictureType.I if keyframe else PictureType.NONE

@@ -53,8 +53,9 @@ class FrameEncoder(CountsFrames, Protocol):
     ) -> Made:
         """Return the frame that `stamp` identifies, with the stamp drawn on it, encoded in each of `codecs`.
 
-        `slot` becomes the `pts` of the packets and must increase with each call. If `resized` is given, the frame is
-        also encoded in that codec and size. The first packet in each codec and size is a key frame.
+        `slot`, the number of a period of 1/fps seconds, becomes the `pts` of the packets and must increase with each
+        call. If `resized` is given, the frame is also encoded in that codec and size. The first packet in each codec
+        and size is a key frame.
 
         Raises:
             EncoderError: `slot` is not above the previous one, or libav did not return exactly one packet.

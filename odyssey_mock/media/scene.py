@@ -189,7 +189,7 @@ def _painted(shown: Scenery, size: Size, picture: Image.Image | None) -> _Backgr
 
 @lru_cache(maxsize=_LANDSCAPES)
 def _landscape(shown: Scenery, size: Size) -> _Background:
-    """Return a background without a start image. Streams with the same first prompt often have the same one."""
+    """Return a background without a start image. Streams with the same first prompt often share it."""
     return _painted(shown, size, None)
 
 

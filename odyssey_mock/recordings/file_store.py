@@ -122,7 +122,7 @@ class FileStore:
         if stopping:
             _, late = await asyncio.wait(stopping, timeout=STOP_LIMIT)
             if late:
-                logger.warning("%s cancelled files are still being written after %s s", len(late), STOP_LIMIT)
+                logger.warning("%s dropped files are still being written after %s s", len(late), STOP_LIMIT)
 
     async def close(self) -> None:
         """Drop all files and delete the directory; may be called more than once."""

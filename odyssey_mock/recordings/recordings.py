@@ -80,7 +80,7 @@ class Recordings:
             ) from None
 
     async def settle(self) -> None:
-        """Wait until no thread writes a file of a stream whose record was dropped."""
+        """Wait until no thread writes a file of a stream whose record was dropped; see `FileStore.settle`."""
         await self._store.settle()
 
     async def close(self) -> None:

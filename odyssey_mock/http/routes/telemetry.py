@@ -35,7 +35,7 @@ class TelemetryRoutes:
         return [ServiceRoute("/telemetry", {"POST": take_events})]
 
     async def take_events(self, request: Request) -> Response:
-        """Store the events and record each event in the journal; an invalid body or event is recorded as a note."""
+        """Store the events and record each in the journal; record an invalid body or event in a `note` entry."""
         account = self._sender(request)
         events, refused = _split(await request.body())
         for event in events:

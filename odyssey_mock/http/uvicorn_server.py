@@ -59,7 +59,7 @@ class TcpConnection:
 
     @property
     def is_held(self) -> bool:
-        """Whether the request is in a pause that a fault causes; if so, a stopping server cuts it at once."""
+        """Whether the request is in a pause caused by a fault; if so, a stopping server cuts the connection at once."""
         return self._holders > 0
 
     @contextmanager

@@ -33,25 +33,32 @@ class Pacer:
     async def next(self) -> int:
         """Wait until the next slot begins and return its number, which is greater than all earlier ones."""
         self._slot = max(self._slot + 1, math.floor(self._elapsed))
-        self._reached = reached = self._loop.create_future()
-        timer = self._loop.call_at(self._origin + self._slot / self._fps, _settle, reached)
+        self._reached = self._loop.create_future()
+        self._timer = self._settle_at(self._slot)
         if self._hurries:
             self.hurry()
         try:
-            await reached
+            await self._reached
         finally:
-            timer.cancel()
+            self._timer.cancel()
             self._reached = None
         return self._slot
 
     def hurry(self) -> None:
-        """Let the current or the following call of `next` return before its slot begins, but at most one slot early."""
+        """Let the current or the following call of `next` return one slot early, or at once if the slot is nearer."""
         if self._reached is None:
             self._hurries = True
             return
         self._hurries = False
         if self._slot - self._elapsed <= 1:
             _settle(self._reached)
+        else:
+            self._timer.cancel()
+            self._timer = self._settle_at(self._slot - 1)
+
+    def _settle_at(self, slot: int) -> asyncio.TimerHandle:
+        assert self._reached is not None
+        return self._loop.call_at(self._origin + slot / self._fps, _settle, self._reached)
 
     @property
     def _elapsed(self) -> float:

@@ -10,6 +10,8 @@ import av
 import pytest
 from aiortc.codecs.h264 import H264Decoder
 from aiortc.jitterbuffer import JitterFrame
+from hypothesis import given
+from hypothesis import strategies as st
 
 from odyssey_mock.faults.fault import Fault
 from odyssey_mock.media.encoder import Codec, VideoPacket
@@ -21,6 +23,8 @@ from odyssey_mock.media.stamp import FrameStamp, read_stamp
 from odyssey_mock.media.timeline import Size, Timeline
 from odyssey_mock.rtc.packet_track import PacketTrack
 from odyssey_mock.sessions.frame_pump import FramePump, FrameSink, Pacer, StreamSource
+from tests.support.simulated_loops import play
+from tests.support.simulated_worlds import wait
 
 SIZE = Size(176, 320)
 LIMIT = 10.0
@@ -41,6 +45,35 @@ async def test_late_caller_of_the_pacer_skips_slots() -> None:
     late = await pacer.next()
     assert late >= slots[-1] + 5
     assert await pacer.next() > late
+
+
+@given(
+    calls=st.lists(
+        st.tuples(st.sampled_from([0, 0.01, 0.05, 0.12]), st.sampled_from([None, 0, 0.02, 0.07])),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_hurried_pacer_is_at_most_one_slot_early(calls: list[tuple[float, float | None]]) -> None:
+    """Each of `calls` has the seconds before a call of `next`, and from then to a call of `hurry`, if there is one."""
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        origin, pacer, last = loop.time(), Pacer(20), 0
+        for pause, hurry in calls:
+            await wait(pause)
+            called = loop.time() - origin
+            hurrying = loop.call_later(1 if hurry is None else hurry, pacer.hurry)
+            slot = await pacer.next()
+            returned = loop.time() - origin
+            hurrying.cancel()
+            earliest = hurrying.when() - origin
+            begins = slot * 0.05
+            assert slot > last
+            assert returned == pytest.approx(max(called, min(begins, max(earliest, begins - 0.05))))
+            last = slot
+
+    play(scenario)
 
 
 async def frames(pump: FramePump, track: PacketTrack, count: int) -> list[VideoPacket]:

@@ -2,9 +2,9 @@
 
 import asyncio
 import contextvars
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from types import AsyncGeneratorType
 
 import pytest
@@ -12,28 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odyssey_mock.sim.loop import THREAD_WORK, EndlessError, SimulatedLoop, SimulationDeadlockError
-from odyssey_mock.sim.run import _without_collections
+from tests.support.simulated_loops import ended, play
 
 WHERE: contextvars.ContextVar[str] = contextvars.ContextVar("WHERE", default="nowhere")
-
-
-def play[T](scenario: Callable[[], Awaitable[T]], *, seed: int = 1) -> T:
-    """Run `scenario` on a new simulated loop, shut the loop down, and return the result of the scenario."""
-
-    async def main() -> T:
-        return await scenario()
-
-    with ended(SimulatedLoop(seed)) as loop:
-        return loop.run_until_complete(main())  # type: ignore[no-any-return]  # simloop is untyped here
-
-
-@contextmanager
-def ended(loop: SimulatedLoop) -> Iterator[SimulatedLoop]:
-    with _without_collections():  # simloop collects the garbage of the whole process after each run
-        try:
-            yield loop
-        finally:
-            loop.end()
 
 
 async def wait(seconds: float) -> None:

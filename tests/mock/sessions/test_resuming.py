@@ -116,11 +116,11 @@ async def test_kept_replies_are_sent_in_order_on_return(
 ) -> None:
     async with visits(odyssey_mock) as to:
         async with to.peer() as peer:
-            stream = await start(peer)
+            tag = odyssey_mock.streams[await start(peer)].timeline.tag
             for prompt in ("First [slow:1000]", "Second [slow:2000]"):
                 peer.say({"type": "update", "prompt": prompt})
-                await odyssey_mock.wait_for("channel", "update", stream=stream)
-            await picture(peer)
+            while (await stamps(peer, 1, tag=tag))[0].prompt_revision < 2:
+                pass
             await to.lose(peer.socket)
         await odyssey_mock.advance(5)
         to.session.break_stream("model_crash", "The model has crashed")

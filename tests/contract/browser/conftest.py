@@ -1,4 +1,4 @@
-"""Fixtures for the vendor's JavaScript client: one Chromium for all tests, a new context and page for each."""
+"""Fixtures for the vendor's JavaScript client: one Chromium for all tests, and pages that are loaded again for each."""
 
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser
+from playwright.async_api import Browser, ConsoleMessage
 
 from odyssey_mock import MockOdyssey
 from odyssey_mock.testing.marked_settings import marked_settings
@@ -43,6 +43,11 @@ async def browser(needs: None) -> AsyncIterator[Browser]:
         yield browser
 
 
+@pytest.fixture(scope="session")
+def pages(browser: Browser) -> chromium.Pages:
+    return chromium.Pages(browser)
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def mock(conformance: Conformance, request: pytest.FixtureRequest) -> AsyncIterator[MockOdyssey]:
     """Run a mock in the event loop of all browser tests.
@@ -68,35 +73,41 @@ def check_client(conformance: Conformance, mock: MockOdyssey) -> None:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def official(
-    browser: Browser, page_url: str, mock: MockOdyssey, request: pytest.FixtureRequest
+    pages: chromium.Pages, page_url: str, mock: MockOdyssey, request: pytest.FixtureRequest
 ) -> AsyncIterator[OfficialClient]:
     """Open a new page, and yield the official client in it. The client connects to the mock."""
-    async with page_of_ours(browser, page_url, mock, request) as client:
+    async with page_of_ours(pages, page_url, mock, request) as client:
         yield client
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def spectator(
-    browser: Browser, page_url: str, mock: MockOdyssey, request: pytest.FixtureRequest
+    pages: chromium.Pages, page_url: str, mock: MockOdyssey, request: pytest.FixtureRequest
 ) -> AsyncIterator[OfficialClient]:
     """Open another page, and yield a second official client in it. Tests use this client as a spectator."""
-    async with page_of_ours(browser, page_url, mock, request) as client:
+    async with page_of_ours(pages, page_url, mock, request) as client:
         yield client
 
 
 @asynccontextmanager
 async def page_of_ours(
-    browser: Browser, page_url: str, mock: MockOdyssey, request: pytest.FixtureRequest
+    pages: chromium.Pages, page_url: str, mock: MockOdyssey, request: pytest.FixtureRequest
 ) -> AsyncIterator[OfficialClient]:
     """Open a page and yield its official client. Afterward, fail the test if the page had uncaught errors.
 
     The report of a failed test contains the page's console output.
     """
     console: list[str] = []
-    async with chromium.opened(browser, page_url, api_url=mock.url) as page:
-        page.on("console", lambda message: console.append(f"{message.type}: {message.text}"))
+
+    def log(message: ConsoleMessage) -> None:
+        console.append(f"{message.type}: {message.text}")
+
+    async with pages.opened(page_url, api_url=mock.url) as page:
+        page.on("console", log)
         client = OfficialClient(page)
         yield client
+    page.remove_listener("console", log)
+    client.close()
     uncaught = client.all_uncaught()
     request.node.add_report_section("teardown", "browser console", "\n".join(console + uncaught))
     assert not uncaught, f"expected no uncaught errors in the page, got {uncaught}"

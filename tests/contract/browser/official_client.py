@@ -10,7 +10,7 @@ from typing import Any, Literal, TypedDict, cast
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.async_api import Page
+from playwright.async_api import Error, Page
 
 from odyssey_mock import FrameStamp, read_stamp
 
@@ -118,7 +118,14 @@ class OfficialClient:
     def __init__(self, page: Page) -> None:
         self.page = page
         self._uncaught: asyncio.Queue[str] = asyncio.Queue()
-        page.on("pageerror", lambda error: self._uncaught.put_nowait(str(error)))
+        page.on("pageerror", self._note)
+
+    def _note(self, error: Error) -> None:
+        self._uncaught.put_nowait(str(error))
+
+    def close(self) -> None:
+        """Stop collecting uncaught errors, because the next test uses the same page."""
+        self.page.remove_listener("pageerror", self._note)
 
     async def uncaught(self, limit: float = SECONDS) -> str:
         """Wait at most `limit` seconds for the next uncaught error in the page; return its message."""

@@ -33,7 +33,7 @@ async def main() -> None:
             asyncio.timeout(60),
             MockOdyssey() as mock,
             chromium.launched() as browser,
-            chromium.opened(browser, page_url, api_url=mock.url) as page,
+            chromium.Pages(browser).opened(page_url, api_url=mock.url) as page,
         ):
             official = OfficialClient(page)
             took = [await session(official, mock) for _ in range(2)]

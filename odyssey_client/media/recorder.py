@@ -234,7 +234,8 @@ class _Writer:
 class _WriterThread(Executor):
     """A daemon thread that runs functions in order.
 
-    Unlike a `ThreadPoolExecutor`, it still runs functions after the main thread has ended, and can finish the file.
+    Unlike a `ThreadPoolExecutor`, it still runs functions after the main thread has ended. So it can finish the file of
+    the recording.
     """
 
     def __init__(self) -> None:

@@ -78,7 +78,10 @@ _ORDINARY = TestKey("never")
 
 
 def test_key_of(api_key: str) -> TestKey:
-    """Return the `TestKey` that applies to an API key. For an ordinary key, it rejects no request."""
+    """Return the `TestKey` whose prefix in `TEST_KEYS` begins the API key.
+
+    For any other API key, return a `TestKey` that rejects no request.
+    """
     return next((test_key for prefix, test_key in TEST_KEYS.items() if api_key.startswith(prefix)), _ORDINARY)
 
 

@@ -141,7 +141,7 @@ class Journal:
 
     @property
     def next_index(self) -> int:
-        """The index of the next entry."""
+        """The index that the next entry of the journal will have."""
         return self._recorded
 
     def record(

@@ -75,7 +75,7 @@ class OwnEndpoint:
         await self._resources.__aexit__(kind, error, trace)
 
     def serve(self, app: ASGIApp) -> HttpServer:
-        """Return the HTTP server for `app`, which listens during its block."""
+        """Return an HTTP server for `app`: an async context manager that listens on the address during its block."""
         return HttpServer(app, self._listener, self._network)
 
 

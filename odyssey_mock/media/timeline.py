@@ -161,6 +161,7 @@ class Timeline:
         """
         frames = self._frames
         if index < 0 or (frames is not None and index >= frames):
-            raise TimelineError(f"expected a frame from 0{'' if frames is None else f' to {frames - 1}'}, got {index}")
+            frame = "a frame index of 0 or more" if frames is None else f"a frame index below {frames}, the end"
+            raise TimelineError(f"expected {frame}, got {index}")
         count = bisect_right(self._changes, index, key=attrgetter("index"))
         return Moment(index=index, changes=tuple(self._changes[:count]))

@@ -84,7 +84,7 @@ class NetworkConditions(SimulatedTransport):
         self._lose([end for end in self._ends() if self._is_bereaved(end)])
 
     def reset(self, one: str, other: str) -> int:
-        """Reset the TCP connections between two hosts, and notify both hosts at once. Return the number of resets."""
+        """Reset all TCP connections between two hosts; both notice it at once. Return the number of connections."""
         ends = [end for end in self._ends() if {end.local[0], end.remote[0]} == {one, other}]
         self._lose(ends)
         return len({end.conn for end in ends})

@@ -45,7 +45,7 @@ class JournalView:
 
     @property
     def next_index(self) -> int:
-        """The index of the next entry."""
+        """The index that the next entry of the journal will have."""
         return self._journal.next_index
 
     def find(self, kind: Kind | None = None, name: str | None = None, *, since: int = 0, **where: JSON) -> list[Entry]:

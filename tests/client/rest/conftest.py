@@ -68,7 +68,7 @@ class Service:
         return [asked for asked in self.asked if call in {None, asked.call}]
 
     def change(self, call: str, change: dict[str, Any]) -> None:
-        """Replace the fields in ``change`` in the JSON body of the answer to ``call``."""
+        """Add the fields of ``change`` to the JSON body of the scripted answer to ``call``, or replace them there."""
         right = self.script[call]
         assert isinstance(right, Answer)
         self.script[call] = Answer(body={**right.body, **change})

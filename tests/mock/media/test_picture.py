@@ -98,7 +98,7 @@ def test_large_image_is_kept_at_shown_size(form: str, mode: str) -> None:
     assert len(data) > KEPT_BYTES
     assert len(left) < 3 * SIZE.width * SIZE.height * 1.1
     assert np.array_equal(np.asarray(fitted(left, SIZE)), np.asarray(fitted(data, SIZE))), (
-        "expected the kept image and the original to give the same frame, got different frames"
+        "expected the image that the mock stores to give the same frame as the original, got another frame"
     )
 
 

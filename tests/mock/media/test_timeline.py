@@ -70,7 +70,7 @@ def test_ended_stream_has_the_frames_before_its_end() -> None:
     stream.end(40)
     assert stream.frames == 40
     assert stream.at(39).prompt == "a calm sea"
-    with pytest.raises(TimelineError, match="from 0 to 39, got 40"):
+    with pytest.raises(TimelineError, match="below 40, the end, got 40"):
         stream.at(40)
 
 
@@ -92,7 +92,7 @@ def test_end_before_the_latest_interaction_is_rejected() -> None:
 
 @pytest.mark.parametrize("index", [-1, -100])
 def test_negative_frame_index_is_rejected(index: int) -> None:
-    with pytest.raises(TimelineError, match="from 0"):
+    with pytest.raises(TimelineError, match="index of 0 or more, got -1"):
         timeline().at(index)
 
 

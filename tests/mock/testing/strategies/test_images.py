@@ -36,7 +36,7 @@ TYPES: dict[ImageKind, type] = {
 
 
 def shown(url: str) -> Image.Image:
-    """Return the picture in the mock's video if a stream starts with the image in this data URL."""
+    """Decode the image in a data URL, and fit it to the frame as the mock does with a start image."""
     return fitted(decode_data_url(url, MOST_BYTES), SIZE)
 
 

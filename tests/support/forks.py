@@ -12,21 +12,20 @@ from pathlib import Path
 
 from tests.support import fork_server
 
-ROOT = Path(__file__).parents[2]
-
 
 def run_pytest(
     *arguments: str, folder: Path, environment: Mapping[str, str], limit_s: float
 ) -> subprocess.CompletedProcess[str]:
     """Run `python -m pytest` in `folder`, with `environment` as the only environment variables.
 
-    On Linux, the process is a fork. Elsewhere, where forks are not safe, it is a new interpreter.
+    The process is a fork, except on other systems than Linux, where forks are not safe, and with the option `-n`:
+    pytest-xdist gives its workers the `sys.path` of the time when it was imported.
 
     Raises:
         subprocess.TimeoutExpired: the run did not end within `limit_s` seconds, and was killed.
     """
     command = [sys.executable, "-m", "pytest", *arguments]
-    if sys.platform != "linux":
+    if sys.platform != "linux" or any(argument.startswith("-n") for argument in arguments):
         return subprocess.run(
             command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=limit_s
         )
@@ -59,7 +58,6 @@ def _server() -> subprocess.Popen[str]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        cwd=ROOT,  # Hypothesis stores the constants of modules there
         env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # a process with threads cannot be forked safely
     )
     atexit.register(server.communicate)

@@ -65,7 +65,7 @@ class ClientCredentials:
         """
         if not isinstance(data, Mapping):
             raise OdysseyConfigError(
-                f"credentials must be a mapping from ClientCredentials.to_dict(), got {_kind(data)}"
+                f"credentials must be a mapping, as from ClientCredentials.to_dict(), got {_kind(data)}"
             )
         capabilities = data.get("capabilities")
         if capabilities is None:

@@ -14,7 +14,7 @@
     - BroadcastNotFoundError        the broadcast does not exist, or has ended
     - ConnectionLimitReachedError   signaling: the connection reached its maximum duration
     - SessionLostError              the session no longer exists, and its stream has ended
-    - ConnectionClosedError         the connection ended while a call was waiting for it
+    - ConnectionClosedError         the connection ended while a call was using it
   - OdysseyStreamError              the streamer rejected a call or ended the stream; reason, message
     - OperationTimeoutError         (also TimeoutError) a start, interaction or end was not answered in time
     - InvalidStateError             the call is not possible in the current state; nothing was sent
@@ -229,7 +229,7 @@ class ConnectionLimitReachedError(OdysseyConnectionError):
 
 
 class ConnectionClosedError(OdysseyConnectionError):
-    """The client or the service ended the connection while a call was waiting for it."""
+    """The client or the service ended the connection while a call was using it."""
 
     default_code = "connection_closed"
 

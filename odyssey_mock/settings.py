@@ -273,7 +273,7 @@ class Limits:
     inactivity: float | None = setting(
         40.0,
         _or_none(SECONDS),
-        "Seconds without a running stream and without a message about a stream, after which the connection is closed.",
+        "Seconds after which a connection is closed, if no stream runs and the client sends no message about a stream.",
     )
     stream_duration: float | None = setting(
         150.0, _or_none(SECONDS), "Maximum seconds of a live stream; then the stream and its connection end."

@@ -27,7 +27,7 @@ class InFlightCalls:
 
     @property
     def are_waiting(self) -> bool:
-        """Whether the running event loop has a waiting step that `end` has not cancelled."""
+        """Whether a call in the running event loop is in a block of `Call.step` that `end` has not cancelled."""
         here = asyncio.get_running_loop()
         return any(step.loop is here and not step.is_told for step in self.steps)
 

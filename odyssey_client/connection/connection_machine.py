@@ -614,7 +614,11 @@ class ConnectionMachine:
         return tuple(self._effect(each) for each in effects)
 
     def _guarded(self, event: ConnectionEvent) -> Happening:
-        """Return the key of ``event`` in `TRANSITIONS`: its class, or a class of `Guarded` that replaces it."""
+        """Return the key of ``event`` in `TRANSITIONS`.
+
+        The key is the event's class or, in its place, a class from the union `Guarded`. The state and the attributes of
+        the machine decide which.
+        """
         if isinstance(event, SignalingClosed) and event.code in CLEAN_CLOSE_CODES:
             return SignalingClosed
         if self.state is ConnectionState.RENEWING and _is_session_lost(event):

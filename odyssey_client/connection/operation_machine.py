@@ -326,7 +326,11 @@ class OperationMachine:
     # Guards.
 
     def _guarded(self, event: OperationEvent) -> Happening:
-        """Return the key of ``event`` in `TRANSITIONS`: its class, or a class of `Guarded` that replaces it."""
+        """Return the key of ``event`` in `TRANSITIONS`.
+
+        The key is the event's class or, in its place, a class from the union `Guarded`. The state and the attributes of
+        the machine decide which.
+        """
         match event:
             case StreamStarted(applied_prompt=prompt):
                 place = _first_shown(self._starts, prompt)

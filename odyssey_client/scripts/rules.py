@@ -173,7 +173,7 @@ _WORDS = ((_NOTHING, "nothing"), (None, "null"), (True, "true"), (False, "false"
 
 @dataclass(frozen=True, slots=True)
 class _Placed:
-    """The properties of one entry that `_RULES` check: its action, its time and its position in the script."""
+    """What `_RULES` check of one entry: its action, time and position in the script, and the latest time before it."""
 
     action: ScriptAction | None
     """The action, even if its fields are invalid; None unless the entry has exactly one action."""

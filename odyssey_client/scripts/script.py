@@ -85,7 +85,7 @@ class Script:
         """Add a wait before the next entry. The times of entries are rounded to whole milliseconds.
 
         Raises:
-            ScriptError: ``seconds`` is not a number, negative, or too large.
+            ScriptError: ``seconds`` is negative, too large, or not a number.
         """
         wait = _finite(seconds)
         if wait is None or not 0 <= wait <= LATEST_MS / 1000:

@@ -122,7 +122,11 @@ class FileStore:
         if stopping:
             _, late = await asyncio.wait(stopping, timeout=STOP_LIMIT)
             if late:
-                logger.warning("%s dropped files are still being written after %s s", len(late), STOP_LIMIT)
+                logger.warning(
+                    "the writing of %s cancelled files has not stopped within %s s; it continues in background threads",
+                    len(late),
+                    STOP_LIMIT,
+                )
 
     async def close(self) -> None:
         """Drop all files and delete the directory; may be called more than once."""

@@ -119,7 +119,7 @@ async def test_kept_replies_are_sent_in_order_on_return(
             tag = odyssey_mock.streams[await start(peer)].timeline.tag
             for prompt in ("First [slow:1000]", "Second [slow:2000]"):
                 peer.say({"type": "update", "prompt": prompt})
-            while (await stamps(peer, 1, tag=tag))[0].prompt_revision < 2:
+            while (await stamps(peer, 1, tag=tag))[0].prompt_revision != 2:
                 pass
             await to.lose(peer.socket)
         await odyssey_mock.advance(5)

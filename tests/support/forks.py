@@ -18,8 +18,8 @@ def run_pytest(
 ) -> subprocess.CompletedProcess[str]:
     """Run `python -m pytest` in `folder`, with `environment` as the only environment variables.
 
-    On Linux, the process is a fork. On other systems, where forks are not safe, it is a new interpreter. With the option
-    `-n` it is a new interpreter, too: pytest-xdist gives its workers the `sys.path` of the time when it was imported.
+    On Linux, the process is a fork. On other systems, where forks are not safe, it is a new interpreter. The option
+    `-n` requires a new interpreter: pytest-xdist gives its workers the `sys.path` of the time when it was imported.
 
     Raises:
         subprocess.TimeoutExpired: the run did not end within `limit_s` seconds, and was killed.

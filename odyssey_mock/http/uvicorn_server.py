@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn import Config, Server
@@ -50,11 +50,11 @@ class TcpConnection:
     """
 
     def __init__(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.is_spoilt = False
         self.number = next(_numbers)
-        self._transport = transport
+        # Not checked with isinstance: transports of uvloop are no subclasses of `asyncio.Transport`.
+        self._transport = cast("asyncio.Transport", transport)
         self._holders = 0
 
     @property

@@ -58,6 +58,7 @@ KINDS: Sequence[Kind] = (
     Kind("anyio on trio", "strict/anyio_trio", 4),
     Kind("anyio on uvloop", "strict/anyio_uvloop", 4),
     Kind("uvloop", "strict/uvloop_tests", 4),
+    Kind("uvloop, with `async with MockOdyssey()`", "strict/uvloop_in_loop", 9),
     Kind("unittest, run by pytest", "strict/unittest_cases", 5),
     Kind("unittest, `python -m unittest`", "strict/unittest_alone", 4),
     Kind("doctest", "strict/doctests", 2),

@@ -86,6 +86,7 @@ class Tour:
 
     async def _visit_all(self, client: Odyssey) -> None:
         await client.start_stream("A museum")
+        await self._stay()
         for place in PLACES:
             if "no timeout" in self._weaknesses:
                 await self._go_without_timeout(client, place)

@@ -179,7 +179,7 @@ client.disconnect()
 def test_forked_child_connects_by_itself(service: dict[str, str]) -> None:
     code, output, errors = run(FORKED + CHILD_HAS_OWN_CONNECTION, service)
     assert (code, errors) == (0, "")
-    assert "next() was called in a child process" in output
+    assert "next() was called in a forked child process" in output
 
 
 def test_forked_children_use_an_idle_client(service: dict[str, str]) -> None:

@@ -12,8 +12,9 @@ Rules:
 
    - If a reply contains the prompt of a later call, but not that of the first call, it belongs to the later call. The
      first call stays in the queue.
-   - An acknowledgment that contains no queued prompt is ignored if it repeats the previous acknowledgment. It is also
-     ignored if it begins with the prompt of an interaction that left the queue without a reply.
+   - An acknowledgment that contains no queued prompt is ignored if it repeats one of the last `REPEATS`
+     acknowledgments. It is also ignored if it begins with the prompt of an interaction that left the queue without a
+     reply.
 
    A call that gave up (timed out or was cancelled) stays in its queue for another `AdvancedConfig.operation_timeout_s`.
    A late reply during this time is not mistaken for the reply to the next call.
@@ -23,6 +24,7 @@ Rules:
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -38,6 +40,13 @@ from odyssey_client.errors import (
 )
 from odyssey_client.events import BroadcastReady, InteractAcknowledged, StreamEnded, StreamFailed, StreamStarted
 from odyssey_client.service_errors import stream_error
+
+REPEATS = 8
+"""Number of acknowledgments that are remembered to recognize repeated ones.
+
+Other acknowledgments may arrive between an acknowledgment and its repetition. A service that rewrites prompts may also
+give two prompts the same text, so older acknowledgments are forgotten.
+"""
 
 
 class OperationState(StrEnum):
@@ -288,8 +297,8 @@ class OperationMachine:
         self._starts: list[_Place] = []
         self._interactions: list[_Place] = []
         self._end: int | None = None
-        self._acknowledged: tuple[_Place, str] | None = None
-        """The last acknowledged interaction and its applied prompt; None before the first."""
+        self._acknowledged: deque[tuple[_Place, str]] = deque(maxlen=REPEATS)
+        """The last acknowledged interactions with their applied prompts, oldest first."""
         self._given_up: list[_Place] = []
         """Interactions of this stream that left the queue without a reply."""
 
@@ -403,18 +412,17 @@ class OperationMachine:
         if place is None or self._is_said_twice(place, applied_prompt) or self._is_too_late(place, applied_prompt):
             return []
         self._interactions.remove(place)
-        self._acknowledged = place, applied_prompt
+        self._acknowledged.append((place, applied_prompt))
         return [Resolve(place.call, applied_prompt)] if place.waiting else []
 
     def _is_said_twice(self, place: _Place, applied_prompt: str) -> bool:
-        """Return whether an acknowledgment repeats the previous one and must be ignored (rule 4).
+        """Return whether an acknowledgment repeats an earlier one and must be ignored (rule 4).
 
         ``place`` is the queue entry that the acknowledgment would otherwise belong to.
         """
-        if self._acknowledged is None or place.is_shown_in(applied_prompt):
+        if place.is_shown_in(applied_prompt):
             return False
-        former, said = self._acknowledged
-        return said == applied_prompt and former.is_shown_in(applied_prompt)
+        return any(said == applied_prompt and former.is_shown_in(said) for former, said in self._acknowledged)
 
     def _is_too_late(self, place: _Place, applied_prompt: str) -> bool:
         """Return whether an acknowledgment is for an interaction that left the queue and must be ignored (rule 4).

@@ -5,7 +5,7 @@ from collections import defaultdict
 from odyssey_mock.accounts.accounts import Accounts
 from odyssey_mock.accounts.errors import monthly_limit_error
 from odyssey_mock.core.clock import Clock
-from odyssey_mock.core.timestamps import month_begin
+from odyssey_mock.core.timestamps import month_begin, month_end
 from odyssey_mock.recordings.stream_records import StreamRecord, StreamStore
 
 HOUR = 3600.0
@@ -15,29 +15,30 @@ class Usage:
     """The hours used by each account in the current calendar month (UTC) of the server's clock.
 
     A live stream counts with the time that it has run in this month, even while it is running. A simulated stream
-    counts with the length of its video, once its job has ended, and only if the stream completed.
+    counts with the length of its video, once its job has ended, and only if the stream completed. A jump of the
+    server's clock changes the current month, but not the length of a stream.
     """
 
     def __init__(self, clock: Clock, accounts: Accounts, streams: StreamStore) -> None:
         self._clock = clock
         self._accounts = accounts
         self._streams = streams
-        self._month = 0.0
-        """Start of the month to which the values in `_counted` belong, in seconds since the epoch."""
-        self._counted: defaultdict[str, float] = defaultdict(float)
-        """Seconds of video by account id: those of simulated videos, and of live streams whose records were dropped."""
+        self._counted: defaultdict[tuple[str, float], float] = defaultdict(float)
+        """Seconds of simulated videos, and of live streams whose records were dropped.
+
+        The keys are the account's id and the start of the month in seconds since the epoch.
+        """
         streams.on_forgotten(self._forgotten)
 
     def hours(self, account_id: str) -> float:
         """Return the hours that the account has used this month."""
-        self._turn_over()
-        live = sum(self._on_air(each) for each in self._streams.records.values() if each.account_id == account_id)
-        return (self._counted[account_id] + live) / HOUR
+        month = self._month()
+        records = [each for each in self._streams.records.values() if each.account_id == account_id]
+        return (self._counted[account_id, month] + sum(self._on_air(each, month) for each in records)) / HOUR
 
     def simulated(self, account_id: str, seconds: float) -> None:
         """Add the length of a simulated video to the account's hours."""
-        self._turn_over()
-        self._counted[account_id] += seconds
+        self._counted[account_id, self._month()] += seconds
 
     def check(self, account_id: str) -> None:
         """Check that the account has hours left.
@@ -54,20 +55,18 @@ class Usage:
         self._counted.clear()
 
     def _forgotten(self, stream_id: str) -> None:
-        record = self._streams.records[stream_id]
-        self._turn_over()
-        self._counted[record.account_id] += self._on_air(record)
+        record, month = self._streams.records[stream_id], self._month()
+        self._counted[record.account_id, month] += self._on_air(record, month)
 
-    def _on_air(self, record: StreamRecord) -> float:
-        """Return how many seconds a live stream has run in this month; 0 for a simulated stream."""
+    def _on_air(self, record: StreamRecord, month: float) -> float:
+        """Return how many seconds a live stream has run in a month; 0 for a simulated stream.
+
+        `month`: the start of the month, in seconds since the epoch.
+        """
         if record.session_id is None:
             return 0.0
-        end = self._clock.time() if record.ended_at is None else record.ended_at
-        return max(0.0, end - max(record.started_at, self._month))
+        end = record.time_at(self._clock.monotonic()) if record.ended_at is None else record.ended_at
+        return max(0.0, min(end, month_end(month)) - max(record.started_at, month))
 
-    def _turn_over(self) -> None:
-        """Reset the counted seconds if a new month has begun."""
-        month = month_begin(self._clock.time())
-        if month != self._month:
-            self._month = month
-            self._counted.clear()
+    def _month(self) -> float:
+        return month_begin(self._clock.time())

@@ -53,6 +53,9 @@ class Clock(Protocol):
     def time(self) -> float:
         """Return the time in seconds since the epoch."""
 
+    def monotonic(self) -> float:
+        """Return the seconds since an arbitrary start, to measure durations. Unlike `time`, they never jump."""
+
     def call_later(self, seconds: float, name: str, callback: Callback) -> Deadline:
         """Schedule `callback` to be called in `seconds` of this clock's time, and return the deadline.
 
@@ -130,7 +133,10 @@ class RealClock:
         self._observers: list[Observer] = []
 
     def time(self) -> float:
-        return self._epoch + (self._running().time() - self._origin) * self.speed
+        return self._epoch + self.monotonic()
+
+    def monotonic(self) -> float:
+        return (self._running().time() - self._origin) * self.speed
 
     def call_later(self, seconds: float, name: str, callback: Callback) -> Deadline:
         loop = self._running()
@@ -233,6 +239,9 @@ class ManualClock:
 
     def time(self) -> float:
         return self._now / NANOSECONDS
+
+    def monotonic(self) -> float:
+        return self.time()
 
     def call_later(self, seconds: float, name: str, callback: Callback) -> Deadline:
         _check_span(seconds)

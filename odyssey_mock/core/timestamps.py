@@ -1,6 +1,9 @@
 """Timestamps in the formats of the REST API."""
 
+import calendar
 import datetime
+
+DAY = 86_400
 
 
 def iso(seconds: float) -> str:
@@ -13,6 +16,13 @@ def month_begin(seconds: float) -> float:
     """Return the start of the calendar month (UTC) that contains `seconds`; both are seconds since the epoch."""
     moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
     return datetime.datetime(moment.year, moment.month, 1, tzinfo=datetime.UTC).timestamp()
+
+
+def month_end(seconds: float) -> float:
+    """Return the end of the calendar month (UTC) that contains `seconds`; both are seconds since the epoch."""
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    # Counted in days, because the end of December 9999 is later than the last `datetime`.
+    return month_begin(seconds) + calendar.monthrange(moment.year, moment.month)[1] * DAY
 
 
 def next_month(seconds: float) -> str:

@@ -80,13 +80,15 @@ type ActorAction = Callable[[Player, Mapping[str, Any]], Awaitable[JSON]]  # Any
 
 
 async def _connect(player: Player, _: Mapping[str, Any]) -> JSON:
-    await player.client.connect(player.watch().handlers())
+    watch = player.watch()
+    watch.connected(await player.client.connect(watch.handlers()))
     return None
 
 
 async def _connect_with_credentials(player: Player, _: Mapping[str, Any]) -> JSON:
     credentials = await player.client.create_client_credentials()
-    await player.client.connect_with_credentials(credentials, player.watch().handlers())
+    watch = player.watch()
+    watch.connected(await player.client.connect_with_credentials(credentials, watch.handlers()))
     return None
 
 

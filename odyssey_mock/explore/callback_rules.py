@@ -123,6 +123,10 @@ class CallbackRules:
         self._downs = 0
         self._no_try_before = 0.0
         self._acknowledgements: list[tuple[float, str]] = []
+        self._stream: MediaStream | None = None
+        """The stream that `on_connected` received."""
+        self._returned: MediaStream | None = None
+        """The stream that `connect` returned."""
         self.ended_at: float | None = None
         """Virtual time of the status `failed` or `disconnected`; None before that status."""
         self.broadcasts: list[BroadcastInfo] = []
@@ -213,9 +217,23 @@ class CallbackRules:
                 "handlers_fit_the_status",
                 f"expected one on_connected call, with status connected, got call {self._ups} with status {self._last}",
             )
-        if stream is not self._client.media_stream:
+        self._stream = stream
+        # When the connection has ended, which a handler may learn late, the client may already have another one.
+        if stream is not self._client.media_stream and not stream.ended:
             self._report_violation(
                 "one_media_stream", "expected on_connected to receive client.media_stream, got another stream"
+            )
+        self._compare_streams()
+
+    def connected(self, stream: MediaStream) -> None:
+        """Check that `stream`, which `connect` has returned, is the stream that `on_connected` receives."""
+        self._returned = stream
+        self._compare_streams()
+
+    def _compare_streams(self) -> None:
+        if self._stream is not None and self._returned is not None and self._stream is not self._returned:
+            self._report_violation(
+                "one_media_stream", "expected on_connected to receive the stream of connect(), got another stream"
             )
 
     def _disconnected(self) -> None:

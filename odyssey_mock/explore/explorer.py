@@ -225,7 +225,7 @@ class ScenarioRun:
         watch = player.watch()
         try:
             async with asyncio.timeout(CALL_LIMIT):
-                await player.client.connect(watch.handlers())
+                watch.connected(await player.client.connect(watch.handlers()))
                 await player.client.start_stream("a meadow")
                 await player.client.interact("the wind rises")
                 await player.client.end_stream()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 from odyssey_client import OdysseyAuthError, OdysseyError
 from odyssey_mock.core.journal import Entry
 from odyssey_mock.core.strict_json import JSON
+from odyssey_mock.core.timestamps import month_begin
 from odyssey_mock.explore.callback_rules import ReportViolation, SentMessage
 from odyssey_mock.sim.trace import Trace
 from odyssey_mock.sim.world import SERVER, World
@@ -47,6 +49,28 @@ _MAY_REFUSE = frozenset({"refuse", "close", "error"})
 """Actions of faults that may make the client raise an `OdysseyAuthError`."""
 
 
+@dataclass(slots=True)
+class _StreamRun:
+    """A live stream, as the journal shows it.
+
+    Attributes:
+        account: id of the account.
+        started_at: the server's time when the stream started, in seconds since the epoch.
+        began: virtual time when the stream started.
+        seconds: how long the stream ran in virtual time; 0 while it is running.
+    """
+
+    account: str
+    started_at: float
+    began: float
+    seconds: float = 0.0
+
+    @property
+    def months(self) -> set[float]:
+        """The starts of the months in which the stream started and ended."""
+        return {month_begin(self.started_at), month_begin(self.started_at + self.seconds)}
+
+
 class ServerRules:
     """Checks the rules with each new entry in the journal of a simulated mock, and adds the entry to the trace."""
 
@@ -67,6 +91,9 @@ class ServerRules:
         self._updates: dict[str, int] = {}
         """By prompt: the number of `update` messages that the server has received."""
         self._jobs: dict[str, str] = {}
+        self._months_of_jobs: dict[str, float] = {}
+        """By job: the start of the month in which the job last changed its state."""
+        self._streams: dict[str, _StreamRun] = {}
         self._requests: defaultdict[str, deque[float]] = defaultdict(deque)
         self._may_refuse = False
         """Whether a fault may have made a client raise an `OdysseyAuthError`."""
@@ -198,6 +225,8 @@ class ServerRules:
                 self._trace.add(SERVER, f"{entry.name} {data.get('from')} -> {data['to']}", why)
                 if entry.name == "session" and entry.session is not None:
                     self._lines[entry.session] += (data.get("from"), data["to"]) == ("connected", "held")
+                elif entry.name == "stream" and entry.stream is not None and entry.account is not None:
+                    self._take_stream(entry.stream, entry.account, data)
             case "fault", _:
                 self._trace.add(SERVER, f"fault at {entry.name}: {data['do']}", data["parameters"])
                 self._has_stalled |= data["do"] == "stall"
@@ -227,6 +256,16 @@ class ServerRules:
                 f"expected a {known} job to become one of {sorted(JOB_STATES[known])}, got {before} -> {after}",
             )
         self._jobs[job] = after
+        self._months_of_jobs[job] = month_begin(self._server_time())
+
+    def _take_stream(self, stream: str, account: str, data: Mapping[str, Any]) -> None:
+        if data["from"] == "idle":
+            self._streams[stream] = _StreamRun(account, self._server_time(), self._world.now())
+        elif data["to"] in {"idle", "closed"}:
+            self._streams[stream].seconds = self._world.now() - self._streams[stream].began
+
+    def _server_time(self) -> float:
+        return self._world.wall_clock(SERVER).time()
 
     def _count(self, account: str) -> None:
         now, lately = self._world.now(), self._requests[account]
@@ -239,19 +278,21 @@ class ServerRules:
             )
 
     def _check_hours(self) -> None:
-        """Check that the usage of each account equals the length of its streams, unless the server's clock jumped."""
-        mock = self._world.mock
-        if self._world.wall_clock(SERVER).offset:
-            return
-        live: defaultdict[str, float] = defaultdict(float)
-        for record in mock.streams.values():
-            if record.session_id is not None and record.ended_at is not None:
-                live[record.account_id] += record.ended_at - record.started_at
-        least, most = live.copy(), live.copy()
-        for job in mock.jobs.values():
-            made = sum(each.record.duration_seconds or 0.0 for each in job.streams if each.record)
-            most[job.account_id] += made
-            least[job.account_id] += made if job.status == "completed" else 0.0
+        """Check that the usage of each account equals the length of its streams in this month of the server's clock.
+
+        Jumps of the server's clock do not change the length of a stream.
+        """
+        mock, month = self._world.mock, month_begin(self._server_time())
+        least: defaultdict[str, float] = defaultdict(float)
+        most: defaultdict[str, float] = defaultdict(float)
+        for stream in self._streams.values():
+            most[stream.account] += stream.seconds if month in stream.months else 0.0
+            least[stream.account] += stream.seconds if stream.months == {month} else 0.0
+        for job_id, job in mock.jobs.items():
+            if self._months_of_jobs.get(job_id) == month:
+                made = sum(each.record.duration_seconds or 0.0 for each in job.streams if each.record)
+                most[job.account_id] += made
+                least[job.account_id] += made if job.status == "completed" else 0.0
         for account in most:
             counted = mock.backend.usage.hours(account) * 3600
             if not least[account] - SLACK <= counted <= most[account] + SLACK:

@@ -10,7 +10,7 @@ from odyssey_mock.media.timeline import Timeline
 
 @dataclass(slots=True)
 class StreamRecord:
-    """The record of one stream. Times are seconds since the epoch."""
+    """The record of one stream. Times are seconds since the epoch, except `began`."""
 
     id: str
     account_id: str
@@ -18,13 +18,22 @@ class StreamRecord:
     prompt: str
     applied_prompt: str
     started_at: float
+    began: float
+    """`Clock.monotonic` when the stream started."""
     ended_at: float | None = None
-    """When the stream ended; None while the stream is running."""
+    """`started_at` plus the time that the stream ran; None while the stream is running."""
     session_id: str | None = None
     """The session of a live stream; None for a simulated one."""
     broadcast: bool = False
     error: str | None = None
     """Why the stream failed; None if it has not failed. A failed stream has no video."""
+
+    def time_at(self, now: float) -> float:
+        """Return the time of the stream when `Clock.monotonic` is `now`.
+
+        It differs from the server's time if the server's clock has jumped since the stream started.
+        """
+        return self.started_at + (now - self.began)
 
     @property
     def frame_count(self) -> int | None:

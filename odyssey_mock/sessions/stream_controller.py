@@ -82,11 +82,14 @@ class RunningStream:
             yield self.acknowledgements.popleft()
 
     def end(self, next_index: int, now: float) -> None:
-        """End the stream and cancel its deadlines; `next_index` is one after the index of its last frame."""
+        """End the stream and cancel its deadlines.
+
+        `next_index` is one after the index of its last frame, and `now` the value of `Clock.monotonic`.
+        """
         for deadline in self.deadlines:
             deadline.cancel()
         self.record.timeline.end(next_index)
-        self.record.ended_at = now
+        self.record.ended_at = self.record.time_at(now)
 
 
 _NO_ERROR = InteractiveStreamError("", "")
@@ -326,7 +329,7 @@ class StreamController:
     def _finish(self, running: RunningStream) -> None:
         self._running = None
         self._sender.cancel_late()
-        running.end(self.pump.next_index, self._clock.time())
+        running.end(self.pump.next_index, self._clock.monotonic())
         size = running.record.timeline.size
         # Video starts in portrait; after a stream it keeps the stream's orientation.
         portrait = size.height >= size.width or not self.pump.has_begun

@@ -96,6 +96,7 @@ class StreamSetup:
             applied_prompt=applied,
             broadcast=message.broadcast,
             started_at=self._clock.time(),
+            began=self._clock.monotonic(),
         )
         frame_fault = partial(self._faults.fire, "peer.frame", **identity.where, stream=record.id, prompt=record.prompt)
         return record, StreamSource(timeline, encoder, frame_fault=frame_fault)

@@ -179,6 +179,7 @@ class JobRun:
             prompt=plan.prompt,
             applied_prompt=plan.applied_prompt,
             started_at=self._clock.time(),
+            began=self._clock.monotonic(),
         )
         self._streams.remember(stream.record)
         self._set(stream, StreamStatus.RUNNING)
@@ -188,7 +189,7 @@ class JobRun:
         self.later(seconds, "simulated stream", partial(self._end, stream, stream.record, plan))
 
     def _end(self, stream: JobStream, record: StreamRecord, plan: Plan) -> None:
-        record.ended_at = self._clock.time()
+        record.ended_at = record.time_at(self._clock.monotonic())
         stream.error_message = record.error = plan.error
         self._set(stream, StreamStatus.COMPLETED if plan.error is None else StreamStatus.FAILED)
         if self._begun < len(self._scripts):

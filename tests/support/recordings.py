@@ -32,7 +32,7 @@ def record(account_id: str, shown: Timeline | None = None, **fields: Any) -> Str
     """Return a record of a stream, which by default has ended. `fields` replace the default values."""
     shown = shown or timeline()
     start = shown.changes[0].prompt
-    known: dict[str, Any] = {"id": "a-stream", "started_at": 1_790_000_000.0, "ended_at": 1_790_000_001.0}
+    known: dict[str, Any] = {"id": "a-stream", "started_at": 1_790_000_000.0, "began": 0.0, "ended_at": 1_790_000_001.0}
     return StreamRecord(account_id=account_id, timeline=shown, prompt=start, applied_prompt=start, **known | fields)
 
 
@@ -44,7 +44,7 @@ def remembered(mock: MockOdyssey, shown: Timeline | None = None, *, key: str | N
 def remembered_by(backend: Backend, account_id: str, shown: Timeline | None = None, **fields: Any) -> str:
     """Add an ended stream to an account; return the stream's id."""
     now = backend.clock.time()
-    known = {"id": backend.entropy.uuid(), "started_at": now, "ended_at": now}
+    known = {"id": backend.entropy.uuid(), "started_at": now, "began": backend.clock.monotonic(), "ended_at": now}
     made = record(account_id, shown, **known | fields)
     backend.streams.remember(made)
     return made.id

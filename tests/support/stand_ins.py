@@ -177,6 +177,7 @@ def record_of(backend: Backend, stream_id: str = "stream-1") -> StreamRecord:
         prompt="A cat",
         applied_prompt="A cat",
         started_at=backend.clock.time(),
+        began=backend.clock.monotonic(),
         broadcast=True,
     )
 

@@ -10,6 +10,7 @@ from odyssey_client.connection.messages import BroadcastUnusable, StreamerMessag
 from odyssey_client.connection.operation_machine import (
     INITIAL,
     REFUSALS,
+    REPEATS,
     TRANSITIONS,
     Announce,
     Call,
@@ -124,6 +125,20 @@ def test_repeated_acknowledgment_settles_no_call() -> None:
     assert settled(operations.handle(said)) == [Resolve(1, "night, with stars")]
     assert operations.handle(said) == (Announce(said),)
     assert settled(operations.handle(InteractAcknowledged("rain"))) == [Resolve(2, "rain")]
+
+
+@pytest.mark.parametrize("between", range(1, REPEATS))
+def test_repetition_after_other_acknowledgments_settles_no_call(between: int) -> None:
+    operations = streaming()
+    for call in range(between + 1):
+        operations.handle(Interact(call, f"prompt {call}"))
+    said = [InteractAcknowledged(f"prompt {call}, with stars") for call in range(between + 1)]
+    for call, each in enumerate(said):
+        assert settled(operations.handle(each)) == [Resolve(call, each.prompt)]
+    operations.handle(Interact(100, "rain"))
+    for each in said:
+        assert operations.handle(each) == (Announce(each),)
+    assert settled(operations.handle(InteractAcknowledged("rain"))) == [Resolve(100, "rain")]
 
 
 def test_same_prompt_twice_takes_two_acknowledgments() -> None:

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from odyssey_mock.accounts.errors import UsageLimitError
 from odyssey_mock.core.clock import MANUAL_START
-from odyssey_mock.core.timestamps import month_begin, next_month
+from odyssey_mock.core.timestamps import month_begin, month_end, next_month
 from odyssey_mock.http.errors import answer_to
+from odyssey_mock.sim.world import SERVER, World
 from tests.support.jobs import a_backend
 from tests.support.recordings import remembered_by
+from tests.support.simulated_worlds import play_nothing, wait
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -83,8 +85,47 @@ def test_month_begin_and_next_month_are_first_days(now: float) -> None:
     assert (year * 12 + month, day) == (moment.year * 12 + moment.month + 1, 1)
 
 
+@given(st.floats(0, 253_402_300_799.0))
+def test_month_end_begins_the_next_month(now: float) -> None:
+    assert month_begin(now) <= now < month_end(now)
+    assert month_begin(month_end(now) - 1) == month_begin(now)
+
+
 def test_next_month_can_be_after_year_9999() -> None:
     assert next_month(253_402_300_799.0) == "10000-01-01"
+    assert month_end(253_402_300_799.0) == 253_402_300_800.0
+
+
+@pytest.mark.parametrize("seconds", [1, 2 * DAY, -3600, -2 * DAY])
+def test_clock_jump_changes_no_used_hours(seconds: float) -> None:
+    async def scenario(world: World) -> None:
+        world.wall_clock(SERVER).offset += 10 * DAY  # in the middle of a month
+        usage, account = world.mock.backend.usage, world.mock.backend.accounts.authenticate(world.mock.api_key).id
+        async with world.client() as client:
+            await client.connect()
+            stream_id = await client.start_stream("A lighthouse")
+            await wait(20)
+            world.wall_clock(SERVER).offset += seconds
+            assert usage.hours(account) * HOUR == pytest.approx(20, abs=1)
+            await wait(10)
+            await client.end_stream()
+        record = world.mock.streams[stream_id]
+        assert record.ended_at is not None
+        assert record.ended_at - record.started_at == usage.hours(account) * HOUR == pytest.approx(30, abs=1)
+
+    play_nothing(scenario)
+
+
+def test_used_hours_return_with_their_month() -> None:
+    async def scenario(world: World) -> None:
+        world.wall_clock(SERVER).offset += 10 * DAY
+        usage = world.mock.backend.usage
+        usage.simulated("acct", HOUR)
+        for days, hours in ((-20, 0), (20, 1), (40, 0), (-40, 1)):
+            world.wall_clock(SERVER).offset += days * DAY
+            assert usage.hours("acct") == hours
+
+    play_nothing(scenario)
 
 
 @pytest.mark.parametrize(("hours", "let_in"), [(1.99, True), (2, False), (2.5, False)])

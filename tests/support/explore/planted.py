@@ -15,13 +15,15 @@ from odyssey_client.connection.connection import Connection
 from odyssey_client.connection.operation_machine import OperationMachine
 from odyssey_client.connection.stream_calls import StreamCalls
 from odyssey_client.errors import OdysseyError
-from odyssey_client.events import Disconnected, Event, StatusChanged
+from odyssey_client.events import Connected, Disconnected, Event, StatusChanged
+from odyssey_client.media.stream import MediaStream
 from odyssey_client.models import ConnectionStatus
 from odyssey_client.rest.auth import AccessToken
 from odyssey_mock.accounts.usage import Usage
 from odyssey_mock.sessions.frame_pump import FramePump
 from odyssey_mock.sessions.session_lifecycle import SessionLifecycle, SessionVideo
 from odyssey_mock.sessions.session_machine import SessionEffect
+from odyssey_mock.sessions.stream_controller import RunningStream, StreamController
 from odyssey_mock.simulations import job_machine as jobs
 
 type Planted = AbstractContextManager[object]
@@ -106,6 +108,15 @@ def _a_callback_after_disconnect() -> Planted:
     return patch.object(Connection, "_emit", told_later)
 
 
+def _a_handler_with_another_stream() -> Planted:
+    emit = Connection._emit
+
+    def with_another(self: Connection, event: Event) -> None:
+        emit(self, Connected(MediaStream()) if isinstance(event, Connected) else event)
+
+    return patch.object(Connection, "_emit", with_another)
+
+
 def _a_slot_not_freed() -> Planted:
     carry_out = SessionLifecycle._carry_out
 
@@ -183,6 +194,16 @@ def _hours_not_counted() -> Planted:
     return patch.object(Usage, "simulated", lambda *_: None)
 
 
+def _hours_by_the_wall_clock() -> Planted:
+    finish = StreamController._finish
+
+    def by_the_wall(self: StreamController, running: RunningStream) -> None:
+        finish(self, running)
+        running.record.ended_at = self._clock.time()
+
+    return patch.object(StreamController, "_finish", by_the_wall)
+
+
 def _a_failure_told_twice() -> Planted:
     report = connection_machine.Report
 
@@ -223,6 +244,13 @@ DEFECTS = (
         "on_disconnected is called after the resources that it needs were closed",
         _a_callback_after_disconnect,
         frozenset({"silence_after_disconnect"}),
+        shown_by=0,
+    ),
+    Defect(
+        "a handler with another stream",
+        "an application that shows the stream of on_connected shows no frame",
+        _a_handler_with_another_stream,
+        frozenset({"one_media_stream"}),
         shown_by=0,
     ),
     Defect(
@@ -301,6 +329,13 @@ DEFECTS = (
         _hours_not_counted,
         frozenset({"hours_add_up"}),
         shown_by=3,
+    ),
+    Defect(
+        "hours by the wall clock",
+        "an account is charged for a day after the server's clock was set while a stream ran",
+        _hours_by_the_wall_clock,
+        frozenset({"hours_add_up"}),
+        shown_by=152,
     ),
     Defect(
         "a failure reported twice",

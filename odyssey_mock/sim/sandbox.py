@@ -2,20 +2,25 @@
 
 Libraries call `time.time` and `os.urandom` directly. In the thread of a run, these functions return the run's time and
 seeded bytes. A call that would really block, or use the machine's network, raises an error that names the call.
+
+A module that is imported for the first time during a run is executed outside of the sandbox. It may start a process,
+for example, and draws nothing from the randomness of the run, so a second run with the same seed is the same.
 """
 
 from __future__ import annotations
 
+import importlib.abc
 import os
 import random
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from types import MappingProxyType
-from typing import Any, Protocol
-from unittest import mock
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from types import MappingProxyType, ModuleType
+from typing import Any, Protocol, override
 
 NANOSECONDS = 1_000_000_000
 
@@ -84,7 +89,7 @@ def sandboxed(source: TimeAndEntropy) -> Iterator[None]:
     Raises:
         SandboxError: a run is already in progress in this process.
     """
-    global _thread, _hooked  # noqa: PLW0603 - audit hooks belong to the process and cannot be removed
+    global _hooked  # noqa: PLW0603 - audit hooks belong to the process and cannot be removed
     if _thread is not None:
         raise SandboxError(
             "a simulated run is already in progress in this process; run one at a time, or in separate processes"
@@ -92,19 +97,104 @@ def sandboxed(source: TimeAndEntropy) -> Iterator[None]:
     if not _hooked:
         sys.addaudithook(_watch)
         _hooked = True
-    with ExitStack() as stack:
-        for module, name, replacement in _replacements(source):
-            stack.enter_context(mock.patch.object(module, name, _only_here(replacement, getattr(module, name))))
-        stack.callback(random.setstate, random.getstate())
-        random.seed(source.urandom(16))
-        _thread = threading.get_ident()
-        try:
-            yield
-        finally:
-            _thread = None
+    replacements = [
+        _Replacement(owner, name, _only_here(instead, getattr(owner, name)), getattr(owner, name))
+        for owner, name, instead in _replaced(source)
+    ]
+    finder = _Finder(lambda: _outside(replacements))
+    state = random.getstate()
+    random.seed(source.urandom(16))
+    _enter(replacements)
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+        _leave(replacements)
+        random.setstate(state)
 
 
-def _replacements(source: TimeAndEntropy) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
+@dataclass(frozen=True, slots=True)
+class _Replacement:
+    """A function of a module or class: `inside` replaces `outside` during a run."""
+
+    owner: Any  # a module or a class
+    name: str
+    inside: Callable[..., Any]
+    outside: Callable[..., Any]
+
+
+def _enter(replacements: Sequence[_Replacement]) -> None:
+    """Replace the functions, and forbid the calls in `_FORBIDDEN` in this thread."""
+    global _thread  # noqa: PLW0603 - read by the audit hook
+    for each in replacements:
+        setattr(each.owner, each.name, each.inside)
+    _thread = threading.get_ident()
+
+
+def _leave(replacements: Sequence[_Replacement]) -> None:
+    """Undo `_enter`."""
+    global _thread  # noqa: PLW0603 - read by the audit hook
+    _thread = None
+    for each in replacements:
+        setattr(each.owner, each.name, each.outside)
+
+
+@contextmanager
+def _outside(replacements: Sequence[_Replacement]) -> Iterator[None]:
+    """Leave the sandbox during the block, which does not change the state of `random`."""
+    _leave(replacements)
+    state = random.getstate()
+    try:
+        yield
+    finally:
+        random.setstate(state)
+        _enter(replacements)
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Finds the same modules as the other finders. Modules that the run imports are executed outside of the sandbox."""
+
+    def __init__(self, outside: Callable[[], AbstractContextManager[None]]) -> None:
+        self._outside = outside
+
+    @override
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None, /
+    ) -> ModuleSpec | None:
+        found = (each.find_spec(fullname, path, target) for each in list(sys.meta_path) if each is not self)
+        spec = next((each for each in found if each is not None), None)
+        if spec is not None and threading.get_ident() == _thread and hasattr(spec.loader, "exec_module"):
+            spec.loader = _Loader(spec.loader, self._outside)
+        return spec
+
+
+class _Loader(importlib.abc.Loader):
+    """Executes one module outside of the sandbox. The module keeps its own loader as `__loader__`."""
+
+    def __init__(self, loader: Any, outside: Callable[[], AbstractContextManager[None]]) -> None:  # Any: like a module
+        self._loader = loader
+        self._outside = outside
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)  # methods of some loaders, such as `get_code`
+
+    @override
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        with self._outside():  # it executes extension modules of the older kind
+            module: ModuleType | None = self._loader.create_module(spec)
+        return module
+
+    @override
+    def exec_module(self, module: ModuleType) -> None:
+        module.__loader__ = self._loader
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
+        with self._outside():
+            self._loader.exec_module(module)
+
+
+def _replaced(source: TimeAndEntropy) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
     yield os, "urandom", source.urandom
     yield time, "sleep", _refuse_to_sleep  # time.sleep has no audit event before Python 3.13
     # `Event`, `Queue`, `Barrier` and `concurrent.futures` call this to wait for another thread.

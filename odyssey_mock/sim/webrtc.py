@@ -42,12 +42,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 
-# Peers import these modules on first use. An import during the first run would draw from the randomness of that run, so
-# a second run with the same seed would differ.
-import odyssey_client.rtc.client_peer
-import odyssey_client.rtc.spectator_peer  # noqa: F401
-import odyssey_mock.rtc.spectator_peer
-import odyssey_mock.rtc.streamer_peer  # noqa: F401
 from odyssey_mock.sim.loop import SimulatedLoop
 
 CERTIFICATES = 16

@@ -64,6 +64,7 @@ KINDS: Sequence[Kind] = (
     Kind("doctest", "strict/doctests", 2),
     Kind("`@given`", "strict/given", 4),
     Kind("frozen time (time-machine)", "strict/frozen_time", 2),
+    Kind("simulated time", "simulated/simulated", 3),
     Kind("threads", "strict/threads", 4),
     Kind("another process", "strict/another_process", 4),
 )

@@ -72,6 +72,19 @@ def test_kinds_name_every_folder() -> None:
     assert folders == {kind.folder for kind in (*KINDS, *CONFIGURATIONS)}
 
 
+def test_explorer_runs_where_trio_is_installed() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", "from odyssey_mock.cli import main; main()", "explore", "--light", "--seeds", "4"],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LIMIT_S,
+    )
+
+    assert ran.returncode == 0, f"expected exit code 0, got {ran.returncode} and:\n{ran.stdout}{ran.stderr}"
+
+
 def test_unittest_runs_without_pytest() -> None:
     ran = subprocess.run(
         [sys.executable, "-W", "error", "-m", "unittest"],

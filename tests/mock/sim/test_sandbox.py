@@ -1,6 +1,9 @@
 """Tests of the functions that the sandbox of a simulated run replaces, and of those that it blocks."""
 
 import concurrent.futures
+import importlib
+import importlib.resources
+import inspect
 import multiprocessing
 import os
 import queue
@@ -15,6 +18,7 @@ import timeit
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +27,45 @@ from odyssey_mock.sim.randomness import Randomness
 from odyssey_mock.sim.sandbox import SandboxError, sandboxed
 
 EPOCH = 1_767_225_600.0
+
+
+LATE = """
+import os
+import random
+import secrets
+import socket
+import subprocess
+import sys
+import threading
+import time
+from time import monotonic
+
+subprocess.run([sys.executable, "-c", ""], check=True)
+with socket.socket() as listener:
+    listener.bind(("127.0.0.1", 0))
+done = threading.Event()
+threading.Thread(target=done.set).start()
+assert done.wait(10)
+time.sleep(0)
+random.seed(1)
+drawn = random.random(), secrets.token_hex(), os.urandom(8)
+now = time.time()
+"""
+"""A module that does everything that the sandbox blocks or replaces."""
+
+
+@pytest.fixture
+def late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Make a package importable that imports a submodule with the content `LATE`; yield the name of the package."""
+    name = "imported_in_a_run"
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "__init__.py").write_text(f"from {name}.inner import monotonic, now\n")
+    (tmp_path / name / "inner.py").write_text(LATE)
+    (tmp_path / name / "broken.py").write_text("raise ZeroDivisionError\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield name
+    for each in (name, f"{name}.inner"):
+        sys.modules.pop(each, None)
 
 
 class Inside:
@@ -178,6 +221,66 @@ def test_random_functions_depend_on_the_seed() -> None:
     assert all(one != other for one, other in zip(drawn(1)[:6], drawn(1)[6:], strict=True))
 
 
+def test_module_is_executed_outside_of_the_sandbox(late: str) -> None:
+    with sandboxed(Inside()):
+        expected = draws()
+    with sandboxed(Inside()):
+        module = importlib.import_module(late)
+        assert draws() == expected
+        with reaches("time.sleep"):
+            time.sleep(1)  # noqa: TID251
+        with reaches("subprocess.Popen"):
+            subprocess.run(["true"], check=False)
+    assert module.now > EPOCH + 3600
+    assert module.monotonic is time.monotonic  # noqa: TID251
+
+
+def test_module_keeps_its_own_loader(late: str) -> None:
+    with sandboxed(Inside()):
+        inside = importlib.import_module(late)
+        found = importlib.util.find_spec(late)
+    del sys.modules[late]
+    outside = importlib.import_module(late)
+    assert type(inside.__loader__) is type(outside.__loader__)
+    assert inside.__spec__ is found
+    assert inside.__spec__ is not None
+    assert inside.__spec__.loader is inside.__loader__
+    assert inspect.getsource(inside) == inspect.getsource(outside)
+    assert (importlib.resources.files(inside) / "inner.py").read_text() == LATE
+
+
+def test_module_that_fails_leaves_the_sandbox_intact(late: str) -> None:
+    with sandboxed(Inside()):
+        with pytest.raises(ZeroDivisionError):
+            importlib.import_module(f"{late}.broken")
+        with pytest.raises(ModuleNotFoundError):
+            importlib.import_module(f"{late}.missing")
+        assert time.time() == Inside().time()  # noqa: TID251
+        with reaches("time.sleep"):
+            time.sleep(1)  # noqa: TID251
+
+
+def test_import_in_another_thread_keeps_the_sandbox(late: str, tmp_path: Path) -> None:
+    (tmp_path / late / "inner.py").write_text("import time\nnow, monotonic = time.time(), 0\n")
+    go, done = threading.Event(), threading.Lock()
+
+    def look() -> None:
+        go.wait()
+        importlib.import_module(late)
+        done.release()
+
+    done.acquire()
+    other = threading.Thread(target=look)
+    other.start()
+    with sandboxed(Inside()):
+        go.set()
+        assert done.acquire(timeout=10)
+        with reaches("time.sleep"):
+            time.sleep(1)  # noqa: TID251
+    other.join()
+    assert sys.modules[late].now > EPOCH + 3600
+
+
 @pytest.mark.parametrize("fails", [False, True])
 def test_everything_is_restored_afterward(*, fails: bool) -> None:
     def everything() -> list[object]:
@@ -190,7 +293,7 @@ def test_everything_is_restored_afterward(*, fails: bool) -> None:
             random.getstate(),
         ]
 
-    before = everything()
+    before, finders = everything(), list(sys.meta_path)
     try:
         with sandboxed(Inside()):
             assert all(one is not other for one, other in zip(before, everything(), strict=True))
@@ -200,6 +303,7 @@ def test_everything_is_restored_afterward(*, fails: bool) -> None:
     except ZeroDivisionError:
         assert fails
     assert everything() == before
+    assert sys.meta_path == finders
     time.sleep(0)  # noqa: TID251 - takes no time; would fail in the sandbox
     threading.Thread(target=int).start()
     assert sandbox._thread is None

@@ -43,7 +43,7 @@ class LiveCalls(ClientBase):
     ) -> None:
         super()._set_up(config, clock, entropy, network)
         self._telemetry = Telemetry(self._transport)
-        self._sessions = Sessions(self._transport)
+        self._sessions = Sessions(self._transport, self._end_session)
         self._bus = EventBus(self._observe)
         self._connection: Connection | None = None
         self._left: list[Connection] = []
@@ -59,6 +59,8 @@ class LiveCalls(ClientBase):
 
         If the connection is lost later, the client restores it, with the same `MediaStream`, handlers and pending calls
         (`AdvancedConfig.reconnect`). During this time `current_status` is ``reconnecting``.
+
+        A call that is cancelled ends its session before it returns, which takes up to 3 s if the service is slow.
 
         Args:
             handlers: The event handlers; see `OdysseyEventHandlers`.
@@ -306,6 +308,11 @@ class LiveCalls(ClientBase):
         duration = round((self._clock.monotonic() - began) * 1000, 1)
         self._telemetry.record("connected", session_id=self.current_session_id, duration_ms=duration)
         return connection.media_stream
+
+    async def _end_session(self, credentials: ClientCredentials) -> bool:
+        from odyssey_client.connection.signaling import end_session  # noqa: PLC0415 - websockets is slow to import
+
+        return await end_session(credentials, self._network, self._clock)
 
     def _observe(self, event: Event) -> None:
         match event:

@@ -27,10 +27,11 @@ from odyssey_client.connection.connection_machine import (
     ReconnectPolicy,
 )
 from odyssey_client.connection.messages import StreamerMessage
+from odyssey_client.connection.signaling import end_session
 from odyssey_client.connection.stream_calls import StreamCalls
 from odyssey_client.connection.streamer_link import StreamerLink, StreamerLinkListener
 from odyssey_client.credentials import ClientCredentials
-from odyssey_client.errors import OdysseyError
+from odyssey_client.errors import ConnectTimeoutError, OdysseyError
 from odyssey_client.event_loop import require_loop
 from odyssey_client.events import (
     Connected,
@@ -98,6 +99,7 @@ class Connection:
         self.media_stream = MediaStream()
         self.status: ConnectionStatus | None = None
         self._clock = clock
+        self._network = network
         self._handlers = handlers
         self._dispatcher = Dispatcher(handlers)
         self._events = events
@@ -127,6 +129,8 @@ class Connection:
         self._released = asyncio.Event()
         self._quiet = asyncio.Event()
         self._awaited = asyncio.Event()
+        self._is_abandoned = False
+        """Whether the client ended the connection, by `close` or by its time limit, and not the service."""
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.Task[None] | None = None
 
@@ -198,6 +202,8 @@ class Connection:
                 delivering.add(deliveries.create_task(frames, name="odyssey on_video_frame"))
             try:
                 await self._tasks.run(self._live(credentials))
+                if self._is_abandoned and self._link.open_session is not None:
+                    await end_session(self._link.open_session, self._network, self._clock)
             finally:
                 self._quiet.set()
                 self._dispatcher.close()
@@ -247,6 +253,7 @@ class Connection:
             case connection_machine.RenewSession(credentials):
                 self._tasks.begin(self._renew_session(credentials))
             case connection_machine.LoseSession(error):
+                self._link.open_session = None
                 self.streaming.lose_session(error)
             case connection_machine.OpenSignaling(credentials):
                 self._link.open(credentials)
@@ -267,6 +274,9 @@ class Connection:
             case connection_machine.WatchHold(seconds):
                 self._tasks.begin(self._after(seconds, connection_machine.Held()))
             case connection_machine.Release(error):
+                self._is_abandoned = self.status is ConnectionStatus.DISCONNECTED or isinstance(
+                    error, ConnectTimeoutError
+                )
                 self._settle(error)
                 self._released.set()
             case _ as unreachable:
@@ -280,10 +290,12 @@ class Connection:
 
     async def _ask_for_session(self, asking: Awaitable[ClientCredentials]) -> None:
         try:
-            outcome: ConnectionEvent = connection_machine.SessionOpened(await asking)
+            credentials = await asking
         except OdysseyError as error:
-            outcome = connection_machine.SessionRefused(error)
-        self.handle(outcome)
+            self.handle(connection_machine.SessionRefused(error))
+        else:
+            self._link.open_session = credentials  # also if the connection was closed meanwhile
+            self.handle(connection_machine.SessionOpened(credentials))
 
     async def _after(self, seconds: float, event: ConnectionEvent) -> None:
         await self._clock.sleep(seconds)

@@ -59,6 +59,8 @@ class Signaling:
         self._token = token
         self._clock = clock
         self._keeps_session = False
+        self.has_ended_session = False
+        """Whether `leave` has sent the message that ends the session."""
 
     def keep_session(self) -> None:
         """Make `leave` close the socket in a way that keeps the session, so that it can be resumed."""
@@ -112,6 +114,7 @@ class Signaling:
                     await self._socket.close(RECONNECTING_CODE, "reconnecting")
                 else:
                     await self.send(ClientDisconnecting())
+                    self.has_ended_session = True
                     await self._socket.close(1000)
 
     def _read(self, data: str | bytes) -> SignalingMessage | None:
@@ -157,6 +160,18 @@ async def open_signaling(credentials: ClientCredentials, network: Network, clock
             yield signaling
         finally:
             await signaling.leave()
+
+
+async def end_session(credentials: ClientCredentials, network: Network, clock: Clock) -> bool:
+    """End a session that has no socket: open one, and leave it. Return whether the service was told.
+
+    No REST call ends a session. Opening the socket may take `GOODBYE_LIMIT_S` seconds.
+    """
+    with contextlib.suppress(SignalingLostError, TimeoutError):
+        async with contextlib.AsyncExitStack() as stack, clock.timeout(GOODBYE_LIMIT_S):
+            signaling = await stack.enter_async_context(open_signaling(credentials, network, clock))
+        return signaling.has_ended_session
+    return False
 
 
 def config_url(credentials: ClientCredentials) -> str:

@@ -75,6 +75,8 @@ class StreamerLink:
         self._fetch = fetch
         self.credentials: ClientCredentials | None = None
         """Credentials of the latest attempt."""
+        self.open_session: ClientCredentials | None = None
+        """Credentials of the latest session, until the session has ended as far as the client knows."""
         self._attempt: ConnectionAttempt | None = None
         self._task: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
@@ -83,7 +85,7 @@ class StreamerLink:
 
     def open(self, credentials: ClientCredentials) -> None:
         """Start a connection attempt. The previous attempt, if any, must have been dropped."""
-        self.credentials = credentials
+        self.credentials = self.open_session = credentials
         has_sent = False
 
         def on_frame(frame: VideoFrame) -> None:
@@ -168,6 +170,9 @@ class StreamerLink:
             if self._attempt is attempt:
                 raise
             logger.exception("a dropped connection attempt raised an unexpected exception")
+        finally:
+            if attempt.has_session_ended and self.open_session is attempt.credentials:
+                self.open_session = None
 
 
 class ConnectionAttempt:
@@ -189,7 +194,9 @@ class ConnectionAttempt:
 
         An attempt holds the lock while its socket is open, because a session accepts only one socket at a time.
         """
-        self._credentials = credentials
+        self.credentials = credentials
+        self.has_session_ended = False
+        """Whether the client or the service has ended the session on the socket of this attempt."""
         self._listener = listener
         self._frame = frame
         self._clock = clock
@@ -218,21 +225,23 @@ class ConnectionAttempt:
         """
         children: list[asyncio.Task[None]] = []
         async with asyncio.TaskGroup() as group:
-            ice_servers = group.create_task(fetch_ice_servers(config_url(self._credentials), self._fetch, self._clock))
+            ice_servers = group.create_task(fetch_ice_servers(config_url(self.credentials), self._fetch, self._clock))
             try:
                 # The socket closes first: `client_disconnecting` is sent while the peer is still connected.
                 async with (
                     self._network.peer(self._clock, self._peer_listener()) as peer,
                     self._turn,
-                    open_signaling(self._credentials, self._network, self._clock) as signaling,
+                    open_signaling(self.credentials, self._network, self._clock) as signaling,
                 ):
                     self._peer, self._signaling = peer, signaling
                     children.append(group.create_task(peer.pump()))
                     children.append(group.create_task(signaling.keep_alive(self._keepalive_interval)))
                     await self._converse(peer, signaling, ice_servers)
             except SignalingLostError as lost:
-                self._listener.happened(connection_machine.SignalingClosed(lost.close_code, lost.close_reason))
+                self._lost(lost)
             finally:
+                if self._signaling is not None and self._signaling.has_ended_session:
+                    self.has_session_ended = True
                 self._peer = self._signaling = None
                 ice_servers.cancel()
                 for child in children:
@@ -261,7 +270,7 @@ class ConnectionAttempt:
                 await self._heard(message, peer, signaling, ice_servers)
             except SignalingLostError as lost:
                 # Report it now: `run` reports it only after the peer has closed, which takes time.
-                self._listener.happened(connection_machine.SignalingClosed(lost.close_code, lost.close_reason))
+                self._lost(lost)
                 return
             except MessageError as error:
                 if error.kind == "offer" and not self._has_answered:
@@ -290,9 +299,15 @@ class ConnectionAttempt:
             case IceCandidate(candidate, mid, mline_index):
                 await peer.add_candidate(candidate, mid, mline_index)
             case ServiceError(reason):
+                self.has_session_ended = True
                 self._listener.happened(connection_machine.ErrorReported(reason))
             case _ as unreachable:
                 assert_never(unreachable)
+
+    def _lost(self, lost: SignalingLostError) -> None:
+        if lost.close_code in connection_machine.CLEAN_CLOSE_CODES:
+            self.has_session_ended = True
+        self._listener.happened(connection_machine.SignalingClosed(lost.close_code, lost.close_reason))
 
     def _peer_listener(self) -> PeerListener:
         happened = self._listener.happened

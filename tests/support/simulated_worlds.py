@@ -1,7 +1,8 @@
 """Helpers that run a test's scenario in a simulated world, in which client and mock share a simulated network."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from odyssey_mock.sim.run import Run, run
 from odyssey_mock.sim.world import World
@@ -34,3 +35,18 @@ def play_nothing(scenario: Callable[[World], Awaitable[None]]) -> None:
 
 async def of[T](work: Awaitable[T]) -> T:
     return await work
+
+
+def at_step(world: World, number: int, reach: Callable[[], None]) -> None:
+    """Call `reach` when the event loop of `world` has run `number` more callbacks, or a little later."""
+    policy: Any = world.loop._policy
+    choose, passed = policy.choose, 0
+
+    def counting(ready: Sequence[Any]) -> int:
+        nonlocal passed
+        passed += 1
+        if passed == number:
+            reach()
+        return int(choose(ready))
+
+    policy.choose = counting

@@ -14,7 +14,7 @@ from odyssey_client.errors import (
     UnexpectedResponseError,
 )
 from odyssey_client.models import StreamerCapabilities
-from odyssey_client.rest.sessions import Sessions, open_session
+from odyssey_client.rest.sessions import OnQueued, Sessions
 from odyssey_client.rest.transport import Transport
 
 from .conftest import Answer, MakeTransport, Service, VirtualClock
@@ -35,6 +35,15 @@ SESSION: dict[str, Any] = {
 }
 
 
+async def open_session(transport: Transport, *, on_queued: OnQueued = lambda *_: None) -> ClientCredentials:
+    """Open a session with a new `Sessions`, which must end no session."""
+    return await Sessions(transport, ends_nothing).open(on_queued)
+
+
+async def ends_nothing(credentials: ClientCredentials) -> bool:
+    raise AssertionError(f"expected no session to be ended, got {credentials.session_id}")
+
+
 @pytest.fixture(autouse=True)
 def free(service: Service) -> None:
     service.script[REQUEST] = Answer(body=SESSION)
@@ -51,8 +60,9 @@ async def test_session_is_requested_and_then_its_token(service: Service, transpo
 
 
 async def test_latencies_are_sent_with_session_request(service: Service, transport: Transport) -> None:
-    await open_session(transport, latencies={"eu": 12.5, "us": 9999.0})
-    assert service.calls(REQUEST)[0].body == {"region_latencies": {"eu": 12.5, "us": 9999.0}}
+    service.script["GET /regions"] = Answer(body={"regions": [{"id": "eu", "ping_url": f"{service.url}/unknown"}]})
+    await open_session(transport)
+    assert service.calls(REQUEST)[0].body == {"region_latencies": {"eu": 9999.0}}
 
 
 async def test_request_repeats_every_second_while_queued(
@@ -120,7 +130,7 @@ async def test_token_requests_are_retried(call: str, trouble: Answer, service: S
     right = service.script[call]
     assert isinstance(right, Answer)
     service.script[call] = [trouble, trouble, right]
-    credentials = await Sessions(transport).open(lambda *_: None)
+    credentials = await open_session(transport)
     assert credentials.session_id == "s-1"
     assert (len(service.calls(call)), len(service.calls(REQUEST))) == (3, 1)
 
@@ -128,7 +138,7 @@ async def test_token_requests_are_retried(call: str, trouble: Answer, service: S
 async def test_session_request_without_response_is_not_repeated(service: Service, transport: Transport) -> None:
     service.script[REQUEST] = HANG_UP
     with pytest.raises(ServiceUnreachableError):
-        await Sessions(transport).open(lambda *_: None)
+        await open_session(transport)
     assert len(service.calls(REQUEST)) == 1
 
 
@@ -136,7 +146,7 @@ async def test_renewal_of_session_token_is_not_retried(service: Service, transpo
     credentials = await open_session(transport)
     service.script[TOKEN] = RESTARTING
     with pytest.raises(OdysseyApiError):
-        await Sessions(transport).renew(credentials)
+        await Sessions(transport, ends_nothing).renew(credentials)
     assert len(service.calls(TOKEN)) == 2
 
 

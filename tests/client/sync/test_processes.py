@@ -12,6 +12,7 @@ import av
 import httpx
 import pytest
 
+from odyssey_mock.sync import MockOdyssey
 from tests.support.interrupts import interruptible
 from tests.support.served import served
 
@@ -41,6 +42,7 @@ def begin(code: str, environment: dict[str, str], *arguments: str) -> subprocess
         return subprocess.Popen(
             [sys.executable, "-W", "error", "-c", PREAMBLE + code, *arguments],
             env=environment,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -224,6 +226,30 @@ def test_exit_completes_a_recording(service: dict[str, str], tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == [path]
     with av.open(str(path)) as container:
         assert sum(1 for _ in container.decode(video=0)) >= 9
+
+
+OPENING = """
+client = Odyssey()
+threading.Thread(target=client.connect, daemon=True).start()
+try:
+    sys.stdin.readline()
+except KeyboardInterrupt:
+    pass
+"""
+
+
+@pytest.mark.parametrize("is_interrupted", [False, True], ids=["end of the program", "Ctrl-C"])
+def test_exit_ends_a_session_that_is_opening(is_interrupted: bool) -> None:
+    delay = {"at": "rest.sessions.token", "do": "delay", "seconds": 0.3, "times": 1}
+    with MockOdyssey(faults=[delay]) as mock:
+        environment = {**os.environ, "ODYSSEY_API_URL": mock.url, "ODYSSEY_API_KEY": mock.api_key}
+        with begin(OPENING, environment) as process:
+            mock.wait_for("fault", "rest.sessions.token")
+            if is_interrupted:
+                process.send_signal(signal.SIGINT)
+            _, errors = process.communicate("go on\n", timeout=LIMIT_S)
+        assert (process.returncode, errors) == (0, "")
+        mock.wait_for("state", "session", to="closed", event="client_left")
 
 
 EXITS = {

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import ipaddress
 import logging
 import random  # noqa: TID251 - this module implements Entropy
 import sys
@@ -94,17 +93,13 @@ class SystemNetwork:
         return None if is_loopback(host) else True
 
     def ice_addresses(self) -> list[str]:
-        """Return this machine's addresses except loopback and link-local addresses; 127.0.0.1 if there are no others.
+        """Return this machine's addresses that others can reach; its loopback addresses if there are none.
 
-        By default, aioice does not use 127.0.0.1, so a machine with only a loopback interface would have no candidate.
+        By default, aioice does not use loopback addresses, so a machine without others would have no candidate.
         """
-        import ifaddr  # noqa: PLC0415 - only a live connection needs it
+        from odyssey_client.rtc.host_addresses import host_addresses  # noqa: PLC0415 - it imports ifaddr
 
-        found = [ip.ip for adapter in ifaddr.get_adapters() for ip in adapter.ips]
-        # IPv6 addresses are (address, flow info, scope id).
-        addresses = [ipaddress.ip_address(ip if isinstance(ip, str) else ip[0]) for ip in found]
-        usable = [str(a) for a in addresses if not (a.is_loopback or a.is_link_local or a.is_unspecified)]
-        return list(dict.fromkeys(usable)) or ["127.0.0.1"]
+        return host_addresses()
 
     def peer(self, clock: Clock, listener: PeerListener) -> ClientPeer:
         from odyssey_client.rtc.client_peer import AiortcClientPeer  # noqa: PLC0415 - aiortc takes 250 ms to import

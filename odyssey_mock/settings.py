@@ -373,7 +373,7 @@ class Settings(Limits):
     loopback_only: bool = setting(
         False,
         FLAG,
-        "Offer only 127.0.0.1 as ICE candidate for WebRTC. Firefox cannot connect then.",
+        "Offer only 127.0.0.1 and ::1 as ICE candidates for WebRTC. Firefox cannot connect then.",
     )
 
     # Time and randomness

@@ -1,23 +1,19 @@
 """The real network of a mock: sockets of the operating system and aiortc peers."""
 
 import asyncio
-import ipaddress
 import os
 import socket
 import ssl
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import ifaddr
-
 from odyssey_mock.core.network import ListenError, share
 from odyssey_mock.media.encoder import Codec
+from odyssey_mock.rtc.host_addresses import host_addresses
 from odyssey_mock.rtc.packet_track import PacketTrack
 from odyssey_mock.rtc.protocols import SpectatorPeer, StreamerPeer
 from odyssey_mock.rtc.spectator_peer import AiortcSpectatorPeer
 from odyssey_mock.rtc.streamer_peer import AiortcStreamerPeer
-
-LOOPBACK = "127.0.0.1"
 
 
 class SystemNetwork:
@@ -70,12 +66,7 @@ class SystemNetwork:
         return await asyncio.open_connection(host, port, ssl=ssl.create_default_context() if tls else None)
 
     def ice_addresses(self, loopback_only: bool) -> list[str]:
-        if loopback_only:
-            return [LOOPBACK]
-        found = [
-            ip.ip if isinstance(ip.ip, str) else ip.ip[0] for adapter in ifaddr.get_adapters() for ip in adapter.ips
-        ]
-        return [LOOPBACK, *dict.fromkeys(address for address in found if _is_candidate(address))]
+        return host_addresses(loopback_only=loopback_only)
 
     def streamer_peer(
         self,
@@ -114,14 +105,6 @@ class SystemNetwork:
             on_lost=on_lost,
             on_keyframe_wanted=on_keyframe_wanted,
         )
-
-
-def _is_candidate(address: str) -> bool:
-    """Return whether other machines can reach the address: IPv4 but not loopback or link-local, or global IPv6."""
-    ip = ipaddress.ip_address(address)
-    if ip.is_loopback or ip.is_link_local or ip.is_unspecified or ip.is_multicast:
-        return False
-    return ip.version == 4 or ip.is_global
 
 
 def _listen_error(error: OSError, host: str, port: int) -> ListenError:

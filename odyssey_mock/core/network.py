@@ -56,7 +56,7 @@ class Network(Protocol):
     def ice_addresses(self, loopback_only: bool) -> list[str]:
         """Return the addresses for ICE host candidates.
 
-        The first is 127.0.0.1. The machine's other addresses follow, unless `loopback_only` is true.
+        The loopback addresses come first. The machine's other addresses follow, unless `loopback_only` is true.
         """
 
 

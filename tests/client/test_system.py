@@ -6,10 +6,8 @@ import logging
 import subprocess
 import sys
 import uuid
-from types import SimpleNamespace
 
 import httpx
-import ifaddr
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
@@ -55,27 +53,6 @@ def test_entropy_gives_uuids_and_numbers_in_range() -> None:
     entropy = SystemEntropy()
     assert uuid.UUID(entropy.uuid()).version == 4
     assert all(1 <= entropy.uniform(1, 2) <= 2 for _ in range(100))
-
-
-def addresses(*ips: object) -> list[SimpleNamespace]:
-    return [SimpleNamespace(ips=[SimpleNamespace(ip=ip)]) for ip in ips]
-
-
-@pytest.mark.parametrize(
-    ("machine", "expected"),
-    [
-        (["127.0.0.1", ("::1", 0, 0)], ["127.0.0.1"]),
-        ([], ["127.0.0.1"]),
-        (["127.0.0.1", "192.168.1.4", ("fe80::1", 0, 2)], ["192.168.1.4"]),
-        (["127.0.0.1", "10.0.0.1", ("2001:db8::1", 0, 0), "10.0.0.1"], ["10.0.0.1", "2001:db8::1"]),
-        (["127.0.0.1", "169.254.3.3"], ["127.0.0.1"]),
-    ],
-)
-def test_ice_addresses_include_loopback_only_without_others(
-    machine: list[object], expected: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ifaddr, "get_adapters", lambda: addresses(*machine))
-    assert SystemNetwork().ice_addresses() == expected
 
 
 def test_ice_addresses_of_this_machine_are_valid() -> None:

@@ -36,18 +36,27 @@ NETWORKS: Mapping[str, str] = MappingProxyType(
         + _ADDRESS
         + "ip neigh add 10.99.0.1 lladdr 02:00:00:00:00:01 dev uplink\nip route add default via 10.99.0.1\n",
         "loopback only": "ip link set lo up\n",
+        "unique local IPv6": "ip link set lo up\nip addr add fd00::1/128 dev lo nodad\n",
+        "documentation IPv6": "ip link set lo up\nip addr add 2001:db8::1/128 dev lo nodad\n",
+        "IPv6 loopback only": "ip link set lo up\nip addr del 127.0.0.1/8 dev lo\n",
+        "link-local only": "ip link set lo up\n"
+        "ip addr add 169.254.7.7/16 dev lo\nip addr add fe80::7/64 dev lo nodad\n",
+        # The detection of duplicate addresses takes 100 s instead of 1 s, and no socket can use the address meanwhile.
+        "tentative IPv6": "ip link set lo up\nip link add uplink type veth peer name away\n"
+        "echo 100 >/proc/sys/net/ipv6/conf/uplink/dad_transmits\n"
+        "ip link set away up\nip link set uplink up\nip addr add fd00::2/64 dev uplink\n",
     }
 )
 """For each simulated network, the shell commands that configure a new namespace."""
 
 
-def run_in_namespace(network: str, script: Path) -> Any:  # Any: any JSON that the script prints
-    """Run a Python script in a new network namespace; return the last line of its output, parsed as JSON.
+def run_in_namespace(network: str, script: Path, *arguments: str) -> Any:  # Any: any JSON that the script prints
+    """Run a Python script with `arguments` in a new network namespace; return its last line, parsed as JSON.
 
     `network` is a key of `NETWORKS`. If namespaces cannot be created, the test is skipped or, in CI, fails.
     """
     _need_namespaces()
-    command = f"set -e\n{NETWORKS[network]}\nexec {shlex.join([sys.executable, str(script)])}"
+    command = f"set -e\n{NETWORKS[network]}\nexec {shlex.join([sys.executable, str(script), *arguments])}"
     finished = subprocess.run(
         ["unshare", "--map-root-user", "--net", "sh", "-c", command],
         cwd=ROOT,

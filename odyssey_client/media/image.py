@@ -6,6 +6,7 @@ The result is a ``data:`` URL of an image that browsers display, in exactly the 
   readable.
 - A file may have 25 MB and 64 megapixels at most. The pixels are counted before the image is decoded.
 - The EXIF orientation is applied, the first frame of an animation is used, and transparency becomes white.
+- Colors are converted to sRGB if the image has a color profile (Display P3, Adobe RGB, a gray or CMYK profile).
 - The image is scaled to cover the stream's size, cropped evenly at both sides, and sent as JPEG of quality 90.
 - A JPEG, PNG or WebP that needs no change is sent byte for byte.
 
@@ -20,6 +21,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from odyssey_client.errors import ImageError, excerpt
+from odyssey_client.media.color_profiles import is_in_srgb, srgb_transform
 from odyssey_client.media.image_file import decode_file, orientation
 from odyssey_client.media.image_source import (
     ImageSource,
@@ -85,6 +87,7 @@ def _may_go_as_it_is(picture: Image.Image, size: tuple[int, int]) -> bool:
         and "transparency" not in picture.info
         and getattr(picture, "n_frames", 1) == 1
         and orientation(picture) == 1
+        and ((transform := srgb_transform(picture)) is None or is_in_srgb(picture, transform))
     )
 
 
@@ -93,15 +96,18 @@ def _jpeg(picture: Image.Image, size: tuple[int, int]) -> bytes:
 
     turn = _TURNS.get(orientation(picture) or 1)
     upright = picture if turn is None else picture.transpose(Image.Transpose[turn])
-    shown = ImageOps.fit(_opaque(upright), size, method=Image.Resampling.LANCZOS)
+    transform = srgb_transform(upright)
+    opaque = _opaque(upright, "RGB" if transform is None else transform.input_mode)
+    fitted = ImageOps.fit(opaque, size, method=Image.Resampling.LANCZOS)
+    shown = fitted if transform is None else transform.apply(fitted)
     shown.info.clear()  # otherwise Pillow saves the comment of the original, which may be too long for JPEG
     out = io.BytesIO()
     shown.save(out, "JPEG", quality=JPEG_QUALITY)
     return out.getvalue()
 
 
-def _opaque(picture: Image.Image) -> Image.Image:
-    """Convert an image to RGB, with white instead of transparency."""
+def _opaque(picture: Image.Image, mode: str) -> Image.Image:
+    """Convert an image to ``mode``, which is ``RGB``, ``L`` or ``CMYK``, with white instead of transparency."""
     from PIL import Image  # noqa: PLC0415 - see _jpeg
 
     if picture.mode in {"I", "F"}:
@@ -110,12 +116,12 @@ def _opaque(picture: Image.Image) -> Image.Image:
             "scale it to 0..255 and convert it to 'L' or 'RGB' first"
         )
     if picture.mode.startswith("I;16"):
-        return picture.convert("I").point(lambda value: value * (1 / 256)).convert("L").convert("RGB")
+        return picture.convert("I").point(lambda value: value * (1 / 256)).convert("L").convert(mode)
     if not picture.has_transparency_data:
-        return picture.convert("RGB")
+        return picture.convert(mode)
     rgba = picture.convert("RGBA")
     white = Image.new("RGBA", rgba.size, "white")
-    return Image.alpha_composite(white, rgba).convert("RGB")
+    return Image.alpha_composite(white, rgba).convert("RGB").convert(mode)
 
 
 def _decoded[T](decode: Callable[[], T], what: str) -> T:

@@ -10,6 +10,7 @@ import io
 from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
 from pillow_heif import register_heif_opener
 
+from odyssey_mock.media.color_profiles import srgb_transform
 from odyssey_mock.media.picture_metadata import BareFile, bare_file
 from odyssey_mock.media.timeline import Size
 
@@ -47,14 +48,17 @@ class PictureError(ValueError):
 def fitted(data: bytes, size: Size) -> Image.Image:
     """Decode an image file and return it as an RGB image of `size`.
 
-    The image is turned upright (EXIF), scaled to cover `size`, and cropped around its center.
+    The image is turned upright (EXIF), scaled to cover `size`, cropped around its center, and converted to sRGB.
 
     Raises:
         PictureError: the format is not one of `FORMATS`, the file is damaged, or it has more than `MAX_PIXELS` pixels.
     """
     try:
-        solid = _solid(_upright(_decoded(data, size)))
-        return ImageOps.fit(solid, (size.width, size.height), Image.Resampling.LANCZOS)
+        image = _decoded(data, size)
+        transform = srgb_transform(image)
+        solid = _solid(_upright(image), "RGB" if transform is None else transform.input_mode)
+        shown = ImageOps.fit(solid, (size.width, size.height), Image.Resampling.LANCZOS)
+        return shown if transform is None else transform.apply(shown)
     except UnidentifiedImageError:
         # Leave out Pillow's message, which contains a memory address.
         raise PictureError(
@@ -78,7 +82,7 @@ def kept(data: bytes, size: Size) -> bytes:
     if len(data) <= KEPT_BYTES:
         return data
     file = io.BytesIO()
-    # Fast compression, because a client waits for the stream. No color profile, because `fitted` ignores it.
+    # Fast compression, because a client waits for the stream. No color profile, because the picture is in sRGB.
     picture.save(file, "PNG", compress_level=1, icc_profile=None)
     return min(data, file.getvalue(), key=len)
 
@@ -121,12 +125,12 @@ def _upright(image: Image.Image) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
-def _solid(image: Image.Image) -> Image.Image:
-    """Convert an image to RGB, on a dark background if it is transparent."""
+def _solid(image: Image.Image, mode: str) -> Image.Image:
+    """Convert an image to `mode`, which is `RGB`, `L` or `CMYK`, on a dark background if it is transparent."""
     if image.mode.startswith("I"):
         # 16-bit gray: Pillow would clip values above 255, so the image would become white.
         image = image.convert("I").point(lambda level: level * (1 / 257)).convert("L")
     if not image.has_transparency_data:
-        return image.convert("RGB")
+        return image.convert(mode)
     ground = Image.new("RGBA", image.size, (*_GROUND, 255))
-    return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
+    return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB").convert(mode)

@@ -13,6 +13,8 @@ from PIL import Image
 from odyssey_client import ImageError, Odyssey, VideoFrame
 from odyssey_client.media.image_source import ImageSource
 from odyssey_mock import MockOdyssey, read_stamp
+from tests.support.color_profiles import display_p3
+from tests.support.image_files import encoded
 
 HORIZON = Image.new("RGB", (640, 480), "#1040ff")
 HORIZON.paste("#ffd000", (0, 240, 640, 480))
@@ -70,6 +72,19 @@ async def test_stream_shows_image_of_every_kind(
             f"image given as {kind}: expected more red than blue in the lower half, which is yellow in the image, "
             f"got the mean levels red {red} and blue {blue} (0 to 255)"
         )
+
+
+async def test_photo_without_end_is_sent_in_srgb(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
+    photo = encoded(Image.new("RGB", (704, 1280), (200, 60, 60)), "JPEG", quality=95, icc_profile=display_p3())
+    await odyssey_client.connect()
+
+    stream_id = await odyssey_client.start_stream("Clouds drift by", image=photo[:-2])
+
+    received = odyssey_mock.streams[stream_id].timeline.image
+    assert received is not None
+    with Image.open(io.BytesIO(received)) as picture:
+        assert "icc_profile" not in picture.info
+        assert picture.getpixel((352, 640)) == pytest.approx((217, 42, 52), abs=4)
 
 
 @pytest.mark.parametrize("image", [b"no image", bytes(25 * 2**20 + 1)], ids=["not an image", "too large"])

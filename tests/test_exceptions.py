@@ -23,7 +23,7 @@ NEEDS_EXTRA = {"bokeh", "dask", "distributed", "hypothesis"}
 
 
 def exceptions() -> Iterator[type[BaseException]]:
-    """Yield every exception class of both packages."""
+    """Yield every exception class of both packages, including those that state another module than their own."""
     found: dict[type[BaseException], None] = {}
     for package in (odyssey_client, odyssey_mock):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
@@ -36,9 +36,10 @@ def exceptions() -> Iterator[type[BaseException]]:
                     raise
                 continue
             for each in vars(loaded).values():
-                if inspect.isclass(each) and issubclass(each, BaseException) and each.__module__ == module.name:
+                if inspect.isclass(each) and issubclass(each, BaseException):
                     found[each] = None
-    yield from found
+    packages = {odyssey_client.__name__, odyssey_mock.__name__}
+    yield from (each for each in found if each.__module__.partition(".")[0] in packages)
 
 
 JOB = SimulationJobDetail(

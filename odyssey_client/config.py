@@ -7,6 +7,7 @@ Messages with the prefix ``Odyssey:`` start with the exact text of the vendor's 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Literal, Self, get_args
@@ -19,6 +20,9 @@ API_KEY_VARIABLE = "ODYSSEY_API_KEY"
 API_URL_VARIABLE = "ODYSSEY_API_URL"
 
 type Reconnect = Literal["off", "same_session", "new_session"]
+
+_NOT_IN_A_URL = re.compile(r"[\s\x00-\x1f\x7f\ud800-\udfff]")
+"""White space, control characters and lone surrogates. Python decodes bytes that are not UTF-8 as lone surrogates."""
 
 _HOW_TO_GIVE_A_KEY = f"Pass Odyssey(api_key=...) or set the environment variable {API_KEY_VARIABLE}."
 
@@ -210,6 +214,14 @@ def _api_key(given: object, env: Mapping[str, str], *, required: bool) -> str | 
     key = given.strip()
     if not key:
         raise OdysseyConfigError(f"Odyssey: api_key cannot be empty, but {source} is empty. {_HOW_TO_GIVE_A_KEY}")
+    try:
+        key.encode()
+    except UnicodeEncodeError as error:
+        # Python decodes a byte of an environment variable that is not UTF-8 as a lone surrogate (PEP 383).
+        raise OdysseyConfigError(
+            f"Odyssey: api_key must be text that UTF-8 can encode, got a lone surrogate at index {error.start} in "
+            f"{source}: a byte that is not UTF-8. Copy the key again."
+        ) from None
     return key
 
 
@@ -220,6 +232,11 @@ def _api_url(given: object, env: Mapping[str, str]) -> str:
     if not isinstance(given, str):
         raise OdysseyConfigError(f"Odyssey: {source} must be a string, got {type(given).__name__}")
     url = given.strip().rstrip("/")
+    if _NOT_IN_A_URL.search(url):
+        raise OdysseyConfigError(
+            f"Odyssey: {source} must be a URL without spaces, control characters and bytes that are not UTF-8, got one "
+            "with such a character"
+        )
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port  # .port raises ValueError for an invalid port

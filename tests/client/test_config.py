@@ -55,6 +55,24 @@ def test_error_for_empty_key_names_source() -> None:
         resolve(api_key="")
 
 
+@pytest.mark.parametrize(
+    ("key", "env", "source"),
+    [
+        ("ody_h\udcffnter", {}, "the api_key argument"),
+        (None, {"ODYSSEY_API_KEY": " ody_h\udcffnter"}, "the environment variable ODYSSEY_API_KEY"),
+    ],
+)
+def test_key_that_utf_8_cannot_encode_is_rejected(key: str | None, env: dict[str, str], source: str) -> None:
+    with pytest.raises(OdysseyConfigError, match=f"got a lone surrogate at index 5 in {source}") as caught:
+        resolve(env, api_key=key)
+    assert "ody_" not in str(caught.value)
+
+
+@given(key=st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip))
+def test_every_other_key_is_accepted(key: str) -> None:
+    assert resolve(api_key=key).api_key == key.strip()
+
+
 def test_whitespace_around_key_is_removed() -> None:
     assert resolve(api_key="ody_test\n").api_key == "ody_test"
 
@@ -74,7 +92,10 @@ def test_optional_key_is_read_from_environment() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "api.odyssey.ml", "ftp://host", "http://", "http://host:port", "http://host:99999", "http://[::1", 8400],
+    [
+        *("", "api.odyssey.ml", "ftp://host", "http://", "http://host:port", "http://host:99999", "http://[::1", 8400),
+        *("http://h\udcffst", "http://host/a\udcffb", "http://a host", "http://ho\nst", "http://host/\0"),
+    ],
 )
 def test_invalid_api_url_is_rejected(url: object) -> None:
     with pytest.raises(OdysseyConfigError, match="api_url"):

@@ -1,5 +1,7 @@
 """Tests of invalid arguments, configuration errors, `--help` and `--version` of `odyssey`. No request is sent."""
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +87,18 @@ def test_unreachable_service_is_reported_without_traceback(tmp_path: Path, monke
 
 async def _no_sleep(*_: object) -> None:
     return
+
+
+def test_undecodable_byte_in_environment_is_an_invalid_setting() -> None:
+    for name, value in ((b"ODYSSEY_API_KEY", b"ody_h\xffnter"), (b"ODYSSEY_API_URL", b"http://h\xffst")):
+        environment = {**os.environb, b"ODYSSEY_API_KEY": b"ody_test", name: value}
+        with started("recordings", "list", "--json", env=environment) as process:
+            stdout, stderr = process.communicate(timeout=LIMIT)
+        assert process.returncode == 1
+        error = json.loads(stdout)["error"]
+        assert (error["code"], error["retryable"]) == ("invalid_config", False)
+        assert name.decode() in stderr
+        assert "nter" not in stdout + stderr
 
 
 def test_invalid_url_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,10 +138,14 @@ class ChannelOpened:
 
 @dataclass(frozen=True, slots=True)
 class SignalingClosed:
-    """The signaling socket closed with ``code`` (RFC 6455 section 7.4), or could not be opened (``code`` is None)."""
+    """The signaling socket closed with ``code`` (RFC 6455 section 7.4), or could not be opened (``code`` is None).
+
+    ``is_final``: every retry would fail too, for example because the certificate of the server is not trusted.
+    """
 
     code: int | None
     reason: str = ""
+    is_final: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +219,7 @@ class SignalingLost:
 
 
 class SignalingGivenUp:
-    """Like `SignalingLost`, but no retry is left."""
+    """Like `SignalingLost`, but no retry is left, or every retry would fail."""
 
 
 class SessionGone:
@@ -227,7 +231,7 @@ class ConnectionLost:
 
 
 class GivenUp:
-    """Like `ConnectionLost`, but no attempt is left."""
+    """Like `ConnectionLost`, but no attempt is left, or every attempt would fail."""
 
 
 type Guarded = SignalingLost | SignalingGivenUp | SessionGone | ConnectionLost | GivenUp
@@ -623,10 +627,11 @@ class ConnectionMachine:
             return SignalingClosed
         if self.state is ConnectionState.RENEWING and _is_session_lost(event):
             return SessionGone if self._policy.reconnect == "new_session" else SessionRefused
+        is_final = isinstance(event, SignalingClosed) and event.is_final
         if self._is_loss(event):
-            return ConnectionLost if self.tries < self._policy.tries else GivenUp
+            return ConnectionLost if self.tries < self._policy.tries and not is_final else GivenUp
         if isinstance(event, SignalingClosed):
-            return SignalingLost if self.retries < self._policy.max_retries else SignalingGivenUp
+            return SignalingLost if self.retries < self._policy.max_retries and not is_final else SignalingGivenUp
         return type(event)
 
     def _is_loss(self, event: ConnectionEvent) -> bool:
@@ -663,13 +668,15 @@ class ConnectionMachine:
                 return error
             case ErrorReported(reason):
                 return connection_error(reason)
-            case SignalingClosed(code, reason) if code in CLEAN_CLOSE_CODES:
+            case SignalingClosed(code, reason, _) if code in CLEAN_CLOSE_CODES:
                 return ConnectionClosedError(f"The service closed the connection ({_closure(code, reason)}).")
-            case SignalingClosed(code, reason):
+            case SignalingClosed(code, reason, is_final):
                 tries = (
                     f" after {self.retries + 1} attempts" if self.retries and self.state not in UP | REGAINING else ""
                 )
-                return SignalingError(f"The signaling connection was lost{tries}: {_closure(code, reason)}.")
+                return SignalingError(
+                    f"The signaling connection was lost{tries}: {_closure(code, reason)}.", retryable=not is_final
+                )
             case TimedOut():
                 return self._overdue()
             case Disconnect():

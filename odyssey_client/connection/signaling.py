@@ -24,6 +24,7 @@ from odyssey_client.credentials import ClientCredentials
 from odyssey_client.errors import SignalingError
 from odyssey_client.platform import Clock, Network
 from odyssey_client.rest.error_mapping import BLANK
+from odyssey_client.tls_errors import explain, lasting_tls_error
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +45,8 @@ class SignalingLostError(SignalingError):
         close_reason: The reason sent with the code, or why the socket did not open.
     """
 
-    def __init__(self, close_code: int | None, close_reason: str) -> None:
-        super().__init__(f"The signaling connection was lost ({close_code}): {close_reason}")
+    def __init__(self, close_code: int | None, close_reason: str, *, retryable: bool = True) -> None:
+        super().__init__(f"The signaling connection was lost ({close_code}): {close_reason}", retryable=retryable)
         self.close_code = close_code
         self.close_reason = close_reason
 
@@ -147,14 +148,8 @@ async def open_signaling(credentials: ClientCredentials, network: Network, clock
     async with contextlib.AsyncExitStack() as stack:
         try:
             socket = await stack.enter_async_context(network.websocket(f"{url}?token={token}"))
-        except InvalidURI:
-            raise SignalingLostError(None, f"{url} is not a WebSocket URL") from None
-        except InvalidHandshake as error:
-            why = str(error).replace(token, BLANK)
-            raise SignalingLostError(None, f"{url} rejected the WebSocket handshake: {why}") from None
         except (OSError, WebSocketException) as error:
-            why = str(error).replace(token, BLANK)
-            raise SignalingLostError(None, f"{url} could not be reached: {why}") from None
+            raise _not_opened(url, error, token) from None
         signaling = Signaling(socket, clock, credentials.session_token)
         try:
             yield signaling
@@ -172,6 +167,16 @@ async def end_session(credentials: ClientCredentials, network: Network, clock: C
             signaling = await stack.enter_async_context(open_signaling(credentials, network, clock))
         return signaling.has_ended_session
     return False
+
+
+def _not_opened(url: str, error: OSError | WebSocketException, token: str) -> SignalingLostError:
+    if (tls := lasting_tls_error(error)) is not None:
+        return SignalingLostError(None, f"{url} could not be reached: {explain(tls)}", retryable=False)
+    if isinstance(error, InvalidURI):
+        return SignalingLostError(None, f"{url} is not a WebSocket URL")
+    why = str(error).replace(token, BLANK)
+    what = "rejected the WebSocket handshake" if isinstance(error, InvalidHandshake) else "could not be reached"
+    return SignalingLostError(None, f"{url} {what}: {why}")
 
 
 def config_url(credentials: ClientCredentials) -> str:

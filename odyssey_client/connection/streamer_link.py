@@ -307,7 +307,9 @@ class ConnectionAttempt:
     def _lost(self, lost: SignalingLostError) -> None:
         if lost.close_code in connection_machine.CLEAN_CLOSE_CODES:
             self.has_session_ended = True
-        self._listener.happened(connection_machine.SignalingClosed(lost.close_code, lost.close_reason))
+        self._listener.happened(
+            connection_machine.SignalingClosed(lost.close_code, lost.close_reason, is_final=not lost.retryable)
+        )
 
     def _peer_listener(self) -> PeerListener:
         happened = self._listener.happened

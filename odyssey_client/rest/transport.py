@@ -7,6 +7,7 @@ import functools
 import json as jsonlib
 import logging
 import re
+import ssl
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
@@ -17,6 +18,7 @@ from odyssey_client.platform import Clock, Entropy, Network
 from odyssey_client.rest.auth import AccessToken, Token, read_token
 from odyssey_client.rest.error_mapping import Failure, detail_of
 from odyssey_client.rest.retries import RetryPolicy, retry_after
+from odyssey_client.tls_errors import explain, lasting_tls_error
 from odyssey_client.version import client_version
 
 if TYPE_CHECKING:  # importing httpx takes 100 ms, so the first call imports it
@@ -245,7 +247,8 @@ def no_answer() -> tuple[type[Exception], ...]:
     import httpx  # noqa: PLC0415 - slow, see TYPE_CHECKING
 
     # UnicodeError: a host name that httpx accepts and the resolver does not.
-    return (httpx.HTTPError, httpx.InvalidURL, UnicodeError)
+    # SSLError: TLS 1.3 reports a missing client certificate after the handshake, where httpx does not convert it.
+    return (httpx.HTTPError, httpx.InvalidURL, UnicodeError, ssl.SSLError)
 
 
 @functools.cache
@@ -265,6 +268,10 @@ def without_query(url: str) -> str:
 
 def unreachable(method: str, url: str, error: Exception, request_id: str | None = None) -> ServiceUnreachableError:
     """Return the error for a call without a response; the message contains ``url`` unchanged."""
+    if (tls := lasting_tls_error(error)) is not None:
+        return ServiceUnreachableError(
+            f"{method} {url} got no answer: {explain(tls)}.", code="tls_failed", request_id=request_id, retryable=False
+        )
     why = excerpt(str(error)).rstrip(".") or type(error).__name__
     return ServiceUnreachableError(
         f"{method} {url} got no answer: {why}. Check the URL, the network, and that the service is running.",

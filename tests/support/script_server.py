@@ -1,20 +1,13 @@
 """A loopback HTTP server for tests of `fetch_script`; it sends its response at once, slowly or endlessly."""
 
 import asyncio
-import datetime
-import ipaddress
 import json
 import ssl
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from odyssey_mock.settings import Settings
 from odyssey_mock.simulations.script_url import ScriptUrlError, fetch_script
@@ -93,31 +86,6 @@ async def serving(
     async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls) as server:
         seen.port = server.sockets[0].getsockname()[1]
         yield seen
-
-
-def certified(folder: Path, address: str) -> ssl.SSLContext:
-    """Return a server's TLS context with a self-signed certificate for the IP address `address`.
-
-    The certificate is saved as `certificate.pem` in `folder`.
-    """
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "certificate.pem").write_bytes(certificate.public_bytes(pem))
-    (folder / "key.pem").write_bytes(key.private_bytes(pem, *plain))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
-    return context
 
 
 async def refusal(url: str, *, network: SystemNetwork = NETWORK, using: Settings | None = None) -> str:

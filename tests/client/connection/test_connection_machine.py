@@ -298,6 +298,18 @@ def test_reconnect_attempts_back_off_and_then_fail(failure: connection_machine.C
     assert isinstance(released, connection_machine.Release)
 
 
+def test_final_loss_of_signaling_is_not_retried() -> None:
+    final = connection_machine.SignalingClosed(None, "untrusted", is_final=True)
+    opening, reconnecting = ConnectionMachine(), lost()
+    opening.handle(connection_machine.ConnectWithCredentials(CREDENTIALS))
+    reconnecting.handle(connection_machine.SessionOpened(RENEWED))
+    for machine in (opening, reconnecting):
+        error = fatal(machine.handle(final))
+        assert isinstance(error, SignalingError)
+        assert not error.retryable
+        assert machine.is_over
+
+
 def test_reconnect_status_names_attempt_and_wait() -> None:
     machine = lost(ReconnectPolicy(max_retries=3))
     (status,) = (
@@ -443,7 +455,9 @@ LEGAL_STATUSES = {
 
 
 CLOSED = st.builds(connection_machine.SignalingClosed, st.sampled_from([1000, 1001]), st.text(max_size=5))
-LOST = st.builds(connection_machine.SignalingClosed, st.sampled_from([None, 1006, 1011]), st.text(max_size=5))
+LOST = st.builds(
+    connection_machine.SignalingClosed, st.sampled_from([None, 1006, 1011]), st.text(max_size=5), st.booleans()
+)
 REPORTED = st.builds(
     connection_machine.ErrorReported, st.sampled_from(["duration_limit_reached", "streamer_disconnected", "", "?"])
 )

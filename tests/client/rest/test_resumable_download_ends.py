@@ -8,6 +8,7 @@ from odyssey_client.errors import DownloadError, OdysseyApiError, ServiceUnreach
 from odyssey_client.models import Recording
 from tests.support.downloading import SIZE, Downloads, LookUp, fetched, names, refused, request
 from tests.support.file_server import FILE, FileServer, Turn
+from tests.support.tls_server import certified, tls_server
 
 from .conftest import MakeTransport, VirtualClock
 
@@ -79,6 +80,16 @@ async def test_unreachable_host_is_reported_without_signature(downloads: Downloa
     assert "http://127.0.0.1:1/video got no answer" in str(caught.value)
     assert "s3cret" not in str(caught.value)
     assert names(tmp_path) == []
+
+
+async def test_untrusted_certificate_ends_download(downloads: Downloads, tmp_path: Path, clock: VirtualClock) -> None:
+    films = tmp_path / "films"
+    films.mkdir()
+    expected = "the certificate of the server is not valid"
+    with tls_server(certified(tmp_path, "127.0.0.1")) as server, pytest.raises(DownloadError, match=expected) as caught:
+        await downloads.fetch(request(films / "cat.mp4"), LookUp(f"https://127.0.0.1:{server.port}/video"))
+    assert (caught.value.retryable, clock.slept, server.accepted) == (False, [], 1)
+    assert names(films) == []
 
 
 # URLs.

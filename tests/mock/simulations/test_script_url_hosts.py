@@ -8,7 +8,8 @@ import pytest
 from odyssey_mock.settings import Settings
 from odyssey_mock.simulations.script_url import fetch_script
 from odyssey_mock.system_network import SystemNetwork
-from tests.support.script_server import CAT, NETWORK, SCRIPT, Server, certified, left, ok, refusal, serving, settings
+from tests.support.script_server import CAT, NETWORK, SCRIPT, Server, left, ok, refusal, serving, settings
+from tests.support.tls_server import certified
 
 
 async def test_https_url_uses_tls() -> None:

@@ -22,6 +22,8 @@ BUFFER_BYTES = 2**20
 """The number of bytes that are buffered before a write."""
 MAX_REDIRECTS = 5
 
+_EXPIRED = frozenset({400, 401, 403, 410})
+"""Statuses with which stores reject an expired URL: Amazon S3 sends 403 or 400, Google Cloud Storage 400."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _IDENTITY = {"Accept-Encoding": "identity"}
 
@@ -64,7 +66,7 @@ class Fetch:
             transport: The HTTP transport.
             sink: The destination of the bytes.
             what: A description of the file for messages.
-            locate: Returns a valid URL. It is called once at the start, and again when the URL expires (403).
+            locate: Returns a valid URL. It is called once at the start, and again when the URL has expired.
             report: Called with the number of bytes received, which never decreases, and the file size, or None if the
                 size is unknown.
         """
@@ -76,6 +78,7 @@ class Fetch:
         self._limit = transport.config.advanced.request_timeout_s
         self._url = ""
         self._is_url_new = True
+        """Whether no request with the URL was sent. A rejected new URL is an error and not renewed."""
         self._buffer = bytearray()
         self._received = 0
         self._total: int | None = None
@@ -110,16 +113,16 @@ class Fetch:
 
     async def _try(self) -> bool:
         """Request the missing bytes once; return whether the file is complete."""
+        is_url_new, self._is_url_new = self._is_url_new, False
         answer = await self._ask()
-        if answer.status_code == 403 and not self._is_url_new:
+        if answer.status_code in _EXPIRED and not is_url_new:
             await answer.aclose()
-            self._url, self._is_url_new = await self._locate(), True
+            self._url = await self._locate()
             answer = await self._ask()
         try:
             body = await self._read_headers(answer)
             if body is None:
                 return True
-            self._is_url_new = False
             await self._read_body(answer, body)
         finally:
             await answer.aclose()

@@ -12,6 +12,9 @@ from tests.support.tls_server import certified, tls_server
 
 from .conftest import MakeTransport, VirtualClock
 
+EXPIRED = (400, 401, 403, 410)
+"""Statuses of a store for an expired URL. Google Cloud Storage sends 400 (`ExpiredToken`)."""
+
 # Failures.
 
 
@@ -95,9 +98,12 @@ async def test_untrusted_certificate_ends_download(downloads: Downloads, tmp_pat
 # URLs.
 
 
-async def test_download_continues_with_renewed_url(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("status", EXPIRED)
+async def test_download_continues_with_renewed_url(
+    status: int, downloads: Downloads, server: FileServer, tmp_path: Path
+) -> None:
     look_up = LookUp(server.url, f"{server.url}-2", f"{server.url}-3")
-    server.plan = [Turn(cut=100_000), Turn(status=403), Turn(cut=100_000), Turn(status=403)]
+    server.plan = [Turn(cut=100_000), Turn(status=status), Turn(cut=100_000), Turn(status=status)]
     path = await downloads.fetch(request(tmp_path / "cat.mp4"), look_up)
     assert path.read_bytes() == FILE
     assert look_up.calls == 3
@@ -111,19 +117,60 @@ async def test_download_continues_with_renewed_url(downloads: Downloads, server:
     assert server.ranges[2] == "bytes=100000-"
 
 
-async def test_rejected_renewed_url_ends_download(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("status", EXPIRED)
+async def test_rejected_renewed_url_ends_download(
+    status: int, downloads: Downloads, server: FileServer, tmp_path: Path
+) -> None:
     look_up = LookUp(server.url)
-    server.plan = [Turn(cut=100_000), Turn(status=403), Turn(status=403)]
-    with pytest.raises(DownloadError, match="HTTP 403 Forbidden") as caught:
+    server.plan = [Turn(cut=100_000), Turn(status=status), Turn(status=status)]
+    with pytest.raises(DownloadError, match=f"HTTP {status} ") as caught:
         await downloads.fetch(request(tmp_path / "cat.mp4"), look_up)
-    assert (caught.value.status, look_up.calls, len(server.asked)) == (403, 2, 3)
+    assert (caught.value.status, look_up.calls, len(server.asked)) == (status, 2, 3)
     assert names(tmp_path) == []
 
 
-async def test_rejected_first_url_ends_download(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
-    server.plan = [Turn(status=403)]
-    assert (await refused(downloads, server, tmp_path)).status == 403
+@pytest.mark.parametrize("status", EXPIRED)
+async def test_rejected_first_url_ends_download(
+    status: int, downloads: Downloads, server: FileServer, tmp_path: Path
+) -> None:
+    server.plan = [Turn(status=status)]
+    assert (await refused(downloads, server, tmp_path)).status == status
     assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("status", EXPIRED)
+@pytest.mark.parametrize("failure", [Turn(refuse=True), Turn(status=503)], ids=["no response", "503"])
+async def test_url_that_expires_before_first_byte_is_renewed(
+    failure: Turn, status: int, downloads: Downloads, server: FileServer, tmp_path: Path
+) -> None:
+    look_up = LookUp(server.url, f"{server.url}-2")
+    server.plan = [failure, Turn(status=status)]
+    path = await downloads.fetch(request(tmp_path / "cat.mp4"), look_up)
+    assert path.read_bytes() == FILE
+    assert (look_up.calls, len(server.asked)) == (2, 3)
+
+
+@pytest.mark.parametrize("status", EXPIRED)
+async def test_expired_url_behind_redirect_is_renewed(
+    status: int, downloads: Downloads, server: FileServer, tmp_path: Path
+) -> None:
+    look_up = LookUp(server.url, f"{server.url}-2")
+    moved = Turn(status=307, headers={"Location": "/stored"})
+    server.plan = [moved, Turn(cut=100_000), moved, Turn(status=status)]
+    path = await downloads.fetch(request(tmp_path / "cat.mp4"), look_up)
+    assert path.read_bytes() == FILE
+    assert server.asked[-1]["path"].endswith("s3cret-2")
+    assert server.ranges[-1] == "bytes=100000-"
+
+
+async def test_missing_file_is_not_requested_with_new_url(
+    downloads: Downloads, server: FileServer, tmp_path: Path
+) -> None:
+    look_up = LookUp(server.url)
+    server.plan = [Turn(cut=100_000), Turn(status=404)]
+    with pytest.raises(DownloadError, match="HTTP 404 Not Found"):
+        await downloads.fetch(request(tmp_path / "cat.mp4"), look_up)
+    assert (look_up.calls, len(server.asked)) == (1, 2)
 
 
 async def test_lookup_error_is_raised_unchanged(downloads: Downloads, tmp_path: Path) -> None:

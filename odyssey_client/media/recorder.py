@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import itertools
-import os
 import queue
-import stat
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor, Future
@@ -23,6 +20,7 @@ from av.filter import Graph
 from av.video.stream import VideoStream
 
 from odyssey_client.errors import OdysseyError
+from odyssey_client.file_replacement import file_to_replace, protect, replace
 from odyssey_client.media.frames import FrameReader, FrameSource, VideoFrame
 
 TIME_BASE = Fraction(1, 90_000)
@@ -40,8 +38,8 @@ class Recorder:
     The video has the size of the first recorded frame, rounded up to even numbers: H.264 in YUV 4:2:0 requires them.
     Frames of another size are scaled to fit, with black bars.
     While recording, the file has a hidden temporary name in the same directory. When recording stops, the file gets its
-    final name and replaces an existing file. If no frame was recorded or recording failed, the temporary file is
-    deleted.
+    final name and replaces an existing file, whose permissions it takes; a link is followed. If no frame was recorded
+    or recording failed, the temporary file is deleted.
     """
 
     def __init__(self, stream: FrameSource, path: Path) -> None:
@@ -169,16 +167,13 @@ class _Writer:
     def open(self) -> None:
         """Create the temporary file, so that errors are raised at once; call `commit` or `discard` afterward."""
         with self._named():
-            self._target = Path(os.path.realpath(self._target))  # replace the target of a link, not the link
-            with contextlib.suppress(FileNotFoundError):
-                if not stat.S_ISREG(mode := self._target.stat().st_mode):
-                    number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EEXIST
-                    raise OSError(number, os.strerror(number))
+            self._target = file_to_replace(self._target)
             for count in itertools.count():
                 part = self._target.with_name(f".odyssey-recording-{count}.part")
                 with contextlib.suppress(FileExistsError):
                     part.open("xb").close()
                     self._part = part
+                    protect(part, self._target)
                     return
 
     def write(self, frame: VideoFrame) -> None:
@@ -206,7 +201,7 @@ class _Writer:
                 if self._container is not None and self._stream is not None and self._part is not None:
                     self._container.mux(self._stream.encode(None))
                     self._container.close()
-                    self._part.replace(self._target)
+                    replace(self._part, self._target)
                     self._part = None
         finally:
             self.discard()

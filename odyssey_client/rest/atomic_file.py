@@ -15,14 +15,15 @@ from io import FileIO
 from pathlib import Path
 
 from odyssey_client.errors import DownloadError, excerpt
+from odyssey_client.file_replacement import file_to_replace, protect, replace
 
 logger = logging.getLogger("odyssey_client")
 
 _TO_DO: Mapping[int, str] = {
     errno.ENOENT: "Create its directory first.",
     errno.ENOTDIR: "A parent of the path is not a directory: choose another path.",
-    errno.EACCES: "Choose a directory that you can write to.",
-    errno.EPERM: "Choose a directory that you can write to.",
+    errno.EACCES: "Choose a file and a directory that you can write to.",
+    errno.EPERM: "Choose a file and a directory that you can write to.",
     errno.EROFS: "Choose a directory on a writable file system.",
     errno.ENOSPC: "Free space on that disk, or choose another disk.",
     errno.EDQUOT: "Free space in your quota, or choose another disk.",
@@ -39,6 +40,8 @@ class AtomicFile:
     def __init__(self, target: Path, *, overwrite: bool, unique: str) -> None:
         """Store the settings; ``unique`` is part of the hidden name and must differ for every download."""
         self._target = target
+        self._final = target
+        """The path without links: the file that `commit` creates or replaces."""
         self._overwrite = overwrite
         self._unique = unique
         self._path: Path | None = None
@@ -51,13 +54,18 @@ class AtomicFile:
             DownloadError: the target exists and may not be replaced, or the directory cannot be written to.
         """
         with self._told("write"):
-            self._check_target()
+            if self._overwrite:
+                self._final = file_to_replace(self._target)
+            else:
+                self._check_target()
             for number in itertools.count():
-                path = self._target.with_name(f".odyssey-{self._unique}{f'-{number}' if number else ''}.part")
+                path = self._final.with_name(f".odyssey-{self._unique}{f'-{number}' if number else ''}.part")
                 with contextlib.suppress(FileExistsError):
                     self._file = path.open("xb", buffering=0)
                     self._path = path
-                    return
+                    break
+            if self._overwrite:
+                protect(path, self._final)
 
     def write(self, content: bytes) -> None:
         """Append ``content``.
@@ -93,8 +101,7 @@ class AtomicFile:
             if path is None:
                 raise RuntimeError("the file is not open: call open() first")
             if self._overwrite:
-                self._check_target()
-                path.replace(self._target)
+                replace(path, self._final)
             else:
                 self._name(path)
 
@@ -129,12 +136,7 @@ class AtomicFile:
             self._target.lstat()
         except FileNotFoundError:
             return
-        if not self._overwrite:
-            raise _exists(self._target)
-        if self._target.exists() and not self._target.is_file():
-            raise DownloadError(
-                f"{self._target} exists and is not a regular file: choose another path.", code="file_exists"
-            )
+        raise _exists(self._target)
 
     def _opened(self) -> FileIO:
         if self._file is None:
@@ -146,6 +148,10 @@ class AtomicFile:
         """Convert an OSError to a `DownloadError` that names the path and the remedy."""
         try:
             yield
+        except (FileExistsError, IsADirectoryError) as error:
+            raise DownloadError(
+                f"{self._target} exists and is not a regular file: choose another path.", code="file_exists"
+            ) from error
         except OSError as error:
             why = excerpt(error.strerror or str(error))
             todo = _TO_DO.get(error.errno or 0, "Choose another path.")

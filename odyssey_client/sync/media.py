@@ -117,8 +117,8 @@ class Recorder:
     The video has the size of the first recorded frame, rounded up to even numbers: H.264 in YUV 4:2:0 requires them.
     Frames of another size are scaled to fit, with black bars.
     While recording, the file has a hidden temporary name in the same directory. When recording stops, the file gets its
-    final name and replaces an existing file. If no frame was recorded or recording failed, the temporary file is
-    deleted.
+    final name and replaces an existing file, whose permissions it takes; a link is followed. If no frame was recorded
+    or recording failed, the temporary file is deleted.
     """
 
     def __init__(self, recorder: AsyncRecorder, loop: BackgroundLoop, source: object) -> None:

@@ -155,6 +155,22 @@ async def test_interrupted_download_leaves_no_partial_file(
     assert names(tmp_path) == []
 
 
+def test_link_to_standard_output_is_not_replaced(server: Server, tmp_path: Path) -> None:
+    link = tmp_path / "lk"
+    link.symlink_to("/proc/self/fd/1")
+    with server.start("simulate", SCRIPT, "--wait", "--json", *SOON) as process:
+        first_line(process)
+        server.advance()
+        stdout, _ = process.communicate(timeout=LIMIT)
+    (stream,) = json.loads(stdout)["streams"]
+    with server.start("recordings", "download", stream["stream_id"], "--to", link, "--overwrite") as process:
+        stdout, stderr = process.communicate(timeout=LIMIT)
+    assert (process.returncode, stdout) == (1, "")
+    assert f"{link} exists and is not a regular file: choose another path." in stderr
+    assert link.readlink() == Path("/proc/self/fd/1")
+    assert names(tmp_path) == ["lk"]
+
+
 def test_closed_pipe_ends_command_silently(server: Server) -> None:
     with server.start("simulations", "list") as process:
         assert process.stdout is not None

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import resource
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,6 +26,10 @@ OLD = b"a film of before"
 
 def names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
+
+
+def permissions(directory: Path) -> set[int]:
+    return {stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()}
 
 
 def decoded(path: Path) -> list[av.VideoFrame]:
@@ -154,6 +159,31 @@ async def test_symlink_is_kept_and_target_replaced(tmp_path: Path) -> None:
         fill(stream, 2)
     assert link.is_symlink()
     assert len(decoded(path)) == 2
+
+
+async def test_replaced_recording_keeps_its_permissions(tmp_path: Path) -> None:
+    path = tmp_path / "video.mp4"
+    path.touch()
+    path.chmod(0o640)
+    stream = MediaStream()
+    async with stream.record(path):
+        assert permissions(tmp_path) == {0o640}
+        fill(stream, 2)
+    assert permissions(tmp_path) == {0o640}
+    assert len(decoded(path)) == 2
+
+
+async def test_device_created_while_recording_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "video.mp4"
+    stream = MediaStream()
+    recorder = stream.record(path)
+    await recorder.start()
+    fill(stream, 2)
+    path.symlink_to("/dev/null")
+    with pytest.raises(FileExistsError):
+        await recorder.stop()
+    assert path.readlink() == Path("/dev/null")
+    assert names(tmp_path) == ["video.mp4"]
 
 
 async def test_relative_path_is_resolved_at_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

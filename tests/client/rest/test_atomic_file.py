@@ -151,15 +151,6 @@ def test_error_of_invalid_path_suggests_remedy(tmp_path: Path, path: str, expect
     assert names(tmp_path) == ["file"]
 
 
-def test_unwritable_directory_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))  # root can write everywhere
-
-    monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(DownloadError, match=r"Permission denied\. Choose a directory that you can write to\."):
-        part(tmp_path / "cat.mp4").open()
-
-
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="requires /dev/full")
 def test_full_disk_is_reported_with_remedy(tmp_path: Path) -> None:
     file = part(tmp_path / "cat.mp4")

@@ -67,7 +67,12 @@ class AdvancedConfig:
     keepalive_interval_s: float = 10.0
     """Time between two ``keepalive`` messages on the signaling socket."""
     request_timeout_s: float = 30.0
-    """Time limit for one HTTP request, from connecting to the last byte of the response."""
+    """Time limit for one HTTP request, from connecting to the last byte of the response.
+
+    For the file of a download, it limits the time without new data.
+    """
+    download_timeout_s: float = 3600.0
+    """Time limit for one download, with all its retries."""
     request_max_retries: int = 3
     """Maximum number of retries of an HTTP request after a transient error; 0 for none.
 
@@ -136,6 +141,7 @@ _RULES: Mapping[str, _Rule | _Choice] = {
     "operation_timeout_s": _LIMIT,
     "keepalive_interval_s": _LIMIT,
     "request_timeout_s": _LIMIT,
+    "download_timeout_s": _LIMIT,
     "request_max_retries": _COUNT,
     "max_retry_after_s": _DURATION,
     "region_ping_timeout_s": _LIMIT,

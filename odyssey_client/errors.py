@@ -31,6 +31,7 @@
     - SimulationCancelledError      the job was cancelled
     - SimulationTimeoutError        (also TimeoutError) the job did not end within the timeout
   - DownloadError                   a file could not be downloaded completely or could not be written
+    - DownloadTimeoutError          (also TimeoutError) the download took longer than its limit
   - ScriptError                     (also ValueError) a simulation script is invalid; faults
   - ImageError                      (also ValueError) an image cannot be used
 
@@ -486,6 +487,13 @@ class DownloadError(OdysseyError):
     """A file could not be downloaded completely or written. No incomplete file remains at the target path."""
 
     default_code = "download_failed"
+
+
+class DownloadTimeoutError(DownloadError, TimeoutError):
+    """The download took longer than ``AdvancedConfig.download_timeout_s``."""
+
+    default_code = "download_timeout"
+    default_retryable = True
 
 
 def excerpt(text: str, limit: int = 300) -> str:

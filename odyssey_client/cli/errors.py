@@ -20,6 +20,7 @@ _WORDS = (
     ("Pass Odyssey(api_key=...) or set the environment variable", "Set the environment variable"),
     ("; the limit is AdvancedConfig(request_timeout_s=...)", ""),
     (" The limit is AdvancedConfig.connect_timeout_s.", ""),
+    (" For a slow connection, raise AdvancedConfig(download_timeout_s=...).", ""),
     (" (AdvancedConfig.max_retry_after_s)", ""),
     (" It is the webrtc_url of BroadcastInfo.", ""),
     ("as on_broadcast_ready received them", "as the host received them with `broadcast_ready`"),

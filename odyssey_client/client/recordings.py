@@ -80,7 +80,8 @@ class RecordingCalls(ClientBase):
         """Download one file of a stream's recording; return its path. The file appears there only when it is complete.
 
         After a broken connection the download resumes where it stopped, with a new URL if the old one has expired. It
-        fails when `AdvancedConfig.request_max_retries` retries in a row receive no new data.
+        fails when `AdvancedConfig.request_max_retries` retries in a row receive no new data, or after
+        `AdvancedConfig.download_timeout_s` in all.
 
         Args:
             stream_id: Id of the stream.
@@ -93,6 +94,7 @@ class RecordingCalls(ClientBase):
         Raises:
             OdysseyConfigError: an argument is invalid, or this client has no API key.
             OdysseyApiError: the account has no such stream (``recording_not_found``).
+            DownloadTimeoutError: the download was not complete within `AdvancedConfig.download_timeout_s`.
             DownloadError: the recording has no such file, the download failed, or the file could not be written: it
                 already exists (``file_exists``), the directory is missing, or the disk is full.
             OdysseyError: any other error.

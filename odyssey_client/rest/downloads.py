@@ -122,6 +122,7 @@ async def download(
         unique: A string for the hidden file name that differs for every download.
 
     Raises:
+        DownloadTimeoutError: the download took longer than ``AdvancedConfig.download_timeout_s``.
         DownloadError: the file could not be downloaded completely or could not be written.
         OdysseyError: ``look_up`` raised this error.
     """

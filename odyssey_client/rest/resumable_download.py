@@ -12,7 +12,13 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
-from odyssey_client.errors import DownloadError, OdysseyError, ServiceUnreachableError, excerpt
+from odyssey_client.errors import (
+    DownloadError,
+    DownloadTimeoutError,
+    OdysseyError,
+    ServiceUnreachableError,
+    excerpt,
+)
 from odyssey_client.rest.error_mapping import Failure
 from odyssey_client.rest.ranges import Body, RangeError, is_past_end, partial_body, range_headers, whole_body
 from odyssey_client.rest.retries import may_pass, retry_after
@@ -76,6 +82,8 @@ class Fetch:
         self._locate = locate
         self._report = report
         self._limit = transport.config.advanced.request_timeout_s
+        self._total_limit = transport.config.advanced.download_timeout_s
+        self._deadline = transport.clock.monotonic() + self._total_limit
         self._url = ""
         self._is_url_new = True
         """Whether no request with the URL was sent. A rejected new URL is an error and not renewed."""
@@ -90,10 +98,11 @@ class Fetch:
         """Download the whole file and return its size.
 
         Raises:
+            DownloadTimeoutError: the download was not complete within ``AdvancedConfig.download_timeout_s``.
             DownloadError: the response is an error or violates HTTP, or too many attempts in a row got no new bytes.
             OdysseyError: the sink or ``locate`` raised this error.
         """
-        self._url = await self._locate()
+        self._url = await self._find()
         retries = 0
         while True:
             furthest = self._furthest
@@ -108,6 +117,8 @@ class Fetch:
             pause = self._transport.retries.pause(error, retries)
             if pause is None:
                 raise self._given_up(retries, error) from error
+            if pause >= self._left():
+                raise self._overdue() from error
             await self._transport.clock.sleep(pause)
             retries += 1
 
@@ -117,7 +128,7 @@ class Fetch:
         answer = await self._ask()
         if answer.status_code in _EXPIRED and not is_url_new:
             await answer.aclose()
-            self._url = await self._locate()
+            self._url = await self._find()
             answer = await self._ask()
         try:
             body = await self._read_headers(answer)
@@ -192,11 +203,23 @@ class Fetch:
             raise
         await self._flush()
 
-    async def _within_limit[T](self, step: Awaitable[T]) -> T:
+    async def _find(self) -> str:
         try:
-            async with self._transport.clock.timeout(self._limit):
+            async with self._transport.clock.timeout(self._left()):
+                return await self._locate()
+        except TimeoutError as error:
+            if isinstance(error, OdysseyError):  # an error of the lookup itself
+                raise
+            raise self._overdue() from error
+
+    async def _within_limit[T](self, step: Awaitable[T]) -> T:
+        left = self._left()
+        try:
+            async with self._transport.clock.timeout(min(self._limit, left)):
                 return await step
         except TimeoutError as error:
+            if left <= self._limit:
+                raise self._overdue() from error
             raise _Interrupted(
                 ServiceUnreachableError(
                     f"{without_query(self._url)} sent no data for {self._limit:g} s; the limit is "
@@ -228,14 +251,27 @@ class Fetch:
         if not is_good:
             raise self._refused(f"expected an http or https URL, got {without_query(url)!r}")
 
+    def _left(self) -> float:
+        """Return the seconds until the time limit of the whole download."""
+        return max(0.0, self._deadline - self._transport.clock.monotonic())
+
+    def _overdue(self) -> DownloadTimeoutError:
+        return DownloadTimeoutError(
+            f"Download of {self._what} took longer than {self._total_limit:g} s: received {self._furthest}{self._of()} "
+            "bytes. For a slow connection, raise AdvancedConfig(download_timeout_s=...)."
+        )
+
+    def _of(self) -> str:
+        return "" if self._total is None else f" of {self._total}"
+
     def _refused(self, why: str, *, status: int | None = None) -> DownloadError:
         return DownloadError(f"Could not download {self._what}: {why}", status=status)
 
     def _given_up(self, retries: int, error: OdysseyError) -> DownloadError:
-        of = "" if self._total is None else f" of {self._total}"
         tries = f", and {retries} retries received no more" if retries else ""
         return DownloadError(
-            f"Download of {self._what} is incomplete: received {self._furthest}{of} bytes{tries}. Last error: {error}",
+            f"Download of {self._what} is incomplete: received {self._furthest}{self._of()} bytes{tries}. "
+            f"Last error: {error}",
             code="download_interrupted",
             status=error.status,
             retryable=error.retryable,

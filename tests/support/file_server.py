@@ -5,6 +5,7 @@ import contextlib
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 FILE = b"".join(number.to_bytes(4) for number in range(75 * 1024))
 """The content of the file: 300 KiB in which no aligned four-byte word occurs twice."""
@@ -18,6 +19,8 @@ class Turn:
     """Close the connection after this many bytes of the body."""
     stall: int | None = None
     """Stop sending after this many bytes of the body, and wait until the client closes the connection."""
+    drip: float | None = None
+    """Send the body byte by byte, with this many seconds between two bytes, until the client closes the connection."""
     status: int | None = None
     """Respond with this status and no body."""
     headers: Mapping[str, str | None] = field(default_factory=dict)
@@ -89,6 +92,9 @@ class FileServer:
         writer.write("\r\n".join([*lines, "", ""]).encode())
         stop = turn.cut if turn.cut is not None else turn.stall
         sent = (body if stop is None else body[:stop]) + turn.extra
+        if turn.drip is not None:
+            self.stalled.set()
+            return await _drip(sent, turn.drip, reader, writer)
         writer.write(b"%x\r\n%b\r\n" % (len(sent), sent) if turn.chunked and sent else sent)
         if turn.chunked and stop is None:
             writer.write(b"0\r\n\r\n")
@@ -118,6 +124,18 @@ async def _read_head(reader: asyncio.StreamReader) -> dict[str, str]:
     request, *lines = head.strip().split("\r\n")
     headers = dict(line.split(": ", 1) for line in lines)
     return {name.lower(): value for name, value in headers.items()} | {"path": request.split(" ")[1]}
+
+
+async def _drip(
+    content: bytes, pause: float, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> Literal[False]:
+    gone = asyncio.ensure_future(reader.read())
+    for byte in content:
+        writer.write(bytes([byte]))
+        if (await asyncio.wait({gone}, timeout=pause))[0]:
+            break
+    gone.cancel()
+    return False
 
 
 @contextlib.asynccontextmanager

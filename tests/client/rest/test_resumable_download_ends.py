@@ -1,11 +1,14 @@
-"""Tests of failed downloads, expired URLs and redirects."""
+"""Tests of failed downloads, the time limit, expired URLs and redirects."""
 
+import asyncio
+import re
 from pathlib import Path
 
 import pytest
 
-from odyssey_client.errors import DownloadError, OdysseyApiError, ServiceUnreachableError
+from odyssey_client.errors import DownloadError, DownloadTimeoutError, OdysseyApiError, ServiceUnreachableError
 from odyssey_client.models import Recording
+from odyssey_client.system import SystemClock
 from tests.support.downloading import SIZE, Downloads, LookUp, fetched, names, refused, request
 from tests.support.file_server import FILE, FileServer, Turn
 from tests.support.tls_server import certified, tls_server
@@ -93,6 +96,52 @@ async def test_untrusted_certificate_ends_download(downloads: Downloads, tmp_pat
         await downloads.fetch(request(films / "cat.mp4"), LookUp(f"https://127.0.0.1:{server.port}/video"))
     assert (caught.value.retryable, clock.slept, server.accepted) == (False, [], 1)
     assert names(films) == []
+
+
+# Time limit.
+
+
+async def overdue(downloads: Downloads, server: FileServer, tmp_path: Path) -> DownloadTimeoutError:
+    error = await refused(downloads, server, tmp_path)
+    assert isinstance(error, DownloadTimeoutError)
+    assert isinstance(error, TimeoutError)
+    assert (error.code, error.retryable) == ("download_timeout", True)
+    return error
+
+
+async def test_dripping_download_ends_at_time_limit(make: MakeTransport, server: FileServer, tmp_path: Path) -> None:
+    server.plan = [Turn(drip=0.02)]
+    downloads = Downloads(make(clock=SystemClock(), download_timeout_s=0.5))
+    error = await overdue(downloads, server, tmp_path)
+    assert re.search(rf"took longer than 0\.5 s: received [1-9]\d* of {SIZE} bytes", str(error))
+    assert "AdvancedConfig(download_timeout_s=...)" in str(error)
+    assert len(server.asked) == 1
+
+
+async def test_time_limit_covers_all_attempts(make: MakeTransport, server: FileServer, tmp_path: Path) -> None:
+    server.plan = [Turn(cut=1)] * 10_000  # every attempt receives one more byte
+    downloads = Downloads(make(clock=SystemClock(), download_timeout_s=0.5, initial_retry_delay_ms=1))
+    await overdue(downloads, server, tmp_path)
+    assert len(server.asked) > 1
+
+
+async def test_retry_after_the_time_limit_is_not_awaited(
+    make: MakeTransport, server: FileServer, tmp_path: Path, clock: VirtualClock
+) -> None:
+    server.plan = [Turn(status=503, headers={"Retry-After": "50"})]
+    await overdue(Downloads(make(download_timeout_s=40)), server, tmp_path)
+    assert clock.slept == []
+
+
+async def test_time_limit_covers_the_request_for_the_url(make: MakeTransport, tmp_path: Path) -> None:
+    async def look_up() -> Recording:
+        await asyncio.Event().wait()
+        raise AssertionError("expected the download to end while it waits for the URL, but the wait ended")
+
+    downloads = Downloads(make(clock=SystemClock(), download_timeout_s=0.05))
+    with pytest.raises(DownloadTimeoutError, match="received 0 bytes"):
+        await downloads.fetch(request(tmp_path / "cat.mp4"), look_up)
+    assert names(tmp_path) == []
 
 
 # URLs.

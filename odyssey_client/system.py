@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import importlib.util
 import logging
 import random  # noqa: TID251 - this module implements Entropy
 import sys
@@ -15,10 +16,9 @@ import time
 import uuid
 from contextlib import AbstractAsyncContextManager, contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from odyssey_client.loopback import is_loopback
 from odyssey_client.platform import Platform
 
 if TYPE_CHECKING:  # a client that is only constructed needs neither httpx nor websockets, which take 60 ms to import
@@ -68,16 +68,27 @@ class SystemNetwork:
     def http_transport(self) -> httpx.AsyncBaseTransport:
         from odyssey_client.rest.proxies import EnvironmentTransport  # noqa: PLC0415 - see the top of this module
 
-        return EnvironmentTransport(lambda: self._tls)
+        return EnvironmentTransport(lambda: self._tls, self.proxy)
 
     def websocket(self, url: str) -> AbstractAsyncContextManager[ClientConnection]:
         from websockets.asyncio.client import connect  # noqa: PLC0415 - see the top of this module
+        from websockets.exceptions import WebSocketException  # noqa: PLC0415
 
-        parts = urlsplit(url)
+        from odyssey_client.rest.proxies import EnvironmentProxyError, missing_package  # noqa: PLC0415
+
+        try:
+            proxy = self.proxy(url)
+            if (proxy or "").startswith("socks") and importlib.util.find_spec("python_socks") is None:
+                raise missing_package("python-socks")
+        except EnvironmentProxyError as error:
+            raise WebSocketException(str(error)) from error
+        # With another proxy or none, websockets rejects the argument. Any: as in `connect`.
+        proxy_tls: dict[str, Any] = {"proxy_ssl": self._tls} if (proxy or "").startswith("https:") else {}
         return connect(
             url,
-            ssl=self._tls if parts.scheme == "wss" else None,
-            proxy=self.proxy(parts.hostname or ""),
+            ssl=self._tls if urlsplit(url).scheme == "wss" else None,
+            proxy=proxy,
+            **proxy_tls,
             max_size=MAX_MESSAGE_BYTES,
             compression=None,  # base64 and SDP compress badly, and an image would take a second of CPU time
             open_timeout=None,
@@ -85,12 +96,15 @@ class SystemNetwork:
             logger=_WithoutToken(url),
         )
 
-    def proxy(self, host: str) -> Literal[True] | None:
-        """Return the value for the argument ``proxy`` of `websockets.connect`.
+    def proxy(self, url: str) -> str | None:
+        """Return the URL of the proxy for connections to an HTTP or WebSocket URL; None to connect directly.
 
-        The value is None (no proxy) for a loopback host, otherwise True (the proxy of the environment).
+        Raises:
+            EnvironmentProxyError: the environment defines something else than the URL of an HTTP or SOCKS5 proxy.
         """
-        return None if is_loopback(host) else True
+        from odyssey_client.rest.proxies import environment_proxy  # noqa: PLC0415 - see the top of this module
+
+        return environment_proxy(url)
 
     def ice_addresses(self) -> list[str]:
         """Return this machine's addresses that others can reach; its loopback addresses if there are none.

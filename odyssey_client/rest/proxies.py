@@ -1,41 +1,130 @@
-"""An HTTP transport that uses the proxies of the environment, except for loopback hosts."""
+"""The proxy that the environment defines for a URL, and an HTTP transport that uses it."""
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
 from odyssey_client.loopback import is_loopback
 
+_PORTS: Mapping[str, int] = MappingProxyType({"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080})
+"""The default port of each supported scheme of a proxy URL."""
+
+_HTTP_SCHEMES: Mapping[str, str] = MappingProxyType({"ws": "http", "wss": "https"})
+"""For the schemes of WebSocket URLs: the scheme of the HTTP URL that has the same proxy."""
+
+
+class EnvironmentProxyError(ValueError):
+    """The environment defines a proxy that cannot be used. The message contains no password."""
+
+
+def environment_proxy(url: str) -> str | None:
+    """Return the URL of the proxy that the environment defines for ``url``, with a port; None to connect directly.
+
+    HTTP and WebSocket connections to a host use the same proxy: a ``ws`` URL that of ``http``, a ``wss`` URL that of
+    ``https``. A loopback host has none: a proxy cannot reach a mock on the 127.0.0.1 of this machine.
+
+    Raises:
+        EnvironmentProxyError: the environment defines something else than the URL of an HTTP or SOCKS5 proxy.
+        ValueError: ``url`` has an invalid port.
+    """
+    parts = urlsplit(url)
+    scheme = _HTTP_SCHEMES.get(parts.scheme, parts.scheme)
+    host = parts.hostname or ""
+    if is_loopback(host) or _is_direct(host, parts.port or _PORTS.get(scheme, 0)):
+        return None
+    proxies = getproxies()
+    proxy = (proxies.get(scheme) or proxies.get("all") or "").strip()
+    return _complete(proxy if "://" in proxy else f"http://{proxy}") if proxy else None
+
+
+def _is_direct(host: str, port: int) -> bool:
+    """Return whether ``NO_PROXY`` or the system's settings list the host, with or without the port."""
+    if ":" in host:
+        return any(proxy_bypass(name) for name in (f"[{host}]:{port}", host))  # IPv6 with or without brackets
+    return bool(proxy_bypass(f"{host}:{port}"))
+
+
+def _complete(proxy: str) -> str:
+    """Return the URL of a proxy with its port, and in ASCII.
+
+    Raises:
+        EnvironmentProxyError: ``proxy`` is not the URL of an HTTP or SOCKS5 proxy.
+    """
+    scheme = proxy.partition(":")[0].lower()
+    if scheme not in _PORTS:
+        raise _unusable(f"expected one of the schemes {', '.join(_PORTS)}, got {scheme!r}")
+    try:
+        parts = urlsplit(proxy)
+        if not parts.hostname or parts.path not in {"", "/"} or parts.query or parts.fragment:
+            raise ValueError
+        host = parts.hostname.encode("idna").decode()
+        authority = f"{_user(parts)}{f'[{host}]' if ':' in host else host}:{parts.port or _PORTS[scheme]}"
+    except ValueError:  # also: an invalid port or IPv6 address, a host or user that cannot be encoded
+        raise _unusable(
+            "expected http://HOST:PORT or http://USER:PASSWORD@HOST:PORT, with the special characters of user and "
+            "password percent-encoded, got a URL of another form"
+        ) from None
+    return f"{scheme}://{authority}"
+
+
+def _user(parts: SplitResult) -> str:
+    """Return user and password as in a URL, always with a colon, which websockets expects.
+
+    Raises:
+        ValueError: one of the two is not UTF-8.
+    """
+    if parts.username is None:
+        return ""
+    for text in (parts.username, parts.password or ""):
+        unquote(text, errors="strict").encode()
+    return f"{parts.username}:{parts.password or ''}@"
+
 
 class EnvironmentTransport(httpx.AsyncBaseTransport):
-    """Sends each request directly or through the proxy that the environment defines for its URL.
+    """Sends each request directly or through the proxy for its URL.
 
-    httpx itself reads ``HTTP_PROXY`` and similar variables only when it creates a transport. httpx also uses the proxy
-    for loopback hosts, but a proxy cannot reach a mock on the 127.0.0.1 of this machine.
+    httpx itself reads ``HTTP_PROXY`` and similar variables only when it creates a transport.
     """
 
-    def __init__(self, tls: Callable[[], ssl.SSLContext]) -> None:
-        """Store ``tls``, which creates a TLS context in 20 ms. To save time, only a request with TLS calls it."""
+    def __init__(self, tls: Callable[[], ssl.SSLContext], proxy: Callable[[str], str | None]) -> None:
+        """Store the functions ``tls`` and ``proxy``.
+
+        Args:
+            tls: Creates a TLS context in 20 ms. To save time, only a request with TLS calls it.
+            proxy: Returns the proxy for a URL, as `environment_proxy` does.
+        """
         self._tls = tls
+        self._proxy = proxy
         self._ways: dict[tuple[str, str | None], httpx.AsyncHTTPTransport] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        proxy = environment_proxy(request.url)
+        try:
+            proxy = self._proxy(str(request.url))
+        except EnvironmentProxyError as error:
+            raise httpx.UnsupportedProtocol(str(error)) from error
         way = (request.url.scheme, proxy)
         if way not in self._ways:
-            needs_tls = request.url.scheme == "https" or (proxy or "").startswith("https:")
-            # An empty context, which is fast to create. It trusts no server if TLS is used after all.
-            context = self._tls() if needs_tls else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            try:
-                self._ways[way] = httpx.AsyncHTTPTransport(verify=context, proxy=proxy)
-            except (ImportError, ValueError) as error:
-                # httpx lacks the package for a SOCKS proxy, or does not support the scheme of the proxy.
-                raise httpx.UnsupportedProtocol(f"the environment's proxy cannot be used: {error}") from error
+            self._ways[way] = self._opened(request.url.scheme, proxy)
         return await self._ways[way].handle_async_request(request)
+
+    def _opened(self, scheme: str, proxy: str | None) -> httpx.AsyncHTTPTransport:
+        has_tls_proxy = proxy is not None and proxy.startswith("https:")
+        # An empty context, which is fast to create. It trusts no server if TLS is used after all.
+        context = self._tls() if scheme == "https" or has_tls_proxy else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if proxy is None:
+            return httpx.AsyncHTTPTransport(verify=context)
+        try:
+            return httpx.AsyncHTTPTransport(
+                verify=context, proxy=httpx.Proxy(proxy, ssl_context=context if has_tls_proxy else None)
+            )
+        except ImportError as error:
+            raise httpx.UnsupportedProtocol(str(missing_package("socksio"))) from error
 
     async def aclose(self) -> None:
         ways, self._ways = self._ways, {}
@@ -43,10 +132,13 @@ class EnvironmentTransport(httpx.AsyncBaseTransport):
             await transport.aclose()
 
 
-def environment_proxy(url: httpx.URL) -> str | None:
-    """Return the proxy URL that the environment defines for ``url``; None to connect directly."""
-    if is_loopback(url.host) or proxy_bypass(url.host):
-        return None
-    proxies = getproxies()
-    proxy = proxies.get(url.scheme) or proxies.get("all")
-    return None if proxy is None else proxy if "://" in proxy else f"http://{proxy}"
+def _unusable(why: str) -> EnvironmentProxyError:
+    return EnvironmentProxyError(
+        f"the environment's proxy cannot be used: {why}. "
+        "Change HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or name the host in NO_PROXY"
+    )
+
+
+def missing_package(name: str) -> EnvironmentProxyError:
+    """Return the error for a SOCKS proxy that needs the Python package ``name``."""
+    return _unusable(f"expected the Python package {name}, which a SOCKS proxy needs, got none (pip install {name})")

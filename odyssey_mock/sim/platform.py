@@ -76,7 +76,7 @@ class ClientNetwork(odyssey_client.SystemNetwork):
         return httpx.AsyncHTTPTransport(verify=_no_tls(), trust_env=False)
 
     @override
-    def proxy(self, host: str) -> None:
+    def proxy(self, url: str) -> None:
         """Return None: a simulated network has no proxies."""
 
     @override

@@ -1,4 +1,4 @@
-"""Tests of the client's system clock, entropy and network, of proxies and log levels, and of the default platform."""
+"""Tests of the client's system clock, entropy and network, of log levels, and of the default platform."""
 
 import asyncio
 import ipaddress
@@ -7,7 +7,6 @@ import subprocess
 import sys
 import uuid
 
-import httpx
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
@@ -16,7 +15,6 @@ from websockets.http11 import Request, Response
 
 from odyssey_client import Odyssey
 from odyssey_client.platform import Platform
-from odyssey_client.rest.proxies import EnvironmentTransport, environment_proxy
 from odyssey_client.system import (
     MAX_MESSAGE_BYTES,
     SystemClock,
@@ -57,37 +55,6 @@ def test_entropy_gives_uuids_and_numbers_in_range() -> None:
 
 def test_ice_addresses_of_this_machine_are_valid() -> None:
     assert all(ipaddress.ip_address(address) for address in SystemNetwork().ice_addresses())
-
-
-def test_environment_proxy_is_not_used_for_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert environment_proxy(httpx.URL("https://api.odyssey.ml/")) is None
-    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
-    monkeypatch.setenv("ALL_PROXY", "proxy:1080")
-    monkeypatch.setenv("NO_PROXY", "internal.example")
-    assert environment_proxy(httpx.URL("https://api.odyssey.ml/")) == "http://proxy:3128"
-    assert environment_proxy(httpx.URL("http://api.odyssey.ml/")) == "http://proxy:1080"
-    for direct in ("http://127.0.0.1:8400/", "http://localhost/", "https://[::1]/", "https://internal.example/"):
-        assert environment_proxy(httpx.URL(direct)) is None
-
-
-async def test_http_uses_proxy_except_for_loopback(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        request = await reader.readuntil(b"\r\n\r\n")
-        target = request.split(b" ")[1]
-        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(target), target))
-        await writer.drain()
-        writer.close()
-        await writer.wait_closed()
-
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        async with httpx.AsyncClient(transport=SystemNetwork().http_transport()) as client:
-            monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # no server listens there
-            assert (await client.get(f"http://127.0.0.1:{port}/direct")).text == "/direct"
-            monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
-            assert (await client.get("http://elsewhere.invalid/a")).text == "http://elsewhere.invalid/a"
 
 
 async def test_websocket_sends_large_messages_and_logs_no_token(
@@ -135,19 +102,6 @@ def test_importing_client_modules_loads_no_heavy_library() -> None:
     code = f"{imports}; import sys; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-@pytest.mark.parametrize("proxy", ["socks5://user:secret@proxy:1080", "nonsense://user:secret@proxy"])
-async def test_unsupported_proxy_raises_httpx_error_without_secret(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "socksio", None)  # without this module httpx has no SOCKS support
-    monkeypatch.setenv("HTTP_PROXY", proxy)
-    monkeypatch.setenv("http_proxy", proxy)
-    transport = SystemNetwork().http_transport()
-    assert isinstance(transport, EnvironmentTransport)
-    with pytest.raises(httpx.UnsupportedProtocol, match="the environment's proxy cannot be used") as raised:
-        await transport.handle_async_request(httpx.Request("GET", "http://api.odyssey.example/"))
-    assert "secret" not in str(raised.value)
-    await transport.aclose()
 
 
 async def test_clients_in_a_block_use_its_default_platform() -> None:

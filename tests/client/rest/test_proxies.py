@@ -20,7 +20,7 @@ from websockets.http11 import Request, Response
 from odyssey_client import SystemNetwork
 from odyssey_client.rest.proxies import EnvironmentProxyError, environment_proxy
 from tests.support.proxy_server import proxying
-from tests.support.script_server import certified
+from tests.support.tls_server import certified
 
 PROXY = "http://proxy.example:3128"
 ELSEWHERE = "192.0.2.7"

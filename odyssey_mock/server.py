@@ -351,18 +351,14 @@ class MockOdyssey:
         await self._running_outage().come_back()
 
     async def advance(self, seconds: float) -> None:
-        """Advance a manual clock by `seconds`; see `ManualClock.advance`.
+        """Let `seconds` pass on the server's clock, and return once the callbacks of all deadlines have finished.
+
+        A real clock jumps forward, and continues at its speed; see `Clock.advance`.
 
         Raises:
-            RuntimeError: the clock is not manual.
+            ValueError: `seconds` is negative, not a number, or leads beyond the year 9999.
         """
         __tracebackhide__ = True
-        if not isinstance(self._clock, ManualClock):
-            # RuntimeError: the mock was created with another clock. No argument has a wrong type.
-            raise RuntimeError(  # noqa: TRY004
-                'only a manual clock can be advanced: write MockOdyssey(clock="manual"), or with the fixture '
-                '@pytest.mark.odyssey(clock="manual")'
-            )
         await self._clock.advance(seconds)
 
     async def __aenter__(self) -> Self:

@@ -8,8 +8,8 @@ import asyncio
 import heapq
 import math
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self
@@ -20,13 +20,13 @@ type Observer = Callable[["Deadline"], object]
 MANUAL_START = 1_767_225_600.0
 """2026-01-01T00:00:00Z, the default start of a manual clock, in seconds since the epoch."""
 
-MANUAL_END = 253_402_300_799.0
+LAST_INSTANT = 253_402_300_799.0
 """9999-12-31T23:59:59Z, the latest date that HTTP and ISO 8601 can represent, in seconds since the epoch."""
 
 NANOSECONDS = 1_000_000_000
 
 SETTLING_TURNS = 20
-"""Number of event loop iterations after `sleep` wakes a task, before `ManualClock.advance` continues.
+"""Number of event loop iterations after `sleep` wakes a task, before `Clock.advance` continues.
 
 The first iteration runs the task to its next `await`. Each further iteration runs the tasks that the previous one woke.
 """
@@ -72,6 +72,23 @@ class Clock(Protocol):
     def observe(self, observer: Observer) -> None:
         """Call `observer` with every deadline that fires, just before its callback. Cancelled deadlines do not fire."""
 
+    @property
+    def left(self) -> float:
+        """Seconds by which the clock can still be advanced, to the end of the year 9999."""
+
+    async def advance(self, seconds: float) -> None:
+        """Let `seconds` pass at once, and return when the callbacks of all deadlines in this time have finished.
+
+        Deadlines fire in order of time, and in order of creation if their times are equal. Callbacks can add deadlines
+        that fire in the same call. During a callback, the clock shows the time of its deadline; the next deadline fires
+        when the callback has finished. Concurrent calls run one after the other.
+
+        Raises:
+            ValueError: `seconds` is negative, not a number, or greater than `left`.
+            RuntimeError: a callback of a deadline called `advance`, which would be a deadlock.
+            ExceptionGroup: at least one callback failed. All other callbacks were called.
+        """
+
     async def __aenter__(self) -> Self: ...
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -81,7 +98,7 @@ class Clock(Protocol):
 async def sleep(clock: Clock, seconds: float, name: str) -> None:
     """Wait until `seconds` have passed on `clock`, using a deadline called `name`.
 
-    When the sleep ends, `ManualClock.advance` lets the calling task run until it waits again, and also the tasks that
+    When the sleep ends, `Clock.advance` lets the calling task run until it waits again, and also the tasks that
     this task wakes. A message that the task sends right after its sleep has therefore been sent when `advance`
     returns. Put longer work, such as that of a thread, in a callback of `call_later`: `advance` awaits the callback to
     its end. Cancelling the task removes the deadline.
@@ -104,10 +121,54 @@ async def sleep(clock: Clock, seconds: float, name: str) -> None:
         deadline.cancel()
 
 
+class _Advances:
+    """The running calls of `advance` of one clock: one after the other."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._running: asyncio.Task[object] | None = None
+
+    @asynccontextmanager
+    async def by(self, seconds: float, left: float) -> AsyncIterator[list[Exception]]:
+        """Wait for earlier calls, and yield a list for the exceptions of callbacks, which the block's end raises.
+
+        Raises:
+            ValueError: `seconds` is negative, not a number, or greater than `left`.
+            RuntimeError: a callback that an earlier call awaits has called `advance`.
+            ExceptionGroup: the list is not empty.
+        """
+        _check_span(seconds)
+        if seconds > left:
+            raise ValueError(f"seconds must be at most {left:.0f}, to the end of the year 9999, got {seconds!r}")
+        if self._running is not None and self._running is asyncio.current_task():
+            raise RuntimeError(
+                "advance() must not be called from a deadline's callback, because the running advance() awaits it"
+            )
+        errors: list[Exception] = []
+        async with self._lock:
+            self._running = asyncio.current_task()
+            try:
+                yield errors
+            finally:
+                self._running = None
+        if errors:
+            raise ExceptionGroup("callbacks of deadlines failed", errors)
+
+
+async def _await_callback(deadline: Deadline, callback: Callback, errors: list[Exception]) -> None:
+    """Call the callback of a deadline, and await it; append its exception to `errors`, which `advance` raises."""
+    try:
+        await _call(callback)
+    except Exception as error:
+        error.add_note(f"in the deadline {deadline.name!r}")
+        errors.append(error)
+
+
 @dataclass(slots=True, eq=False)
 class _RealDeadline:
     when: float
     name: str
+    callback: Callback
     forget: Callable[["_RealDeadline"], object]
     timer: asyncio.TimerHandle | None = None
 
@@ -118,7 +179,10 @@ class _RealDeadline:
 
 
 class RealClock:
-    """A clock that starts at the current time and runs `speed` times as fast as the event loop's clock."""
+    """A clock that starts at the current time and runs `speed` times as fast as the event loop's clock.
+
+    `advance` makes it jump forward; then it continues at its speed.
+    """
 
     def __init__(self, speed: float = 1.0) -> None:
         if not (math.isfinite(speed) and speed > 0):
@@ -131,6 +195,7 @@ class RealClock:
         self._tasks: set[asyncio.Task[None]] = set()
         self._errors: list[Exception] = []
         self._observers: list[Observer] = []
+        self._advances = _Advances()
 
     def time(self) -> float:
         return self._epoch + self.monotonic()
@@ -141,9 +206,9 @@ class RealClock:
     def call_later(self, seconds: float, name: str, callback: Callback) -> Deadline:
         loop = self._running()
         _check_span(seconds)
-        deadline = _RealDeadline(self.time() + seconds, name, self._forget)
+        deadline = _RealDeadline(self.time() + seconds, name, callback, self._forget)
         self._deadlines[deadline] = None
-        deadline.timer = loop.call_later(seconds / self.speed, self._fire, deadline, callback)
+        deadline.timer = loop.call_later(seconds / self.speed, self._fire, deadline)
         return deadline
 
     @property
@@ -152,6 +217,33 @@ class RealClock:
 
     def observe(self, observer: Observer) -> None:
         self._observers.append(observer)
+
+    @property
+    def left(self) -> float:
+        return LAST_INSTANT - self.time()
+
+    async def advance(self, seconds: float) -> None:
+        async with self._advances.by(seconds, self.left) as errors:
+            end = self.time() + seconds
+            while self._deadlines:
+                deadline = min(self._deadlines, key=lambda each: each.when)
+                if deadline.when > end:
+                    break
+                deadline.cancel()
+                self._jump(deadline.when)
+                for observer in self._observers:
+                    observer(deadline)
+                await _await_callback(deadline, deadline.callback, errors)
+            self._jump(end)
+            loop = self._running()
+            for deadline in self._deadlines:
+                if deadline.timer is not None:
+                    deadline.timer.cancel()
+                deadline.timer = loop.call_later((deadline.when - self.time()) / self.speed, self._fire, deadline)
+
+    def _jump(self, instant: float) -> None:
+        """Move the clock forward to an instant; have no effect if it has passed."""
+        self._epoch += max(0.0, instant - self.time())
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -184,11 +276,11 @@ class RealClock:
     def _forget(self, deadline: _RealDeadline) -> None:
         self._deadlines.pop(deadline, None)
 
-    def _fire(self, deadline: _RealDeadline, callback: Callback) -> None:
+    def _fire(self, deadline: _RealDeadline) -> None:
         self._forget(deadline)
         for observer in self._observers:
             observer(deadline)
-        task = self._running().create_task(_call(callback), name=f"deadline: {deadline.name}")
+        task = self._running().create_task(_call(deadline.callback), name=f"deadline: {deadline.name}")
         self._tasks.add(task)
         task.add_done_callback(self._done)
 
@@ -234,8 +326,7 @@ class ManualClock:
         self._created = 0
         self._deadlines: list[_ManualDeadline] = []
         self._observers: list[Observer] = []
-        self._lock = asyncio.Lock()
-        self._advancing: asyncio.Task[object] | None = None
+        self._advances = _Advances()
 
     def time(self) -> float:
         return self._now / NANOSECONDS
@@ -259,33 +350,20 @@ class ManualClock:
 
     @property
     def left(self) -> float:
-        """Seconds by which the clock can still be advanced, to the end of the year 9999."""
-        return MANUAL_END - self.time()
+        return LAST_INSTANT - self.time()
 
     async def advance(self, seconds: float) -> None:
-        """Let `seconds` pass, and return once the callbacks of all deadlines in this time have finished.
-
-        Deadlines fire in order of time, and in order of creation if their times are equal. Callbacks can add deadlines
-        that fire in the same call. During a callback, the clock shows the time of its deadline; the next deadline fires
-        when the callback has finished. Concurrent calls run one after the other.
-
-        Raises:
-            ValueError: `seconds` is negative, not a number, or greater than `left`.
-            RuntimeError: a callback of a deadline called `advance`, which would be a deadlock.
-            ExceptionGroup: at least one callback failed. All other callbacks were called.
-        """
-        _check_span(seconds)
-        if seconds > self.left:
-            raise ValueError(f"seconds must be at most {self.left:.0f}, to the end of the year 9999, got {seconds!r}")
-        if self._advancing is not None and self._advancing is asyncio.current_task():
-            raise RuntimeError(
-                "advance() must not be called from a deadline's callback, because the running advance() awaits it"
-            )
-        async with self._lock:
-            with self._turn():
-                errors = await self._pass(self._now + round(seconds * NANOSECONDS))
-        if errors:
-            raise ExceptionGroup("callbacks of deadlines failed", errors)
+        async with self._advances.by(seconds, self.left) as errors:
+            end = self._now + round(seconds * NANOSECONDS)
+            while self._deadlines and self._deadlines[0].due <= end:
+                deadline = heapq.heappop(self._deadlines)
+                if deadline.cancelled:
+                    continue
+                self._now = deadline.due
+                for observer in self._observers:
+                    observer(deadline)
+                await _await_callback(deadline, deadline.callback, errors)
+            self._now = end
 
     async def __aenter__(self) -> Self:
         return self
@@ -294,31 +372,6 @@ class ManualClock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._deadlines.clear()
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        self._advancing = asyncio.current_task()
-        try:
-            yield
-        finally:
-            self._advancing = None
-
-    async def _pass(self, end: int) -> list[Exception]:
-        errors: list[Exception] = []
-        while self._deadlines and self._deadlines[0].due <= end:
-            deadline = heapq.heappop(self._deadlines)
-            if deadline.cancelled:
-                continue
-            self._now = deadline.due
-            for observer in self._observers:
-                observer(deadline)
-            try:
-                await _call(deadline.callback)
-            except Exception as error:  # collected here, raised by advance()
-                error.add_note(f"in the deadline {deadline.name!r}")
-                errors.append(error)
-        self._now = end
-        return errors
 
 
 def _nothing() -> None:

@@ -54,14 +54,18 @@ class ClientClock(odyssey_client.SystemClock):
 class ServerClock(clock.RealClock):
     """The `odyssey_mock.Clock` of the simulated server. Its deadlines do not depend on the wall clock's offset."""
 
-    def __init__(self, loop: SimulatedLoop, wall: WallClock) -> None:
+    def __init__(self, wall: WallClock) -> None:
         super().__init__()
         self._shown = wall
-        self._true = loop
 
     @override
     def time(self) -> float:
         return self._shown.time()
+
+    @override
+    async def advance(self, seconds: float) -> None:
+        """Raise `RuntimeError`: virtual time passes by itself."""
+        raise RuntimeError("virtual time passes by itself while all tasks wait; write `await asyncio.sleep(...)`")
 
 
 class ClientNetwork(odyssey_client.SystemNetwork):

@@ -125,7 +125,7 @@ async def _begin(world: World, over: asyncio.Event, settings: Mapping[str, Any])
     async def serve() -> None:
         wall = world.wall_clock(SERVER)
         mock = MockOdyssey(
-            clock=ServerClock(world.loop, wall),
+            clock=ServerClock(wall),
             entropy=SeededEntropy(world.chance.number("server")),
             network=server_network(world.fidelity, world.loop, SERVER),
             frame_encoder=frame_encoder(world.fidelity),

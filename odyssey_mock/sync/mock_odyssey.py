@@ -199,10 +199,12 @@ class MockOdyssey:
         self._thread.run("come_back()", self._mock.come_back)
 
     def advance(self, seconds: float) -> None:
-        """Advance a manual clock by `seconds`; see `ManualClock.advance`.
+        """Let `seconds` pass on the server's clock, and return once the callbacks of all deadlines have finished.
+
+        A real clock jumps forward, and continues at its speed; see `Clock.advance`.
 
         Raises:
-            RuntimeError: the clock is not manual.
+            ValueError: `seconds` is negative, not a number, or leads beyond the year 9999.
         """
         __tracebackhide__ = True
         self._thread.run("advance(...)", lambda: self._mock.advance(seconds))
@@ -351,10 +353,12 @@ class AsyncCalls:
         await self._thread.wait(self._mock.come_back)
 
     async def advance(self, seconds: float) -> None:
-        """Advance a manual clock by `seconds`; see `ManualClock.advance`.
+        """Let `seconds` pass on the server's clock, and return once the callbacks of all deadlines have finished.
+
+        A real clock jumps forward, and continues at its speed; see `Clock.advance`.
 
         Raises:
-            RuntimeError: the clock is not manual.
+            ValueError: `seconds` is negative, not a number, or leads beyond the year 9999.
         """
         __tracebackhide__ = True
         await self._thread.wait(lambda: self._mock.advance(seconds))

@@ -28,6 +28,8 @@ from odyssey_mock import (
 from odyssey_mock.core.entropy import SeededEntropy
 from odyssey_mock.core.network import ListenError
 from odyssey_mock.rtc.streamer_peer import AiortcStreamerPeer
+from tests.support.raw import raw_peer
+from tests.support.streams import start
 
 LIMIT = 5.0
 OUR_LOGGERS = ("odyssey_mock", "uvicorn", "websockets.server", "starlette")
@@ -208,10 +210,14 @@ async def test_given_clock_overrides_the_settings() -> None:
         assert clock.time() == 6.0
 
 
-async def test_real_clock_cannot_be_advanced() -> None:
-    async with MockOdyssey() as mock:
-        with pytest.raises(RuntimeError, match="only a manual clock"):
-            await mock.advance(1)
+async def test_advanced_real_clock_ends_stream_at_its_limit() -> None:
+    async with MockOdyssey(stream_duration=150) as mock, raw_peer(mock) as peer:
+        stream = await start(peer)
+        await mock.advance(149)
+        assert mock.streams[stream].ended_at is None
+        await mock.advance(1)
+        assert mock.streams[stream].ended_at is not None
+        assert (await peer.hear())["reason"] == "session_timeout"
 
 
 async def test_same_seed_gives_the_same_key() -> None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odyssey_mock.core.clock import MANUAL_START, Clock, Deadline, ManualClock, RealClock, sleep
+from tests.support.simulated_loops import play
+from tests.support.simulated_worlds import wait
 
 LIMIT = 5.0
 
@@ -78,6 +81,35 @@ async def test_manual_clock_fires_by_time_then_creation(wanted: list[Plan], span
         await clock.advance(span / 1000)
     assert trace == expected_trace(wanted, sum(spans))
     assert clock.time() == pytest.approx(MANUAL_START + sum(spans) / 1000, abs=1e-6)
+
+
+@given(st.lists(millis, max_size=6), st.lists(st.tuples(st.booleans(), millis), min_size=1, max_size=4))
+def test_real_clock_fires_in_order_when_advanced(delays: list[int], moves: list[tuple[bool, int]]) -> None:
+    """Each of `moves` says whether the clock is advanced or time passes, and for how many milliseconds."""
+
+    async def scenario() -> None:
+        fired: list[tuple[int, int]] = []
+        async with RealClock(speed=2) as clock:
+            begin = clock.time()
+
+            def fires(number: int) -> None:
+                fired.append((round((clock.time() - begin) * 1000), number))
+
+            for number, delay in enumerate(delays):
+                clock.call_later(delay / 1000, str(number), partial(fires, number))
+            for advances, span in moves:
+                if advances:
+                    await clock.advance(span / 1000)
+                else:
+                    await wait(span / 1000 / 2)
+                await wait(0.0001)  # so that rounding does not decide whether a deadline is due
+            passed = sum(span for _, span in moves)
+            assert (clock.time() - begin) * 1000 == pytest.approx(passed, abs=1)
+            due = sorted((delay, number) for number, delay in enumerate(delays) if delay <= passed)
+            assert [number for _, number in fired] == [number for _, number in due]
+            assert [at for at, _ in fired] == pytest.approx([delay for delay, _ in due], abs=1)
+
+    play(scenario)
 
 
 @given(st.lists(millis, min_size=1, max_size=6), millis, st.data())
@@ -374,7 +406,6 @@ async def test_observer_sees_deadlines_before_their_callbacks(
         clock.call_later(1, "first", lambda: seen.append("happens"))
         clock.call_later(2, "cancelled", lambda: seen.append("never")).cancel()
         clock.call_later(20, "last", last.set)
-        if isinstance(clock, ManualClock):
-            await clock.advance(20)
-        await last.wait()
+        await clock.advance(20)
+        assert last.is_set()
     assert seen == ["first", "happens", "last"]

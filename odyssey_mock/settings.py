@@ -19,6 +19,7 @@ type PixelSize = tuple[int, int]
 
 type ClockKind = Literal["real", "manual"]
 type UsageErrorForm = Literal["object", "string"]
+type EndWithoutStream = Literal["silent", "ended", "error"]
 type Priority = Literal["low", "normal", "high"]
 type Plan = Literal["free", "unlimited"]
 
@@ -381,7 +382,7 @@ class Settings(Limits):
         "real",
         _one_of(ClockKind),
         "Server clock: `real` follows real time; `manual` moves only by `POST /_mock/clock/advance` or "
-        "`MockOdyssey.advance`.",
+        "`MockOdyssey.advance`, which make a real clock jump forward.",
     )
     speed: float = setting(1.0, SPEED, "Speed of the real clock: seconds on the server's clock per real second.")
     seed: int | None = setting(None, SEED, "Seed for all ids and secrets; without one they are random.")
@@ -430,6 +431,11 @@ class Settings(Limits):
     )
     image_to_video: bool = setting(True, FLAG, "Allow streams to start from an image.")
     max_image_bytes: int = setting(25 * 2**20, COUNT, "Maximum size of an image in bytes, after base64 decoding.")
+    end_without_stream: EndWithoutStream = setting(
+        "silent",
+        _one_of(EndWithoutStream),
+        "Reply to `interactive_stream_end` while no stream is running: none, `stream_ended`, or `no_active_stream`.",
+    )
     channel_delay: float = setting(
         0.075,
         SECONDS_FROM_0,
@@ -591,6 +597,7 @@ class SimulatedOverrides(TypedDict, total=False):
     session_grace: float
     image_to_video: bool
     max_image_bytes: int
+    end_without_stream: EndWithoutStream
     channel_delay: float
     fps: int
     portrait_size: PixelSize

@@ -180,6 +180,7 @@ _REPLY: Mapping[str, FaultAction] = {
         "rejects the message with an `interactive_stream_error`, without any effect on the stream",
         {"reason": _REASON, "message": _MESSAGE},
     ),
+    "lost": FaultAction("ignores the message, as if it was lost on its way: it has no effect and no reply"),
     "silent": FaultAction("executes the message and never replies"),
     "late": FaultAction("executes the message and replies after the given delay", {"seconds": _WAIT}),
     "twice": FaultAction("executes the message and replies twice"),
@@ -188,6 +189,18 @@ _REPLY: Mapping[str, FaultAction] = {
 }
 # `stream_ended` has no fields that could be missing.
 _END = {name: action for name, action in _REPLY.items() if name != "missing_fields"}
+_INTERACT: Mapping[str, FaultAction] = {
+    **_REPLY,
+    "error": FaultAction(
+        "rejects the message with an `interactive_stream_error`, without any effect; with `ends_stream`, the stream "
+        "fails: `stream_ended` follows",
+        {
+            "reason": _REASON,
+            "message": _MESSAGE,
+            "ends_stream": Parameter("true or false", lambda value: isinstance(value, bool), default=False),
+        },
+    ),
+}
 _OUT_OF_ORDER: Mapping[str, FaultAction] = {
     "wrong_order": FaultAction("executes the message and sends the reply after the next message"),
 }
@@ -283,7 +296,10 @@ POINTS: Mapping[str, Point] = MappingProxyType(
         ),
         "peer.channels": Point(
             "the data channels are about to be opened",
-            {"never": FaultAction("never opens the data channels")},
+            {
+                "never": FaultAction("never opens the data channels"),
+                "delay": FaultAction("opens the data channels after the given delay", {"seconds": _WAIT}),
+            },
             _SESSION,
         ),
         "peer.frame": Point(
@@ -306,7 +322,7 @@ POINTS: Mapping[str, Point] = MappingProxyType(
             _STREAM,
         ),
         "stream.start": Point("`interactive_stream_start` was received", {**_REPLY, **_OUT_OF_ORDER}, _STREAM),
-        "stream.interact": Point("`update` was received", {**_REPLY, **_OUT_OF_ORDER}, _STREAM),
+        "stream.interact": Point("`update` was received", {**_INTERACT, **_OUT_OF_ORDER}, _STREAM),
         "stream.end": Point("`interactive_stream_end` was received", _END, _STREAM),
         "stream.running": Point(
             "the stream has started",

@@ -80,6 +80,7 @@ type FaultActionName = Literal[
     "ignore",
     "late",
     "lose_worker",
+    "lost",
     "missing_fields",
     "never",
     "no_answer",
@@ -136,6 +137,7 @@ class FaultKeywords(TypedDict, total=False):
     code: int
     reason: str
     message: str
+    ends_stream: bool
     body: JSON
     width: int
     height: int

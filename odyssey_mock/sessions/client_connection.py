@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Literal, Protocol, Self
 
-from odyssey_mock.core.clock import Clock
+from odyssey_mock.core.clock import Clock, sleep
 from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.fault import Fault
@@ -179,12 +179,19 @@ class ClientConnection:
 
     def open_channels(self) -> None:
         """Open the data channels of the connected peer, and apply the faults of an established connection."""
-        if self._fire("peer.channels") is None:
+        fault = self._fire("peer.channels")
+        if fault is None:
             self.peer.open_channels(self._channel_delay)
+        elif fault.do == "delay":
+            self.run(self._open_channels_later(fault.number("seconds")))
         for point in ("signaling.connected", "peer.connected"):
             fault = self._fire(point)
             if fault is not None:
                 self.run(apply_fault(self, self._clock, fault))
+
+    async def _open_channels_later(self, seconds: float) -> None:
+        await sleep(self._clock, seconds, "fault: peer.channels delay")
+        self.peer.open_channels(self._channel_delay)
 
     def freeze(self) -> None:
         """Stop sending and receiving. `read` still detects when the socket is closed."""

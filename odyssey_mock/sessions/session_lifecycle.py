@@ -57,6 +57,7 @@ class SessionVideo:
             broadcasts=broadcasts,
             setup=setup,
             keyframes=self.keyframes,
+            end_without_stream=settings.end_without_stream,
             transmit=self._transmit,
             on_overdue=on_overdue,
             on_ended=on_ended,

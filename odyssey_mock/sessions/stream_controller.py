@@ -14,7 +14,7 @@ from odyssey_mock.faults.registry import Faults
 from odyssey_mock.media.keyframes import Keyframes
 from odyssey_mock.media.timeline import Timeline
 from odyssey_mock.prompts.expansion import applied_prompt
-from odyssey_mock.prompts.markers import markers_of
+from odyssey_mock.prompts.markers import MODERATED, PromptMarkers, markers_of
 from odyssey_mock.recordings.stream_records import StreamRecord, StreamStore
 from odyssey_mock.sessions.channel_sender import NORMAL_REPLY, ChannelSender, ReplyMode
 from odyssey_mock.sessions.frame_pump import FramePump, StreamSource
@@ -33,6 +33,7 @@ from odyssey_mock.sessions.messages import (
 from odyssey_mock.sessions.session_identity import SessionIdentity
 from odyssey_mock.sessions.stream_machine import StreamEffect, StreamEvent, StreamMachine, StreamState
 from odyssey_mock.sessions.stream_setup import StartRefusedError, StreamSetup
+from odyssey_mock.settings import EndWithoutStream
 
 OVERDUE = InteractiveStreamError("session_timeout", "Stream ended: credit lease expired")
 """Message that is sent when a stream reaches its maximum duration (`protocol.md` section 4)."""
@@ -45,6 +46,9 @@ NO_STREAM = InteractiveStreamError(
     "no_active_stream",
     "no stream is running in this connection; start one with interactive_stream_start first",
 )
+
+MODERATION = InteractiveStreamError(MODERATED, "Failed to run content moderation")
+"""The message of content moderation, as users of the real service report it (`protocol.md` section 4)."""
 
 ASKED_FOR = "the prompt asks for this error ([error:...])"
 """Text of the field `message` if a prompt marker causes the error (`protocol.md` section 10)."""
@@ -129,6 +133,7 @@ class StreamController:
         broadcasts: Broadcasts,
         setup: StreamSetup,
         keyframes: Keyframes,
+        end_without_stream: EndWithoutStream,
         transmit: Callable[[str], None],
         on_overdue: Callable[[], Awaitable[None]],
         on_ended: Callable[[], None] = lambda: None,
@@ -142,6 +147,7 @@ class StreamController:
         self._broadcasts = broadcasts
         self._setup = setup
         self._keyframes = keyframes
+        self._end_without_stream = end_without_stream
         self._sender = ChannelSender(identity, clock=clock, journal=journal, transmit=transmit)
         self._on_overdue = on_overdue
         self._on_ended = on_ended
@@ -167,7 +173,10 @@ class StreamController:
         """Handle a client's message, or apply the fault that fires for the message."""
         fault = self._fault(_POINTS[type(message)], None if isinstance(message, End) else message.prompt)
         if fault is not None and fault.do == "error":
-            self.refuse(InteractiveStreamError(fault.text("reason"), fault.text("message")))
+            error = InteractiveStreamError(fault.text("reason"), fault.text("message"))
+            self._reject(error, ends_stream=fault.parameters.get("ends_stream") is True)
+            return
+        if fault is not None and fault.do == "lost":
             return
         match message:
             case Start():
@@ -213,8 +222,9 @@ class StreamController:
             self._handle(StreamEvent.START)
             return
         markers = markers_of(message.prompt)
-        if markers.error is not None:
-            self.refuse(InteractiveStreamError(markers.error, ASKED_FOR))
+        error = _rejection(markers)
+        if error is not None:
+            self.refuse(error)
             return
         try:
             record, source = await self._setup.prepare(message, self._identity)
@@ -234,10 +244,18 @@ class StreamController:
 
     def _update(self, message: Update, fault: Fault | None) -> None:
         markers = markers_of(message.prompt)
-        if markers.error is not None and self._running is not None:
-            self.refuse(InteractiveStreamError(markers.error, ASKED_FOR))
+        error = _rejection(markers)
+        if error is not None and self._running is not None:
+            self._reject(error, ends_stream=markers.ends_stream)
             return
         self._handle(StreamEvent.UPDATE, _Cause(ReplyMode.of(fault, markers), message.prompt))
+
+    def _reject(self, error: InteractiveStreamError, *, ends_stream: bool) -> None:
+        """Reject a message. The running stream, if any, continues or ends."""
+        if ends_stream and self._running is not None:
+            self.broke(error)
+        else:
+            self.refuse(error)
 
     def _handle(self, event: StreamEvent, cause: _Cause = _NOTHING) -> tuple[StreamEffect, ...]:
         """Handle an event, carry out its effects, and return them."""
@@ -273,6 +291,8 @@ class StreamController:
                 self.refuse(ALREADY_RUNNING)
             case StreamEffect.REJECT_NO_STREAM:
                 self.refuse(NO_STREAM)
+            case StreamEffect.REPLY_TO_NEEDLESS_END:
+                self._reply_to_needless_end(cause)
             case StreamEffect.HANG_UP:
                 pass  # `_overdue` carries this out, because it can await
             case _ as unreachable:
@@ -326,6 +346,17 @@ class StreamController:
         running.acknowledgements.append(Acknowledgement(index, applied, cause.mode))
         self.pump.hurry()
 
+    def _reply_to_needless_end(self, cause: _Cause) -> None:
+        why = "no stream is running: end a stream only after stream_started, and only once"
+        self._journal.record("note", "end without a stream", **self._identity.where, why=why)
+        match self._end_without_stream:
+            case "silent":
+                pass
+            case "ended":
+                self._send(StreamEnded(), mode=cause.mode)
+            case "error":
+                self.refuse(NO_STREAM)
+
     def _finish(self, running: RunningStream) -> None:
         self._running = None
         self._sender.cancel_late()
@@ -355,3 +386,10 @@ class StreamController:
         note: Mapping[str, int] | None = None,
     ) -> None:
         self._sender.send(message, stream=stream or self.stream_id, mode=mode, note=note)
+
+
+def _rejection(markers: PromptMarkers) -> InteractiveStreamError | None:
+    """Return the error with which a prompt with these markers is rejected, or None."""
+    if markers.error is not None:
+        return InteractiveStreamError(markers.error, ASKED_FOR)
+    return MODERATION if markers.moderated else None

@@ -60,12 +60,13 @@ class StreamEffect(StrEnum):
     """End the connection."""
     REJECT_ALREADY_RUNNING = "reject_already_running"
     REJECT_NO_STREAM = "reject_no_stream"
+    REPLY_TO_NEEDLESS_END = "reply_to_needless_end"
+    """Reply to an end message, although no stream is running, as the setting `end_without_stream` says."""
 
 
 type Transition = tuple[StreamState, tuple[StreamEffect, ...]]
 
 _REJECT_START = (StreamEffect.REJECT_ALREADY_RUNNING,)
-_REJECT = (StreamEffect.REJECT_NO_STREAM,)
 _ENDED = (StreamState.IDLE, (StreamEffect.FINISH, StreamEffect.ANNOUNCE_END))
 _OVERDUE = (StreamState.CLOSED, (StreamEffect.FINISH, StreamEffect.ANNOUNCE_OVERDUE, StreamEffect.HANG_UP))
 
@@ -75,8 +76,8 @@ TRANSITIONS: Mapping[StreamState, Mapping[StreamEvent, Transition]] = MappingPro
     {
         StreamState.IDLE: {
             StreamEvent.START: (StreamState.STARTING, (StreamEffect.BEGIN,)),
-            StreamEvent.UPDATE: (StreamState.IDLE, _REJECT),
-            StreamEvent.END: (StreamState.IDLE, _REJECT),
+            StreamEvent.UPDATE: (StreamState.IDLE, (StreamEffect.REJECT_NO_STREAM,)),
+            StreamEvent.END: (StreamState.IDLE, (StreamEffect.REPLY_TO_NEEDLESS_END,)),
             StreamEvent.GONE: (StreamState.CLOSED, ()),
         },
         StreamState.STARTING: {

@@ -12,7 +12,7 @@ from odyssey_mock.media.data_url import ImageRefusedError, decode_data_url
 from odyssey_mock.media.picture import PictureError, kept
 from odyssey_mock.media.timeline import Size, Timeline
 from odyssey_mock.prompts.expansion import applied_prompt
-from odyssey_mock.prompts.markers import PromptMarkers, markers_of
+from odyssey_mock.prompts.markers import MODERATED, PromptMarkers, markers_of
 from odyssey_mock.settings import Settings
 from odyssey_mock.simulations.scripts import Script, ScriptAction
 
@@ -106,6 +106,10 @@ def _image(url: str, size: Size, settings: Settings) -> tuple[bytes | None, str 
 
 
 def _prompt_error(action: ScriptAction, markers: PromptMarkers) -> str | None:
-    if markers.error is None:
+    if markers.error is not None:
+        error, marker = markers.error, "[error:...]"
+    elif markers.moderated:
+        error, marker = MODERATED, "[moderated]"
+    else:
         return None
-    return f"{markers.error} (requested by [error:...] in the prompt of the {action.kind} at {action.timestamp_ms} ms)"
+    return f"{error} (requested by {marker} in the prompt of the {action.kind} at {action.timestamp_ms} ms)"

@@ -40,6 +40,7 @@ WRONG: Mapping[str, Sequence[object]] = {
     "access_token_lifetime": [0, -1, "3600"],
     "session_token_lifetime": [0],
     "usage_error_form": ["text"],
+    "end_without_stream": ["never"],
     "regions": [["us-east-1"], [Region("a"), Region("a")], [Region("")], [Region("a", latency=-1)], None],
     "streamers": [-1, 1.0],
     "concurrent_sessions": [0, 2.5],

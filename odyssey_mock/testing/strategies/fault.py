@@ -31,6 +31,7 @@ _VALUES: Mapping[str, SearchStrategy[JSON]] = MappingProxyType(
         "body": _TEXT | _ANY_JSON,
         "reason": _TEXT,
         "message": _TEXT,
+        "ends_stream": st.booleans(),
     }
 )
 """Candidate values of action parameters, by parameter name; `Parameter.holds` rejects invalid values."""

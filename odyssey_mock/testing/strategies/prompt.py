@@ -9,7 +9,7 @@ from hypothesis.strategies import SearchStrategy
 
 from odyssey_mock.prompts.markers import PromptMarkers, markers_of
 
-type Trial = Literal["error", "stall", "slow"]
+type Trial = Literal["error", "moderated", "stall", "slow"]
 """A kind of test prompt, which contains a marker that the mock reacts to."""
 
 TRIALS: tuple[Trial, ...] = get_args(Trial.__value__)
@@ -64,6 +64,7 @@ _REASON = st.sampled_from(["model crash", "moderation", "quota_exceeded"]) | st.
 _MARKS: Mapping[str, SearchStrategy[str]] = MappingProxyType(
     {
         "error": _REASON.map(lambda reason: f"[error:{reason}]"),
+        "moderated": st.sampled_from(["[moderated]", "[moderated:end]"]),
         "stall": st.just("[stall]"),
         "slow": st.integers(0, SLOWEST_MS).map(lambda ms: f"[slow:{ms}]"),
     }
@@ -85,7 +86,7 @@ def prompts(*, min_size: int = 0, max_size: int = 2000, trials: Collection[Trial
         min_size: Minimum number of characters.
         max_size: Maximum number of characters, up to `LONGEST_PROMPT`.
         trials: The kinds of test prompts to draw in addition, from `TRIALS`. The mock reacts to their markers
-            (`[error:REASON]`, `[stall]`, `[slow:MS]`). By default none are drawn.
+            (`[error:REASON]`, `[moderated]`, `[stall]`, `[slow:MS]`). By default none are drawn.
 
     Raises:
         ValueError: the sizes are invalid, `max_size` leaves no room for the marker of a test prompt, or a kind in

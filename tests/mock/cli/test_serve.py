@@ -169,6 +169,7 @@ GIVEN: Mapping[str, tuple[Sequence[str], object]] = {
     "access_token_lifetime": (["--access-token-lifetime", "60"], 60),
     "session_token_lifetime": (["--session-token-lifetime", "61"], 61),
     "usage_error_form": (["--usage-error-form", "string"], "string"),
+    "end_without_stream": (["--end-without-stream", "ended"], "ended"),
     "regions": (["--region", "here", "--region", "there=0.5"], (Region("here"), Region("there", 0.5))),
     "streamers": (["--streamers", "3"], 3),
     "dangling_session": (["--dangling-session", "62"], 62),

@@ -25,6 +25,12 @@ def test_stall_marker_is_found_anywhere(before: str, after: str) -> None:
     assert markers_of(f"{before}[stall]{after}") == PromptMarkers(stall=True)
 
 
+@given(plain, st.booleans(), plain)
+def test_moderated_marker_is_found_anywhere(before: str, ends: bool, after: str) -> None:
+    marker = "[moderated:end]" if ends else "[moderated]"
+    assert markers_of(f"{before}{marker}{after}") == PromptMarkers(moderated=True, ends_stream=ends)
+
+
 @given(st.permutations(["[error:lost]", "[stall]", "[slow:250]"]), plain)
 def test_markers_of_different_kinds_can_be_combined(marks: list[str], between: str) -> None:
     assert markers_of(between.join(marks)) == PromptMarkers("lost", stall=True, slow_ms=250)
@@ -39,6 +45,7 @@ def test_prompt_without_markers_has_no_effect(prompt: str) -> None:
     "prompt",
     [
         *("[error:]", "[error: ]", "[error]", "[error:x", "error:x]", f"[error:{'x' * 201}]"),
+        *("[moderated ]", "[Moderated]", "[moderated:]", "[moderated:END]", "moderated"),
         *("[stall ]", "[Stall]", "stall", "[stall:1]"),
         *("[slow]", "[slow:]", "[slow:-1]", "[slow:1.5]", "[slow: 1]", "[slow:1s]", "[slow:\u0661]"),
         f"[slow:{SLOWEST_MS + 1}]",

@@ -74,6 +74,20 @@ async def channels_never_open(stage: Stage) -> None:
         assert peer.channels == {}
 
 
+@CASES.of("peer.channels", "delay")
+async def channels_open_after_the_delay(stage: Stage) -> None:
+    stage.add()
+    async with stage.to.halfway() as peer:
+        await stage.to.reaches("connected")
+
+        async def no_channel_is_open() -> bool:
+            await picture(peer)
+            return peer.channels == {}
+
+        await stage.due(no_channel_is_open)
+        await comes_up(peer)
+
+
 # While the peer is connected
 
 

@@ -46,22 +46,37 @@ async def test_updates_are_acknowledged_in_order(odyssey_mock: MockOdyssey) -> N
         assert [each["prompt"].split(",")[0] for each in heard] == [f"Prompt {number}" for number in range(5)]
 
 
-@pytest.mark.parametrize(
-    ("message", "reason"),
-    [
-        ({"type": "update", "prompt": "x"}, "no_active_stream"),
-        ({"type": "interactive_stream_end"}, "no_active_stream"),
-    ],
-)
-async def test_update_or_end_without_stream_is_rejected(
-    odyssey_mock: MockOdyssey, message: dict[str, str], reason: str
-) -> None:
+async def test_update_without_stream_is_rejected(odyssey_mock: MockOdyssey) -> None:
     async with raw_peer(odyssey_mock) as peer:
-        peer.say(message)
+        peer.say({"type": "update", "prompt": "x"})
         refusal = await peer.hear()
-        assert (refusal["type"], refusal["reason"]) == ("interactive_stream_error", reason)
+        assert (refusal["type"], refusal["reason"]) == ("interactive_stream_error", "no_active_stream")
         assert "interactive_stream_start" in refusal["message"]
         await start(peer)
+
+
+@pytest.mark.parametrize(
+    ("setting", "reply"),
+    [
+        ("silent", None),  # the default
+        pytest.param("ended", "stream_ended", marks=pytest.mark.odyssey(end_without_stream="ended")),
+        pytest.param("error", "interactive_stream_error", marks=pytest.mark.odyssey(end_without_stream="error")),
+    ],
+)
+async def test_end_without_stream_follows_setting(odyssey_mock: MockOdyssey, setting: str, reply: str | None) -> None:
+    assert odyssey_mock.settings.end_without_stream == setting
+    async with raw_peer(odyssey_mock) as peer:
+        for _ in range(2):  # before the first stream, and after its end
+            peer.say({"type": "interactive_stream_end"})
+            if reply is not None:
+                assert (await peer.hear())["type"] == reply
+            await start(peer)
+            peer.say({"type": "interactive_stream_end"})
+            assert await peer.hear() == {"type": "stream_ended"}
+    notes = odyssey_mock.journal.find("note", "end without a stream")
+    assert [note.data["why"] for note in notes] == [
+        "no stream is running: end a stream only after stream_started, and only once"
+    ] * 2
 
 
 async def test_second_start_is_rejected_and_stream_continues(odyssey_mock: MockOdyssey) -> None:
@@ -74,6 +89,7 @@ async def test_second_start_is_rejected_and_stream_continues(odyssey_mock: MockO
         assert (await peer.hear())["type"] == "update_acknowledged"
 
 
+@pytest.mark.odyssey(end_without_stream="error")
 async def test_second_end_is_rejected(odyssey_mock: MockOdyssey) -> None:
     async with raw_peer(odyssey_mock) as peer:
         await start(peer)

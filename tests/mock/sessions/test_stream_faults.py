@@ -118,6 +118,57 @@ async def it_is_refused_and_not_carried_out(stage: Stage) -> None:
         assert reply == ASKED[stage.point][1], f"expected {ASKED[stage.point][1]} for the next request, got {reply}"
 
 
+async def test_rejected_interaction_can_end_stream(odyssey_mock: MockOdyssey) -> None:
+    odyssey_mock.faults.add(at="stream.interact", do="error", reason="unsafe", message="No", ends_stream=True, times=1)
+    async with raw_peer(odyssey_mock) as peer:
+        stream = await start(peer)
+        peer.say(UPDATE)
+        assert await peer.hear() == {"type": "interactive_stream_error", "reason": "unsafe", "message": "No"}
+        assert await peer.hear() == {"type": "stream_ended"}
+        assert odyssey_mock.streams[stream].error == "unsafe: No"
+        await start(peer)
+
+
+@pytest.mark.parametrize("ends_stream", [False, True])
+async def test_moderated_prompts_are_rejected(odyssey_mock: MockOdyssey, ends_stream: bool) -> None:
+    prompt = "It jumps [moderated:end]" if ends_stream else "It jumps [moderated]"
+    rejection = {
+        "type": "interactive_stream_error",
+        "reason": "moderation_failed",
+        "message": "Failed to run content moderation",
+    }
+    async with raw_peer(odyssey_mock) as peer:
+        peer.say({**START, "prompt": prompt})
+        assert await peer.hear() == rejection
+        await start(peer)
+        peer.say({**UPDATE, "prompt": prompt})
+        assert await peer.hear() == rejection
+        if ends_stream:
+            assert await peer.hear() == {"type": "stream_ended"}
+            await start(peer)
+        else:
+            peer.say(UPDATE)
+            assert (await peer.hear())["type"] == "update_acknowledged"
+
+
+@CASES.of("stream.start", "lost")
+@CASES.of("stream.interact", "lost")
+@CASES.of("stream.end", "lost")
+async def it_has_no_effect_and_no_reply(stage: Stage) -> None:
+    stage.add(times=1)
+    async with stage.to.peer() as peer:
+        await ask(stage, peer)
+        await stage.fired()
+        assert await is_silent(peer)
+        if stage.point == "stream.start":
+            assert not stage.mock.streams
+        else:
+            assert not is_carried_out(stage)
+        peer.say(ASKED[stage.point][0])
+        reply = (await peer.hear())["type"]
+        assert reply == ASKED[stage.point][1], f"expected {ASKED[stage.point][1]} for the next request, got {reply}"
+
+
 @CASES.of("stream.start", "silent")
 @CASES.of("stream.interact", "silent")
 @CASES.of("stream.end", "silent")
@@ -298,6 +349,7 @@ async def test_after_and_times_limit_a_fault(odyssey_mock: MockOdyssey) -> None:
     assert [kind == "interactive_stream_error" for kind in heard] == [False, True, True, False]
 
 
+@pytest.mark.odyssey(end_without_stream="error")
 async def test_end_fault_affects_only_the_clients_end(odyssey_mock: MockOdyssey) -> None:
     odyssey_mock.faults.add(at="stream.end", do="silent", times=1)
     async with raw_peer(odyssey_mock) as peer:

@@ -61,7 +61,7 @@ class Streams(RuleBasedStateMachine):
                     assert not self.over
                 case StreamEffect.REJECT_ALREADY_RUNNING:
                     assert self.shown
-                case StreamEffect.REJECT_NO_STREAM:
+                case StreamEffect.REJECT_NO_STREAM | StreamEffect.REPLY_TO_NEEDLESS_END:
                     assert not self.shown
         return effects
 

@@ -49,6 +49,7 @@ class Bench:
             broadcasts=backend.broadcasts,
             setup=self.setup,
             keyframes=Keyframes(10),
+            end_without_stream="silent",
             on_overdue=self._hang_up,
             transmit=lambda text: self.said.append(json.loads(text)["type"]),
         )

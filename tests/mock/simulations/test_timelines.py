@@ -167,6 +167,13 @@ def test_error_marker_in_start_fails_at_once() -> None:
     assert (plan.seconds, plan.timeline.frames) == (0.0, 0)
 
 
+@pytest.mark.parametrize("marker", ["[moderated]", "[moderated:end]"])
+def test_moderated_prompt_fails_at_its_action(marker: str) -> None:
+    plan = plan_of(a_script(3, "It looks out", f"It jumps {marker}"))
+    assert plan.error == "moderation_failed (requested by [moderated] in the prompt of the interact at 2000 ms)"
+    assert plan.seconds == 2.0
+
+
 @pytest.mark.parametrize("error", ["the model crashed", ""])
 def test_given_error_fails_stream_at_its_start(error: str) -> None:
     plan = planned(a_script(), SETTINGS, tag=5, portrait=True, bypass=True, error=error)

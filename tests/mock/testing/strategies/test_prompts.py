@@ -18,6 +18,7 @@ from tests.support.drawing import FEW, any_of, drawn, smallest
 
 DATA_CHANNEL_BYTES = 262_144
 ASKED: dict[Trial, Callable[[PromptMarkers], bool]] = {
+    "moderated": lambda markers: markers.moderated,
     "error": lambda trial: trial.error is not None,
     "stall": lambda trial: trial.stall,
     "slow": lambda trial: trial.slow_ms is not None,
@@ -114,7 +115,7 @@ def test_simplest_prompt_is_readable() -> None:
         (lambda: prompts(min_size=-1), "got -1"),
         (lambda: prompts(max_size=LONGEST_PROMPT + 1), f"<= {LONGEST_PROMPT}"),
         (lambda: prompts(max_size=30, trials=["slow"]), "for the marker of a test prompt"),
-        (lambda: prompts(trials=["crash"]), "unknown kind of prompt marker 'crash'; known: error, stall, slow"),  # type: ignore[list-item]  # invalid on purpose
+        (lambda: prompts(trials=["crash"]), "marker 'crash'; known: error, moderated, stall, slow"),  # type: ignore[list-item]  # invalid on purpose
     ],
 )
 def test_invalid_arguments_are_rejected_at_once(wrong: Callable[[], object], says: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, assert_never
@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from odyssey_client.config import AdvancedConfig
 from odyssey_client.errors import (
+    BroadcastNotFoundError,
     ConnectionClosedError,
     ConnectTimeoutError,
     OdysseyConfigError,
@@ -36,7 +37,7 @@ from odyssey_client.spectator.spectator_machine import (
     SpectatorMachine,
     SpectatorState,
 )
-from odyssey_client.spectator.whep import Whep, WhepAnswer
+from odyssey_client.spectator.whep import Whep, WhepAnswer, end_of_candidates
 from odyssey_client.system import default_platform
 
 if TYPE_CHECKING:  # imports of aiortc are deferred until a connection is opened
@@ -45,7 +46,16 @@ if TYPE_CHECKING:  # imports of aiortc are deferred until a connection is opened
     from odyssey_client.platform import SpectatorPeer
 
 GOODBYE_LIMIT_S = 1.0
-"""Time limit in seconds for deleting the WHEP resource when the connection closes."""
+"""Time limit in seconds for checking the WHEP resource, and for deleting it when the connection closes."""
+
+RESOURCE_CHECK_S = 0.5
+"""Seconds between two checks of whether the WHEP resource still exists, until the first frame arrives.
+
+If the service ends a peer connection that is not open yet on both sides, WebRTC does not tell the client.
+"""
+
+type ResourceExists = Callable[[], Awaitable[bool | None]]
+"""Returns whether the WHEP resource of this spectator exists; None if that is unknown."""
 
 
 class _Released(Exception):  # noqa: N818 - not an error: it leaves the task group
@@ -140,6 +150,7 @@ class SpectatorConnection:
         self._ready: asyncio.Future[None] = require_loop("connect_to_stream").create_future()
         self._released = asyncio.Event()
         self._quiet = asyncio.Event()
+        self._has_video = asyncio.Event()
         self._callbacks = DisconnectCallbacks(clock)
         self._task: asyncio.Task[None] | None = None
 
@@ -225,8 +236,9 @@ class SpectatorConnection:
         try:
             async with asyncio.TaskGroup() as group:
                 try:
-                    async with self._connected_peer() as peer:
+                    async with self._connected_peer() as (peer, resource_exists):
                         group.create_task(peer.pump())
+                        group.create_task(self._watch_resource(resource_exists))
                         group.create_task(self._watch_video())
                         await self._released.wait()
                 except OdysseyError as error:
@@ -241,8 +253,11 @@ class SpectatorConnection:
             self._quiet.set()
 
     @asynccontextmanager
-    async def _connected_peer(self) -> AsyncIterator[SpectatorPeer]:
-        """Yield a peer with an applied answer; on exit, delete the WHEP resource, and close peer and HTTP client."""
+    async def _connected_peer(self) -> AsyncIterator[tuple[SpectatorPeer, ResourceExists]]:
+        """Yield a peer with an applied answer, and a function that checks its WHEP resource.
+
+        On exit, delete the resource, and close peer and HTTP client.
+        """
         async with contextlib.AsyncExitStack() as stack:
             whep = Whep(self._webrtc_url, self._token, self._network)
             stack.push_async_callback(whep.aclose)
@@ -258,7 +273,17 @@ class SpectatorConnection:
             offer = await self._until_released(self._offer(peer, whep))
             answer = await self._answer(whep, offer, stack)
             await self._until_released(peer.apply(answer.sdp))
-            yield peer
+            fragment = end_of_candidates(offer)
+
+            async def resource_exists() -> bool | None:
+                if answer.resource is None or fragment is None:
+                    return None
+                with contextlib.suppress(TimeoutError):
+                    async with self._clock.timeout(GOODBYE_LIMIT_S):
+                        return await whep.exists(answer.resource, fragment)
+                return None
+
+            yield peer, resource_exists
 
     async def _offer(self, peer: SpectatorPeer, whep: Whep) -> str:
         return await peer.offer(await fetch_ice_servers(whep.config_url, whep.fetch, self._clock))
@@ -306,10 +331,29 @@ class SpectatorConnection:
         await self._watchdog.too_long()
         self._handle(SpectatorEvent.LOST, PeerError(f"The broadcast was lost: no video for {self._peer_timeout:g} s."))
 
+    async def _watch_resource(self, exists: ResourceExists) -> None:
+        """Until the first frame arrives, check whether the service has removed this spectator."""
+        while not self._has_video.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with self._clock.timeout(RESOURCE_CHECK_S):
+                    await self._has_video.wait()
+            if self._has_video.is_set() or await exists() is not False:
+                continue
+            if self.is_connected:
+                self._ended()
+            else:
+                error = BroadcastNotFoundError(
+                    "The service removed this spectator before its peer connection was open: the broadcast has ended, "
+                    "or connecting took too long."
+                )
+                self._handle(SpectatorEvent.REFUSED, error)
+            return
+
     def _ended(self) -> None:
         self._handle(SpectatorEvent.ENDED, PeerError("The broadcast ended before it was connected."))
 
     def _on_frame(self, frame: VideoFrame) -> None:
+        self._has_video.set()
         self._watchdog.on_frame()
         self.stream.push(frame, self._clock.time())
 

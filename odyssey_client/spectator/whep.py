@@ -1,4 +1,4 @@
-"""The HTTP calls of WHEP: send an offer, receive an answer, delete the resource (protocol.md section 5)."""
+"""The HTTP calls of WHEP: send an offer, receive an answer, check and delete the resource (protocol.md section 5)."""
 
 from __future__ import annotations
 
@@ -22,9 +22,12 @@ if TYPE_CHECKING:  # importing httpx takes 100 ms, so `_send` imports it on the 
 logger = logging.getLogger("odyssey_client")
 
 SDP = "application/sdp"
+FRAGMENT = "application/trickle-ice-sdpfrag"
 
 MAX_BODY_BYTES = 2**20
 """Maximum size of a response body. An SDP has a few kilobytes; the limit protects the client's memory."""
+
+_GONE = frozenset({404, 410})
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -100,6 +103,20 @@ class Whep:
             )
         return WhepAnswer(text, resource)
 
+    async def exists(self, resource: str, fragment: str) -> bool | None:
+        """Send an SDP fragment for a WHEP resource; return whether the resource exists, or None if that is unknown."""
+        try:
+            response, _ = await self._send(
+                "PATCH", resource, accept="*/*", content=fragment.encode(), content_type=FRAGMENT
+            )
+        except ServiceUnreachableError as error:
+            logger.debug("it is unknown whether the WHEP resource exists: %s", error)
+            return None
+        logger.debug("response to the end of candidates: HTTP %d", response.status_code)
+        if response.status_code in _GONE:
+            return False
+        return True if response.is_success else None
+
     async def delete(self, resource: str) -> None:
         """Delete the WHEP resource of this spectator; failures are only logged."""
         try:
@@ -141,6 +158,19 @@ class Whep:
     def _refusal(self, call: str, status: int, body: bytes) -> OdysseyError:
         detail = _said(body, self._token)
         return Failure(call=call, status=status, detail=detail, request_id="", source=Source.WHEP).error()
+
+
+def end_of_candidates(offer: str) -> str | None:
+    """Return the SDP fragment for the end of the candidates of ``offer``; None if the offer has no ICE credentials.
+
+    It contains the ICE credentials and one media section (RFC 8840 section 9).
+    """
+    lines = offer.splitlines()
+    found = [
+        next((line for line in lines if line.startswith(start)), "")
+        for start in ("a=ice-ufrag:", "a=ice-pwd:", "m=", "a=mid:")
+    ]
+    return "".join(f"{line}\r\n" for line in (*found, "a=end-of-candidates")) if all(found) else None
 
 
 def _said(content: bytes, token: str) -> JSON:

@@ -31,7 +31,7 @@ NOT_FELT: Mapping[tuple[str, str], str] = {
     ),
     **dict.fromkeys(
         [("whep.candidates", action) for action in ("status", "delay", "no_answer", "reset", "truncate")],
-        "odyssey_client sends its candidates in the offer",
+        "odyssey_client sends its candidates in the offer, and a PATCH only while the first frame is late",
     ),
 }  # fmt: skip
 """Faults, as (fault point, action), that affect no client call, each with the reason."""

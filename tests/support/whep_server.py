@@ -51,6 +51,8 @@ class WhepServer:
     answer: Answer = good
     config: Config = no_ice_servers
     track: Callable[[], VideoStreamTrack] = GreyTrack
+    patch_status: int = 204
+    """Status of the responses to candidates (PATCH). These requests are not recorded: a late frame causes them."""
     url: str = ""
     asked: list[str] = field(default_factory=list)
     got: asyncio.Event = field(default_factory=asyncio.Event)
@@ -73,7 +75,9 @@ class WhepServer:
         self.got.set()
         return await self.answer(self, (await request.body()).decode())
 
-    async def _delete(self, request: Request) -> Response:
+    async def _resource(self, request: Request) -> Response:
+        if request.method == "PATCH":
+            return Response(status_code=self.patch_status)
         assert not request.url.query, (
             f"expected a DELETE request without a query, because it needs no token, got the query {request.url.query!r}"
         )
@@ -89,7 +93,7 @@ async def whep_server(answer: Answer = good, **options: object) -> AsyncIterator
         routes=[
             Route("/config", server._config),
             Route("/stream/whep", server._whep, methods=["POST"]),
-            Route("/stream/whep/1", server._delete, methods=["DELETE"]),
+            Route("/stream/whep/1", server._resource, methods=["DELETE", "PATCH"]),
         ]
     )
     listener = SystemNetwork().listen("127.0.0.1", 0)

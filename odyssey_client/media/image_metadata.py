@@ -24,6 +24,9 @@ from types import MappingProxyType
 MAX_PROFILE_BYTES = 16 * 2**20
 """Maximum size of a decompressed color profile. Larger profiles are ignored."""
 
+MAX_SCANS = 1000
+"""Maximum number of scans of a JPEG file that is not intact. Encoders write at most about 100."""
+
 _EXIF = b"Exif\0\0"
 _END_OF_JPEG = b"\xff\xd9"
 _OTHER_END_OF_JPEG = b"".join(b"\xa5\x5a\xc3\xff" + bytes([marker]) for marker in (*range(0xD0, 0xD8), 0xD9))
@@ -155,6 +158,7 @@ class _Scans:
     def __init__(self) -> None:
         self._components: bytes = b""
         self._is_progressive = False
+        self._count = 0
         self._missing_bits: dict[tuple[int, int], int] = {}
         """For each component and coefficient, the number of low bits that no scan contained yet."""
 
@@ -163,6 +167,9 @@ class _Scans:
         self._is_progressive = is_progressive
 
     def add_scan(self, header: bytes) -> None:
+        self._count += 1
+        if self._count > MAX_SCANS:
+            raise ValueError(f"expected at most {MAX_SCANS} scans, got more")
         (count,) = struct.unpack_from("B", header)
         first, last, approximation = struct.unpack_from("3B", header, 1 + 2 * count)
         if not self._is_progressive:

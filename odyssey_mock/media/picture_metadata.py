@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 MAX_PROFILE_BYTES = 16 << 20
 """Maximum size of a color profile after decompression. Larger profiles are ignored."""
 
+MAX_SCANS = 1000
+"""Maximum number of scans of a damaged JPEG file. Encoders write at most about 100."""
+
 _JPEG_END = b"\xff\xd9"
 _OTHER_JPEG_END = b"\xff".join(bytes([marker]) + b"\xc3\x96\x69" for marker in range(0xCF, 0xD8))[1:] + _JPEG_END
 """Bits that begin with 1, eight restart markers, each followed by more such bits, and the end marker."""
@@ -46,7 +49,7 @@ def bare_file(data: bytes) -> BareFile | None:
     """Remove the metadata of an image file; return None if the format has none that can make it unreadable.
 
     Raises:
-        ValueError: a scan of a JPEG file is missing.
+        ValueError: a scan of a JPEG file is missing, or the file has more than `MAX_SCANS` scans.
         struct.error: the file ends in a header.
     """
     return next((remove(data) for magic, remove in _FORMATS if magic.match(data)), None)
@@ -85,7 +88,7 @@ def _bare_jpeg(data: bytes) -> BareFile:
     info: dict[str, bytes] = {}
     profile: dict[int, bytes] = {}
     missing: dict[int, set[tuple[int, int]]] = {}
-    is_progressive, at, done = False, 2, 2
+    is_progressive, scans, at, done = False, 0, 2, 2
     while (marker := _JPEG_MARKER.search(data, at)) is not None and marker[1] != b"\xd9":
         code = marker[1][0]
         (length,) = struct.unpack_from(">H", data, marker.end())
@@ -95,6 +98,9 @@ def _bare_jpeg(data: bytes) -> BareFile:
             is_progressive = _JPEG_FRAMES[code]
             missing = {component: set(_ALL_BITS) for component in content[6::3]}
         elif code == 0xDA:
+            scans += 1
+            if scans > MAX_SCANS:
+                raise ValueError(f"expected at most {MAX_SCANS} scans, got more")
             (count,) = struct.unpack_from("B", content)
             first, last, bits = struct.unpack_from("3B", content, 1 + 2 * count) if is_progressive else (0, 63, 0)
             for component in content[1 : 1 + 2 * count : 2]:

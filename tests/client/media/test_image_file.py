@@ -77,6 +77,12 @@ def test_progressive_jpeg_without_later_scans_is_rejected() -> None:
             decode_file(content[:start])
 
 
+def test_truncated_jpeg_with_many_scans_is_rejected() -> None:
+    scan = jpeg_segment(0xDA, b"\1\1\0\0\x3f\0")
+    with pytest.raises(ValueError, match="at most 1000 scans, got more"):
+        decode_file(jpeg_with(scan * 100_000)[:-9])
+
+
 def test_unreadable_text_keeps_orientation_and_profile() -> None:
     turned = encoded(PICTURE, "PNG", exif=exif_with(6), icc_profile=display_p3())
     for content in (png_with(TEXT, png=turned), png_with(png_chunk(b"pHYs", b"a"), png=turned)):

@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 from odyssey_mock.media.picture import KEPT_BYTES, PictureError, fitted, kept
 from odyssey_mock.media.timeline import Size
 from tests.support.color_profiles import display_p3
-from tests.support.image_files import INTACT_FILES, PICTURE, PLAIN, encoded, orientation, png_chunk, png_with
+from tests.support.image_files import (
+    INTACT_FILES,
+    PICTURE,
+    PLAIN,
+    encoded,
+    jpeg_segment,
+    jpeg_with,
+    orientation,
+    png_chunk,
+    png_with,
+)
 
 SIZE = Size(176, 320)
 TEXT = png_chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2**21)))
@@ -56,6 +66,12 @@ def test_progressive_jpeg_without_later_scans_is_rejected() -> None:
     for start in scans[1:]:
         with pytest.raises(PictureError, match="ends before its last scan"):
             fitted(content[:start], SIZE)
+
+
+def test_truncated_jpeg_with_many_scans_is_rejected() -> None:
+    scan = jpeg_segment(0xDA, b"\1\1\0\0\x3f\0")
+    with pytest.raises(PictureError, match="at most 1000 scans, got more"):
+        fitted(jpeg_with(scan * 100_000)[:-9], SIZE)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])

@@ -156,19 +156,25 @@ async def test_interrupted_download_leaves_no_partial_file(
 
 
 def test_link_to_standard_output_is_not_replaced(server: Server, tmp_path: Path) -> None:
-    link = tmp_path / "lk"
+    link, redirected = tmp_path / "lk", tmp_path / "redirected"
     link.symlink_to("/proc/self/fd/1")
     with server.start("simulate", SCRIPT, "--wait", "--json", *SOON) as process:
         first_line(process)
         server.advance()
         stdout, _ = process.communicate(timeout=LIMIT)
     (stream,) = json.loads(stdout)["streams"]
-    with server.start("recordings", "download", stream["stream_id"], "--to", link, "--overwrite") as process:
+    download = ("recordings", "download", stream["stream_id"], "--to", link, "--overwrite")
+    with server.start(*download) as process:  # standard output is a pipe
         stdout, stderr = process.communicate(timeout=LIMIT)
     assert (process.returncode, stdout) == (1, "")
     assert f"{link} exists and is not a regular file: choose another path." in stderr
+    with redirected.open("w") as file, server.start(*download, stdout=file) as process:
+        process.communicate(timeout=LIMIT)
+    assert process.returncode == 0
     assert link.readlink() == Path("/proc/self/fd/1")
-    assert names(tmp_path) == ["lk"]
+    assert names(tmp_path) == ["lk", "redirected"]
+    with av.open(str(redirected)) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 180
 
 
 def test_closed_pipe_ends_command_silently(server: Server) -> None:

@@ -118,10 +118,14 @@ class Sessions:
                 await asyncio.wait({task})
 
     async def _end(self, credentials: ClientCredentials) -> None:
-        session = _Session(credentials.session_id, credentials.signaling_url, credentials.capabilities)
-        self._unused.append(session)
-        if await self._end_session(credentials):
-            self._unused.remove(session)
+        has_ended = False
+        try:
+            has_ended = await self._end_session(credentials)
+        finally:
+            # Not earlier: another call must not take a session that is about to end.
+            if not has_ended:
+                session = _Session(credentials.session_id, credentials.signaling_url, credentials.capabilities)
+                self._unused.append(session)
 
     async def _grant(self, latencies: Mapping[str, float], *, is_queued: bool) -> ClientCredentials:
         """Return credentials of an unused session, or else of a new one.

@@ -245,7 +245,8 @@ class ServerRules:
         elif data.get("from") == "server" and entry.name in _HEARD and entry.session is not None:
             kind, field = _HEARD[entry.name]
             if field in message:
-                self._said[entry.session].append(SentMessage(kind, str(message[field]), self._lines[entry.session]))
+                sent = SentMessage(kind, str(message[field]), self._lines[entry.session], self._world.now())
+                self._said[entry.session].append(sent)
 
     def _take_job(self, data: Mapping[str, Any]) -> None:
         job, before, after = data["job"], data["from"], data["to"]

@@ -54,7 +54,10 @@ class Clock(Protocol):
         """Return the time in seconds since the epoch."""
 
     def monotonic(self) -> float:
-        """Return the seconds since an arbitrary start, to measure durations. Unlike `time`, they never jump."""
+        """Return the seconds since an arbitrary start, to measure durations.
+
+        They include the seconds of `advance`. A change of the date, which `time` shows, has no effect on them.
+        """
 
     def call_later(self, seconds: float, name: str, callback: Callback) -> Deadline:
         """Schedule `callback` to be called in `seconds` of this clock's time, and return the deadline.
@@ -191,6 +194,8 @@ class RealClock:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._epoch = 0.0
         self._origin = 0.0
+        self._advanced = 0.0
+        """Seconds by which `advance` has moved the clock forward."""
         self._deadlines: dict[_RealDeadline, None] = {}  # used as an ordered set
         self._tasks: set[asyncio.Task[None]] = set()
         self._errors: list[Exception] = []
@@ -201,7 +206,7 @@ class RealClock:
         return self._epoch + self.monotonic()
 
     def monotonic(self) -> float:
-        return (self._running().time() - self._origin) * self.speed
+        return (self._running().time() - self._origin) * self.speed + self._advanced
 
     def call_later(self, seconds: float, name: str, callback: Callback) -> Deadline:
         loop = self._running()
@@ -243,7 +248,7 @@ class RealClock:
 
     def _jump(self, instant: float) -> None:
         """Move the clock forward to an instant; have no effect if it has passed."""
-        self._epoch += max(0.0, instant - self.time())
+        self._advanced += max(0.0, instant - self.time())
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()

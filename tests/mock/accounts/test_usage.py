@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from odyssey_client import Odyssey
+from odyssey_mock import MockOdyssey
 from odyssey_mock.accounts.errors import UsageLimitError
 from odyssey_mock.core.clock import MANUAL_START
 from odyssey_mock.core.timestamps import month_begin, month_end, next_month
@@ -114,6 +116,19 @@ def test_clock_jump_changes_no_used_hours(seconds: float) -> None:
         assert record.ended_at - record.started_at == usage.hours(account) * HOUR == pytest.approx(30, abs=1)
 
     play_nothing(scenario)
+
+
+async def test_advanced_seconds_count_as_used_hours() -> None:
+    async with MockOdyssey(clock="real") as mock, Odyssey(mock.api_key, api_url=mock.url) as client:
+        await client.connect()
+        stream_id = await client.start_stream("A lighthouse")
+        await mock.advance(60)
+        await client.end_stream()
+        account = mock.backend.accounts.authenticate(mock.api_key).id
+        assert mock.backend.usage.hours(account) * HOUR == pytest.approx(60, abs=5)
+        record = mock.streams[stream_id]
+        assert record.ended_at is not None
+        assert record.ended_at - record.started_at == pytest.approx(60, abs=5)
 
 
 def test_used_hours_return_with_their_month() -> None:

@@ -220,6 +220,15 @@ async def test_callback_cannot_advance_its_own_clock() -> None:
     assert clock.time() == MANUAL_START + 2
 
 
+@pytest.mark.parametrize("make", [ManualClock, RealClock, lambda: RealClock(2)], ids=["manual", "real", "scaled"])
+async def test_measured_duration_includes_advanced_seconds(make: Callable[[], ManualClock | RealClock]) -> None:
+    async with make() as clock:
+        began, started_at = clock.monotonic(), clock.time()
+        await clock.advance(3600)
+        assert clock.monotonic() - began == pytest.approx(3600, abs=1)
+        assert clock.time() - started_at == pytest.approx(3600, abs=1)
+
+
 async def test_manual_clock_does_not_move_by_itself() -> None:
     clock = ManualClock(start=1000.0)
     clock.call_later(0, "now", lambda: pytest.fail("expected no callback: the clock was not advanced"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import suppress
 
 import sniffio
@@ -46,12 +47,26 @@ def require_loop(call: str) -> asyncio.AbstractEventLoop:
 def require_same_loop(call: str, loop: asyncio.AbstractEventLoop | None) -> None:
     """Raise `InvalidStateError` if ``loop``, in which the connection was opened, is not the running event loop.
 
-    If ``loop`` is None, do nothing.
+    If ``loop`` is None, any event loop of asyncio is accepted.
     """
-    if loop is not None and loop is not require_loop(call):
+    if require_loop(call) is not loop and loop is not None:
         raise InvalidStateError(
             "other_event_loop",
             f"{call}() was called in another event loop than the one in which the connection was opened. Make all "
             "calls of a connection in one loop. With pytest-asyncio, set the same loop_scope for the test and its "
             "fixtures.",
+        )
+
+
+def require_only_loop(call: str, loops: Iterable[asyncio.AbstractEventLoop]) -> None:
+    """Raise `InvalidStateError` if the running event loop is not the only one that is using the client.
+
+    ``loops`` are the event loops in which calls of the client are in progress. Those that no longer run are ignored.
+    """
+    here = require_loop(call)
+    if any(loop is not here and loop.is_running() for loop in loops):
+        raise InvalidStateError(
+            "other_event_loop",
+            f"{call}() was called while the event loop of another thread is using the client. Create a client for each "
+            "event loop, or use odyssey_client.sync.Odyssey, which any number of threads can share.",
         )

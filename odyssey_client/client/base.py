@@ -11,6 +11,7 @@ from typing import Self
 
 from odyssey_client.client.in_flight import Call, InFlightCalls
 from odyssey_client.config import API_KEY_VARIABLE, AdvancedConfig, ClientConfig
+from odyssey_client.event_loop import require_loop
 from odyssey_client.platform import Clock, Entropy, Network
 from odyssey_client.rest.transport import Transport
 from odyssey_client.system import default_platform
@@ -80,9 +81,10 @@ class ClientBase:
         self._entropy = entropy or platform.entropy
         self._network = network or platform.network
         self._transport = Transport(config, clock=self._clock, entropy=self._entropy, network=self._network)
-        self._calls = InFlightCalls()
+        self._calls = InFlightCalls(self._connection_loop)
 
     async def __aenter__(self) -> Self:
+        require_loop("async with Odyssey")
         return self
 
     async def __aexit__(
@@ -92,10 +94,15 @@ class ClientBase:
 
     async def disconnect(self) -> None:
         """End the calls of this client and close its connections; the client can be used again afterward."""
+        self._calls.require_only_loop("disconnect")
         try:
             await self._calls.end()
         finally:
             await self._transport.aclose()
+
+    def _connection_loop(self) -> asyncio.AbstractEventLoop | None:
+        """Return the event loop of the open connection; None if there is none."""
+        return None
 
     def _begin(self, name: str) -> Call:
         """Return a new call that needs the API key but no live connection.

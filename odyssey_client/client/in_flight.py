@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from odyssey_client.errors import ConnectionClosedError, OdysseyError
-from odyssey_client.event_loop import require_loop
+from odyssey_client.event_loop import require_loop, require_only_loop
 
 
 class InFlightCalls:
@@ -19,11 +20,18 @@ class InFlightCalls:
     Attributes:
         steps: The waiting steps, in the order they began: a dictionary with values None, used as an ordered set.
         ends: How many times `end` was called.
+        lock: Held by a thread that begins a step or a connection.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, connection_loop: Callable[[], asyncio.AbstractEventLoop | None] = lambda: None) -> None:
+        """Create the object without calls.
+
+        ``connection_loop`` returns the event loop of the client's open connection, or None if there is none.
+        """
         self.steps: dict[Step, None] = {}
         self.ends = 0
+        self.lock = threading.Lock()
+        self._connection_loop = connection_loop
 
     @property
     def are_waiting(self) -> bool:
@@ -34,6 +42,16 @@ class InFlightCalls:
     def begin(self, name: str) -> Call:
         """Return a new call of the client's method ``name``, such as ``simulate``."""
         return Call(self, name)
+
+    def require_only_loop(self, call: str) -> None:
+        """Check the event loop of a call. Hold `lock` meanwhile if the call then begins a step or a connection.
+
+        Raises:
+            InvalidStateError: the caller does not run on asyncio, or another thread's event loop is using the client.
+        """
+        loops = {step.loop for step in tuple(self.steps)}
+        connection_loop = self._connection_loop()
+        require_only_loop(call, loops if connection_loop is None else {*loops, connection_loop})
 
     async def end(self) -> None:
         """End the current calls; return once their steps have exited. Calls that begin later are not affected."""
@@ -65,7 +83,7 @@ class Call:
 
         Raises:
             ConnectionClosedError: the client was closed after the call began.
-            InvalidStateError: the caller does not run on asyncio.
+            InvalidStateError: the caller does not run on asyncio, or another thread's event loop is using the client.
         """
         require_loop(self._name)
         if self._ends != self._calls.ends:
@@ -74,7 +92,9 @@ class Call:
             # A timeout without a deadline. `end` sets the deadline, which cancels only this block.
             async with asyncio.timeout(None) as scope:
                 step = Step(scope)
-                self._calls.steps[step] = None
+                with self._calls.lock:
+                    self._calls.require_only_loop(self._name)
+                    self._calls.steps[step] = None
                 try:
                     yield
                 finally:

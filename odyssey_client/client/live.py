@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, override
 
@@ -116,8 +117,8 @@ class LiveCalls(ClientBase):
         May be called at any time, from any task, and more than once.
         """
         connection = self._connection
-        if connection is not None and not connection.is_over:
-            require_same_loop("disconnect", connection.loop)
+        require_same_loop("disconnect", self._connection_loop())
+        self._calls.require_only_loop("disconnect")
         try:
             for each in (connection, *self._left):
                 if each is not None:
@@ -273,24 +274,26 @@ class LiveCalls(ClientBase):
         from odyssey_client.connection.connection import Connection  # noqa: PLC0415
 
         loop = require_loop("connect")
-        previous = self._connection
-        if previous is not None and not previous.is_over:
-            raise InvalidStateError(
-                "already_connected",
-                f"There is a connection already ({previous.status or 'connecting'}). Call disconnect() first.",
+        with self._calls.lock:
+            self._calls.require_only_loop("connect")
+            previous = self._connection
+            if previous is not None and not previous.is_over:
+                raise InvalidStateError(
+                    "already_connected",
+                    f"There is a connection already ({previous.status or 'connecting'}). Call disconnect() first.",
+                )
+            self._left = [each for each in (previous, *self._left) if each is not None and not each.is_gone]
+            self._last_applied_prompt = None
+            self._connection = connection = Connection(
+                settings=self._config.advanced,
+                clock=self._clock,
+                network=self._network,
+                fetch=self._transport.fetch,
+                sessions=self._sessions,
+                handlers=handlers,
+                events=self._bus,
             )
-        self._left = [each for each in (previous, *self._left) if each is not None and not each.is_gone]
-        self._last_applied_prompt = None
-        self._connection = connection = Connection(
-            settings=self._config.advanced,
-            clock=self._clock,
-            network=self._network,
-            fetch=self._transport.fetch,
-            sessions=self._sessions,
-            handlers=handlers,
-            events=self._bus,
-        )
-        self._bus.loop = loop
+            self._bus.loop = loop
         began = self._clock.monotonic()
         try:
             if previous is not None:
@@ -313,6 +316,11 @@ class LiveCalls(ClientBase):
         from odyssey_client.connection.signaling import end_session  # noqa: PLC0415 - websockets is slow to import
 
         return await end_session(credentials, self._network, self._clock)
+
+    @override
+    def _connection_loop(self) -> asyncio.AbstractEventLoop | None:
+        connection = self._connection
+        return None if connection is None or connection.is_over else connection.loop
 
     def _observe(self, event: Event) -> None:
         match event:

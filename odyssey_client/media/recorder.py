@@ -20,6 +20,7 @@ from av.filter import Graph
 from av.video.stream import VideoStream
 
 from odyssey_client.errors import OdysseyError
+from odyssey_client.event_loop import require_loop
 from odyssey_client.file_replacement import file_to_replace, protect, replace
 from odyssey_client.media.frames import FrameReader, FrameSource, VideoFrame
 
@@ -72,11 +73,12 @@ class Recorder:
         Raises:
             OSError: the file cannot be written; for example, the directory does not exist or is not writable.
             RuntimeError: this recorder was already started.
+            InvalidStateError: the caller does not run on asyncio.
         """
         if self._thread is not None:
             raise RuntimeError("this recorder was already started; create another one with MediaStream.record()")
+        loop = require_loop("record")
         self._thread = _WriterThread()
-        loop = asyncio.get_running_loop()
         try:
             await loop.run_in_executor(self._thread, self._writer.open)
         except BaseException as error:

@@ -122,6 +122,7 @@ _VALUES: Mapping[str, Callable[[random.Random], JSON]] = MappingProxyType(
         "body": _anything,
         "reason": lambda randomness: randomness.choice(["inappropriate_content", "streamer_not_available", "", "odd"]),
         "message": lambda randomness: randomness.choice(["", "a fault of the explorer"]),
+        "ends_stream": lambda randomness: randomness.random() < 0.5,
     }
 )
 """Functions that draw values for the parameters of faults, by name of the parameter."""

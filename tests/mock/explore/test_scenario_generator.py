@@ -46,6 +46,11 @@ def test_all_steps_disturbances_and_faults_are_drawn() -> None:
     }
 
 
+def test_every_fault_parameter_has_drawn_values() -> None:
+    parameters = {name for point in POINTS.values() for action in point.actions.values() for name in action.parameters}
+    assert set(drawing._VALUES) == parameters
+
+
 def test_drawn_limits_are_fields_of_advanced_config() -> None:
     known = {each.name for each in fields(AdvancedConfig)}
     assert {name for scenario in MANY for actor in scenario.actors for name in actor.advanced} <= known

@@ -79,10 +79,10 @@ class Call:
 
     @asynccontextmanager
     async def step(self) -> AsyncIterator[None]:
-        """Run the block as a step, which `InFlightCalls.end` cancels.
+        """Run the block so that `InFlightCalls.end` can cancel it.
 
         Raises:
-            ConnectionClosedError: the client was closed after the call began.
+            ConnectionClosedError: the client was closed after the call began, before or during the block.
             InvalidStateError: the caller does not run on asyncio, or another thread's event loop is using the client.
         """
         require_loop(self._name)

@@ -2,10 +2,12 @@
 
 Rules:
 
-1. `TRANSITIONS` lists the events that each state accepts, and `REFUSALS` the calls that it rejects. Any other event is
-   a bug in `stream_calls.py`. The keys of a row are event classes; `_guarded` replaces some by one of `Guarded`.
-2. The effects of a row are classes as well. `_resolved` and `_rejected` derive from the event which calls they settle.
-   Announcements precede results, so that the handler for a reply is called before the waiting call returns.
+1. `TRANSITIONS` has one row for each state, which maps each accepted event to the next state and the effects.
+   `REFUSALS` lists the calls that a state rejects. Any other event is a bug in `stream_calls.py`. The keys of a row are
+   event classes. If the response depends on the waiting calls, `_guarded` selects one of the classes in `Guarded` as
+   the key, in place of the event's class.
+2. A row names its effects by class. `_resolved` and `_rejected` determine from the event which calls return or raise.
+   `Announce` precedes `Resolve` and `Reject`, so that the handler for a reply is called before the waiting call ends.
 3. The machine has no channel, futures or clock. `stream_calls.py` carries out its effects, in order.
 4. Replies contain no id, so they are matched by order. The machine has a queue of starts and a queue of interactions. A
    reply belongs to the first call of its queue, with these exceptions.

@@ -84,8 +84,8 @@ _LIFELINE, _PAUSE = "|", ":"
 def diagram(lines: Sequence[TraceLine], *, width: int = WIDTH) -> str:
     """Draw `lines` as a sequence diagram. The returned text has no final newline; it is empty if `lines` is empty.
 
-    A message is an arrow. Its label is on the arrow if there is room, else behind the arrow. An event of one host is a
-    note at its lifeline. An event of the world spans all columns. A text that does not fit ends in an ellipsis.
+    A message is an arrow. Its label is on the arrow if there is room, else to the right of it. An event of one host is
+    a note at its lifeline. An event of the world spans all columns. A text that does not fit ends in an ellipsis.
 
     Args:
         lines: the events.

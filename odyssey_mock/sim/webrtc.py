@@ -53,10 +53,10 @@ _ORDERED = (RTCIceTransport, RTCDtlsTransport, RTCRtpReceiver)
 
 @contextmanager
 def webrtc() -> Iterator[None]:
-    """During the block, make aiortc peers on a simulated loop independent of the machine.
+    """During the block, replace the parts of aiortc and aioice that depend on the machine, for simulated loops.
 
-    Enter this context before `sandboxed`. Objects that are created once per process then use real entropy, and do not
-    change the random numbers of a run.
+    Enter this context before `sandboxed`, because it creates objects that exist once per process. These must use real
+    entropy instead of the random numbers of a run.
     """
     certificates = itertools.cycle(_certificates())
     receiver = {

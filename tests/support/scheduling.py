@@ -1,7 +1,7 @@
-"""Distribution of the tests over the workers of pytest-xdist.
+"""Distribution of tests over the workers of pytest-xdist: one worker runs all tests of an entry of `TOGETHER`.
 
-pytest-xdist 3.8 has the marker `xdist_group` for this, but pytest 9.2 ignores the marker: it no longer reads the
-attribute of a test that the marker changes.
+The marker `xdist_group` of pytest-xdist 3.8 would do the same, but has no effect with pytest 9.2. pytest-xdist stores
+the group in the attribute `_nodeid` of a test, which pytest no longer reads.
 """
 
 from typing import override

@@ -85,7 +85,7 @@ def test_ended_job_only_rejects_events(history: list[Step]) -> None:
 def test_job_that_leaves_worker_releases_it(state: JobState) -> None:
     for event, (target, effects) in TRANSITIONS[state].items():
         assert (JobEffect.RELEASE_WORKER in effects) == (target not in WITH_A_WORKER), (
-            f"expected RELEASE_WORKER only if the next state has no worker, got {effects} for {event} to {target}"
+            f"expected RELEASE_WORKER exactly if the next state has no worker, got {effects} for {event} to {target}"
         )
 
 

@@ -8,8 +8,8 @@ import asyncio
 import heapq
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self
@@ -132,23 +132,23 @@ class _Advances:
         self._running: asyncio.Task[object] | None = None
 
     @asynccontextmanager
-    async def by(self, seconds: float, left: float) -> AsyncIterator[list[Exception]]:
+    async def by(self, seconds: float, left: Callable[[], float]) -> AsyncIterator[list[Exception]]:
         """Wait for earlier calls, and yield a list for the exceptions of callbacks, which the block's end raises.
 
         Raises:
-            ValueError: `seconds` is negative, not a number, or greater than `left`.
+            ValueError: `seconds` is negative, not a number, or greater than `left()` after earlier calls.
             RuntimeError: a callback that an earlier call awaits has called `advance`.
             ExceptionGroup: the list is not empty.
         """
         _check_span(seconds)
-        if seconds > left:
-            raise ValueError(f"seconds must be at most {left:.0f}, to the end of the year 9999, got {seconds!r}")
         if self._running is not None and self._running is asyncio.current_task():
             raise RuntimeError(
                 "advance() must not be called from a deadline's callback, because the running advance() awaits it"
             )
         errors: list[Exception] = []
         async with self._lock:
+            if seconds > (most := left()):
+                raise ValueError(f"seconds must be at most {most:.0f}, to the end of the year 9999, got {seconds!r}")
             self._running = asyncio.current_task()
             try:
                 yield errors
@@ -160,11 +160,20 @@ class _Advances:
 
 async def _await_callback(deadline: Deadline, callback: Callback, errors: list[Exception]) -> None:
     """Call the callback of a deadline, and await it; append its exception to `errors`, which `advance` raises."""
+    task = asyncio.current_task()
     try:
         await _call(callback)
-    except Exception as error:
-        error.add_note(f"in the deadline {deadline.name!r}")
-        errors.append(error)
+    except asyncio.CancelledError as cancelled:
+        if task is not None and task.cancelling():
+            raise
+        error: Exception = RuntimeError("the callback awaited something that was cancelled")
+        error.__cause__ = cancelled
+    except Exception as failure:
+        error = failure
+    else:
+        return
+    error.add_note(f"in the deadline {deadline.name!r}")
+    errors.append(error)
 
 
 @dataclass(slots=True, eq=False)
@@ -175,9 +184,13 @@ class _RealDeadline:
     forget: Callable[["_RealDeadline"], object]
     timer: asyncio.TimerHandle | None = None
 
-    def cancel(self) -> None:
+    def stop(self) -> None:
+        """Stop the timer."""
         if self.timer is not None:
             self.timer.cancel()
+
+    def cancel(self) -> None:
+        self.stop()
         self.forget(self)
 
 
@@ -201,6 +214,8 @@ class RealClock:
         self._errors: list[Exception] = []
         self._observers: list[Observer] = []
         self._advances = _Advances()
+        self._fires = True
+        """Whether deadlines fire by themselves: not while `advance` runs."""
 
     def time(self) -> float:
         return self._epoch + self.monotonic()
@@ -213,7 +228,8 @@ class RealClock:
         _check_span(seconds)
         deadline = _RealDeadline(self.time() + seconds, name, callback, self._forget)
         self._deadlines[deadline] = None
-        deadline.timer = loop.call_later(seconds / self.speed, self._fire, deadline)
+        if self._fires:
+            deadline.timer = loop.call_later(seconds / self.speed, self._fire, deadline)
         return deadline
 
     @property
@@ -228,23 +244,39 @@ class RealClock:
         return LAST_INSTANT - self.time()
 
     async def advance(self, seconds: float) -> None:
-        async with self._advances.by(seconds, self.left) as errors:
-            end = self.time() + seconds
-            while self._deadlines:
-                deadline = min(self._deadlines, key=lambda each: each.when)
-                if deadline.when > end:
-                    break
-                deadline.cancel()
-                self._jump(deadline.when)
-                for observer in self._observers:
-                    observer(deadline)
-                await _await_callback(deadline, deadline.callback, errors)
-            self._jump(end)
-            loop = self._running()
+        async with self._advances.by(seconds, lambda: self.left) as errors:
+            with self._timers_stopped():
+                await self._pass(self.time() + seconds, errors)
+
+    async def _pass(self, end: float, errors: list[Exception]) -> None:
+        while self._deadlines:
+            deadline = min(self._deadlines, key=lambda each: each.when)
+            if deadline.when > end:
+                break
+            deadline.cancel()
+            self._jump(deadline.when)
+            for observer in self._observers:
+                observer(deadline)
+            await _await_callback(deadline, deadline.callback, errors)
+        self._jump(end)
+
+    @contextmanager
+    def _timers_stopped(self) -> Iterator[None]:
+        """During the block, no deadline fires by itself."""
+        self._fires = False
+        for deadline in self._deadlines:
+            deadline.stop()
+        try:
+            yield
+        finally:
+            self._fires = True
             for deadline in self._deadlines:
-                if deadline.timer is not None:
-                    deadline.timer.cancel()
-                deadline.timer = loop.call_later((deadline.when - self.time()) / self.speed, self._fire, deadline)
+                self._start(deadline)
+
+    def _start(self, deadline: _RealDeadline) -> None:
+        """Start the timer of a deadline."""
+        seconds = max(0.0, deadline.when - self.time()) / self.speed
+        deadline.timer = self._running().call_later(seconds, self._fire, deadline)
 
     def _jump(self, instant: float) -> None:
         """Move the clock forward to an instant; have no effect if it has passed."""
@@ -358,7 +390,7 @@ class ManualClock:
         return LAST_INSTANT - self.time()
 
     async def advance(self, seconds: float) -> None:
-        async with self._advances.by(seconds, self.left) as errors:
+        async with self._advances.by(seconds, lambda: self.left) as errors:
             end = self._now + round(seconds * NANOSECONDS)
             while self._deadlines and self._deadlines[0].due <= end:
                 deadline = heapq.heappop(self._deadlines)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, cast
 
+import h11
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn import Config, Server
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -117,9 +118,9 @@ class _HttpProtocol(H11Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """Whether the connection waits for a request."""
-        is_new = self.cycle is None  # uvicorn declares the type without None
-        return is_new or self.cycle.response_complete
+        """Whether the connection waits for a request, and no part of a request was received."""
+        received, _ = self.conn.trailing_data  # the beginning of a request
+        return self.conn.their_state is h11.IDLE and not received
 
 
 class _WebSocketProtocol(WebSocketsSansIOProtocol):

@@ -160,8 +160,11 @@ class ServerThread:
                 self.loop.call_soon_threadsafe(task.cancel)
 
         def settle(ended: "asyncio.Task[_Outcome[T]]") -> None:
-            if not ended.cancelled() and future.set_running_or_notify_cancel():
-                future.set_result(ended.result())
+            if not ended.cancelled():
+                if future.set_running_or_notify_cancel():
+                    future.set_result(ended.result())
+            elif not self._is_stopped:  # else `_run` fails the future
+                future.cancel()
 
         if task.done():
             settle(task)

@@ -183,11 +183,6 @@ REFUSALS: Sequence[Refusal] = (
         "pass mock.url and mock.api_key to it instead",
     ),
     Refusal(
-        "`odyssey_mock.advance(60)` with a real clock",
-        "test_advance_of_real_clock",
-        '@pytest.mark.odyssey(clock="manual")',
-    ),
-    Refusal(
         "an unknown setting in the marker",
         "test_marker_with_unknown_setting",
         "unknown setting 'clocks'; did you mean 'clock'?",

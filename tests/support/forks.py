@@ -44,9 +44,17 @@ def _answer(run: fork_server.Run) -> int | None:
     server = _server()
     assert server.stdin is not None
     assert server.stdout is not None
-    server.stdin.write(run.to_line())
-    server.stdin.flush()
-    status: int | None = json.loads(server.stdout.readline())
+    is_answered = False
+    try:
+        server.stdin.write(run.to_line())
+        server.stdin.flush()
+        status: int | None = json.loads(server.stdout.readline())
+        is_answered = True
+    finally:
+        if not is_answered:
+            # The wait was interrupted, or the server has ended. The next run needs a server without an open answer.
+            server.kill()
+            _server.cache_clear()
     return status
 
 

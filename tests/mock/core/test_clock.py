@@ -112,6 +112,65 @@ def test_real_clock_fires_in_order_when_advanced(delays: list[int], moves: list[
     play(scenario)
 
 
+def test_cancelled_advance_leaves_later_deadlines_in_time() -> None:
+    async def scenario() -> None:
+        async with RealClock() as clock:
+            begin, fired = clock.time(), list[float]()
+            clock.call_later(10, "endless", lambda: asyncio.Event().wait())  # type: ignore[arg-type, return-value]
+            clock.call_later(12, "later", lambda: fired.append(clock.time() - begin))
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1):
+                    await clock.advance(20)
+            await wait(3)
+            assert fired == [pytest.approx(12)]
+
+    play(scenario)
+
+
+def test_no_deadline_fires_by_itself_during_advance() -> None:
+    async def scenario() -> None:
+        trace: list[str] = []
+
+        async def slow(name: str) -> None:
+            trace.append(f"{name} begins")
+            await wait(5)
+            trace.append(f"{name} ends")
+
+        async with RealClock() as clock:
+            for seconds in (1, 2, 3):
+                clock.call_later(seconds, str(seconds), partial(slow, str(seconds)))
+            await clock.advance(2)
+            assert trace[:4] == ["1 begins", "1 ends", "2 begins", "2 ends"]
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("make", [ManualClock, RealClock], ids=["manual", "real"])
+async def test_cancelled_work_of_a_callback_fails_it(make: Callable[[], ManualClock | RealClock]) -> None:
+    fired: list[str] = []
+
+    async def awaits_cancelled_task() -> None:
+        task = asyncio.ensure_future(asyncio.Event().wait())
+        task.cancel()
+        await task
+
+    async with make() as clock:
+        clock.call_later(1, "cancelled", awaits_cancelled_task)
+        clock.call_later(2, "next", lambda: fired.append("next"))
+        with pytest.RaisesGroup(pytest.RaisesExc(RuntimeError, match="awaited something that was cancelled")):
+            await clock.advance(3)
+        assert fired == ["next"]
+
+
+@pytest.mark.parametrize("make", [ManualClock, RealClock], ids=["manual", "real"])
+async def test_concurrent_advances_stay_before_the_last_instant(make: Callable[[], ManualClock | RealClock]) -> None:
+    async with make() as clock:
+        spans = [clock.left - 1000, clock.left - 1000]
+        results = await asyncio.gather(*map(clock.advance, spans), return_exceptions=True)
+        assert [type(result) for result in results] == [type(None), ValueError]
+        assert clock.left > 0
+
+
 @given(st.lists(millis, min_size=1, max_size=6), millis, st.data())
 async def test_cancelled_deadline_does_not_fire(delays: list[int], span: int, data: st.DataObject) -> None:
     clock = ManualClock()

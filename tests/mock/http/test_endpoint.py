@@ -88,6 +88,20 @@ async def test_idle_connection_serves_the_next_mock(endpoint: SharedEndpoint, ht
     assert len(ports) == 1
 
 
+async def test_half_sent_request_is_cut_with_its_mock(endpoint: SharedEndpoint, http: httpx.AsyncClient) -> None:
+    async with MockOdyssey(endpoint=endpoint):
+        assert (await http.get("/config")).status_code == 200
+        address = httpx.URL(endpoint.base_url)
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        writer.write(b"GET /config HTTP/1.1\r\nHost: x\r\n\r\nGET /config HTTP/1.1\r\nHost: x\r\n")
+        assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 200")
+    async with asyncio.timeout(10):
+        await reader.read()  # until the server has closed the connection
+    writer.close()
+    async with MockOdyssey(endpoint=endpoint) as mock:
+        assert mock.journal.entries == ()
+
+
 async def test_waiting_request_is_cut_with_its_mock(endpoint: SharedEndpoint, http: httpx.AsyncClient) -> None:
     async with MockOdyssey(endpoint=endpoint) as mock:
         mock.faults.add(at="whep.config", do="no_answer")

@@ -50,6 +50,16 @@ def test_thread_of_a_running_loop_may_wait(server: ServerThread) -> None:
     assert anyio.run(call) == 7  # anyio sets a context variable, which `asyncio.to_thread` copies
 
 
+def test_cancelled_work_of_a_call_ends_the_call(server: ServerThread) -> None:
+    async def awaits_cancelled_task() -> None:
+        task = asyncio.ensure_future(endless())
+        task.cancel()
+        await task
+
+    with pytest.raises(CancelledError):
+        server.execute(awaits_cancelled_task)
+
+
 def test_submitted_coroutines_start_in_order(server: ServerThread) -> None:
     proceed = threading.Event()
     started: list[int] = []

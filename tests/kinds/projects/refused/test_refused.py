@@ -100,10 +100,6 @@ def test_mock_for_another_process(odyssey_mock: MockOdyssey) -> None:
     pickle.dumps(odyssey_mock)
 
 
-def test_advance_of_real_clock(odyssey_mock: MockOdyssey) -> None:
-    odyssey_mock.advance(60)
-
-
 @pytest.mark.odyssey(clocks="manual")
 def test_marker_with_unknown_setting(odyssey_mock: MockOdyssey) -> None:
     pass

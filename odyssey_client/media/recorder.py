@@ -73,7 +73,6 @@ class Recorder:
         Raises:
             OSError: the file cannot be written; for example, the directory does not exist or is not writable.
             RuntimeError: this recorder was already started.
-            InvalidStateError: the caller does not run on asyncio.
         """
         if self._thread is not None:
             raise RuntimeError("this recorder was already started; create another one with MediaStream.record()")

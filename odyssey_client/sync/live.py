@@ -31,6 +31,8 @@ class LiveCalls(ClientBase):
         If the connection is lost later, the client restores it, with the same `MediaStream`, handlers and pending calls
         (`AdvancedConfig.reconnect`). During this time `current_status` is ``reconnecting``.
 
+        A cancelled or interrupted call ends its session before it returns; that takes up to 3 s if the service is slow.
+
         Args:
             handlers: The event handlers; see `OdysseyEventHandlers`.
             handler_keywords: Event handlers by name, such as ``on_error=print``; they override ``handlers``.

@@ -136,11 +136,10 @@ class _Advances:
         """Wait for earlier calls, and yield a list for the exceptions of callbacks, which the block's end raises.
 
         Raises:
-            ValueError: `seconds` is negative, not a number, or greater than `left()` after earlier calls.
+            ValueError: `seconds` is greater than `left()` after earlier calls.
             RuntimeError: a callback that an earlier call awaits has called `advance`.
             ExceptionGroup: the list is not empty.
         """
-        _check_span(seconds)
         if self._running is not None and self._running is asyncio.current_task():
             raise RuntimeError(
                 "advance() must not be called from a deadline's callback, because the running advance() awaits it"
@@ -244,6 +243,8 @@ class RealClock:
         return LAST_INSTANT - self.time()
 
     async def advance(self, seconds: float) -> None:
+        __tracebackhide__ = True
+        _check_span(seconds)
         async with self._advances.by(seconds, lambda: self.left) as errors:
             with self._timers_stopped():
                 await self._pass(self.time() + seconds, errors)
@@ -390,6 +391,8 @@ class ManualClock:
         return LAST_INSTANT - self.time()
 
     async def advance(self, seconds: float) -> None:
+        __tracebackhide__ = True
+        _check_span(seconds)
         async with self._advances.by(seconds, lambda: self.left) as errors:
             end = self._now + round(seconds * NANOSECONDS)
             while self._deadlines and self._deadlines[0].due <= end:
@@ -425,5 +428,6 @@ def _call(callback: Callback) -> Coroutine[None, None, None]:
 
 
 def _check_span(seconds: float) -> None:
+    __tracebackhide__ = True
     if not (math.isfinite(seconds) and seconds >= 0):
         raise ValueError(f"seconds must be a number, 0 or more, got {seconds!r}")

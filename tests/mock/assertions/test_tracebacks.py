@@ -52,7 +52,7 @@ def test_invalid_fault(odyssey_mock):
 
 
 def test_real_clock(odyssey_mock):
-    odyssey_mock.advance(1)  # fails
+    odyssey_mock.advance(-1)  # fails
 
 
 def test_unknown_stream(odyssey_mock):

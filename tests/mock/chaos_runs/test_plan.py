@@ -27,6 +27,7 @@ def test_plan_has_only_reached_points() -> None:
     assert names(*plan(REACHED, exclude=["rest.*"])) == [
         "peer.dtls:fail",
         "stream.end:error",
+        "stream.end:lost",
         "stream.end:silent",
         "stream.end:late",
         "stream.end:twice",

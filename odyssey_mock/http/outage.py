@@ -14,7 +14,7 @@ from odyssey_mock.http.endpoint import Serving
 from odyssey_mock.sessions.registry import SessionRegistry
 
 type GoAway = Callable[[float | None], Awaitable[None]]
-"""Takes the server offline for a number of seconds, or until it is told to come back (None)."""
+"""Takes the server offline for a number of seconds, or with None until `come_back` is called."""
 
 
 class Outage:

@@ -206,8 +206,9 @@ class PerTestMock(MockOdyssey):
     @override
     def _mock(self) -> LoopMock:
         current = self._of_test()
-        if self._beginning is not None:
-            self._begun = self._beginning.result()
+        beginning = self._beginning  # another thread of the test may be here, too
+        if beginning is not None:
+            self._begun = beginning.result()
             self._beginning = None
         return current
 

@@ -230,11 +230,18 @@ def test_threads_use_one_client_together(odyssey_sync_client: Odyssey) -> None:
     frames = odyssey_sync_client.connect().frames()
     odyssey_sync_client.start_stream("A castle")
     prompts = [f"Change number {number}" for number in range(6)]
+    watched = threading.Event()
+
+    def watch() -> None:
+        for _ in frames:
+            watched.set()
+
     with ThreadPoolExecutor(7) as threads:
-        watching = threads.submit(lambda: sum(1 for _ in frames))
+        watching = threads.submit(watch)
         answers = list(threads.map(odyssey_sync_client.interact, prompts, timeout=LIMIT_S))
+        assert watched.wait(LIMIT_S), "no frame arrived while six threads changed the stream"
         odyssey_sync_client.disconnect()
-        assert watching.result(LIMIT_S) > 0
+        watching.result(LIMIT_S)
     assert [answer.startswith(prompt) for prompt, answer in zip(prompts, answers, strict=True)] == [True] * 6
 
 

@@ -14,6 +14,9 @@ Rules:
 
    - If a reply contains the prompt of a later call, but not that of the first call, it belongs to the later call. The
      first call stays in the queue.
+   - If the call that a reply belongs to gave up, and a waiting call repeats its prompt, the waiting call gets the
+     reply. A waiting call that adds words to the prompt gets it too, if the reply contains them. The call that gave up
+     stays in the queue.
    - An acknowledgment that contains no queued prompt is ignored if it repeats one of the last `REPEATS`
      acknowledgments. It is also ignored if it begins with the prompt of an interaction that left the queue without a
      reply.
@@ -21,7 +24,9 @@ Rules:
    A call that gave up (timed out or was cancelled) stays in its queue for another `AdvancedConfig.operation_timeout_s`.
    A late reply during this time is not mistaken for the reply to the next call.
 5. A stream error (`interactive_stream_error`) is the reply to the waiting start. If no start is waiting, it is the
-   reply to the first queued interaction. If no interaction is queued either, it is the reply to the waiting end.
+   reply to the first queued interaction. If no interaction is queued either, it is the reply to the waiting end. If the
+   first call of the queue gave up, and a waiting call repeats its prompt, the waiting call is rejected. The reason
+   `ALREADY_ACTIVE` is always the reply to a start.
 """
 
 from __future__ import annotations
@@ -49,6 +54,10 @@ REPEATS = 8
 Other acknowledgments may arrive between an acknowledgment and its repetition. A service that rewrites prompts may also
 give two prompts the same text, so older acknowledgments are forgotten.
 """
+
+
+ALREADY_ACTIVE = "stream_already_active"
+"""Reason of the error with which the streamer rejects a start while a stream is running."""
 
 
 class OperationState(StrEnum):
@@ -282,13 +291,21 @@ class _Place:
     prompt: str
     waiting: bool = True
 
+    @property
+    def _text(self) -> str:
+        return self.prompt.strip().casefold()
+
     def is_shown_in(self, applied_prompt: str) -> bool:
-        prompt = self.prompt.strip().casefold()
-        return bool(prompt) and prompt in applied_prompt.casefold()
+        return bool(self._text) and self._text in applied_prompt.casefold()
 
     def begins(self, applied_prompt: str) -> bool:
-        prompt = self.prompt.strip().casefold()
-        return bool(prompt) and applied_prompt.strip().casefold().startswith(prompt)
+        return bool(self._text) and applied_prompt.strip().casefold().startswith(self._text)
+
+    def repeats(self, former: _Place) -> bool:
+        return self._text == former._text
+
+    def extends(self, former: _Place) -> bool:
+        return former.is_shown_in(self.prompt)
 
 
 class OperationMachine:
@@ -346,16 +363,16 @@ class OperationMachine:
             case StreamStarted(applied_prompt=prompt):
                 place = _first_shown(self._starts, prompt)
                 return StreamStarted if place is not None and place.waiting else StartedLate
-            case StreamFailed():
-                return self._guarded_error()
+            case StreamFailed(reason):
+                return self._guarded_error(reason)
             case GaveUp(call):
                 return self._guarded_giving_up(call)
         return type(event)
 
-    def _guarded_error(self) -> Happening:
-        if self.state is OperationState.STARTING and self._starts[0].waiting:
+    def _guarded_error(self, reason: str) -> Happening:
+        if self.state is OperationState.STARTING and _successor(self._starts, self._starts[0]).waiting:
             return StartRefused
-        if self.state is OperationState.ENDING and not self._interactions:
+        if self.state is OperationState.ENDING and not self._interactions and reason != ALREADY_ACTIVE:
             return EndRefused
         return StreamFailed
 
@@ -438,7 +455,7 @@ class OperationMachine:
     def _rejected(self, event: OperationEvent, happening: Happening) -> list[Reject]:
         match event:
             case StreamFailed(reason, message):
-                call = self._take_refused(happening)
+                call = self._take_refused(happening, reason)
                 return [] if call is None else [Reject(call, stream_error(reason, message))]
             case StreamEnded():
                 places, self._interactions, self._given_up = self._interactions, [], []
@@ -451,7 +468,7 @@ class OperationMachine:
                 return [Reject(call, ConnectionClosedError(why)) for call in self._take_all()]
         return []
 
-    def _take_refused(self, happening: Happening) -> int | None:
+    def _take_refused(self, happening: Happening, reason: str) -> int | None:
         """Remove the call that a stream error belongs to (rule 5); return its number (``call`` in the events).
 
         Return None if the error belongs to no call, or if that call no longer waits.
@@ -461,8 +478,13 @@ class OperationMachine:
             return call
         before_a_stream = self.state in {OperationState.IDLE, OperationState.STARTING}
         places = self._starts if before_a_stream and self._starts else self._interactions
-        place = places.pop(0) if places else None
-        return None if place is None or not place.waiting else place.call
+        if reason == ALREADY_ACTIVE:
+            places = self._starts
+        if not places:
+            return None
+        place = _successor(places, places[0])
+        places.remove(place)
+        return place.call if place.waiting else None
 
     def _take_all(self) -> list[int]:
         calls = sorted(self.pending)
@@ -482,13 +504,28 @@ def _announced(event: OperationEvent) -> list[Announced]:
 
 
 def _first_shown(places: list[_Place], applied_prompt: str) -> _Place | None:
-    """Return the queue entry of the call that a reply belongs to (rule 4); None if the queue is empty.
+    """Return the queue entry of the call that gets a reply (rule 4); None if the queue is empty.
 
-    This is the first call, unless the reply contains only the prompt of a later call.
+    This is the first call, unless the reply contains only the prompt of a later call, or a waiting call has replaced
+    the call.
     """
-    if not places or places[0].is_shown_in(applied_prompt):
-        return places[0] if places else None
-    return next((place for place in places if place.is_shown_in(applied_prompt)), places[0])
+    if not places:
+        return None
+    place = next((each for each in places if each.is_shown_in(applied_prompt)), places[0])
+    return _successor(places, place, applied_prompt)
+
+
+def _successor(places: list[_Place], place: _Place, applied_prompt: str = "") -> _Place:
+    """Return the queue entry of the waiting call that gets the reply of a call that gave up (rule 4).
+
+    Return ``place`` itself if its call waits, or if there is no such call.
+    """
+    if place.waiting:
+        return place
+    for each in places:
+        if each.waiting and (each.repeats(place) or (each.extends(place) and each.is_shown_in(applied_prompt))):
+            return each
+    return place
 
 
 def _remove(places: list[_Place], place: _Place | None) -> None:

@@ -112,6 +112,29 @@ async def test_concurrent_interactions_get_their_own_acknowledgments(
     assert all(answer.startswith(prompt) for prompt, answer in zip(prompts, answers, strict=True))
 
 
+@pytest.mark.parametrize(
+    ("point", "call"),
+    [
+        ("stream.start", lambda client: client.start_stream("A castle")),
+        ("stream.interact", lambda client: client.interact("Night falls")),
+    ],
+    ids=["start_stream", "interact"],
+)
+async def test_lost_call_is_answered_when_it_is_repeated(
+    odyssey_mock: MockOdyssey, odyssey_client: Odyssey, point: str, call: Callable[[Odyssey], Awaitable[str]]
+) -> None:
+    await odyssey_client.connect()
+    if point == "stream.interact":
+        await odyssey_client.start_stream("A castle")
+    odyssey_mock.faults.add({"at": point, "do": "lost", "times": 1})
+    lost = asyncio.ensure_future(call(odyssey_client))
+    await odyssey_mock.wait_for("fault", point)
+    lost.cancel()  # an earlier end of the wait than the time limit, with the same effect
+    await asyncio.wait([lost])
+    assert await call(odyssey_client)
+    assert (await odyssey_client.interact("Rain")).startswith("Rain")
+
+
 async def test_start_with_image_uses_signaling_socket(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
     image = io.BytesIO()
     Image.new("RGB", (800, 1400), "teal").save(image, "PNG")

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from odyssey_client.connection.messages import BroadcastUnusable, StreamerMessage
 from odyssey_client.connection.operation_machine import (
+    ALREADY_ACTIVE,
     INITIAL,
     REFUSALS,
     REPEATS,
@@ -106,6 +107,93 @@ def test_acknowledgment_with_later_prompt_settles_later_call() -> None:
     assert settled(operations.handle(InteractAcknowledged("fly higher, in mist"))) == [
         Resolve(2, "fly higher, in mist")
     ]
+
+
+@pytest.mark.parametrize("applied", ["fly higher, in mist", "soaring above the clouds"])
+def test_repeated_interaction_gets_the_acknowledgment(applied: str) -> None:
+    operations = streaming()
+    operations.handle(Interact(1, "Fly higher"))
+    operations.handle(GaveUp(1))
+    operations.handle(Interact(2, " fly higher"))
+    assert settled(operations.handle(InteractAcknowledged(applied))) == [Resolve(2, applied)]
+    assert settled(operations.handle(InteractAcknowledged(applied))) == [], "the late reply to the first call"
+    operations.handle(Interact(3, "land"))
+    assert settled(operations.handle(InteractAcknowledged("land, at dusk"))) == [Resolve(3, "land, at dusk")]
+
+
+def test_first_of_two_repetitions_gets_the_acknowledgment() -> None:
+    operations = streaming()
+    operations.handle(Interact(1, "night"))
+    operations.handle(GaveUp(1))
+    operations.handle(Interact(2, "rain"))
+    operations.handle(Interact(3, "night"))
+    operations.handle(Interact(4, "night"))
+    answers = [settled(operations.handle(InteractAcknowledged(said))) for said in ("rain", "night", "night")]
+    assert answers == [[Resolve(2, "rain")], [Resolve(3, "night")], [Resolve(4, "night")]]
+
+
+@pytest.mark.parametrize(
+    ("applied", "calls"), [("night falls, in mist", [2]), ("night, with stars", []), ("darkness", [])]
+)
+def test_repetition_with_more_words_gets_its_acknowledgment(applied: str, calls: list[int]) -> None:
+    operations = streaming()
+    operations.handle(Interact(1, "night"))
+    operations.handle(GaveUp(1))
+    operations.handle(Interact(2, "night falls"))
+    assert settled(operations.handle(InteractAcknowledged(applied))) == [Resolve(call, applied) for call in calls]
+
+
+def test_acknowledgment_of_longer_abandoned_prompt_settles_no_call() -> None:
+    operations = streaming()
+    operations.handle(Interact(1, "night falls"))
+    operations.handle(GaveUp(1))
+    operations.handle(Interact(2, "night"))
+    assert settled(operations.handle(InteractAcknowledged("night falls, in mist"))) == []
+    assert settled(operations.handle(InteractAcknowledged("night, with stars"))) == [Resolve(2, "night, with stars")]
+
+
+def test_stream_error_rejects_the_repeated_interaction() -> None:
+    operations = streaming()
+    operations.handle(Interact(1, "night"))
+    operations.handle(GaveUp(1))
+    operations.handle(Interact(2, "rain"))
+    operations.handle(Interact(3, "night"))
+    assert rejected(operations.handle(StreamFailed("moderation", "no"))) == [(3, "moderation")]
+    assert operations.pending == {2}
+
+
+@pytest.mark.parametrize("prompt", ["a castle", ""])
+def test_repeated_start_gets_stream_started(prompt: str) -> None:
+    operations = OperationMachine()
+    operations.handle(Start(0, prompt))
+    operations.handle(GaveUp(0))
+    operations.handle(Start(1, prompt))
+    assert operations.handle(STARTED) == (Announce(STARTED), Resolve(1, "stream-1"))
+    assert operations.state is OperationState.STREAMING
+
+
+def test_stream_error_rejects_the_repeated_start() -> None:
+    operations = OperationMachine()
+    operations.handle(Start(0, "a castle"))
+    operations.handle(GaveUp(0))
+    operations.handle(Start(1, "a castle"))
+    error = StreamFailed("moderation", "no")
+    assert rejected(operations.handle(error)) == [(1, "moderation")]
+    assert operations.state is OperationState.IDLE
+    assert rejected(operations.handle(error)) == [], "the late reply to the first call"
+
+
+@pytest.mark.parametrize("call", [Interact(2, "night"), End(2)], ids=["interact", "end"])
+def test_refusal_of_late_start_rejects_no_call(call: Call) -> None:
+    operations = OperationMachine()
+    operations.handle(Start(0, "a castle"))
+    operations.handle(GaveUp(0))
+    operations.handle(Start(1, "a castle"))
+    operations.handle(STARTED)
+    operations.handle(call)
+    refused = StreamFailed(ALREADY_ACTIVE, "A stream is already running.")
+    assert operations.handle(refused) == (Announce(refused),)
+    assert operations.pending == {2}
 
 
 def test_second_gave_up_event_stops_expecting_reply() -> None:
@@ -326,6 +414,7 @@ ANSWERS: st.SearchStrategy[StreamerMessage] = st.sampled_from(
         InteractAcknowledged("rewritten"),
         StreamEnded(),
         StreamFailed("moderation", "no"),
+        StreamFailed(ALREADY_ACTIVE, "no"),
         BroadcastReady(BroadcastInfo("http://x", "t", None)),
         BroadcastUnusable("no URL"),
     ]

@@ -17,6 +17,7 @@ from odyssey_client import AdvancedConfig, Odyssey
 from odyssey_mock import Fault, MockOdyssey
 from tests.matrix.calls import CALLS, Call, Stage, nothing
 from tests.support.leftovers import nothing_left
+from tests.support.tls_contexts import NO_CERTIFICATES
 
 PICTURE = (176, 320)
 HANG_S = 30.0
@@ -138,7 +139,7 @@ async def _strike(
     if early:
         await mock.advance(seconds)
     elif fault.at == "server":
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(verify=NO_CERTIFICATES) as http:
             with suppress(httpx.HTTPError):  # the fault cuts this request
                 await http.get(f"{mock.url}/regions")
     elif call.runs_jobs and fault.at.startswith("job"):

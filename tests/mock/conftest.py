@@ -6,12 +6,13 @@ import httpx
 import pytest_asyncio
 
 from odyssey_mock import MockOdyssey
+from tests.support.tls_contexts import NO_CERTIFICATES
 
 
 @pytest_asyncio.fixture
 async def http(odyssey_mock: MockOdyssey) -> AsyncIterator[httpx.AsyncClient]:
     """Yield an HTTP client for the test's mock, without an access token."""
-    async with httpx.AsyncClient(base_url=odyssey_mock.url, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=odyssey_mock.url, trust_env=False, verify=NO_CERTIFICATES) as client:
         yield client
 
 

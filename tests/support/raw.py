@@ -17,6 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Origin
 
 from odyssey_mock import MockOdyssey
+from tests.support.tls_contexts import NO_CERTIFICATES
 
 LIMIT = 10.0
 """Timeout in seconds for every wait. Waits usually take much less."""
@@ -29,7 +30,7 @@ class RawApi:
 
     def __init__(self, mock: MockOdyssey, api_key: str | None = None) -> None:
         self.mock = mock
-        self.http = httpx.AsyncClient(base_url=mock.url, trust_env=False)
+        self.http = httpx.AsyncClient(base_url=mock.url, trust_env=False, verify=NO_CERTIFICATES)
         self._key = api_key or mock.api_key
 
     async def __aenter__(self) -> Self:

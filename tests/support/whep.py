@@ -16,6 +16,7 @@ from av import VideoFrame
 from odyssey_mock import FrameStamp, MockOdyssey, read_stamp
 from tests.support.raw import LIMIT, RawPeer, raw_peer
 from tests.support.streams import START
+from tests.support.tls_contexts import NO_CERTIFICATES
 
 SDP = {"Content-Type": "application/sdp"}
 FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}
@@ -103,7 +104,7 @@ class RawSpectator:
         return self.edit(str(self.connection.localDescription.sdp))
 
     async def __aenter__(self) -> Self:
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with httpx.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as http:
             self.answer = await http.post(
                 self.broadcast.whep, params={"token": self.broadcast.token}, headers=SDP, content=await self.offer()
             )

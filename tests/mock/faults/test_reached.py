@@ -7,6 +7,7 @@ from odyssey_client import Odyssey, Script
 from odyssey_mock import MockOdyssey
 from odyssey_mock.faults.catalog import POINTS
 from tests.support.http_points import HTTP_POINTS, ask, token_of
+from tests.support.tls_contexts import NO_CERTIFICATES
 
 LIVE = {name for name in POINTS if name.partition(".")[0] in {"signaling", "peer", "stream"}}
 JOBS = {name for name in POINTS if name.startswith("job.")}
@@ -14,7 +15,10 @@ JOBS = {name for name in POINTS if name.startswith("job.")}
 
 @pytest.mark.parametrize("point", HTTP_POINTS)
 async def test_request_without_fault_is_counted(point: str) -> None:
-    async with MockOdyssey(simulation_workers=0) as mock, httpx.AsyncClient(trust_env=False) as http:
+    async with (
+        MockOdyssey(simulation_workers=0) as mock,
+        httpx.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as http,
+    ):
         token = await token_of(mock, http)
         before = mock.faults.reached.get(point, 0)
         await ask(mock, http, point, token)
@@ -23,7 +27,7 @@ async def test_request_without_fault_is_counted(point: str) -> None:
 
 
 async def test_request_under_fault_is_counted_once() -> None:
-    async with MockOdyssey() as mock, httpx.AsyncClient(trust_env=False) as http:
+    async with MockOdyssey() as mock, httpx.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as http:
         mock.faults.add(at="rest.regions.list", do="status", status=503)
         mock.faults.add(at="server", do="away", seconds=1, after=100)
         await http.get(f"{mock.url}/regions")
@@ -31,7 +35,7 @@ async def test_request_under_fault_is_counted_once() -> None:
 
 
 async def test_control_api_reaches_no_point() -> None:
-    async with MockOdyssey() as mock, httpx.AsyncClient(trust_env=False) as http:
+    async with MockOdyssey() as mock, httpx.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as http:
         await http.get(f"{mock.url}/_mock/state")
         assert mock.faults.reached == {}
 
@@ -56,7 +60,7 @@ async def test_simulation_reaches_every_job_point() -> None:
 
 
 async def test_reset_keeps_the_counts() -> None:
-    async with MockOdyssey() as mock, httpx.AsyncClient(trust_env=False) as http:
+    async with MockOdyssey() as mock, httpx.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as http:
         await http.get(f"{mock.url}/regions")
         await mock.reset()
         await http.get(f"{mock.url}/regions")

@@ -16,6 +16,7 @@ from odyssey_mock.http.fault_responses import ACTIONS
 from tests.support.http_points import ASKS, CELLS, HTTP_POINTS, ask, token_of
 from tests.support.leftovers import nothing_left
 from tests.support.raw import LIMIT
+from tests.support.tls_contexts import NO_CERTIFICATES
 
 MEDIA_SERVER = ("whep.offer", "whep.candidates", "whep.leave", "hls.playlist", "hls.segment")
 """Points whose errors have the form of the vendor's media server."""
@@ -46,7 +47,7 @@ class Cell:
 async def cell(point: str) -> AsyncIterator[Cell]:
     async with (
         MockOdyssey(clock="manual", simulation_workers=0) as mock,
-        httpx.AsyncClient(trust_env=False, timeout=LIMIT) as http,
+        httpx.AsyncClient(trust_env=False, timeout=LIMIT, verify=NO_CERTIFICATES) as http,
     ):
         token = await token_of(mock, http)
         yield Cell(mock, http, point, token, await ask(mock, http, point, token))

@@ -15,6 +15,7 @@ from odyssey_mock.http.fault_responses import ACTIONS
 from tests.support.http_points import ASKS, HTTP_POINTS, STREAM, ask, token_of
 from tests.support.raw import raw_peer
 from tests.support.streams import START
+from tests.support.tls_contexts import NO_CERTIFICATES
 from tests.support.whep import live
 
 WITHOUT_A_POINT = {
@@ -28,7 +29,7 @@ WITHOUT_A_POINT = {
 
 @pytest_asyncio.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as client:
         yield client
 
 

@@ -15,6 +15,7 @@ from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.http.fault_responses import TICKS
 from tests.support.leftovers import nothing_left
 from tests.support.raw import LIMIT
+from tests.support.tls_contexts import NO_CERTIFICATES
 
 BIG = {"api_key": "ody_" + "x" * (1 << 20)}
 """A request body larger than the part that the server reads in advance."""
@@ -28,7 +29,7 @@ async def mock() -> AsyncIterator[MockOdyssey]:
 
 @pytest_asyncio.fixture
 async def http(mock: MockOdyssey) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=mock.url, trust_env=False, timeout=LIMIT) as client:
+    async with httpx.AsyncClient(base_url=mock.url, trust_env=False, timeout=LIMIT, verify=NO_CERTIFICATES) as client:
         yield client
 
 
@@ -126,7 +127,7 @@ async def test_reset_fault_is_a_tcp_reset(mock: MockOdyssey) -> None:
 
 
 async def test_truncated_response_has_half_its_body(mock: MockOdyssey) -> None:
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as http:
         whole = (await http.get(f"{mock.url}/config")).content
     mock.faults.add(at="whep.config", do="truncate")
     async with asking(mock, CONFIG) as (reader, _):
@@ -221,7 +222,7 @@ async def test_incomplete_body_ends_with_its_client(mock: MockOdyssey, point: st
 async def test_exit_does_not_wait_for_delayed_requests(do: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("odyssey_mock.http.uvicorn_server.GRACE", LIMIT)
     parameters: Mapping[str, JSON] = {"delay": {"seconds": 60}, "slow": {"bytes_per_second": 1}, "no_answer": {}}[do]
-    async with nothing_left(), httpx.AsyncClient(trust_env=False, timeout=LIMIT) as http:
+    async with nothing_left(), httpx.AsyncClient(trust_env=False, timeout=LIMIT, verify=NO_CERTIFICATES) as http:
         async with MockOdyssey(clock="manual") as mock:
             mock.faults.add({"at": "hls.playlist", "do": do, **parameters})
             request = asyncio.create_task(http.get(mock.url + PLAYLIST))
@@ -244,7 +245,7 @@ async def test_faulty_responses_are_not_logged(
 
 
 async def test_delay_works_on_a_real_clock() -> None:
-    async with MockOdyssey(speed=100.0) as mock, httpx.AsyncClient(trust_env=False) as http:
+    async with MockOdyssey(speed=100.0) as mock, httpx.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as http:
         mock.faults.add(at="whep.config", do="delay", seconds=10)
         began = asyncio.get_running_loop().time()
         assert (await http.get(f"{mock.url}/config")).status_code == 200

@@ -20,6 +20,7 @@ from odyssey_mock.media import draw_stamp
 from odyssey_mock.recordings.artifacts import ARTIFACTS
 from tests.support.leftovers import nothing_left
 from tests.support.recordings import remembered, timeline, url_of
+from tests.support.tls_contexts import NO_CERTIFICATES
 
 LIMIT = 10.0
 """Timeout in seconds, much longer than any step takes."""
@@ -75,7 +76,7 @@ async def test_head_has_the_headers_of_get(http: httpx.AsyncClient, video: str) 
 async def test_same_content_has_the_same_etag() -> None:
     tags = set()
     for _ in range(2):
-        async with MockOdyssey() as mock, httpx.AsyncClient(trust_env=False) as http:
+        async with MockOdyssey() as mock, httpx.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as http:
             stream = remembered(mock, started_at=1_790_000_000.0)
             tags.add((await http.head(url_of(mock, stream))).headers["ETag"])
             assert (await http.head(url_of(mock, stream, "preview.mp4"))).headers["ETag"] not in tags
@@ -86,7 +87,7 @@ async def test_same_content_has_the_same_etag() -> None:
 @settings(max_examples=20)
 def test_range_returns_that_slice_of_the_file(first: int, last: int, suffix: int) -> None:
     async def check() -> None:
-        async with MockOdyssey() as mock, httpx.AsyncClient(trust_env=False) as http:
+        async with MockOdyssey() as mock, httpx.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as http:
             stream = remembered(mock, timeline(2))
             whole = (await http.get(url_of(mock, stream))).content
             size = len(whole)
@@ -152,7 +153,7 @@ async def test_request_with_known_etag_is_304(http: httpx.AsyncClient, video: st
 
 
 async def test_if_match_of_another_file_is_412() -> None:
-    async with MockOdyssey() as mock, httpx.AsyncClient(trust_env=False) as http:
+    async with MockOdyssey() as mock, httpx.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as http:
         answer = await http.get(url_of(mock, remembered(mock)), headers={"If-Match": '"another"'})
         assert answer.status_code == 412
         assert '"another"' not in answer.json()["detail"]
@@ -250,7 +251,7 @@ async def test_exit_during_rendering_is_fast(
     drawn: threading.Event,
 ) -> None:
     loop = asyncio.get_running_loop()
-    async with nothing_left(), httpx.AsyncClient(trust_env=False) as http:
+    async with nothing_left(), httpx.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as http:
         async with MockOdyssey() as mock:
             asking = asyncio.create_task(http.get(url_of(mock, remembered(mock, timeline(1_000_000)))))
             assert await asyncio.to_thread(drawn.wait, LIMIT)
@@ -261,7 +262,7 @@ async def test_exit_during_rendering_is_fast(
 
 
 async def test_failed_rendering_is_500_and_retried(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with MockOdyssey() as mock, httpx.AsyncClient(trust_env=False) as http:
+    async with MockOdyssey() as mock, httpx.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as http:
         url = url_of(mock, remembered(mock))
 
         def broken(*_: object) -> None:

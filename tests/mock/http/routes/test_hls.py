@@ -18,6 +18,7 @@ from tests.support.hls import Playlist, read_playlist
 from tests.support.leftovers import nothing_left
 from tests.support.raw import LIMIT, raw_peer
 from tests.support.streams import START
+from tests.support.tls_contexts import NO_CERTIFICATES
 from tests.support.whep import Live, live
 
 pytestmark = pytest.mark.odyssey(portrait_size=(176, 320), hls_segment_duration=0.2)
@@ -50,7 +51,7 @@ async def waiting_client(broadcast: Live) -> AsyncIterator[asyncio.Task[httpx.Re
 
     Disconnect the client afterward.
     """
-    async with httpx.AsyncClient(trust_env=False, timeout=LIMIT) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=LIMIT, verify=NO_CERTIFICATES) as http:
         asking = asyncio.create_task(http.get(url_of(broadcast)))
         async with asyncio.timeout(LIMIT):
             while not any(task.get_name() == "playlist" for task in asyncio.all_tasks()):

@@ -429,6 +429,12 @@ class Settings(Limits):
         SECONDS_FROM_0,
         "Seconds that a session and its stream continue while a lost client may reconnect; 0 ends them at once.",
     )
+    stale_session: float = setting(
+        0.0,
+        SECONDS_FROM_0,
+        "Seconds that a session stays occupied after its client closed the socket without `client_disconnecting`, as a "
+        "closed tab does; 0 frees it at once.",
+    )
     image_to_video: bool = setting(True, FLAG, "Allow streams to start from an image.")
     max_image_bytes: int = setting(25 * 2**20, COUNT, "Maximum size of an image in bytes, after base64 decoding.")
     end_without_stream: EndWithoutStream = setting(
@@ -595,6 +601,7 @@ class SimulatedOverrides(TypedDict, total=False):
     streamers: int
     dangling_session: float
     session_grace: float
+    stale_session: float
     image_to_video: bool
     max_image_bytes: int
     end_without_stream: EndWithoutStream

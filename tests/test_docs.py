@@ -32,6 +32,7 @@ NOT_RUN = {
     "pip install ": "installs this project, which is already installed",
     "python3 -m venv ": "installs this project, which is already installed",
     "odyssey-mock serve\n": "does not end; tests/mock/cli runs it",
+    "odyssey-mock serve --stale-session ": "does not end; tests/mock/cli passes these options",
     "odyssey-mock explore ": "takes minutes; tests/mock/explore runs each option with few seeds",
 }
 """First words of the shell blocks that this module does not run, each with the reason."""

@@ -19,7 +19,7 @@ from odyssey_mock.core.journal import Entry
 type StreamStateName = Literal["starting", "running", "failed", "ended"]
 """A state of a stream, live or simulated. A stream that failed has also ended."""
 type SessionStateName = Literal[
-    "waiting", "signaling", "connecting", "connected", "held", "returning", "rejoining", "closed"
+    "waiting", "signaling", "connecting", "connected", "held", "returning", "rejoining", "stale", "closed"
 ]
 """A state of a session; `SessionState` describes the states."""
 type JobStateName = Literal["pending", "dispatched", "processing", "completed", "failed", "cancelled"]

@@ -101,6 +101,11 @@ class Session:
         return self._lifecycle.video.controller.stream
 
     @property
+    def is_over(self) -> bool:
+        """Whether no client can use the session anymore; a stale session still occupies its streamer."""
+        return self.state in {SessionState.STALE, SessionState.CLOSED}
+
+    @property
     def is_served(self) -> bool:
         """Whether a signaling socket of the session is open or still closing."""
         return self._serving > 0
@@ -184,6 +189,20 @@ class Session:
         if self.stream is None:
             raise RuntimeError(f"session {self.id}: expected a running stream, got none; start a stream first")
         self._lifecycle.video.controller.broke(InteractiveStreamError(reason, message))
+
+    def abandon(self) -> None:
+        """Leave the session as a closed browser tab does: the socket closes without `client_disconnecting`.
+
+        The session then ends, or becomes stale if `stale_session` is above 0. The client's socket is closed with 1000.
+
+        Raises:
+            RuntimeError: no signaling socket of the session is open.
+        """
+        if self._connection is None or self._connection.hung_up:
+            raise RuntimeError(
+                f"session {self.id}: expected an open signaling socket, got none; connect a client first"
+            )
+        self._connection.instruct(self._lifecycle.handle(SessionEvent.SOCKET_CLOSED))
 
     def vanish(self) -> None:
         """Make the peer stop sending and receiving, as if a cable were cut. Has no effect without a connection."""
@@ -287,6 +306,8 @@ class Session:
                     | SessionEffect.DISARM_INACTIVITY
                     | SessionEffect.ARM_GRACE
                     | SessionEffect.DISARM_GRACE
+                    | SessionEffect.ARM_STALE
+                    | SessionEffect.END_STREAM
                     | SessionEffect.DISARM
                     | SessionEffect.RELEASE
                 ):
@@ -307,7 +328,7 @@ class Session:
     async def _refuse(self, socket: SignalingSocket) -> None:
         why = (
             "this session is over; request a new one"
-            if self.state is SessionState.CLOSED
+            if self.is_over
             else "this session already has a socket; close it, or request another session"
         )
         message = encode(SignalingError(why))

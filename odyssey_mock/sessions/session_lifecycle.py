@@ -1,7 +1,8 @@
 """The parts of a session that outlive its connections: state, deadlines and video."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Protocol, assert_never
 
 from odyssey_mock.broadcasts.registry import Broadcasts
@@ -22,8 +23,17 @@ _DEADLINE_NAMES = {
     SessionEvent.CONNECTION_OVERDUE: "connection duration",
     SessionEvent.INACTIVE: "inactivity",
     SessionEvent.GRACE_OVER: "session grace",
+    SessionEvent.STALE_OVER: "stale session",
 }
 """The name of each event's deadline in the journal and in `GET /_mock/clock`."""
+
+_ABANDONED: Mapping[SessionEvent, SessionEvent] = MappingProxyType(
+    {
+        SessionEvent.PEER_CLOSED: SessionEvent.PEER_ABANDONED,
+        SessionEvent.SOCKET_CLOSED: SessionEvent.SOCKET_ABANDONED,
+    }
+)
+"""The events that replace a clean close without `client_disconnecting`, if `stale_session` is above 0."""
 
 
 class SessionVideo:
@@ -142,6 +152,7 @@ class SessionLifecycle:
         """Set once the session is over."""
         self._identity = identity
         self._grace = settings.session_grace
+        self._stale = settings.stale_session
         self._journal = journal
         self._make_video = make_video
         self._due = due
@@ -161,6 +172,8 @@ class SessionLifecycle:
 
         The streamer of an ended session is therefore free before the client is notified.
         """
+        if self._stale:
+            event = _ABANDONED.get(event, event)
         before = self._machine.state
         effects = self._machine.handle(event)
         if self._machine.state is not before:
@@ -187,12 +200,16 @@ class SessionLifecycle:
                 self._deadlines.arm(SessionEvent.GRACE_OVER, self._grace)
             case SessionEffect.DISARM_GRACE:
                 self._deadlines.disarm(SessionEvent.GRACE_OVER)
+            case SessionEffect.ARM_STALE:
+                self._deadlines.arm(SessionEvent.STALE_OVER, self._stale)
             case SessionEffect.DISARM:
                 self._deadlines.disarm_all()
             case SessionEffect.DROP_CONNECTION:
                 self.video.leave()
                 if not self._grace:
                     self.handle(SessionEvent.GRACE_OVER)
+            case SessionEffect.END_STREAM:
+                self.video.end()
             case SessionEffect.HANG_UP:
                 self.video.end()
                 if self.state is SessionState.WAITING:

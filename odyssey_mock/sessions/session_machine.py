@@ -33,6 +33,9 @@ class SessionState(StrEnum):
     """The client has opened another socket; the mock creates and sends another offer."""
     REJOINING = "rejoining"
     """The returning client's answer was received; ICE and DTLS are in progress."""
+    STALE = "stale"
+    """The client has closed its connection without `client_disconnecting`. The stream has ended and no client may
+    return, but the session still occupies its streamer (setting `stale_session`)."""
     CLOSED = "closed"
     """The session is over; its streamer is free again."""
 
@@ -53,6 +56,10 @@ class SessionEvent(StrEnum):
     """`client_disconnecting` was received."""
     SOCKET_CLOSED = "socket_closed"
     """The client closed the socket cleanly (1000 or 1001)."""
+    PEER_ABANDONED = "peer_abandoned"
+    """`PEER_CLOSED`, if `stale_session` is above 0: `client_disconnecting` may still arrive on the socket."""
+    SOCKET_ABANDONED = "socket_abandoned"
+    """`SOCKET_CLOSED`, if `stale_session` is above 0: the client left without `client_disconnecting`."""
     SOCKET_LOST = "socket_lost"
     """The socket broke, or was closed with another code."""
     STREAM_OVERDUE = "stream_overdue"
@@ -67,6 +74,8 @@ class SessionEvent(StrEnum):
     """All tokens of the session expired before a client connected."""
     GRACE_OVER = "grace_over"
     """The client of a held session did not return within the grace period."""
+    STALE_OVER = "stale_over"
+    """A stale session has occupied its streamer for `stale_session` seconds."""
     SHUT_DOWN = "shut_down"
     """The server ends the session."""
 
@@ -82,6 +91,8 @@ class SessionEffect(StrEnum):
     ARM_GRACE = "arm_grace"
     """Start the deadline of `GRACE_OVER`."""
     DISARM_GRACE = "disarm_grace"
+    ARM_STALE = "arm_stale"
+    """Start the deadline of `STALE_OVER`."""
     DISARM = "disarm"
     """Remove all deadlines."""
     SEND_OFFER = "send_offer"
@@ -102,6 +113,8 @@ class SessionEffect(StrEnum):
     """Wait until the messages on the data channel are sent."""
     DROP_CONNECTION = "drop_connection"
     """Close the peer and the socket; the stream and its video continue."""
+    END_STREAM = "end_stream"
+    """End the stream and its video; the socket stays open."""
     HANG_UP = "hang_up"
     """End the stream; close the peer and the socket."""
     RELEASE = "release"
@@ -123,6 +136,16 @@ _HELD: Transition = (
     SessionState.HELD,
     (SessionEffect.DISARM_INACTIVITY, SessionEffect.ARM_GRACE, SessionEffect.DROP_CONNECTION),
 )
+_STALE: Transition = (
+    SessionState.STALE,
+    (SessionEffect.HANG_UP, SessionEffect.DISARM, SessionEffect.ARM_STALE),
+)
+_STALE_WITH_SOCKET: Transition = (
+    SessionState.STALE,
+    (SessionEffect.END_STREAM, SessionEffect.DISARM, SessionEffect.ARM_STALE),
+)
+_STILL_STALE: Transition = (SessionState.STALE, ())
+_STALE_WITHOUT_SOCKET: Transition = (SessionState.STALE, (SessionEffect.HANG_UP,))
 
 
 def _first(state: SessionState) -> Mapping[SessionEvent, Transition]:
@@ -130,9 +153,11 @@ def _first(state: SessionState) -> Mapping[SessionEvent, Transition]:
     return {
         SessionEvent.SOCKET_OPENED: (state, _REFUSED),
         SessionEvent.PEER_CLOSED: _UNREACHABLE,
+        SessionEvent.PEER_ABANDONED: _UNREACHABLE,
         SessionEvent.PEER_LOST: _UNREACHABLE,
         SessionEvent.CLIENT_LEFT: _CLOSED,
         SessionEvent.SOCKET_CLOSED: _BACK_TO_WAITING,
+        SessionEvent.SOCKET_ABANDONED: _BACK_TO_WAITING,
         SessionEvent.SOCKET_LOST: _BACK_TO_WAITING,
         SessionEvent.DANGLING: _UNREACHABLE,
         SessionEvent.UNUSED: (state, ()),
@@ -148,9 +173,11 @@ def _again(state: SessionState) -> Mapping[SessionEvent, Transition]:
     return {
         SessionEvent.SOCKET_OPENED: (state, _REFUSED),
         SessionEvent.PEER_CLOSED: _BACK_TO_HELD,
+        SessionEvent.PEER_ABANDONED: _BACK_TO_HELD,
         SessionEvent.PEER_LOST: _BACK_TO_HELD,
         SessionEvent.CLIENT_LEFT: _CLOSED,
         SessionEvent.SOCKET_CLOSED: _CLOSED,
+        SessionEvent.SOCKET_ABANDONED: _STALE,
         SessionEvent.SOCKET_LOST: _BACK_TO_HELD,
         SessionEvent.STREAM_OVERDUE: _CLOSED,
         SessionEvent.CONNECTION_OVERDUE: _CLOSED_OVERDUE,
@@ -194,9 +221,11 @@ TRANSITIONS: Mapping[SessionState, Mapping[SessionEvent, Transition]] = MappingP
             SessionEvent.SOCKET_OPENED: (SessionState.CONNECTED, _REFUSED),
             SessionEvent.ANSWERED: (SessionState.CONNECTED, (SessionEffect.REFUSE_ANSWER,)),
             SessionEvent.PEER_CLOSED: _CLOSED,
+            SessionEvent.PEER_ABANDONED: _STALE_WITH_SOCKET,
             SessionEvent.PEER_LOST: _HELD,
             SessionEvent.CLIENT_LEFT: _CLOSED,
             SessionEvent.SOCKET_CLOSED: _CLOSED,
+            SessionEvent.SOCKET_ABANDONED: _STALE,
             SessionEvent.SOCKET_LOST: _HELD,
             SessionEvent.STREAM_OVERDUE: _CLOSED_DRAINED,
             SessionEvent.CONNECTION_OVERDUE: _CLOSED_OVERDUE,
@@ -233,6 +262,27 @@ TRANSITIONS: Mapping[SessionState, Mapping[SessionEvent, Transition]] = MappingP
                     SessionEffect.OPEN_CHANNELS,
                 ),
             ),
+        },
+        SessionState.STALE: {
+            SessionEvent.SOCKET_OPENED: (SessionState.STALE, _REFUSED),
+            # If the peer was closed first, the socket is still open.
+            SessionEvent.ANSWERED: _STILL_STALE,
+            SessionEvent.PEER_CLOSED: _STILL_STALE,
+            SessionEvent.PEER_ABANDONED: _STILL_STALE,
+            SessionEvent.PEER_LOST: _STILL_STALE,
+            SessionEvent.CLIENT_LEFT: _CLOSED,
+            SessionEvent.SOCKET_CLOSED: _STALE_WITHOUT_SOCKET,
+            SessionEvent.SOCKET_ABANDONED: _STALE_WITHOUT_SOCKET,
+            SessionEvent.SOCKET_LOST: _STALE_WITHOUT_SOCKET,
+            SessionEvent.STALE_OVER: _CLOSED,
+            # These deadlines expired while the client was closing its connection.
+            SessionEvent.STREAM_OVERDUE: _STILL_STALE,
+            SessionEvent.CONNECTION_OVERDUE: _STILL_STALE,
+            SessionEvent.INACTIVE: _STILL_STALE,
+            SessionEvent.GRACE_OVER: _STILL_STALE,
+            SessionEvent.DANGLING: _STILL_STALE,
+            SessionEvent.UNUSED: _STILL_STALE,
+            SessionEvent.SHUT_DOWN: _CLOSED,
         },
         SessionState.CLOSED: {
             SessionEvent.SOCKET_OPENED: (SessionState.CLOSED, _REFUSED),

@@ -191,6 +191,16 @@ class SessionView:
         """
         self._thread.call(self._session.break_stream, reason, message)
 
+    def abandon(self) -> None:
+        """Leave the session as a closed browser tab does: the socket closes without `client_disconnecting`.
+
+        The session then ends, or becomes stale if `stale_session` is above 0. The client's socket is closed with 1000.
+
+        Raises:
+            RuntimeError: no signaling socket of the session is open.
+        """
+        self._thread.call(self._session.abandon)
+
     def vanish(self) -> None:
         """Make the peer stop sending and receiving, as if a cable were cut. Has no effect without a connection."""
         self._thread.call(self._session.vanish)

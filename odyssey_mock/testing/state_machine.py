@@ -283,7 +283,7 @@ class OdysseyMachine(RuleBasedStateMachine):
             self.run(_all_settled(self.under_way))
             # Sessions that no client joined, or whose client vanished, end only after these limits.
             limits = self.world.mock.settings
-            self.pass_by(limits.dangling_session + limits.session_grace + ECHOES)
+            self.pass_by(limits.dangling_session + max(limits.session_grace, limits.stale_session) + ECHOES)
             self._watcher.check(is_settled=True)
             left = self._left()
             assert not left, f"expected no open tasks, connections or sessions at the end, got {'; '.join(left)}"

@@ -49,6 +49,7 @@ WRONG: Mapping[str, Sequence[object]] = {
     "connection_duration": [0],
     "inactivity": [0, "40"],
     "session_grace": [-1],
+    "stale_session": [-1, "40"],
     "image_to_video": ["no"],
     "max_image_bytes": [0],
     "channel_delay": [-0.1],

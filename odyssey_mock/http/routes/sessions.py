@@ -85,7 +85,7 @@ class SessionRoutes:
         account = authorized(request, self.accounts)
         wanted = await parse(TokenRequest, request)
         session = self.sessions.get(wanted.session_id)
-        if session is None or session.account_id != account.id:
+        if session is None or session.is_over or session.account_id != account.id:
             raise ApiError(404, "Session not found: it has ended or belongs to another account; request a new one")
         return JSONResponse(
             {

@@ -174,6 +174,7 @@ GIVEN: Mapping[str, tuple[Sequence[str], object]] = {
     "streamers": (["--streamers", "3"], 3),
     "dangling_session": (["--dangling-session", "62"], 62),
     "session_grace": (["--session-grace", "0"], 0),
+    "stale_session": (["--stale-session", "40"], 40),
     "image_to_video": (["--no-image-to-video"], False),
     "max_image_bytes": (["--max-image-bytes", "1000"], 1000),
     "channel_delay": (["--channel-delay", "0"], 0),

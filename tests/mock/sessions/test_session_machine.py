@@ -20,9 +20,11 @@ FROM_THE_NETWORK = {
     SessionEvent.SOCKET_OPENED,
     SessionEvent.ANSWERED,
     SessionEvent.PEER_CLOSED,
+    SessionEvent.PEER_ABANDONED,
     SessionEvent.PEER_LOST,
     SessionEvent.CLIENT_LEFT,
     SessionEvent.SOCKET_CLOSED,
+    SessionEvent.SOCKET_ABANDONED,
     SessionEvent.SOCKET_LOST,
 }
 SERVED = {
@@ -77,6 +79,38 @@ def test_proper_close_or_stream_limit_ends_session(state: SessionState, event: S
         )
     else:
         assert TRANSITIONS[state][event][0] is SessionState.CLOSED
+
+
+def test_abandoned_connection_makes_session_stale() -> None:
+    stale = {
+        (state, event)
+        for state, row in TRANSITIONS.items()
+        for event, (after, _) in row.items()
+        if after is SessionState.STALE is not state
+    }
+    assert stale == {
+        (SessionState.CONNECTED, SessionEvent.SOCKET_ABANDONED),
+        (SessionState.CONNECTED, SessionEvent.PEER_ABANDONED),
+        (SessionState.RETURNING, SessionEvent.SOCKET_ABANDONED),
+        (SessionState.REJOINING, SessionEvent.SOCKET_ABANDONED),
+    }
+
+
+def test_stale_session_ends_by_goodbye_time_or_server() -> None:
+    ends = {event for event, (after, _) in TRANSITIONS[SessionState.STALE].items() if after is SessionState.CLOSED}
+    assert ends == {SessionEvent.CLIENT_LEFT, SessionEvent.STALE_OVER, SessionEvent.SHUT_DOWN}
+
+
+@pytest.mark.parametrize("state", sorted(SessionState))
+def test_abandoning_otherwise_equals_closing(state: SessionState) -> None:
+    row = TRANSITIONS[state]
+    for closed, abandoned in [
+        (SessionEvent.PEER_CLOSED, SessionEvent.PEER_ABANDONED),
+        (SessionEvent.SOCKET_CLOSED, SessionEvent.SOCKET_ABANDONED),
+    ]:
+        assert (closed in row) == (abandoned in row)
+        if abandoned in row and row[abandoned][0] is not SessionState.STALE:
+            assert row[abandoned] == row[closed]
 
 
 @pytest.mark.parametrize("event", [SessionEvent.SOCKET_LOST, SessionEvent.PEER_LOST])
@@ -160,6 +194,12 @@ class Sessions(RuleBasedStateMachine):
                     assert self.line
                     assert self.video
                     self.line = self.channels = self.shown = False
+                case SessionEffect.END_STREAM:
+                    assert self.video
+                    self.channels = self.video = self.shown = False
+                case SessionEffect.ARM_STALE:
+                    assert SessionEvent.STALE_OVER not in self.due
+                    self.due.add(SessionEvent.STALE_OVER)
                 case SessionEffect.HANG_UP:
                     self.line = self.channels = self.video = self.shown = False
                 case SessionEffect.RELEASE:
@@ -216,7 +256,8 @@ class Sessions(RuleBasedStateMachine):
     @invariant()
     def what_is_there_is_what_the_state_says(self) -> None:
         state = self.machine.state
-        assert self.line == (state in SERVED)
+        if state is not SessionState.STALE:  # its socket is open if the client closed only the peer
+            assert self.line == (state in SERVED)
         assert self.channels == (state is SessionState.CONNECTED)
         assert self.shown == (state is SessionState.CONNECTED)
         assert self.video == (state is SessionState.CONNECTED or state in AWAY)
@@ -226,6 +267,7 @@ class Sessions(RuleBasedStateMachine):
     def what_is_due_is_what_can_end_that_state(self) -> None:
         state = self.machine.state
         assert (SessionEvent.GRACE_OVER in self.due) == (state in AWAY)
+        assert (SessionEvent.STALE_OVER in self.due) == (state is SessionState.STALE)
         assert (SessionEvent.CONNECTION_OVERDUE in self.due) == (state is SessionState.CONNECTED or state in AWAY)
         assert (SessionEvent.INACTIVE in self.due) <= (state is SessionState.CONNECTED)
         assert (SessionEvent.DANGLING in self.due) == (

@@ -42,7 +42,7 @@ INTERNAL = {
     Faults: {"any_at", "fire", "skip", "reached"},
     Jobs: {"close", "reset", "snapshot", "submit"},
     Recordings: {"close", "describe", "settle"},
-    Session: {"serve", "unused"},
+    Session: {"is_over", "serve", "unused"},
     Broadcast: {"accepts", "admit", "codecs", "end", "gone", "push", "snapshot", "hls_url"},
     Spectator: {"add_candidate", "answer", "end", "is_leaving", "run", "snapshot"},
 }

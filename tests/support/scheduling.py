@@ -9,14 +9,18 @@ from typing import override
 from xdist.scheduler import LoadScopeScheduling
 
 TOGETHER = (
-    "tests/contract/browser/",  # the browser
+    "tests/contract/browser/test_firefox.py",  # Firefox
+    "tests/contract/browser/test_react.py",  # a Chromium of its own
+    "tests/contract/browser/",  # Chromium
     "tests/client/cli/test_process.py",  # a mock in another process, as in the next three
     "tests/client/client/test_event_loops.py",
     "tests/client/client/test_live.py",
     "tests/client/sync/test_processes.py",
     "tests/e2e/test_demo.py",  # a run of the command
 )
-"""Folders and files whose tests share a fixture that takes seconds: one worker runs all of them. They are run first."""
+"""Folders and files whose tests share a fixture that takes seconds: one worker runs all of them. They are run first.
+
+The first entry with which the name of a test begins counts."""
 
 
 class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types

@@ -11,7 +11,7 @@ from pathlib import Path
 from playwright.async_api import Browser, CDPSession, Page, async_playwright
 
 HERE = Path(__file__).parent
-PACKAGES = ("@odysseyml/odyssey", "hls.js")
+PACKAGES = ("@odysseyml/odyssey", "odyssey-1.0.0", "hls.js", "react", "react-dom")
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--headless",
@@ -31,14 +31,17 @@ def executable() -> str | None:
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 
-def missing() -> str | None:
-    """Return a description of the first missing requirement of the browser tests; None if nothing is missing."""
+def missing_package() -> str | None:
+    """Return a description of the first npm package that is not installed; None if all are."""
     for package in PACKAGES:
         if not (HERE / "node_modules" / package).is_dir():
             return f"the npm package {package} is not installed"
-    if executable() is None:
-        return f"no Chromium on PATH (looked for {', '.join(NAMES)})"
     return None
+
+
+def missing() -> str | None:
+    """Return a description of the first missing requirement of the tests in Chromium; None if nothing is missing."""
+    return missing_package() or (None if executable() else f"no Chromium on PATH (looked for {', '.join(NAMES)})")
 
 
 class _QuietHandler(SimpleHTTPRequestHandler):

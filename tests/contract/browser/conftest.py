@@ -1,4 +1,4 @@
-"""Fixtures for the vendor's JavaScript client: one Chromium for all tests, and pages that are loaded again for each."""
+"""Fixtures for the vendor's JavaScript client: one browser for all tests, and a page for each test."""
 
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -10,15 +10,14 @@ from playwright.async_api import Browser, ConsoleMessage
 
 from odyssey_mock import MockOdyssey
 from odyssey_mock.testing.marked_settings import marked_settings
-from tests.contract.browser import chromium
+from tests.contract.browser import chromium, firefox
 from tests.contract.browser.official_client import OfficialClient
 from tests.support.contract.conformance import Conformance
 
 
-@pytest.fixture(scope="session")
-def needs() -> None:
-    """Skip the test if Chromium or an npm package is not installed. In CI, fail it instead."""
-    if (missing := chromium.missing()) is None:
+def require(missing: str | None) -> None:
+    """Skip the test if something is missing, which the text describes. In CI, fail it instead."""
+    if missing is None:
         return
     reason = f"{missing}; run scripts/test-needs"
     if os.environ.get("CI") == "true":
@@ -27,12 +26,24 @@ def needs() -> None:
 
 
 @pytest.fixture(scope="session")
+def needs() -> None:
+    """Require Chromium and the npm packages."""
+    require(chromium.missing())
+
+
+@pytest.fixture(scope="session")
+def needs_firefox() -> None:
+    """Require Firefox and the npm packages."""
+    require(firefox.missing())
+
+
+@pytest.fixture(scope="session")
 def conformance() -> Conformance:
     return Conformance()
 
 
 @pytest.fixture(scope="session")
-def page_url(needs: None) -> Iterator[str]:
+def page_url() -> Iterator[str]:
     with chromium.served_page() as url:
         yield url
 
@@ -46,6 +57,12 @@ async def browser(needs: None) -> AsyncIterator[Browser]:
 @pytest.fixture(scope="session")
 def pages(browser: Browser) -> chromium.Pages:
     return chromium.Pages(browser)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def running_firefox(needs_firefox: None) -> AsyncIterator[firefox.Firefox]:
+    async with firefox.launched() as running:
+        yield running
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -89,25 +106,58 @@ async def spectator(
         yield client
 
 
+@pytest_asyncio.fixture(loop_scope="session")
+async def in_firefox(
+    running_firefox: firefox.Firefox, page_url: str, mock: MockOdyssey, request: pytest.FixtureRequest
+) -> AsyncIterator[OfficialClient]:
+    """Open a page in Firefox, and yield the official client in it. The client connects to the mock."""
+    async with page_in_firefox(running_firefox, page_url, mock, request) as client:
+        yield client
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def spectator_in_firefox(
+    running_firefox: firefox.Firefox, page_url: str, mock: MockOdyssey, request: pytest.FixtureRequest
+) -> AsyncIterator[OfficialClient]:
+    """Open another page in Firefox, and yield a second official client in it."""
+    async with page_in_firefox(running_firefox, page_url, mock, request) as client:
+        yield client
+
+
 @asynccontextmanager
 async def page_of_ours(
     pages: chromium.Pages, page_url: str, mock: MockOdyssey, request: pytest.FixtureRequest
 ) -> AsyncIterator[OfficialClient]:
-    """Open a page and yield its official client. Afterward, fail the test if the page had uncaught errors.
-
-    The report of a failed test contains the page's console output.
-    """
+    """Open a page in Chromium and yield its official client. Then assert that the page had no uncaught errors."""
     console: list[str] = []
 
     def log(message: ConsoleMessage) -> None:
         console.append(f"{message.type}: {message.text}")
 
     async with pages.opened(page_url, api_url=mock.url) as page:
-        page.on("console", log)
         client = OfficialClient(page)
+        page.on("console", log)
+        page.on("pageerror", client.note_uncaught)
         yield client
     page.remove_listener("console", log)
-    client.close()
+    page.remove_listener("pageerror", client.note_uncaught)
+    check_page(client, console, request)
+
+
+@asynccontextmanager
+async def page_in_firefox(
+    running_firefox: firefox.Firefox, page_url: str, mock: MockOdyssey, request: pytest.FixtureRequest
+) -> AsyncIterator[OfficialClient]:
+    """Open a page in Firefox and yield its official client. Then assert that the page had no uncaught errors."""
+    async with running_firefox.opened(page_url, api_url=mock.url) as page:
+        client = OfficialClient(page)
+        page.on_uncaught = client.note_uncaught
+        yield client
+    check_page(client, page.console, request)
+
+
+def check_page(client: OfficialClient, console: list[str], request: pytest.FixtureRequest) -> None:
+    """Assert that the page had no uncaught errors. The report of a failed test contains the page's console output."""
     uncaught = client.all_uncaught()
     request.node.add_report_section("teardown", "browser console", "\n".join(console + uncaught))
     assert not uncaught, f"expected no uncaught errors in the page, got {uncaught}"

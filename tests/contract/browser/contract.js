@@ -1,6 +1,8 @@
 // Functions that the tests call in the page: the calls of the official client, and what the browser shows of the video.
-import { Odyssey, credentialsFromDict, credentialsToDict } from "@odysseyml/odyssey";
+import * as odyssey from "@odysseyml/odyssey"; // package 1.0.0 does not export all names
+import { nextFrame } from "./video.js";
 
+const { Odyssey } = odyssey;
 const video = document.querySelector("video");
 const log = document.querySelector("pre");
 const events = [];
@@ -64,12 +66,12 @@ async function connectError(apiKey) {
 }
 
 async function createCredentials(apiKey) {
-  return credentialsToDict(await new Odyssey({ apiKey }).createClientCredentials());
+  return odyssey.credentialsToDict(await new Odyssey({ apiKey }).createClientCredentials());
 }
 
 async function connectWithCredentials(dict) {
   client = new Odyssey();
-  await client.connectWithCredentials(credentialsFromDict(dict), handlers);
+  await client.connectWithCredentials(odyssey.credentialsFromDict(dict), handlers);
   return client.currentSessionId;
 }
 
@@ -139,22 +141,9 @@ async function playUntil(seconds) {
 }
 
 async function seek(seconds) {
-  const presented = new Promise((resolve) => video.requestVideoFrameCallback((_, metadata) => resolve(metadata)));
+  const frame = nextFrame(video);
   video.currentTime = seconds;
-  return picture(await presented);
-}
-
-// Return the next frame that the browser presents.
-async function nextFrame() {
-  return picture(await new Promise((resolve) => video.requestVideoFrameCallback((_, metadata) => resolve(metadata))));
-}
-
-function picture(presented) {
-  const canvas = document.createElement("canvas");
-  canvas.width = presented.width;
-  canvas.height = presented.height;
-  canvas.getContext("2d").drawImage(video, 0, 0);
-  return { width: presented.width, height: presented.height, mediaTime: presented.mediaTime, png: canvas.toDataURL("image/png") };
+  return frame;
 }
 
 async function playback() {
@@ -234,7 +223,7 @@ window.contract = {
   broadcast: () => broadcast,
   watch,
   leave: () => spectator.disconnect(),
-  nextFrame,
+  nextFrame: () => nextFrame(video),
   playback,
   decoded,
   startAtOnce,

@@ -5,12 +5,11 @@ import base64
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypedDict, cast
+from typing import Any, Literal, Protocol, TypedDict, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.async_api import Error, Page
 
 from odyssey_mock import FrameStamp, read_stamp
 
@@ -18,6 +17,14 @@ FRAMES_TO_LOOK_AT = 100
 
 SECONDS = 30.0
 """Default timeout in seconds for every wait in the page. Waits usually take much less."""
+
+
+class ScriptedPage(Protocol):
+    """A page in a browser, which evaluates JavaScript. Playwright's `Page` has these methods, and `FirefoxPage`."""
+
+    async def evaluate(self, expression: str, arg: object = None) -> Any: ...  # Any: JSON from the page
+
+    async def wait_for_function(self, expression: str, *, arg: object = None, timeout: float) -> object: ...
 
 
 class Connection(TypedDict):
@@ -98,7 +105,7 @@ PENDING = Outcome("pending")
 class Call:
     """A JavaScript call whose promise may never settle."""
 
-    page: Page
+    page: ScriptedPage
     number: int
 
     async def outcome(self) -> Outcome:
@@ -115,17 +122,13 @@ class Call:
 class OfficialClient:
     """The official client in one page. The methods call the functions of `contract.js`."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: ScriptedPage) -> None:
         self.page = page
         self._uncaught: asyncio.Queue[str] = asyncio.Queue()
-        page.on("pageerror", self._note)
 
-    def _note(self, error: Error) -> None:
-        self._uncaught.put_nowait(str(error))
-
-    def close(self) -> None:
-        """Stop collecting uncaught errors, because the next test uses the same page."""
-        self.page.remove_listener("pageerror", self._note)
+    def note_uncaught(self, message: object) -> None:
+        """Note the message of an uncaught error in the page."""
+        self._uncaught.put_nowait(str(message))
 
     async def uncaught(self, limit: float = SECONDS) -> str:
         """Wait at most `limit` seconds for the next uncaught error in the page; return its message."""
@@ -167,7 +170,7 @@ class OfficialClient:
 
     async def broadcast(self) -> Broadcast:
         """Wait until the client reports a ready broadcast; return the URLs and the token of the broadcast."""
-        await self.page.wait_for_function("contract.broadcast()")
+        await self.page.wait_for_function("contract.broadcast()", timeout=SECONDS * 1000)
         return cast("Broadcast", await self._call("broadcast"))
 
     async def watch(self, webrtc_url: str, spectator_token: str) -> str | None:

@@ -1,0 +1,25 @@
+// The module "react" for `package.js`. React 18 is published for browsers only as a script that sets `React`.
+export const {
+  Fragment,
+  StrictMode,
+  createContext,
+  createElement,
+  forwardRef,
+  memo,
+  useCallback,
+  useContext,
+  useDebugValue,
+  useDeferredValue,
+  useEffect,
+  useId,
+  useImperativeHandle,
+  useInsertionEffect,
+  useLayoutEffect,
+  useMemo,
+  useReducer,
+  useRef,
+  useState,
+  useSyncExternalStore,
+  useTransition,
+} = React;
+export default React;

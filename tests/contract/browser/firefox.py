@@ -79,6 +79,10 @@ class FirefoxPage:
         """Load a page, and wait for its event `load`."""
         await self._firefox.command("browsingContext.navigate", context=self._context, url=url, wait="complete")
 
+    async def go_back(self) -> None:
+        """Begin to load the previous page of the history."""
+        await self._firefox.command("browsingContext.traverseHistory", context=self._context, delta=-1)
+
     async def evaluate(self, expression: str, arg: object = None) -> Any:  # Any: JSON from the page
         """Evaluate an expression, and call its value with `arg` if it is a function; return the decoded result."""
         values = [{"type": "string", "value": text} for text in (expression, json.dumps(arg))]

@@ -20,11 +20,17 @@ SECONDS = 30.0
 
 
 class ScriptedPage(Protocol):
-    """A page in a browser, which evaluates JavaScript. Playwright's `Page` has these methods, and `FirefoxPage`."""
+    """A page in a browser: Playwright's `Page`, or a `FirefoxPage`."""
 
     async def evaluate(self, expression: str, arg: object = None) -> Any: ...  # Any: JSON from the page
 
-    async def wait_for_function(self, expression: str, *, arg: object = None, timeout: float) -> object: ...
+    async def wait_for_function(
+        self, expression: str, *, arg: object = None, timeout: float = SECONDS * 1000
+    ) -> object: ...
+
+    async def goto(self, url: str) -> object: ...
+
+    async def go_back(self) -> object: ...
 
 
 class Connection(TypedDict):
@@ -170,7 +176,7 @@ class OfficialClient:
 
     async def broadcast(self) -> Broadcast:
         """Wait until the client reports a ready broadcast; return the URLs and the token of the broadcast."""
-        await self.page.wait_for_function("contract.broadcast()", timeout=SECONDS * 1000)
+        await self.page.wait_for_function("contract.broadcast()")
         return cast("Broadcast", await self._call("broadcast"))
 
     async def watch(self, webrtc_url: str, spectator_token: str) -> str | None:

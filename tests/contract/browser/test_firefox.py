@@ -111,3 +111,14 @@ async def test_invalid_requests_of_firefox_are_rejected(in_firefox: OfficialClie
         live = mock.broadcasts[await host.start_stream("A temple", broadcast=True)]
 
         assert await in_firefox.watch(live.webrtc_url, "not-the-token")
+
+
+@pytest.mark.odyssey(stale_session=40)
+async def test_tab_left_in_firefox_keeps_its_session(in_firefox: OfficialClient, mock: MockOdyssey) -> None:
+    connection = await in_firefox.connect(mock.api_key)
+
+    await in_firefox.page.goto("about:blank")
+
+    left = await mock.wait_for("state", "session", session=connection["sessionId"], event="socket_abandoned")
+    assert left.data["to"] == "stale"
+    mock.expect_none("client_disconnecting")

@@ -18,7 +18,7 @@ type PixelSize = tuple[int, int]
 """Width and height in pixels."""
 
 type ClockKind = Literal["real", "manual"]
-type UsageErrorForm = Literal["object", "string"]
+type UsageErrorForm = Literal["auto", "object", "string"]
 type EndWithoutStream = Literal["silent", "ended", "error"]
 type Priority = Literal["low", "normal", "high"]
 type Plan = Literal["free", "unlimited"]
@@ -405,9 +405,10 @@ class Settings(Limits):
         600.0, SECONDS, "Seconds until a session token, which opens the signaling WebSocket, expires."
     )
     usage_error_form: UsageErrorForm = setting(
-        "object",
+        "auto",
         _one_of(UsageErrorForm),
-        "Form of `detail` in responses with status 429; clients of the 1.0 series expect `string`.",
+        "Form of `detail` in responses with status 429: `string` for the npm package 1.0, `object` for later clients; "
+        "`auto` recognizes the npm package 1.0.",
     )
 
     # Sessions

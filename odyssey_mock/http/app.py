@@ -33,12 +33,13 @@ from odyssey_mock.http.routes.control import ControlRoutes
 from odyssey_mock.http.routes.faults import FaultRoutes
 from odyssey_mock.http.routes.hls import HlsRoutes
 from odyssey_mock.http.routes.recordings import RecordingRoutes
-from odyssey_mock.http.routes.regions import RegionRoutes
+from odyssey_mock.http.routes.regions import REGIONS_PATH, RegionRoutes
 from odyssey_mock.http.routes.sessions import SessionRoutes
 from odyssey_mock.http.routes.signaling import SignalingRoutes
 from odyssey_mock.http.routes.simulations import SimulationRoutes
 from odyssey_mock.http.routes.telemetry import TelemetryRoutes
 from odyssey_mock.http.routes.whep import WhepRoutes
+from odyssey_mock.http.usage_error_forms import RegionsNoted, UsageErrorForms
 
 EXPOSED_HEADERS = (
     "Location",
@@ -104,8 +105,9 @@ def create_app(backend: Backend, go_away: GoAway) -> Starlette:
     callers = Callers(
         accounts=backend.accounts, tokens=backend.tokens, sessions=backend.sessions, streams=backend.streams
     )
+    forms = UsageErrorForms(lambda: backend.settings.usage_error_form)
     return Starlette(
-        routes=_routes(backend, callers, go_away),
+        routes=_routes(backend, callers, go_away, forms),
         middleware=[
             Middleware(
                 CORSMiddleware,
@@ -118,13 +120,14 @@ def create_app(backend: Backend, go_away: GoAway) -> Starlette:
             Middleware(_Dated, now=backend.clock.time),
             Middleware(_Journalled, journal=backend.journal),
             Middleware(_Reported, journal=backend.journal),
+            Middleware(RegionsNoted, forms=forms, path=REGIONS_PATH),
             Middleware(OutagePoint, faults=backend.faults, callers=callers, go_away=go_away, spared=CONTROL_PREFIX),
         ],
-        exception_handlers=exception_handlers(backend.settings.usage_error_form),
+        exception_handlers=exception_handlers(forms.form_for),
     )
 
 
-def _routes(backend: Backend, callers: Callers, go_away: GoAway) -> list[BaseRoute]:
+def _routes(backend: Backend, callers: Callers, go_away: GoAway, forms: UsageErrorForms) -> list[BaseRoute]:
     """Create the routes of the service and of the control API."""
     gate = FaultGate(backend.faults, backend.clock)
     accounts, sessions, streams, recordings = backend.accounts, backend.sessions, backend.streams, backend.recordings
@@ -138,6 +141,7 @@ def _routes(backend: Backend, callers: Callers, go_away: GoAway) -> list[BaseRou
             accounts=accounts,
             usage=backend.usage,
             sessions=sessions,
+            forms=forms,
         ),
         SignalingRoutes(
             gate=gate,

@@ -11,7 +11,7 @@ from typing import Any, Literal, override
 
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ExceptionHandler
 
@@ -29,12 +29,12 @@ from odyssey_mock.broadcasts.spectator import SpectatorGoneError
 from odyssey_mock.core.picklable_error import PicklableError
 from odyssey_mock.core.strict_json import JSON, read_json
 from odyssey_mock.faults.fault import FaultError
+from odyssey_mock.http.usage_error_forms import DetailForm
 from odyssey_mock.recordings.artifact_urls import UrlError
 from odyssey_mock.recordings.recordings import NoArtifactError
 from odyssey_mock.rtc.sdp_fragment import MEDIA_TYPE as FRAGMENT
 from odyssey_mock.rtc.sdp_fragment import FragmentError
 from odyssey_mock.sessions.registry import ConcurrentLimitError, NoStreamerError
-from odyssey_mock.settings import UsageErrorForm
 from odyssey_mock.simulations.jobs import NotCancellableError, QueueFullError
 from odyssey_mock.simulations.request import InvalidRequestError
 
@@ -90,7 +90,7 @@ USAGE_ERRORS: Mapping[UsageCode, tuple[str, str]] = {
 
 
 def usage_error(
-    code: UsageCode, *, form: UsageErrorForm = "object", message: str | None = None, **details: str | float
+    code: UsageCode, *, form: DetailForm = "object", message: str | None = None, **details: str | float
 ) -> ApiError:
     """Create a 429 error for a limit of the account. `protocol.md` section 2 lists the `details` for each `code`.
 
@@ -109,7 +109,7 @@ def usage_error(
     return ApiError(429, body, headers)
 
 
-def _queue_full(full: QueueFullError, form: UsageErrorForm) -> ApiError:
+def _queue_full(full: QueueFullError, form: DetailForm) -> ApiError:
     return usage_error(
         "RATE_LIMITED",
         form=form,
@@ -119,7 +119,7 @@ def _queue_full(full: QueueFullError, form: UsageErrorForm) -> ApiError:
     )
 
 
-type _Answer = Callable[[Any, UsageErrorForm], ApiError]  # Any: each takes its own type of error
+type _Answer = Callable[[Any, DetailForm], ApiError]  # Any: each takes its own type of error
 
 ANSWERS: Mapping[type[Exception], _Answer] = MappingProxyType(
     {
@@ -151,7 +151,7 @@ ANSWERS: Mapping[type[Exception], _Answer] = MappingProxyType(
 """For each error class of lower layers, the function that creates the response; also used for its subclasses."""
 
 
-def answer_to(error: Exception, form: UsageErrorForm = "object") -> ApiError:
+def answer_to(error: Exception, form: DetailForm = "object") -> ApiError:
     """Return the response to an error; `form` states whether the `detail` of usage errors is an object or a string.
 
     Raises:
@@ -163,14 +163,14 @@ def answer_to(error: Exception, form: UsageErrorForm = "object") -> ApiError:
     return ANSWERS[kind](error, form)
 
 
-def exception_handlers(form: UsageErrorForm) -> dict[type[Exception], ExceptionHandler]:
+def exception_handlers(form_for: Callable[[HTTPConnection], DetailForm]) -> dict[type[Exception], ExceptionHandler]:
     """Create the exception handlers of the application.
 
-    `form` states whether the `detail` of usage errors is an object or a string.
+    `form_for(request)` returns the form of the `detail` of usage errors in the response to a request.
     """
 
-    async def answer(_request: object, error: Exception) -> Response:
-        return answer_to(error, form).response()
+    async def answer(request: HTTPConnection, error: Exception) -> Response:
+        return answer_to(error, form_for(request)).response()
 
     return {HTTPException: _http_exception, **dict.fromkeys((ApiError, *ANSWERS), answer)}
 

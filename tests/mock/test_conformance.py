@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from odyssey_mock import MockOdyssey
-from odyssey_mock.settings import UsageErrorForm
+from odyssey_mock.http.usage_error_forms import DetailForm
 from tests.support.contract.conformance import Conformance
 from tests.support.raw import RawApi, raw_peer, raw_socket, receive
 
@@ -126,7 +126,7 @@ async def test_key_responses_conform_to_the_contract(http: httpx.AsyncClient, ap
     ],
 )
 async def test_test_key_rejections_conform_to_the_contract(
-    api_key: str, status: int, code: str | None, form: UsageErrorForm
+    api_key: str, status: int, code: str | None, form: DetailForm
 ) -> None:
     async with MockOdyssey(usage_error_form=form) as mock, RawApi(mock, api_key) as api:
         answer = await api.http.post("/sessions/request", json={})

@@ -14,6 +14,8 @@ from odyssey_mock.http.errors import ApiError
 from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
 from odyssey_mock.settings import Region
 
+REGIONS_PATH = "/regions"
+
 
 @dataclass(frozen=True, kw_only=True)
 class RegionRoutes:
@@ -28,7 +30,7 @@ class RegionRoutes:
         """Create the routes."""
         at, who = self.gate.at, self.callers.by_access_token
         return [
-            ServiceRoute("/regions", {"GET": at("rest.regions.list", self.list_regions, who)}),
+            ServiceRoute(REGIONS_PATH, {"GET": at("rest.regions.list", self.list_regions, who)}),
             ServiceRoute("/ping/{region}", {"GET": at("rest.regions.ping", self.ping, who)}),
         ]
 

@@ -12,6 +12,7 @@ from odyssey_mock.accounts.usage import Usage
 from odyssey_mock.http.callers import Callers, authorized
 from odyssey_mock.http.errors import ApiError, parse
 from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
+from odyssey_mock.http.usage_error_forms import UsageErrorForms
 from odyssey_mock.sessions.registry import SessionRegistry
 from odyssey_mock.settings import Settings
 
@@ -48,6 +49,7 @@ class SessionRoutes:
     accounts: Accounts
     usage: Usage
     sessions: SessionRegistry
+    forms: UsageErrorForms
 
     def routes(self) -> list[BaseRoute]:
         """Create the routes."""
@@ -63,6 +65,7 @@ class SessionRoutes:
         """Create a session on a free streamer."""
         account = authorized(request, self.accounts)
         wanted = await parse(SessionRequest, request)
+        self.forms.session_requested(request, has_latencies="region_latencies" in wanted.model_fields_set)
         self.accounts.check_session_request(account)
         self.usage.check(account.id)
         session = self.sessions.request(account, wanted.region_latencies)

@@ -12,7 +12,7 @@ from tests.contract.browser.official_client import OfficialClient
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.odyssey(usage_error_form="string", portrait_size=(176, 320), landscape_size=(320, 176)),
+    pytest.mark.odyssey(portrait_size=(176, 320), landscape_size=(320, 176)),
 ]
 
 

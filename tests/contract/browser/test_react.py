@@ -121,7 +121,6 @@ async def test_invalid_key_is_shown_until_it_is_corrected(app: Application, mock
 
 @pytest.mark.odyssey(
     faults=[{"at": "rest.sessions.token", "do": "no_answer", "times": FREE_SESSIONS}],
-    usage_error_form="string",  # package 1.0.0 shows "[object Object]" for an object; 1.3.1 reads both forms
 )
 async def test_unmount_before_the_connection_leaves_a_session(app: Application, mock: MockOdyssey) -> None:
     since = 0

@@ -13,7 +13,8 @@ from odyssey_mock.accounts.errors import AccountError, InvalidTokenError, TokenE
 from odyssey_mock.core.clock import MANUAL_START, ManualClock
 from odyssey_mock.core.entropy import SeededEntropy
 from odyssey_mock.http.errors import ApiError, answer_to
-from odyssey_mock.settings import KEY_PATTERN, AccountSettings, MockOverrides, Priority, Settings, UsageErrorForm
+from odyssey_mock.http.usage_error_forms import DetailForm
+from odyssey_mock.settings import KEY_PATTERN, AccountSettings, MockOverrides, Priority, Settings
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 tails = st.text(ALPHABET, max_size=12)
@@ -25,7 +26,7 @@ def accounts(clock: ManualClock | None = None, **settings: Unpack[MockOverrides]
     return Accounts(Settings().replace(**settings), clock or ManualClock(), SeededEntropy(1))
 
 
-def refusal_of(server: Accounts, api_key: str, form: UsageErrorForm = "object") -> ApiError:
+def refusal_of(server: Accounts, api_key: str, form: DetailForm = "object") -> ApiError:
     """Return the error response to a session request with this key."""
     with pytest.raises(AccountError) as error:
         server.check_session_request(server.authenticate(api_key))
@@ -82,7 +83,7 @@ def test_ody_suspended_keys_are_rejected_with_403(tail: str) -> None:
     tails,
     st.sampled_from(["object", "string"]),
 )
-def test_usage_limit_keys_get_429_for_sessions(key: tuple[str, str, set[str]], tail: str, form: UsageErrorForm) -> None:
+def test_usage_limit_keys_get_429_for_sessions(key: tuple[str, str, set[str]], tail: str, form: DetailForm) -> None:
     prefix, code, details = key
     error = refusal_of(accounts(), prefix + tail, form)
     assert error.status == 429

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from odyssey_mock.settings import (
         PLANS,
         AccountSettings,
+        FixedSettingError,
         Limits,
         Region,
         Settings,
@@ -52,6 +53,7 @@ __all__ = [
     "Fault",
     "FaultError",
     "Faults",
+    "FixedSettingError",
     "FrameStamp",
     "History",
     "JobRecord",
@@ -99,7 +101,16 @@ _MODULES = {
     "simulations.job_records": ("JobRecord",),
     "simulations.jobs": ("Jobs",),
     "server": ("MockOdyssey",),
-    "settings": ("PLANS", "AccountSettings", "Limits", "Region", "Settings", "SettingsError", "UnknownSettingError"),
+    "settings": (
+        "PLANS",
+        "AccountSettings",
+        "FixedSettingError",
+        "Limits",
+        "Region",
+        "Settings",
+        "SettingsError",
+        "UnknownSettingError",
+    ),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

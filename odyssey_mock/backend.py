@@ -1,9 +1,10 @@
 """`Backend`, which creates all services of one server, such as accounts, sessions and jobs, and connects them."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Unpack
 
 from odyssey_mock.accounts.accounts import Accounts
 from odyssey_mock.accounts.session_tokens import SessionTokens
@@ -13,6 +14,7 @@ from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.entropy import Entropy
 from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.strict_json import JSON
+from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.faults.registry import Faults
 from odyssey_mock.media.frame_encoder import MakeFrameEncoder, drawn
 from odyssey_mock.recordings.artifact_urls import ArtifactUrls
@@ -22,9 +24,11 @@ from odyssey_mock.rtc.protocols import MockNetwork
 from odyssey_mock.sessions.client_connection import ClientConnection
 from odyssey_mock.sessions.registry import SessionRegistry
 from odyssey_mock.sessions.session import Session
+from odyssey_mock.sessions.session_identity import SessionIdentity
 from odyssey_mock.sessions.session_lifecycle import SessionVideo
 from odyssey_mock.sessions.stream_setup import StreamSetup
-from odyssey_mock.settings import Settings
+from odyssey_mock.setting_values import to_data
+from odyssey_mock.settings import ChangeableSettings, Plan
 from odyssey_mock.simulations.jobs import Jobs
 
 
@@ -32,7 +36,7 @@ from odyssey_mock.simulations.jobs import Jobs
 class Backend:
     """The services of one server. Only `server.py` and `http/app.py` use it; other code uses single services."""
 
-    settings: Settings
+    settings: CurrentSettings
     clock: Clock
     entropy: Entropy
     network: MockNetwork
@@ -56,13 +60,14 @@ class Backend:
     jobs: Jobs = field(init=False)
 
     def __post_init__(self) -> None:
-        self.journal = Journal(self.clock.time, self.settings.journal_limit)
+        initial = self.settings.now
+        self.journal = Journal(self.clock.time, initial.journal_limit)
         self.clock.observe(lambda deadline: self.journal.record("deadline", deadline.name, due=deadline.when))
-        self.faults = Faults(self.journal, self.entropy.token(16), self.settings.faults)
+        self.faults = Faults(self.journal, self.entropy.token(16), initial.faults)
         self.accounts = Accounts(self.settings, self.clock, self.entropy)
         self.tokens = SessionTokens(self.clock, self.entropy)
-        self.telemetry = deque(maxlen=self.settings.journal_limit)
-        self.streams = StreamStore(self.settings.streams_limit)
+        self.telemetry = deque(maxlen=initial.journal_limit)
+        self.streams = StreamStore(initial.streams_limit)
         self.usage = Usage(self.clock, self.accounts, self.streams)
         self.broadcasts = Broadcasts(
             settings=self.settings,
@@ -79,9 +84,9 @@ class Backend:
             entropy=self.entropy,
             accounts=self.accounts,
             tokens=self.tokens,
-            make_session=self._session_maker(),
+            make_session=self._make_session,
         )
-        urls = ArtifactUrls(self.clock, self.entropy, self.settings.artifact_url_lifetime)
+        urls = ArtifactUrls(self.clock, self.entropy, lambda: self.settings.now.artifact_url_lifetime)
         self.recordings = Recordings(self.streams, urls)
         self.jobs = Jobs(
             settings=self.settings,
@@ -95,18 +100,25 @@ class Backend:
             streams=self.streams,
         )
 
-    def _session_maker(self) -> partial[Session]:
-        """Return a factory of sessions: `Session` with the arguments that are the same for all sessions."""
+    def _make_session(
+        self,
+        identity: SessionIdentity,
+        *,
+        on_released: Callable[[Session], None],
+        on_gone: Callable[[Session], None],
+    ) -> Session:
+        """Create a session, which keeps the current settings; the parameters are those of `Session`."""
+        settings = self.settings.now
         connect = partial(
             ClientConnection,
             journal=self.journal,
             faults=self.faults,
             clock=self.clock,
             peers=self.network,
-            loopback_only=self.settings.loopback_only,
+            loopback_only=settings.loopback_only,
         )
         setup = StreamSetup(
-            settings=self.settings,
+            settings=settings,
             clock=self.clock,
             entropy=self.entropy,
             faults=self.faults,
@@ -114,7 +126,7 @@ class Backend:
         )
         make_video = partial(
             SessionVideo,
-            settings=self.settings,
+            settings=settings,
             clock=self.clock,
             journal=self.journal,
             faults=self.faults,
@@ -122,17 +134,33 @@ class Backend:
             broadcasts=self.broadcasts,
             setup=setup,
         )
-        return partial(
-            Session,
-            settings=self.settings,
+        return Session(
+            identity,
+            settings=settings,
             clock=self.clock,
             journal=self.journal,
             connect=connect,
             make_video=make_video,
+            on_released=on_released,
+            on_gone=on_gone,
         )
+
+    def change_settings(self, *, plan: Plan | None = None, **changes: Unpack[ChangeableSettings]) -> None:
+        """Change settings, and record the change in the journal; see `MockOdyssey.change_settings`."""
+        before = self.settings.now
+        changed = self.settings.change(plan=plan, **changes)
+        if not changed:
+            return
+        shown = {
+            name: {"from": to_data(getattr(before, name)), "to": to_data(getattr(self.settings.now, name))}
+            for name in changed
+        }
+        self.journal.record("note", "settings changed", changes=shown)
+        self.jobs.hand_out()
 
     async def reset(self) -> None:
         """End all sessions, broadcasts and jobs, and delete what was recorded; see `MockOdyssey.reset`."""
+        self.settings.reset()
         await self.sessions.close()
         await self.broadcasts.close()
         await self.jobs.reset()

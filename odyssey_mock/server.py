@@ -25,6 +25,7 @@ from odyssey_mock.core.clock import Clock, ManualClock, RealClock
 from odyssey_mock.core.entropy import Entropy, SeededEntropy, SystemEntropy
 from odyssey_mock.core.journal import Entry, Journal, Kind
 from odyssey_mock.core.strict_json import JSON
+from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.faults.fault import Fault
 from odyssey_mock.faults.registry import Faults
 from odyssey_mock.http.app import Application
@@ -35,7 +36,15 @@ from odyssey_mock.recordings.recordings import Recordings
 from odyssey_mock.recordings.stream_records import StreamRecord
 from odyssey_mock.rtc.protocols import MockNetwork
 from odyssey_mock.sessions.session import Session
-from odyssey_mock.settings import AccountKeywords, AccountSettings, ClockKind, MockOverrides, Plan, Settings
+from odyssey_mock.settings import (
+    AccountKeywords,
+    AccountSettings,
+    ChangeableSettings,
+    ClockKind,
+    MockOverrides,
+    Plan,
+    Settings,
+)
 from odyssey_mock.simulations.jobs import Jobs
 from odyssey_mock.system_network import SystemNetwork
 
@@ -86,16 +95,17 @@ class MockOdyssey:
         if isinstance(clock, str):
             settings = settings.replace(clock=clock)
             clock = None
-        self.settings = settings.replace(plan=plan, **overrides) if plan or overrides else settings
-        for fault in self.settings.faults:
+        settings = settings.replace(plan=plan, **overrides) if plan or overrides else settings
+        for fault in settings.faults:
             Fault.of(fault)
-        self._clock = clock or (ManualClock() if self.settings.clock == "manual" else RealClock(self.settings.speed))
-        seed = self.settings.seed
+        self._settings = CurrentSettings(settings)
+        self._clock = clock or (ManualClock() if settings.clock == "manual" else RealClock(settings.speed))
+        seed = settings.seed
         self._entropy = entropy or (SystemEntropy() if seed is None else SeededEntropy(seed))
         self._network = network or SystemNetwork()
         self._frame_encoder = frame_encoder
         self._endpoint = endpoint
-        keys = self.settings.keys
+        keys = settings.keys
         self.api_key = f"ody_{self._entropy.token(18)}" if keys is None else next(iter(keys))
         """An API key that the mock accepts: the first key in the settings, or a generated key if they contain none."""
         self._backend: Backend | None = None
@@ -117,6 +127,11 @@ class MockOdyssey:
         if self._backend is None:
             raise RuntimeError("the mock is not running; enter it first: async with MockOdyssey() as mock: ...")
         return self._backend
+
+    @property
+    def settings(self) -> Settings:
+        """The current settings. `change_settings` replaces them with another `Settings` object."""
+        return self._settings.now
 
     @property
     def url(self) -> str:
@@ -206,11 +221,33 @@ class MockOdyssey:
         """
         return self.backend.accounts.add(AccountSettings(**keywords))
 
+    def change_settings(self, *, plan: Plan | None = None, **changes: Unpack[ChangeableSettings]) -> None:
+        """Change settings while the mock runs. If one value is invalid, nothing changes.
+
+        ::
+
+            mock.change_settings(concurrent_sessions=1, stream_duration=30)
+
+        Some settings apply at once, others to new sessions, broadcasts or jobs (`Setting.applies`); `host`, `clock` and
+        some more cannot change. The journal records the change. `reset` restores the initial settings.
+
+        Args:
+            plan: sets all account limits that `changes` does not set.
+            **changes: settings by name.
+
+        Raises:
+            UnknownSettingError: a keyword in `changes` is not the name of a setting.
+            FixedSettingError: a setting cannot change while the mock runs.
+            SettingsError: the value of a setting is invalid, or the plan is unknown.
+        """
+        __tracebackhide__ = True
+        self.backend.change_settings(plan=plan, **changes)
+
     async def reset(self) -> None:
         """End all sessions, broadcasts and jobs. Delete the records of streams and jobs, the telemetry and the journal.
 
-        Access tokens become invalid, and the used hours of every account become 0. Settings, clock and address are
-        kept. The faults are reset to those of the settings. An outage (`go_away`) is ended first.
+        Access tokens become invalid, and the used hours of every account become 0. Clock and address are kept. Settings
+        and faults are those of the start again. An outage (`go_away`) is ended first.
         """
         await self._running_outage().come_back()
         await self.backend.reset()
@@ -378,7 +415,7 @@ class MockOdyssey:
                 own = OwnEndpoint(self._network, self.settings.host, self.settings.port)
                 endpoint = await resources.enter_async_context(own)
             backend = Backend(
-                settings=self.settings,
+                settings=self._settings,
                 clock=self._clock,
                 entropy=self._entropy,
                 network=self._network,

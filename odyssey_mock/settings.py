@@ -2,6 +2,7 @@
 
 The defaults are those of `protocol.md` section 7. To add a setting, add a field to `Settings`, or to `Limits` if it
 depends on the plan. Then add it to the typed keywords at the end of this file; a test compares the two.
+`setting_values.py` parses values from text and from data; `current_settings.py` changes them while a mock runs.
 """
 
 import dataclasses
@@ -22,6 +23,10 @@ type UsageErrorForm = Literal["auto", "object", "string"]
 type EndWithoutStream = Literal["silent", "ended", "error"]
 type Priority = Literal["low", "normal", "high"]
 type Plan = Literal["free", "unlimited"]
+type Applies = Literal[
+    "at once", "new access tokens", "new sessions", "new sessions and jobs", "new broadcasts", "new jobs"
+]
+"""To what a change of a setting at run time applies. A job is new until a worker takes it from the queue."""
 
 PRIORITIES: tuple[Priority, ...] = get_args(Priority.__value__)
 """The priorities of simulation jobs, lowest first."""
@@ -36,6 +41,10 @@ class SettingsError(ValueError):
 
 class UnknownSettingError(TypeError):
     """A setting name is unknown. The message lists the known names."""
+
+
+class FixedSettingError(SettingsError):
+    """A setting cannot change while the mock runs. The message states how to set it."""
 
 
 # Rules that validate values
@@ -193,6 +202,8 @@ class _Declared:
     description: str
     option: str | None
     served: object
+    group: str | None
+    applies: Applies | None
 
 
 def setting[T](
@@ -203,6 +214,8 @@ def setting[T](
     option: str | None = None,
     served: T | None = None,
     secret: bool = False,
+    group: str | None = None,
+    applies: Applies | None = None,
 ) -> T:
     """Declare a setting. The returned value is assigned to a field of `Settings`.
 
@@ -213,8 +226,11 @@ def setting[T](
         option: the option of `odyssey-mock serve`; None derives it from the name of the setting.
         served: the default of that option; None uses `default`.
         secret: whether `repr` omits the value.
+        group: the heading in `--help` above this setting and those declared after it; None continues the group of the
+            previous setting.
+        applies: to what a change at run time applies; None means that the setting cannot change at run time.
     """
-    metadata = {_Declared: _Declared(rule, description, option, served)}
+    metadata = {_Declared: _Declared(rule, description, option, served, group, applies)}
     return field(default=default, repr=not secret, metadata=metadata)
 
 
@@ -230,6 +246,8 @@ class Setting:
         description: the text in `odyssey-mock serve --help`.
         option: the option of `odyssey-mock serve`.
         served: the default of that option.
+        group: the heading in `--help` under which the setting stands.
+        applies: to what a change at run time applies; None means that the setting cannot change at run time.
     """
 
     name: str
@@ -239,6 +257,8 @@ class Setting:
     description: str
     option: str
     served: object
+    group: str
+    applies: Applies | None
 
 
 # The settings
@@ -255,29 +275,38 @@ class Limits:
         5,
         _or_none(COUNT),
         "Maximum number of concurrent sessions per account; a further request is rejected with status 429.",
+        group="Limits of accounts",
+        applies="at once",
     )
     monthly_hours: float | None = setting(
         None,
         _or_none(HOURS),
         "Maximum hours of video per account and month (UTC); then sessions and jobs are rejected with status 429.",
+        applies="at once",
     )
     queued_simulations: int | None = setting(
         10,
         _or_none(COUNT),
         "Maximum number of pending simulation jobs per account; a further job is rejected with status 429.",
+        applies="at once",
     )
     connection_duration: float | None = setting(
         3600.0,
         _or_none(SECONDS),
         "Maximum seconds of a connection; then the server sends `duration_limit_reached` and ends the session.",
+        applies="new sessions",
     )
     inactivity: float | None = setting(
         40.0,
         _or_none(SECONDS),
         "Seconds after which a connection is closed, if no stream runs and the client sends no message about a stream.",
+        applies="new sessions",
     )
     stream_duration: float | None = setting(
-        150.0, _or_none(SECONDS), "Maximum seconds of a live stream; then the stream and its connection end."
+        150.0,
+        _or_none(SECONDS),
+        "Maximum seconds of a live stream; then the stream and its connection end.",
+        applies="new sessions",
     )
 
 
@@ -341,6 +370,8 @@ class AccountSettings:
         """
         if self.plan is not None:
             PLAN.check("plan of a key", self.plan)
+        if self.bypass_privilege is not None:
+            FLAG.check("bypass_privilege of a key", self.bypass_privilege)
         for name, value in self.own_limits.items():
             SETTINGS[name].rule.check(f"{name} of a key", value)
 
@@ -368,8 +399,7 @@ class Settings(Limits):
         SettingsError: a value is invalid.
     """
 
-    # Listening
-    host: str = setting("127.0.0.1", ADDRESS, "Address on which HTTP, WebSocket and STUN listen.")
+    host: str = setting("127.0.0.1", ADDRESS, "Address on which HTTP, WebSocket and STUN listen.", group="Listening")
     port: int = setting(0, PORT, "TCP port to listen on; 0 picks a free port.", served=8400)
     loopback_only: bool = setting(
         False,
@@ -377,152 +407,215 @@ class Settings(Limits):
         "Offer only 127.0.0.1 and ::1 as ICE candidates for WebRTC. Firefox cannot connect then.",
     )
 
-    # Time and randomness
     clock: ClockKind = setting(
         "real",
         _one_of(ClockKind),
         "Server clock: `real` follows real time; `manual` moves only by `POST /_mock/clock/advance` or "
         "`MockOdyssey.advance`, which make a real clock jump forward.",
+        group="Time and randomness",
     )
     speed: float = setting(1.0, SPEED, "Speed of the real clock: seconds on the server's clock per real second.")
     seed: int | None = setting(None, SEED, "Seed for all ids and secrets; without one they are random.")
 
-    # Accounts and tokens
     keys: Mapping[str, AccountSettings] | None = setting(
         None,
         KEYS,
         "API key to accept; all other keys are rejected. By default every well-formed key is accepted.",
         option="--key",
         secret=True,
+        group="Accounts and tokens",
     )
     bypass_privilege: bool = setting(
-        True, FLAG, "Allow clients to turn off the expansion of their prompts (`bypass_vlm_expansion`)."
+        True,
+        FLAG,
+        "Allow clients to turn off the expansion of their prompts (`bypass_vlm_expansion`).",
+        applies="new access tokens",
     )
     access_token_lifetime: float = setting(
-        3600.0, SECONDS, "Seconds until an access token from `POST /auth/token` expires."
+        3600.0, SECONDS, "Seconds until an access token from `POST /auth/token` expires.", applies="new access tokens"
     )
     session_token_lifetime: float = setting(
-        600.0, SECONDS, "Seconds until a session token, which opens the signaling WebSocket, expires."
+        600.0,
+        SECONDS,
+        "Seconds until a session token, which opens the signaling WebSocket, expires.",
+        applies="at once",
     )
     usage_error_form: UsageErrorForm = setting(
         "auto",
         _one_of(UsageErrorForm),
         "Form of `detail` in responses with status 429: `string` for the npm package 1.0, `object` for later clients; "
         "`auto` recognizes the npm package 1.0.",
+        applies="at once",
     )
 
-    # Sessions
     regions: Sequence[Region] = setting(
-        DEFAULT_REGIONS, REGIONS, "Regions that `GET /regions` lists, in this order.", option="--region"
+        DEFAULT_REGIONS,
+        REGIONS,
+        "Regions that `GET /regions` lists, in this order.",
+        option="--region",
+        group="Sessions",
+        applies="at once",
     )
     streamers: int = setting(
         100,
         COUNT_FROM_0,
         "Maximum number of concurrent sessions of all accounts; a further request is rejected with status 503.",
+        applies="at once",
     )
     dangling_session: float = setting(
         900.0,
         SECONDS,
         "Seconds until a session ends and frees its streamer if its client establishes no WebRTC connection.",
+        applies="new sessions",
     )
     session_grace: float = setting(
         10.0,
         SECONDS_FROM_0,
         "Seconds that a session and its stream continue while a lost client may reconnect; 0 ends them at once.",
+        applies="new sessions",
     )
     stale_session: float = setting(
         0.0,
         SECONDS_FROM_0,
         "Seconds that a session stays occupied after its client closed the socket without `client_disconnecting`, as a "
         "closed tab does; 0 frees it at once.",
+        applies="new sessions",
     )
-    image_to_video: bool = setting(True, FLAG, "Allow streams to start from an image.")
-    max_image_bytes: int = setting(25 * 2**20, COUNT, "Maximum size of an image in bytes, after base64 decoding.")
+    image_to_video: bool = setting(True, FLAG, "Allow streams to start from an image.", applies="new sessions and jobs")
+    max_image_bytes: int = setting(
+        25 * 2**20, COUNT, "Maximum size of an image in bytes, after base64 decoding.", applies="new sessions and jobs"
+    )
     end_without_stream: EndWithoutStream = setting(
         "silent",
         _one_of(EndWithoutStream),
         "Reply to `interactive_stream_end` while no stream is running: none, `stream_ended`, or `no_active_stream`.",
+        applies="new sessions",
     )
     channel_delay: float = setting(
         0.075,
         SECONDS_FROM_0,
         "Real seconds after which a connected browser gets its data channels; if too low, browsers lose messages.",
+        applies="at once",
     )
 
-    # Video
-    fps: int = setting(20, COUNT, "Frames per second.")
+    fps: int = setting(20, COUNT, "Frames per second.", group="Video", applies="new sessions and jobs")
     portrait_size: PixelSize = setting(
-        (704, 1280), SIZE, "Width and height of portrait streams in pixels; both must be even (4:2:0 video)."
+        (704, 1280),
+        SIZE,
+        "Width and height of portrait streams in pixels; both must be even (4:2:0 video).",
+        applies="new sessions and jobs",
     )
     landscape_size: PixelSize = setting(
-        (1280, 704), SIZE, "Width and height of landscape streams in pixels; both must be even."
+        (1280, 704),
+        SIZE,
+        "Width and height of landscape streams in pixels; both must be even.",
+        applies="new sessions and jobs",
     )
-    bitrate: int = setting(1_500_000, COUNT, "Target bitrate of the encoder in bits per second.")
+    bitrate: int = setting(
+        1_500_000, COUNT, "Target bitrate of the encoder in bits per second.", applies="new sessions"
+    )
     keyframe_gap: float = setting(
         0.5,
         SECONDS_FROM_0,
         "Minimum real seconds between key frames for receivers that lost a frame (PLI, FIR).",
+        applies="new sessions",
     )
 
-    # Broadcast
     spectator_handshake: float = setting(
-        10.0, SECONDS, "Seconds that a spectator has to connect after its SDP answer; otherwise it is dropped."
+        10.0,
+        SECONDS,
+        "Seconds that a spectator has to connect after its SDP answer; otherwise it is dropped.",
+        group="Broadcasts",
+        applies="new broadcasts",
     )
-    hls: bool = setting(True, FLAG, "Provide an HLS playlist for broadcasts; without it, `broadcast_url` is null.")
+    hls: bool = setting(
+        True,
+        FLAG,
+        "Provide an HLS playlist for broadcasts; without it, `broadcast_url` is null.",
+        applies="new broadcasts",
+    )
     hls_segment_duration: float = setting(
-        1.0, SECONDS, "Seconds of video per HLS segment, rounded to the nearest frame."
+        1.0, SECONDS, "Seconds of video per HLS segment, rounded to the nearest frame.", applies="new broadcasts"
     )
-    hls_segments: int = setting(7, COUNT, "Number of segments in the playlist of a live broadcast.")
+    hls_segments: int = setting(
+        7, COUNT, "Number of segments in the playlist of a live broadcast.", applies="new broadcasts"
+    )
     hls_linger: float = setting(
-        60.0, SECONDS_FROM_0, "Seconds that the HLS playlist and segments remain available after a broadcast has ended."
+        60.0,
+        SECONDS_FROM_0,
+        "Seconds that the HLS playlist and segments remain available after a broadcast has ended.",
+        applies="at once",
     )
 
-    # Simulations
     simulation_workers: int = setting(
-        4, COUNT_FROM_0, "Maximum number of concurrently running simulation jobs; with 0 every job stays pending."
+        4,
+        COUNT_FROM_0,
+        "Maximum number of concurrently running simulation jobs; with 0 every job stays pending.",
+        group="Simulations",
+        applies="at once",
     )
     simulation_priority: Priority = setting(
-        "normal", _one_of(Priority), "Priority of simulation jobs; jobs of a higher priority run first."
+        "normal",
+        _one_of(Priority),
+        "Priority of simulation jobs; jobs of a higher priority run first.",
+        applies="new access tokens",
     )
     simulation_dispatch_delay: float = setting(
         0.2,
         SECONDS_FROM_0,
         "Seconds between a worker becoming free for a pending job and the job's status `dispatched`.",
+        applies="new jobs",
     )
     simulation_start_delay: float = setting(
-        0.2, SECONDS_FROM_0, "Seconds between a job's statuses `dispatched` and `processing`."
+        0.2, SECONDS_FROM_0, "Seconds between a job's statuses `dispatched` and `processing`.", applies="new jobs"
     )
-    simulation_pace: float = setting(0.1, SECONDS_FROM_0, "Seconds that a job takes for each second of video.")
-    simulation_duration: float = setting(150.0, SECONDS, "Maximum seconds of a simulated video; a longer one fails.")
+    simulation_pace: float = setting(
+        0.1, SECONDS_FROM_0, "Seconds that a job takes for each second of video.", applies="new jobs"
+    )
+    simulation_duration: float = setting(
+        150.0, SECONDS, "Maximum seconds of a simulated video; a longer one fails.", applies="new jobs"
+    )
     simulation_retries: int = setting(
-        2, COUNT_FROM_0, "Maximum number of retries of a job whose worker was lost; then the job fails."
+        2,
+        COUNT_FROM_0,
+        "Maximum number of retries of a job whose worker was lost; then the job fails.",
+        applies="at once",
     )
-    cancel_processing: bool = setting(True, FLAG, "Allow cancelling a job with the status `processing`.")
+    cancel_processing: bool = setting(
+        True, FLAG, "Allow cancelling a job with the status `processing`.", applies="at once"
+    )
     script_url_hosts: Sequence[str] = setting(
         ("localhost", "127.0.0.1", "::1"),
         HOSTS,
         "Host from which the server may fetch a `script_url`; do not allow hosts of a private network.",
         option="--script-host",
+        applies="new jobs",
     )
     script_url_timeout: float = setting(
-        10.0, SECONDS, "Timeout for fetching a script from a `script_url`, in real seconds."
+        10.0, SECONDS, "Timeout for fetching a script from a `script_url`, in real seconds.", applies="new jobs"
     )
-    script_url_bytes: int = setting(64 * 2**20, COUNT, "Maximum size of a script from a `script_url` in bytes.")
+    script_url_bytes: int = setting(
+        64 * 2**20, COUNT, "Maximum size of a script from a `script_url` in bytes.", applies="new jobs"
+    )
 
-    # Recordings
-    artifact_url_lifetime: float = setting(3600.0, SECONDS, "Seconds until the presigned URL of an artifact expires.")
+    artifact_url_lifetime: float = setting(
+        3600.0,
+        SECONDS,
+        "Seconds until the presigned URL of an artifact expires.",
+        group="Recordings",
+        applies="at once",
+    )
 
-    # Failures
     faults: Sequence[Mapping[str, Any]] = setting(
         (),
         FAULTS,
         "Faults to inject from the start, and again after a reset.",
         secret=True,
+        group="Failures",
     )
 
-    # Memory
     jobs_limit: int = setting(
-        1000, COUNT, "Maximum number of ended simulation jobs to keep; the oldest are forgotten first."
+        1000, COUNT, "Maximum number of ended simulation jobs to keep; the oldest are forgotten first.", group="Memory"
     )
     streams_limit: int = setting(
         1000, COUNT, "Maximum number of streams to keep; the oldest ended ones are forgotten first, running ones never."
@@ -552,22 +645,33 @@ class Settings(Limits):
             SettingsError: a value is invalid, or the plan is unknown.
         """
         for name in changes:
-            if name not in SETTINGS:
-                near = difflib.get_close_matches(name, SETTING_NAMES, n=1)
-                hint = f"did you mean {near[0]!r}? " if near else ""
-                raise UnknownSettingError(f"unknown setting {name!r}; {hint}known: {', '.join(SETTING_NAMES)}")
+            check_name(name)
         if plan is None:
             return dataclasses.replace(self, **changes)
         PLAN.check("plan", plan)
         return dataclasses.replace(self, **{**dataclasses.asdict(PLANS[plan]), **changes})
 
 
+def check_name(name: str) -> None:
+    """Check that `name` is the name of a setting.
+
+    Raises:
+        UnknownSettingError: it is not. The message has the most similar name.
+    """
+    if name not in SETTINGS:
+        near = difflib.get_close_matches(name, SETTING_NAMES, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise UnknownSettingError(f"unknown setting {name!r}; {hint}known: {', '.join(SETTING_NAMES)}")
+
+
 def _declared() -> Mapping[str, Setting]:
     types = get_type_hints(Settings)
     found = {}
+    group = ""
     for each in dataclasses.fields(Settings):
         declared: _Declared = each.metadata[_Declared]
         kind = types[each.name]
+        group = declared.group or group
         found[each.name] = Setting(
             name=each.name,
             type=kind.__value__ if isinstance(kind, TypeAliasType) else kind,
@@ -576,6 +680,8 @@ def _declared() -> Mapping[str, Setting]:
             description=declared.description,
             option=declared.option or f"--{each.name.replace('_', '-')}",
             served=each.default if declared.served is None else declared.served,
+            group=group,
+            applies=declared.applies,
         )
     return MappingProxyType(found)
 
@@ -590,10 +696,9 @@ SETTING_NAMES = tuple(sorted(SETTINGS, key=LIMIT_NAMES.__contains__))
 # The settings as typed keywords, for type checkers and editors: they cannot be derived from the dataclass fields
 
 
-class SimulatedOverrides(TypedDict, total=False):
-    """The settings that a test may change in a simulated world; the world sets the others."""
+class ChangeableSettings(TypedDict, total=False):
+    """The settings that can change while a mock runs."""
 
-    keys: Mapping[str, AccountSettings] | None
     bypass_privilege: bool
     access_token_lifetime: float
     session_token_lifetime: float
@@ -629,16 +734,22 @@ class SimulatedOverrides(TypedDict, total=False):
     script_url_timeout: float
     script_url_bytes: int
     artifact_url_lifetime: float
-    faults: Sequence[Mapping[str, Any]]
-    jobs_limit: int
-    streams_limit: int
-    journal_limit: int
     concurrent_sessions: int | None
     monthly_hours: float | None
     queued_simulations: int | None
     connection_duration: float | None
     inactivity: float | None
     stream_duration: float | None
+
+
+class SimulatedOverrides(ChangeableSettings, total=False):
+    """The settings that a test may change in a simulated world; the world sets the others."""
+
+    keys: Mapping[str, AccountSettings] | None
+    faults: Sequence[Mapping[str, Any]]
+    jobs_limit: int
+    streams_limit: int
+    journal_limit: int
 
 
 class MockOverrides(SimulatedOverrides, total=False):

@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from odyssey_mock import MockOdyssey
+from odyssey_mock import MockOdyssey, Settings
+from odyssey_mock.cli.app import main
 from odyssey_mock.faults.fault import Fault
 from tests.support.forks import run_pytest
 from tests.support.pages import PAGES, ROOT, Block, Project, blocks, projects
@@ -31,8 +33,7 @@ NOT_RUN = {
     "make demo ": "runs the whole suite; tests/e2e runs the demo",
     "pip install ": "installs this project, which is already installed",
     "python3 -m venv ": "installs this project, which is already installed",
-    "odyssey-mock serve\n": "does not end; tests/mock/cli runs it",
-    "odyssey-mock serve --stale-session ": "does not end; tests/mock/cli passes these options",
+    "odyssey-mock serve": "does not end; tests/mock/cli passes its options",
     "odyssey-mock explore ": "takes minutes; tests/mock/explore runs each option with few seeds",
 }
 """First words of the shell blocks that this module does not run, each with the reason."""
@@ -196,6 +197,20 @@ def lines_missing(shown: str, output: str) -> list[str]:
 def scripts_first() -> str:
     """Return a value for PATH that begins with the folder of this Python's commands, such as `odyssey-mock`."""
     return f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+
+@pytest.mark.parametrize("block", blocks("yaml"), ids=str)
+def test_config_file_of_page_is_valid(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[Settings] = []
+
+    async def serve(settings: Settings, *, as_json: bool) -> None:
+        served.append(settings)
+
+    monkeypatch.setattr("odyssey_mock.cli.serve._serve", serve)
+    (tmp_path / "mock.yaml").write_text(block.code)
+    result = CliRunner().invoke(main, ["serve", "--config", str(tmp_path / "mock.yaml")])
+    assert result.exit_code == 0, f"expected exit status 0, got {result.exit_code}:\n{result.output}"
+    assert served != [Settings(port=8400)], "expected the file to change a setting"
 
 
 @pytest.mark.parametrize("block", PROGRAMS, ids=str)

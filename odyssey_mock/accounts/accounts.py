@@ -19,6 +19,7 @@ from odyssey_mock.accounts.errors import (
 )
 from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.entropy import Entropy
+from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.settings import KEY_PATTERN, AccountSettings, Limits, Priority, Settings
 
 type Refusal = Callable[[Settings, float], AccountError]
@@ -126,17 +127,15 @@ class AccessToken:
 class Accounts:
     """The accounts of one server and their access tokens, which expire on the server's clock."""
 
-    def __init__(self, settings: Settings, clock: Clock, entropy: Entropy) -> None:
+    def __init__(self, settings: CurrentSettings, clock: Clock, entropy: Entropy) -> None:
         self._settings = settings
         self._clock = clock
         self._entropy = entropy
         self._tokens: dict[str, tuple[Account, float]] = {}
         self._added: dict[str, AccountSettings] = {}
         """The accounts that were added later, by API key."""
-        self._limits = settings.limits
-        self._own_limits: dict[str, Limits] = {
-            account_id(key): configured.limits(self._limits) for key, configured in (settings.keys or {}).items()
-        }
+        self._configured = {account_id(key): configured for key, configured in (settings.now.keys or {}).items()}
+        """The settings of accounts that have their own, by account id."""
 
     def add(self, configured: AccountSettings) -> MockAccount:
         """Add an account with a new API key. `clear` does not remove the account.
@@ -148,7 +147,7 @@ class Accounts:
         api_key = f"ody_{self._entropy.token(18)}"
         account = MockAccount(account_id(api_key), api_key)
         self._added[api_key] = configured
-        self._own_limits[account.id] = configured.limits(self._limits)
+        self._configured[account.id] = configured
         return account
 
     def authenticate(self, api_key: str) -> Account:
@@ -161,31 +160,34 @@ class Accounts:
         """
         if re.fullmatch(KEY_PATTERN, api_key) is None:
             raise MalformedKeyError(f"String should match pattern '{KEY_PATTERN}'")
-        keys = self._settings.keys
+        settings = self._settings.now
+        keys = settings.keys
         configured = self._added.get(api_key) or (keys or {}).get(api_key)
         if configured is None and keys is not None:
             raise InvalidKeyError
         configured = configured or AccountSettings()
         test_key = test_key_of(api_key)
         if test_key.at == "token":
-            test_key.refuse(self._settings, self._clock.time())
-        privileges = (configured.bypass_privilege, test_key.bypass_privilege, self._settings.bypass_privilege)
+            test_key.refuse(settings, self._clock.time())
+        privileges = (configured.bypass_privilege, test_key.bypass_privilege, settings.bypass_privilege)
         return Account(
             id=account_id(api_key),
             bypass_vlm_expansion=next(each for each in privileges if each is not None),
-            simulation_priority=configured.simulation_priority or self._settings.simulation_priority,
+            simulation_priority=configured.simulation_priority or settings.simulation_priority,
             test_key=test_key,
         )
 
     def limits_of(self, account_id: str) -> Limits:
         """Return the limits of an account."""
-        return self._own_limits.get(account_id, self._limits)
+        inherited = self._settings.now.limits
+        configured = self._configured.get(account_id)
+        return inherited if configured is None else configured.limits(inherited)
 
     def issue_token(self, account: Account) -> AccessToken:
         """Issue a new access token; earlier tokens of the account stay valid."""
         now = self._clock.time()
         self._tokens = {value: held for value, held in self._tokens.items() if held[1] > now}
-        token = AccessToken(self._entropy.token(32), self._settings.access_token_lifetime)
+        token = AccessToken(self._entropy.token(32), self._settings.now.access_token_lifetime)
         self._tokens[token.value] = (account, now + token.expires_in)
         return token
 
@@ -211,7 +213,7 @@ class Accounts:
             NoCapacityError: the account's test key simulates that no streamer is free.
         """
         if account.test_key.at == "session":
-            account.test_key.refuse(self._settings, self._clock.time())
+            account.test_key.refuse(self._settings.now, self._clock.time())
 
     def clear(self) -> None:
         """Remove all access tokens."""

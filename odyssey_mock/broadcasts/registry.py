@@ -10,11 +10,11 @@ from odyssey_mock.broadcasts.spectator import Spectator
 from odyssey_mock.core.clock import Clock, Deadline
 from odyssey_mock.core.entropy import Entropy
 from odyssey_mock.core.journal import Journal
+from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.media.frame_encoder import CountsFrames
 from odyssey_mock.media.keyframes import Keyframes
 from odyssey_mock.recordings.stream_records import StreamRecord, StreamStore
 from odyssey_mock.rtc.protocols import PeerFactory
-from odyssey_mock.settings import Settings
 
 
 class Broadcasts(Mapping[str, Broadcast]):
@@ -23,7 +23,7 @@ class Broadcasts(Mapping[str, Broadcast]):
     def __init__(
         self,
         *,
-        settings: Settings,
+        settings: CurrentSettings,
         clock: Clock,
         entropy: Entropy,
         journal: Journal,
@@ -33,18 +33,10 @@ class Broadcasts(Mapping[str, Broadcast]):
     ) -> None:
         """Create an empty registry; `base_url` is the server's HTTP URL without a trailing slash."""
         self._clock = clock
-        self._linger = settings.hls_linger
-        make_spectator = partial(
-            Spectator, settings=settings, clock=clock, entropy=entropy, journal=journal, peers=peers
-        )
+        self._settings = settings
+        self._make_spectator = partial(Spectator, clock=clock, entropy=entropy, journal=journal, peers=peers)
         self._make_broadcast = partial(
-            Broadcast,
-            settings=settings,
-            entropy=entropy,
-            journal=journal,
-            base_url=base_url,
-            make_spectator=make_spectator,
-            on_ended=self._ended,
+            Broadcast, entropy=entropy, journal=journal, base_url=base_url, on_ended=self._ended
         )
         self._broadcasts: dict[str, Broadcast] = {}
         self._lingering: dict[str, Deadline] = {}
@@ -65,7 +57,14 @@ class Broadcasts(Mapping[str, Broadcast]):
 
     def open(self, record: StreamRecord, encoders: CountsFrames, keyframes: Keyframes) -> Broadcast:
         """Open a broadcast of a stream. The caller must call `Broadcast.end` when the stream ends."""
-        broadcast = self._make_broadcast(record, encoders, keyframes)
+        settings = self._settings.now
+        broadcast = self._make_broadcast(
+            record,
+            encoders,
+            keyframes,
+            settings=settings,
+            make_spectator=partial(self._make_spectator, settings=settings),
+        )
         self._broadcasts[record.id] = broadcast
         return broadcast
 
@@ -112,7 +111,7 @@ class Broadcasts(Mapping[str, Broadcast]):
             self._forget(stream_id)
             return
         self._lingering[stream_id] = self._clock.call_later(
-            self._linger, "broadcast forgotten", lambda: self._forget(stream_id)
+            self._settings.now.hls_linger, "broadcast forgotten", lambda: self._forget(stream_id)
         )
 
     def _forget(self, stream_id: str) -> None:

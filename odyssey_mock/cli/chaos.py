@@ -10,23 +10,27 @@ import contextlib
 import signal
 from collections.abc import Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from odyssey_mock.cli.setting_options import given_settings, setting_options
-from odyssey_mock.settings import SETTING_NAMES, Plan, Settings, SettingsError
+from odyssey_mock.cli.setting_options import GroupedCommand, chosen_settings, setting_options
+from odyssey_mock.settings import SETTING_NAMES
 
 if TYPE_CHECKING:
     from odyssey_mock.chaos_runs.command import CommandChaos
 
 FAILED, CANNOT_RUN, INTERRUPTED = 1, 2, 130
 """Exit codes: a run failed or hung; the runs could not start; the command was ended by Ctrl-C or SIGTERM."""
+_FIXED = MappingProxyType({"port": "each run has a free port; leave it out"})
+"""Settings that no option can choose, with the reason."""
 
 
 @click.command(
+    cls=GroupedCommand,
     # All options after the command's name belong to the command.
-    context_settings={"help_option_names": ["-h", "--help"], "allow_interspersed_args": False}
+    context_settings={"help_option_names": ["-h", "--help"], "allow_interspersed_args": False},
 )
 @click.option(
     "--only",
@@ -65,7 +69,8 @@ def chaos(
     exclude: Sequence[str],
     time_limit: float | None,
     reports: Sequence[Path],
-    plan: Plan,
+    config: Path | None,
+    assignments: Sequence[str],
     command: Sequence[str],
     **values: Any,  # Any: settings differ in type
 ) -> None:
@@ -81,7 +86,7 @@ def chaos(
     The exit code is 0 if COMMAND survived all faults, 1 if a run failed or hung, 2 if the runs could not start, and 130
     after Ctrl-C or SIGTERM.
 
-    The other options are settings of the mocks, as for `odyssey-mock serve`.
+    The other options are settings of the mocks, as for `odyssey-mock serve`. A port in the --config file has no effect.
 
     Example: odyssey-mock chaos --only 'stream.*' --report chaos.html -- npx playwright test
     """
@@ -95,10 +100,7 @@ def chaos(
             check_report_file(path)
     except ReportFileError as error:
         raise click.UsageError(f"--report: {error}") from None
-    try:
-        settings = Settings().replace(plan=plan, **given_settings(context, values))
-    except SettingsError as error:
-        raise click.UsageError(str(error)) from error
+    settings = chosen_settings(context, values, config=config, assignments=assignments, fixed=_FIXED)
     runs = CommandChaos(
         command=command,
         only=only,
@@ -144,5 +146,4 @@ async def _run(runs: CommandChaos) -> None:
     await runs.run()
 
 
-# Each run has a free port.
-chaos.params += setting_options(name for name in SETTING_NAMES if name != "port")
+chaos.params += setting_options(name for name in SETTING_NAMES if name not in _FIXED)

@@ -7,40 +7,54 @@ import contextlib
 import json
 import os
 import signal
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from odyssey_mock.cli.setting_options import given_settings, setting_options
-from odyssey_mock.settings import SETTING_NAMES, Plan, Settings, SettingsError
+from odyssey_mock.cli.setting_options import GroupedCommand, chosen_settings, setting_options
+from odyssey_mock.settings import SETTING_NAMES, Settings
 
 if TYPE_CHECKING:
     from odyssey_mock.server import MockOdyssey
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.option("--json", "as_json", is_flag=True, help="Print only one line of JSON, once the server is ready.")
 @click.pass_context
 def serve(
-    context: click.Context, /, *, as_json: bool, plan: Plan, **values: Any
-) -> None:  # Any: settings differ in type
+    context: click.Context,
+    /,
+    *,
+    as_json: bool,
+    config: Path | None,
+    assignments: Sequence[str],
+    **values: Any,  # Any: settings differ in type
+) -> None:
     """Run the mock server until Ctrl-C or SIGTERM.
 
     The command prints the environment variables that connect a client to the mock.
 
-    Example: odyssey-mock serve --port 8400 --plan unlimited
+    Example: odyssey-mock serve --port 8400 --plan unlimited --set fps=10
 
-    Example of a file for --faults (GET /_mock/faults/catalog of a running mock lists all points and actions):
+    Example of a file for --config:
 
     \b
-    [{"at": "rest.sessions.request", "do": "status", "status": 503, "times": 3}]
+    plan: unlimited
+    fps: 10
+    keys:
+      ody_anna: {concurrent_sessions: 1}
+      ody_berta: {plan: free}
+    faults:
+      - {at: rest.sessions.request, do: status, status: 503, times: 3}
+
+    A file for --faults contains such a list of faults. A running mock lists all fault points and actions at
+    GET /_mock/faults/catalog, and all settings at GET /_mock/settings.
     """  # noqa: D301 - click prints the paragraph after \b unchanged
     from odyssey_mock.core.network import ListenError  # noqa: PLC0415
 
-    try:
-        settings = Settings().replace(plan=plan, **given_settings(context, values))
-    except SettingsError as error:
-        raise click.UsageError(str(error)) from error
+    settings = chosen_settings(context, values, config=config, assignments=assignments)
     try:
         asyncio.run(_serve(settings, as_json=as_json))
     except ListenError as error:

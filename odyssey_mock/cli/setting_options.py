@@ -1,8 +1,11 @@
-"""Command-line options for the settings of the mock, generated from `odyssey_mock/settings.py`."""
+"""Command-line options for the settings of the mock, generated from `odyssey_mock/settings.py`.
+
+`chosen_settings` combines them with `--config` and `--set`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -11,19 +14,23 @@ from typing import Any, Literal, get_args, get_origin, override
 import click
 from click.core import ParameterSource
 
+from odyssey_mock.core.data_files import DataFileError, read_data_file
+from odyssey_mock.setting_values import NO_LIMIT, from_data, from_text, region_of
 from odyssey_mock.settings import (
     LIMIT_NAMES,
+    PLAN,
     PLANS,
     SETTINGS,
     AccountSettings,
     PixelSize,
-    Region,
     Setting,
     Settings,
+    SettingsError,
+    UnknownSettingError,
 )
 
-NO_LIMIT = "none"
-"""The option value for None (no limit)."""
+PLAN_GROUP = SETTINGS[LIMIT_NAMES[0]].group
+"""The heading in `--help` of the option `--plan`, which sets the limits."""
 
 
 class Number(click.FloatRange):
@@ -73,14 +80,6 @@ class Collection:
     many: bool = True
 
 
-def _region(text: str) -> Region:
-    name, equals, latency = text.partition("=")
-    try:
-        return Region(name, float(latency) if equals else 0.0)
-    except ValueError as error:
-        raise click.UsageError(f"--region must be NAME or NAME=SECONDS, got {text!r}") from error
-
-
 def _faults(path: Path) -> Sequence[Mapping[str, Any]]:  # Any: JSON
     from odyssey_mock.faults.files import FaultFileError, read_faults  # noqa: PLC0415
 
@@ -99,7 +98,7 @@ COLLECTIONS: Mapping[str, Collection] = MappingProxyType(
             click.STRING,
             "NAME[=SECONDS]",
             "SECONDS is the latency. May be repeated.",
-            lambda texts: [_region(text) for text in texts],
+            lambda texts: [region_of(text) for text in texts],
         ),
         "script_url_hosts": Collection(
             click.STRING,
@@ -110,7 +109,7 @@ COLLECTIONS: Mapping[str, Collection] = MappingProxyType(
         "faults": Collection(
             click.Path(exists=True, dir_okay=False, path_type=Path),
             "FILE",
-            "The file is YAML or JSON (example above).",
+            "The file is YAML, TOML or JSON (example above).",
             _faults,
             many=False,
         ),
@@ -119,12 +118,41 @@ COLLECTIONS: Mapping[str, Collection] = MappingProxyType(
 """The options of settings that are lists or mappings, by name of the setting."""
 
 
-def option_of(setting: Setting) -> click.Option:
+class GroupedOption(click.Option):
+    """An option that stands under a heading in `--help`.
+
+    Attributes:
+        group: the heading.
+    """
+
+    def __init__(self, declared: Sequence[str], *, group: str, **keywords: Any) -> None:  # Any: as in click
+        super().__init__(declared, **keywords)
+        self.group = group
+
+
+class GroupedCommand(click.Command):
+    """A command whose `--help` has the options of each group under a heading, after the command's own options."""
+
+    @override
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        groups: dict[str, list[tuple[str, str]]] = {"Options": []}
+        for parameter in self.get_params(ctx):
+            group = parameter.group if isinstance(parameter, GroupedOption) else "Options"
+            shown = parameter.get_help_record(ctx)
+            if shown is not None:
+                groups.setdefault(group, []).append(shown)
+        for heading, shown_options in groups.items():
+            with formatter.section(heading):
+                formatter.write_dl(shown_options)
+
+
+def option_of(setting: Setting) -> GroupedOption:
     """Return the command-line option of a setting."""
     if setting.name in COLLECTIONS:
         collection = COLLECTIONS[setting.name]
-        return click.Option(
+        return GroupedOption(
             [setting.option, setting.name],
+            group=setting.group,
             type=collection.kind,
             metavar=collection.metavar,
             multiple=collection.many,
@@ -132,14 +160,17 @@ def option_of(setting: Setting) -> click.Option:
         )
     if setting.type is bool:
         declared = f"{setting.option}/--no-{setting.option.removeprefix('--')}"
-        return click.Option([declared, setting.name], default=setting.served, help=setting.description)
+        return GroupedOption(
+            [declared, setting.name], group=setting.group, default=setting.served, help=setting.description
+        )
     kind = _kind_of(setting)
     of_plan = setting.name in LIMIT_NAMES
     unit = setting.rule.unit
     if isinstance(kind, NumberOrNone | WholeOrNone):
         unit = f"{unit}|{NO_LIMIT}"
-    return click.Option(
+    return GroupedOption(
         [setting.option, setting.name],
+        group=setting.group,
         type=kind,
         default=None if of_plan else setting.served,
         show_default="from the plan" if of_plan else True,
@@ -165,27 +196,136 @@ def _kind_of(setting: Setting) -> click.ParamType[Any] | tuple[click.ParamType[A
     return kinds[kind]
 
 
-def plan_option() -> click.Option:
+def plan_option() -> GroupedOption:
     """Return the option `--plan`."""
-    return click.Option(
+    return GroupedOption(
         ["--plan"],
+        group=PLAN_GROUP,
         type=click.Choice(list(PLANS)),
         default="free",
         help="Plan that sets all limits for which no option is given.",
     )
 
 
+def config_option() -> click.Option:
+    """Return the option `--config`."""
+    return click.Option(
+        ["--config"],
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Read settings from this file: YAML, or TOML or JSON by its name. It has the names of `--set`. Options "
+        "take precedence.",
+    )
+
+
+def set_option() -> click.Option:
+    """Return the option `--set`."""
+    return click.Option(
+        ["--set", "assignments"],
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Set a setting by its name in Python, such as `fps=10`, `hls=false` or `portrait_size=176x320`. May be "
+        "repeated.",
+    )
+
+
 def setting_options(names: Iterable[str]) -> list[click.Parameter]:
-    """Return the option `--plan`, and the options of the settings called `names`."""
-    return [plan_option(), *(option_of(SETTINGS[name]) for name in names)]
+    """Return the options `--config`, `--set` and `--plan`, and the options of the settings called `names`."""
+    settings = [SETTINGS[name] for name in names]
+    limits = [option_of(each) for each in settings if each.name in LIMIT_NAMES]
+    others = [option_of(each) for each in settings if each.name not in LIMIT_NAMES]
+    return [config_option(), set_option(), *others, plan_option(), *limits]
 
 
-def given_settings(context: click.Context, values: Mapping[str, Any]) -> dict[str, Any]:  # Any: settings differ in type
-    """Return the settings given on the command line, and those whose option has another default than `Settings`."""
-    given: dict[str, Any] = {}
-    for name, value in values.items():
-        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
-            given[name] = COLLECTIONS[name].read(value) if name in COLLECTIONS else value
-        elif SETTINGS[name].served != SETTINGS[name].default:
-            given[name] = value
-    return given
+def chosen_settings(
+    context: click.Context,
+    values: Mapping[str, Any],  # Any: settings differ in type
+    *,
+    config: Path | None,
+    assignments: Sequence[str],
+    fixed: Mapping[str, str] = MappingProxyType({}),
+) -> Settings:
+    """Return the settings that the options choose: the defaults, the plan, `--config`, and the other options.
+
+    Args:
+        context: the context of the command.
+        values: the values of the options from `setting_options`, by name, without `config` and `assignments`.
+        config: the value of `--config`.
+        assignments: the values of `--set`.
+        fixed: settings that the command does not let its options choose, each with the reason. In the file they have
+            no effect.
+
+    Raises:
+        click.UsageError: a value is invalid, a name is unknown, or two options set the same setting.
+    """
+    try:
+        options = {
+            name: COLLECTIONS[name].read(value) if name in COLLECTIONS else value
+            for name, value in values.items()
+            if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+        }
+        from_file = {} if config is None else _read_config(config)
+        assigned = _assigned(assignments, options, fixed)
+        served = {each.name: each.served for each in SETTINGS.values() if each.served != each.default}
+        chosen = {"plan": values["plan"], **served, **from_file, **options, **assigned}
+        return Settings().replace(**{name: value for name, value in chosen.items() if name not in fixed})
+    except (SettingsError, UnknownSettingError) as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _read_config(path: Path) -> dict[str, Any]:  # Any: settings differ in type
+    """Return the settings in a configuration file, and its `plan`."""
+    try:
+        data = read_data_file(path)
+    except DataFileError as error:
+        raise click.UsageError(str(error)) from error
+    if not isinstance(data, Mapping):
+        got = "nothing" if data is None else type(data).__name__
+        raise click.UsageError(f"{path} must contain settings by name, such as `fps: 10`, got {got}")
+    found = {}
+    for name, value in data.items():
+        try:
+            found[name] = _checked(f"{path}: faults", name, value if name == "plan" else from_data(name, value))
+        except (SettingsError, UnknownSettingError) as error:
+            raise click.UsageError(f"{path}: {error}") from error
+    return found
+
+
+def _assigned(
+    assignments: Sequence[str],
+    options: Container[str],
+    fixed: Mapping[str, str],
+) -> dict[str, Any]:  # Any: settings differ in type
+    """Return the settings that `--set` sets, and its `plan`; `options` has the names that other options set."""
+    found: dict[str, Any] = {}
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals:
+            raise click.UsageError(f"--set must be NAME=VALUE, such as fps=10, got {assignment!r}")
+        if name in fixed:
+            raise click.UsageError(f"--set {name}: {fixed[name]}")
+        try:
+            value = _checked("--set faults", name, text if name == "plan" else from_text(name, text))
+        except (SettingsError, UnknownSettingError) as error:
+            raise click.UsageError(f"--set: {error}") from error
+        if name in found:
+            raise click.UsageError(f"--set {name} was given more than once; give it once")
+        if name in options:
+            option = "--plan" if name == "plan" else SETTINGS[name].option
+            raise click.UsageError(f"--set {name} and {option} set the same setting; give one of them")
+        found[name] = value
+    return found
+
+
+def _checked(source: str, name: str, value: Any) -> Any:  # Any: settings differ in type
+    """Check a value of `plan` or `faults`, and return it; `source` begins the messages about faults."""
+    from odyssey_mock.faults.files import FaultFileError, parse_faults  # noqa: PLC0415
+
+    if name == "plan":
+        PLAN.check("plan", value)
+    if name == "faults":
+        try:
+            return parse_faults(value, source)
+        except FaultFileError as error:
+            raise click.UsageError(str(error)) from error
+    return value

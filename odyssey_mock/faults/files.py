@@ -1,10 +1,10 @@
-"""`read_faults`, which reads faults from JSON and YAML files."""
+"""`read_faults`, which reads faults from files, and `parse_faults`, which validates faults from other sources."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from odyssey_mock.core.data_files import DataFileError, read_data_file
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.fault import Fault, FaultError
 
@@ -14,39 +14,28 @@ class FaultFileError(Exception):
 
 
 def read_faults(path: Path) -> Sequence[Mapping[str, JSON]]:
-    """Read one fault or a list of faults; the file is JSON if its name ends in `.json`, otherwise YAML.
+    """Read one fault or a list of faults from a JSON, TOML or YAML file; see `read_data_file`.
 
     Raises:
         FaultFileError: the file cannot be read, or a fault is invalid.
     """
     try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FaultFileError(f"{path} cannot be read: {error}") from error
-    read = _json(path, text) if path.suffix.lower() == ".json" else _yaml(path, text)
-    faults = read if isinstance(read, list) else [read]
+        read = read_data_file(path)
+    except DataFileError as error:
+        raise FaultFileError(str(error)) from error
+    return parse_faults(read, str(path))
+
+
+def parse_faults(described: Any, source: str) -> Sequence[Mapping[str, JSON]]:  # Any: JSON
+    """Validate one fault or a list of faults, and return them as a list. Messages begin with `source`.
+
+    Raises:
+        FaultFileError: a fault is invalid.
+    """
+    faults: list[Any] = described if isinstance(described, list) else [described]  # Any: `Fault.of` validates each
     for number, fault in enumerate(faults, 1):
         try:
             Fault.of(fault)
         except FaultError as error:
-            raise FaultFileError(f"{path}: fault {number} of {len(faults)}: {error}") from error
+            raise FaultFileError(f"{source}: fault {number} of {len(faults)}: {error}") from error
     return faults
-
-
-def _json(path: Path, text: str) -> Any:  # Any: `Fault.of` validates it
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise FaultFileError(f"expected {path} to contain JSON, got invalid JSON: {error}") from error
-
-
-def _yaml(path: Path, text: str) -> Any:  # Any: `Fault.of` validates it
-    import yaml  # noqa: PLC0415 - only needed for YAML files
-
-    try:
-        # Converting to JSON rejects dates, sets and other YAML types that a fault cannot have.
-        return json.loads(json.dumps(yaml.safe_load(text), allow_nan=False))
-    except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
-        raise FaultFileError(
-            f"{path} must be YAML that contains only values of JSON, such as text, numbers and lists: {error}"
-        ) from error

@@ -35,6 +35,7 @@ from odyssey_mock.http.routes.hls import HlsRoutes
 from odyssey_mock.http.routes.recordings import RecordingRoutes
 from odyssey_mock.http.routes.regions import REGIONS_PATH, RegionRoutes
 from odyssey_mock.http.routes.sessions import SessionRoutes
+from odyssey_mock.http.routes.settings import SettingRoutes
 from odyssey_mock.http.routes.signaling import SignalingRoutes
 from odyssey_mock.http.routes.simulations import SimulationRoutes
 from odyssey_mock.http.routes.telemetry import TelemetryRoutes
@@ -105,7 +106,7 @@ def create_app(backend: Backend, go_away: GoAway) -> Starlette:
     callers = Callers(
         accounts=backend.accounts, tokens=backend.tokens, sessions=backend.sessions, streams=backend.streams
     )
-    forms = UsageErrorForms(lambda: backend.settings.usage_error_form)
+    forms = UsageErrorForms(lambda: backend.settings.now.usage_error_form)
     return Starlette(
         routes=_routes(backend, callers, go_away, forms),
         middleware=[
@@ -133,7 +134,7 @@ def _routes(backend: Backend, callers: Callers, go_away: GoAway, forms: UsageErr
     accounts, sessions, streams, recordings = backend.accounts, backend.sessions, backend.streams, backend.recordings
     parts = (
         AuthRoutes(gate=gate, callers=callers, accounts=accounts),
-        RegionRoutes(gate=gate, callers=callers, accounts=accounts, regions=backend.settings.regions),
+        RegionRoutes(gate=gate, callers=callers, accounts=accounts, settings=backend.settings),
         SessionRoutes(
             gate=gate,
             callers=callers,
@@ -152,7 +153,7 @@ def _routes(backend: Backend, callers: Callers, go_away: GoAway, forms: UsageErr
             tokens=backend.tokens,
             sessions=sessions,
             stun_url=backend.stun_url,
-            channel_delay=backend.settings.channel_delay,
+            settings=backend.settings,
         ),
         SimulationRoutes(
             gate=gate,
@@ -180,7 +181,10 @@ def _routes(backend: Backend, callers: Callers, go_away: GoAway, forms: UsageErr
             jobs=backend.jobs,
             telemetry=backend.telemetry,
             forget=backend.reset,
-            more=FaultRoutes(clock=backend.clock, faults=backend.faults, leave=go_away).routes(),
+            more=[
+                *FaultRoutes(clock=backend.clock, faults=backend.faults, leave=go_away).routes(),
+                *SettingRoutes(settings=backend.settings, change=backend.change_settings).routes(),
+            ],
         ),
     )
     return [route for part in parts for route in part.routes()]

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import math
+from collections.abc import Callable
 from urllib.parse import quote
 
 from odyssey_mock.core.clock import Clock
@@ -21,17 +22,17 @@ class ArtifactUrls:
     Args:
         clock: the clock that decides whether a URL has expired.
         entropy: the source of the server's secret.
-        lifetime: number of seconds for which a URL is valid.
+        lifetime: function that returns the number of seconds for which a new URL is valid.
     """
 
-    def __init__(self, clock: Clock, entropy: Entropy, lifetime: float) -> None:
+    def __init__(self, clock: Clock, entropy: Entropy, lifetime: Callable[[], float]) -> None:
         self._clock = clock
         self._secret = entropy.token(32).encode()
         self._lifetime = lifetime
 
     def make(self, base_url: str, stream_id: str, artifact: str) -> str:
         """Return the URL of a stream's artifact; it begins with `base_url`, which has no slash at the end."""
-        expires = math.ceil(self._clock.time() + self._lifetime)
+        expires = math.ceil(self._clock.time() + self._lifetime())
         signed = f"/artifacts/{quote(stream_id, safe='')}/{quote(artifact, safe='')}?expires={expires}"
         return f"{base_url}{signed}{_MARK}{self._signature(signed.encode())}"
 

@@ -10,9 +10,9 @@ from odyssey_mock.core.clock import Clock, Deadline
 from odyssey_mock.core.entropy import Entropy
 from odyssey_mock.core.picklable_error import PicklableError
 from odyssey_mock.core.strict_json import JSON
+from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.sessions.session import MakeSession, Session
 from odyssey_mock.sessions.session_identity import SessionIdentity
-from odyssey_mock.settings import Settings
 
 
 class NoStreamerError(Exception):
@@ -34,7 +34,7 @@ class SessionRegistry:
     def __init__(
         self,
         *,
-        settings: Settings,
+        settings: CurrentSettings,
         clock: Clock,
         entropy: Entropy,
         accounts: Accounts,
@@ -70,9 +70,9 @@ class SessionRegistry:
         active = sum(session.account_id == account.id for session in self._sessions.values())
         if limit is not None and active >= limit:
             raise ConcurrentLimitError(active, limit)
-        if len(self._sessions) >= self._settings.streamers:
+        if len(self._sessions) >= self._settings.now.streamers:
             raise NoStreamerError
-        regions = [region.id for region in self._settings.regions]
+        regions = [region.id for region in self._settings.now.regions]
         identity = SessionIdentity(
             id=self._entropy.uuid(),
             account_id=account.id,
@@ -98,7 +98,7 @@ class SessionRegistry:
 
         Only the latest token needs a deadline, because earlier tokens expire first.
         """
-        lifetime = self._settings.session_token_lifetime
+        lifetime = self._settings.now.session_token_lifetime
         if (earlier := self._expiries.pop(session.id, None)) is not None:
             earlier.cancel()
         left = self._tokens.expiry(lifetime) - self._clock.time()

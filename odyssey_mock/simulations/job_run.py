@@ -50,7 +50,8 @@ class JobRun:
         tasks: set[asyncio.Task[None]],
     ) -> None:
         """Prepare the run. The run adds its current task to `tasks`, so that `Jobs.close` can wait for the task."""
-        self._settings = settings
+        self.settings = settings
+        """The settings of the whole run."""
         self._clock = clock
         self._entropy = entropy
         self._network = network
@@ -121,7 +122,7 @@ class JobRun:
     @property
     def remaining(self) -> float:
         """Estimated seconds until the worker is free."""
-        settings = self._settings
+        settings = self.settings
         starting = settings.simulation_start_delay if self._job.status is JobState.PENDING else 0.0
         if self._request.scripts is None and self._begun:
             return self.due_in
@@ -142,7 +143,7 @@ class JobRun:
             url = self._request.script_url
             if url is not None and not self._scripts:
                 try:
-                    self._take((await fetch_script(url, self._settings, self._network),))
+                    self._take((await fetch_script(url, self.settings, self._network),))
                 except ScriptUrlError as refusal:
                     self._report(JobEvent.SCRIPT_REFUSED, str(refusal))
                     return
@@ -164,7 +165,7 @@ class JobRun:
             partial(
                 planned,
                 script,
-                self._settings,
+                self.settings,
                 tag=self._entropy.number(16),
                 portrait=self._request.portrait,
                 bypass=self._request.bypass,
@@ -185,7 +186,7 @@ class JobRun:
         self._set(stream, StreamStatus.RUNNING)
         if plan.stalls:
             return  # runs until it is cancelled or loses its worker
-        seconds = plan.seconds * self._settings.simulation_pace + plan.delay
+        seconds = plan.seconds * self.settings.simulation_pace + plan.delay
         self.later(seconds, "simulated stream", partial(self._end, stream, stream.record, plan))
 
     def _end(self, stream: JobStream, record: StreamRecord, plan: Plan) -> None:

@@ -17,10 +17,11 @@ from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.network import Network
 from odyssey_mock.core.picklable_error import PicklableError
 from odyssey_mock.core.strict_json import JSON
+from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.faults.fault import Fault
 from odyssey_mock.faults.registry import Faults
 from odyssey_mock.recordings.stream_records import StreamStore
-from odyssey_mock.settings import PRIORITIES, Settings
+from odyssey_mock.settings import PRIORITIES
 from odyssey_mock.simulations.job_machine import ENDED, JobEffect, JobEvent, JobState
 from odyssey_mock.simulations.job_records import JobRecord, StreamStatus
 from odyssey_mock.simulations.job_run import JobRun, expected_work, note_stream
@@ -80,7 +81,7 @@ class Jobs(Mapping[str, JobRecord]):
     def __init__(
         self,
         *,
-        settings: Settings,
+        settings: CurrentSettings,
         clock: Clock,
         entropy: Entropy,
         network: Network,
@@ -106,7 +107,6 @@ class Jobs(Mapping[str, JobRecord]):
         self._tasks: set[asyncio.Task[None]] = set()
         self._make_run = partial(
             JobRun,
-            settings=settings,
             clock=clock,
             entropy=entropy,
             network=network,
@@ -161,7 +161,7 @@ class Jobs(Mapping[str, JobRecord]):
         self._records[record.id] = record
         self._active[record.id] = active
         self._enqueue(active)
-        self._hand_out()
+        self.hand_out()
         return record
 
     def cancel(self, job_id: str) -> JobRecord:
@@ -172,7 +172,7 @@ class Jobs(Mapping[str, JobRecord]):
             NotCancellableError: the job has ended, or it is being processed and `cancel_processing` is off.
         """
         record = self._records[job_id]
-        may_be_processing = self._settings.cancel_processing
+        may_be_processing = self._settings.now.cancel_processing
         effects = self._happen(record, JobEvent.CANCEL if may_be_processing else JobEvent.CANCEL_UNBEGUN)
         if JobEffect.REFUSE_CANCEL in effects:
             expected = "has not ended" if may_be_processing else "is pending or dispatched"
@@ -224,7 +224,7 @@ class Jobs(Mapping[str, JobRecord]):
 
     def _lose(self, record: JobRecord, lost: JobEvent, given_up: JobEvent) -> tuple[JobEffect, ...]:
         """Handle the loss of a job's worker as the event `lost`, or as `given_up` if the job has no retries left."""
-        retries = self._settings.simulation_retries
+        retries = self._settings.now.simulation_retries
         if record.retry_count < retries:
             return self._happen(record, lost)
         attempts = retries + 1
@@ -269,20 +269,21 @@ class Jobs(Mapping[str, JobRecord]):
         if active is not None:
             for effect in effects:
                 self._carry_out(effect, active, message)
-            self._hand_out()
+            self.hand_out()
         return effects
 
     def _carry_out(self, effect: JobEffect, active: _Active, message: str | None) -> None:
         record, run = active.record, active.run
-        now, settings = self._clock.time(), self._settings
+        now = self._clock.time()
         match effect:
             case JobEffect.AWAIT_BEGIN:
                 assert run is not None  # only a job with a worker is dispatched
                 record.dispatched_at = now
-                record.assigned_region = settings.regions[self._dispatched % len(settings.regions)].id
+                regions = self._settings.now.regions
+                record.assigned_region = regions[self._dispatched % len(regions)].id
                 self._dispatched += 1
                 begin = partial(self._reach, "job.dispatched", record, JobEvent.BEGIN)
-                run.later(settings.simulation_start_delay, "simulation begins", begin)
+                run.later(run.settings.simulation_start_delay, "simulation begins", begin)
             case JobEffect.RUN_SCRIPTS:
                 assert run is not None  # only a job with a worker begins
                 record.started_at = now
@@ -316,21 +317,22 @@ class Jobs(Mapping[str, JobRecord]):
     def _enqueue(self, active: _Active) -> None:
         bisect.insort(self._queue, active, key=lambda each: each.place)
 
-    def _hand_out(self) -> None:
-        """Assign the next jobs of the queue to free workers."""
+    def hand_out(self) -> None:
+        """Assign the next jobs of the queue to free workers. Has an effect after `simulation_workers` was changed."""
+        settings = self._settings.now
         busy = sum(active.run is not None for active in self._active.values())
-        while self._queue and busy < self._settings.simulation_workers and not self._closed:
+        while self._queue and busy < settings.simulation_workers and not self._closed:
             active = self._queue.pop(0)
             record = active.record
             report = partial(self._report, record)
-            active.run = self._make_run(record, active.request, report=report)
+            active.run = self._make_run(record, active.request, settings=settings, report=report)
             dispatch = partial(self._reach, "job.pending", record, JobEvent.DISPATCH)
-            active.run.later(self._settings.simulation_dispatch_delay, "simulation dispatch", dispatch)
+            active.run.later(settings.simulation_dispatch_delay, "simulation dispatch", dispatch)
             busy += 1
 
     def _wait(self, place: tuple[int, int]) -> float | None:
         """Estimate the seconds until a worker is free for a job at `place` in the queue; None without workers."""
-        settings = self._settings
+        settings = self._settings.now
         delays = settings.simulation_dispatch_delay + settings.simulation_start_delay
         runs = [each.run for each in self._active.values() if each.run is not None]
         working = [run.remaining for run in runs if not run.is_stalled]
@@ -340,7 +342,7 @@ class Jobs(Mapping[str, JobRecord]):
 
     def _retry_after(self, pending: list[_Active]) -> int:
         """Estimate the seconds until the first of the `pending` jobs is dispatched, rounded up."""
-        delay = self._settings.simulation_dispatch_delay
+        delay = self._settings.now.simulation_dispatch_delay
         waits = [each.run.due_in for each in pending if each.run is not None]
         if not waits:
             wait = self._wait(min(each.place for each in pending))
@@ -362,7 +364,7 @@ class Jobs(Mapping[str, JobRecord]):
 
     def _forget_oldest(self) -> None:
         ended = [record.id for record in self._records.values() if record.status in ENDED]
-        for job_id in ended[: max(0, len(ended) - self._settings.jobs_limit)]:
+        for job_id in ended[: max(0, len(ended) - self._settings.now.jobs_limit)]:
             del self._records[job_id]
 
 

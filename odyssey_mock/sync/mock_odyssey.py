@@ -12,7 +12,7 @@ from odyssey_mock.core.journal import Entry, Kind
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.recordings.stream_records import StreamRecord
 from odyssey_mock.server import MockOdyssey as LoopMock
-from odyssey_mock.settings import AccountKeywords, ClockKind, MockOverrides, Plan, Settings
+from odyssey_mock.settings import AccountKeywords, ChangeableSettings, ClockKind, MockOverrides, Plan, Settings
 from odyssey_mock.sync.server_thread import ServerThread
 from odyssey_mock.sync.views import (
     AsyncJobs,
@@ -100,7 +100,7 @@ class MockOdyssey:
 
     @property
     def settings(self) -> Settings:
-        """The settings of the mock."""
+        """The current settings. `change_settings` replaces them with another `Settings` object."""
         return self._mock.settings
 
     @property
@@ -165,8 +165,8 @@ class MockOdyssey:
     def reset(self) -> None:
         """End all sessions, broadcasts and jobs. Delete the records of streams and jobs, the telemetry and the journal.
 
-        Access tokens become invalid, and the used hours of every account become 0. Settings, clock and address are
-        kept. The faults are reset to those of the settings. An outage (`go_away`) is ended first.
+        Access tokens become invalid, and the used hours of every account become 0. Clock and address are kept. Settings
+        and faults are those of the start again. An outage (`go_away`) is ended first.
         """
         self._thread.run("reset()", self._mock.reset)
 
@@ -210,6 +210,17 @@ class MockOdyssey:
         self._thread.run("advance(...)", lambda: self._mock.advance(seconds))
 
     # Calls that do not wait
+
+    def change_settings(self, *, plan: Plan | None = None, **changes: Unpack[ChangeableSettings]) -> None:
+        """Change settings while the mock runs; see `odyssey_mock.MockOdyssey.change_settings`.
+
+        Raises:
+            UnknownSettingError: a keyword in `changes` is not the name of a setting.
+            FixedSettingError: a setting cannot change while the mock runs.
+            SettingsError: the value of a setting is invalid, or the plan is unknown.
+        """
+        __tracebackhide__ = True
+        self._thread.call(lambda: self._mock.change_settings(plan=plan, **changes))
 
     def add_account(self, **keywords: Unpack[AccountKeywords]) -> MockAccount:
         """Add an account with its own API key, for example with another plan; see `AccountSettings`.

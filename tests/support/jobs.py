@@ -6,6 +6,7 @@ from odyssey_mock.accounts.accounts import Account
 from odyssey_mock.backend import Backend
 from odyssey_mock.core.clock import ManualClock
 from odyssey_mock.core.entropy import SeededEntropy
+from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.settings import Priority, Settings
 from odyssey_mock.simulations.job_machine import JobState
 from odyssey_mock.simulations.job_records import JobRecord
@@ -19,7 +20,7 @@ BROKEN_IMAGE = "data:image/png;base64,bm8gcGljdHVyZQ=="
 def a_backend(**settings: Any) -> tuple[Backend, ManualClock]:  # Any: as `Settings` takes them
     clock = ManualClock()
     backend = Backend(
-        settings=Settings(**settings),
+        settings=CurrentSettings(Settings(**settings)),
         clock=clock,
         entropy=SeededEntropy(7),
         network=SystemNetwork(),

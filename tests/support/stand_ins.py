@@ -16,6 +16,7 @@ from odyssey_mock.broadcasts.broadcast import Broadcast
 from odyssey_mock.broadcasts.spectator import Spectator
 from odyssey_mock.core.clock import ManualClock
 from odyssey_mock.core.entropy import SeededEntropy
+from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.media.encoder import Codec, VideoPacket
 from odyssey_mock.media.encoders import Encoders
 from odyssey_mock.media.keyframes import Keyframes
@@ -158,7 +159,7 @@ def stand_ins() -> Iterator[StandIns]:
 def backend_with(**settings: Unpack[SettingsOverrides]) -> Backend:
     """Return a backend that has no server and a manual clock."""
     return Backend(
-        settings=Settings().replace(**settings),
+        settings=CurrentSettings(Settings().replace(**settings)),
         clock=ManualClock(),
         entropy=SeededEntropy(1),
         network=SystemNetwork(),
@@ -173,7 +174,7 @@ def record_of(backend: Backend, stream_id: str = "stream-1") -> StreamRecord:
         id=stream_id,
         account_id="account-1",
         session_id="session-1",
-        timeline=Timeline(tag=1, size=SIZE, fps=backend.settings.fps),
+        timeline=Timeline(tag=1, size=SIZE, fps=backend.settings.now.fps),
         prompt="A cat",
         applied_prompt="A cat",
         started_at=backend.clock.time(),

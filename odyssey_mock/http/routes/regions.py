@@ -1,7 +1,6 @@
 """`GET /regions` and the ping URLs that it lists (`protocol.md` section 2)."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -9,10 +8,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
 from odyssey_mock.accounts.accounts import Accounts
+from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.http.callers import Callers, authorized
 from odyssey_mock.http.errors import ApiError
 from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
-from odyssey_mock.settings import Region
 
 REGIONS_PATH = "/regions"
 
@@ -24,7 +23,7 @@ class RegionRoutes:
     gate: FaultGate
     callers: Callers
     accounts: Accounts
-    regions: Sequence[Region]
+    settings: CurrentSettings
 
     def routes(self) -> list[BaseRoute]:
         """Create the routes."""
@@ -39,14 +38,15 @@ class RegionRoutes:
         authorized(request, self.accounts)
         # Use the host and port of the request, because the mock may be behind a port mapping.
         origin = str(request.base_url).rstrip("/")
+        regions = self.settings.now.regions
         return JSONResponse(
-            {"regions": [{"id": region.id, "ping_url": f"{origin}/ping/{region.id}"} for region in self.regions]}
+            {"regions": [{"id": region.id, "ping_url": f"{origin}/ping/{region.id}"} for region in regions]}
         )
 
     async def ping(self, request: Request) -> Response:
         """Respond after the latency of the region, without authorization."""
         wanted = request.path_params["region"]
-        region = next((region for region in self.regions if region.id == wanted), None)
+        region = next((region for region in self.settings.now.regions if region.id == wanted), None)
         if region is None:
             raise ApiError(404, "Region not found; GET /regions lists them")
         if region.latency > 0:

@@ -9,12 +9,12 @@ from starlette.routing import BaseRoute
 
 from odyssey_mock.accounts.accounts import Accounts
 from odyssey_mock.accounts.usage import Usage
+from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.http.callers import Callers, authorized
 from odyssey_mock.http.errors import ApiError, parse
 from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
 from odyssey_mock.http.usage_error_forms import UsageErrorForms
 from odyssey_mock.sessions.registry import SessionRegistry
-from odyssey_mock.settings import Settings
 
 MODEL = "odyssey-mock"
 """The value of `model` in every response, which tells clients that the frames come from the mock."""
@@ -45,7 +45,7 @@ class SessionRoutes:
 
     gate: FaultGate
     callers: Callers
-    settings: Settings
+    settings: CurrentSettings
     accounts: Accounts
     usage: Usage
     sessions: SessionRegistry
@@ -79,7 +79,7 @@ class SessionRoutes:
                 "streamer_id": session.streamer_id,
                 "model": MODEL,
                 "region": session.region,
-                "capabilities": {"image_to_video": self.settings.image_to_video},
+                "capabilities": {"image_to_video": self.settings.now.image_to_video},
             }
         )
 
@@ -93,6 +93,6 @@ class SessionRoutes:
         return JSONResponse(
             {
                 "session_token": self.sessions.token_for(session),
-                "expires_in": int(self.settings.session_token_lifetime),
+                "expires_in": int(self.settings.now.session_token_lifetime),
             }
         )

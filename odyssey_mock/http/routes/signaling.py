@@ -16,6 +16,7 @@ from odyssey_mock.accounts.session_tokens import SessionTokens, TokenError
 from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.strict_json import JSON
+from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.faults.registry import Faults
 from odyssey_mock.http.callers import Callers
 from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
@@ -91,7 +92,7 @@ class AcceptedSocket(SignalingSocket):
 
 @dataclass(frozen=True, kw_only=True)
 class SignalingRoutes:
-    """Routes for the signaling sockets of clients; `channel_delay` is the value of the setting `channel_delay`."""
+    """Routes for the signaling sockets of clients."""
 
     gate: FaultGate
     callers: Callers
@@ -101,7 +102,7 @@ class SignalingRoutes:
     tokens: SessionTokens
     sessions: SessionRegistry
     stun_url: str
-    channel_delay: float
+    settings: CurrentSettings
 
     def routes(self) -> list[BaseRoute]:
         """Create the routes. The route of sockets has its own fault point, because its fault actions are different."""
@@ -141,7 +142,7 @@ class SignalingRoutes:
         # Only browsers send an Origin (RFC 6454). In a browser, the data channels may open before the page is notified
         # of the peer connection, and a stream started at that moment is rejected or lost. So the channels open later.
         is_browser = "origin" in websocket.headers
-        await session.serve(socket, channel_delay=self.channel_delay if is_browser else 0.0)
+        await session.serve(socket, channel_delay=self.settings.now.channel_delay if is_browser else 0.0)
 
     async def _upgraded(self, websocket: WebSocket) -> bool:
         """Accept the WebSocket upgrade, or carry out a fault that fires; return whether the upgrade was accepted."""

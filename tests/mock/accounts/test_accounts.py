@@ -12,6 +12,7 @@ from odyssey_mock.accounts.accounts import TEST_KEYS, Accounts
 from odyssey_mock.accounts.errors import AccountError, InvalidTokenError, TokenExpiredError
 from odyssey_mock.core.clock import MANUAL_START, ManualClock
 from odyssey_mock.core.entropy import SeededEntropy
+from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.http.errors import ApiError, answer_to
 from odyssey_mock.http.usage_error_forms import DetailForm
 from odyssey_mock.settings import KEY_PATTERN, AccountSettings, MockOverrides, Priority, Settings
@@ -23,7 +24,7 @@ ordinary_keys = ordinary_keys.filter(lambda key: not key.startswith(tuple(TEST_K
 
 
 def accounts(clock: ManualClock | None = None, **settings: Unpack[MockOverrides]) -> Accounts:
-    return Accounts(Settings().replace(**settings), clock or ManualClock(), SeededEntropy(1))
+    return Accounts(CurrentSettings(Settings().replace(**settings)), clock or ManualClock(), SeededEntropy(1))
 
 
 def refusal_of(server: Accounts, api_key: str, form: DetailForm = "object") -> ApiError:

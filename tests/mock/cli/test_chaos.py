@@ -55,9 +55,21 @@ def test_settings_apply_to_the_mocks() -> None:
     )
 
 
+def test_port_in_config_file_has_no_effect(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('port = 8400\nregions = ["us-east-1", "mars-1"]\n')
+    code = APP + "urllib.request.urlopen(os.environ['ODYSSEY_API_URL'] + '/ping/mars-1')"
+    code += "\nassert not os.environ['ODYSSEY_API_URL'].endswith(':8400')"
+    result = chaos("--config", str(path), "--only", "*:not_json", sys.executable, "-c", code)
+    assert (result.exit_code, "1 passed" in result.output) == (0, True), (
+        f"expected exit status 0 and '1 passed', got exit status {result.exit_code} and:\n{result.output}"
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--set", "port=1", "true"], "--set port: each run has a free port; leave it out"),
         (
             ["--only", "job.*", sys.executable, "-c", APP],
             "expected patterns of fault points that the run reached",

@@ -3,11 +3,15 @@
 import dataclasses
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import click
 import httpx
@@ -19,6 +23,7 @@ from odyssey_mock.cli.serve import serve as serve_command
 from odyssey_mock.cli.setting_options import COLLECTIONS
 from odyssey_mock.settings import LIMIT_NAMES, SETTINGS, AccountSettings, Region, Setting, Settings
 from odyssey_mock.system_network import SystemNetwork
+from tests.mock.test_setting_values import TEXTS
 from tests.support.interrupts import interruptible
 
 LIMIT = 20.0
@@ -128,7 +133,7 @@ def test_used_port_ends_with_an_error() -> None:
         (["--stream-duration", "0"], "stream_duration must be a number of seconds above 0"),
         (["--plan", "golden"], "'golden' is not one of 'free', 'unlimited'"),
         (["--monthly-hours", "-1"], "monthly_hours must be a number of hours, 0 or more"),
-        (["--region", "here=soon"], "--region must be NAME or NAME=SECONDS, got 'here=soon'"),
+        (["--region", "here=soon"], "a region must be NAME or NAME=SECONDS, got 'here=soon'"),
         (["--region", "here", "--region", "here"], "regions must be a non-empty list of Region, with distinct ids"),
         (["--concurrent-sessions", "some"], "'some' is not a valid integer"),
         (["--script-host", "http://files"], "script_url_hosts must be a list of host names"),
@@ -223,6 +228,154 @@ def test_option_sets_only_its_setting(name: str, served: list[Settings]) -> None
     result = CliRunner().invoke(main, ["serve", *options])
     assert result.exit_code == 0, f"expected exit status 0, got {result.exit_code}:\n{result.output}"
     assert served == [dataclasses.replace(Settings(port=8400), **{name: expected})]  # type: ignore[arg-type]  # the name is a variable
+
+
+def served_with(served: list[Settings], *options: str) -> Settings:
+    result = CliRunner().invoke(main, ["serve", *options])
+    assert result.exit_code == 0, f"expected exit status 0, got {result.exit_code}:\n{result.output}"
+    return served.pop()
+
+
+def test_every_setting_can_be_set_by_name(served: list[Settings]) -> None:
+    for name, (text, expected) in TEXTS.items():
+        settings = served_with(served, "--set", f"{name}={text}")
+        changed: dict[str, Any] = {name: expected}
+        assert settings == Settings(port=8400).replace(**changed), f"--set {name}={text}"
+
+
+CONFIG = {
+    "config.yaml": """\
+        plan: unlimited
+        fps: 10
+        image_to_video: no
+        stream_duration: 60
+        portrait_size: [176, 320]
+        keys:
+          ody_anna: {concurrent_sessions: 1}
+          ody_berta:
+        regions: [here, {id: there, latency: 0.5}]
+        faults:
+          - {at: stream.start, do: silent}
+        """,
+    "config.toml": """\
+        plan = "unlimited"
+        fps = 10
+        image_to_video = false
+        stream_duration = 60
+        portrait_size = "176x320"
+        regions = ["here", "there=0.5"]
+        faults = [{at = "stream.start", do = "silent"}]
+        [keys]
+        ody_anna = {concurrent_sessions = 1}
+        ody_berta = {}
+        """,
+    "config.json": json.dumps(
+        {
+            "plan": "unlimited",
+            "fps": 10,
+            "image_to_video": False,
+            "stream_duration": 60,
+            "portrait_size": [176, 320],
+            "keys": {"ody_anna": {"concurrent_sessions": 1}, "ody_berta": None},
+            "regions": [{"id": "here"}, {"id": "there", "latency": 0.5}],
+            "faults": {"at": "stream.start", "do": "silent"},
+        }
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CONFIG)
+def test_config_file_sets_settings_in_each_format(name: str, tmp_path: Path, served: list[Settings]) -> None:
+    (tmp_path / name).write_text(textwrap.dedent(CONFIG[name]))
+    assert served_with(served, "--config", str(tmp_path / name)) == Settings(port=8400).replace(
+        plan="unlimited",
+        fps=10,
+        image_to_video=False,
+        stream_duration=60,
+        portrait_size=(176, 320),
+        keys={"ody_anna": AccountSettings(concurrent_sessions=1), "ody_berta": AccountSettings()},
+        regions=(Region("here"), Region("there", 0.5)),
+        faults=[{"at": "stream.start", "do": "silent"}],
+    )
+
+
+def test_options_precede_file_and_file_precedes_plan(tmp_path: Path, served: list[Settings]) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("{plan: unlimited, port: 9000, fps: 10, bitrate: 5, inactivity: 7, stream_duration: 8}")
+    settings = served_with(served, "--config", str(path), "--fps", "11", "--set", "stream_duration=9")
+    assert (settings.port, settings.fps, settings.bitrate) == (9000, 11, 5)
+    assert (settings.inactivity, settings.stream_duration, settings.monthly_hours) == (7, 9, None)
+    settings = served_with(served, "--config", str(path), "--plan", "free", "--port", "0")
+    assert (settings.port, settings.connection_duration, settings.inactivity) == (0, 3600, 7)
+    assert served_with(served, "--config", str(path), "--set", "plan=free").connection_duration == 3600
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("fsp: 10", "config.yaml: unknown setting 'fsp'; did you mean 'fps'?"),
+        ("fps: fast", "config.yaml: fps must be a whole number above 0, got 'fast'"),
+        ("plan: golden", "config.yaml: plan must be one of 'free', 'unlimited', got 'golden'"),
+        ("faults: [{at: nope, do: silent}]", "config.yaml: faults: fault 1 of 1: unknown fault point 'nope'"),
+        ("faults: all", "config.yaml: faults must be a list of faults"),
+        ("- fps", "config.yaml must contain settings by name, such as `fps: 10`, got list"),
+        ("", "config.yaml must contain settings by name, such as `fps: 10`, got nothing"),
+        ("[", "config.yaml must be YAML"),
+        ("keys: {ody_hush: {plan: golden}}", "config.yaml: plan of a key must be one of"),
+    ],
+)
+def test_invalid_config_file_is_rejected(content: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(content)
+    result = CliRunner().invoke(main, ["serve", "--config", str(tmp_path / "config.yaml")])
+    assert result.exit_code == 2
+    assert f"Error: {tmp_path}/{message}" in result.output
+    assert "hush" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--set", "fps"], "--set must be NAME=VALUE, such as fps=10, got 'fps'"),
+        (["--set", "fsp=1"], "--set: unknown setting 'fsp'; did you mean 'fps'?"),
+        (["--set", "fps=fast"], "--set: fps must be a whole number above 0, got 'fast'"),
+        (["--set", "plan=golden"], "--set: plan must be one of 'free', 'unlimited', got 'golden'"),
+        (["--set", "fps=1", "--set", "fps=1"], "--set fps was given more than once; give it once"),
+        (["--set", "fps=1", "--fps", "1"], "--set fps and --fps set the same setting; give one of them"),
+        (["--plan", "free", "--set", "plan=free"], "--set plan and --plan set the same setting; give one of them"),
+        (["--key", "ody_hush", "--set", 'keys=["ody_hush"]'], "--set keys and --key set the same setting"),
+        (["--set", "keys=ody_hush"], "--set: keys must be JSON"),
+        (["--set", 'faults={"at": "nope"}'], "--set faults: fault 1 of 1: unknown fault point 'nope'"),
+    ],
+)
+def test_invalid_assignment_is_rejected(options: list[str], message: str) -> None:
+    result = CliRunner().invoke(main, ["serve", *options])
+    assert result.exit_code == 2
+    assert f"Error: {message}" in result.output
+    assert "hush" not in result.output
+
+
+def test_help_has_a_heading_for_each_group() -> None:
+    shown = CliRunner().invoke(main, ["serve", "--help"], terminal_width=100).output
+    headings = re.findall(r"^(\S.*):$", shown, re.MULTILINE)
+    assert headings == [
+        "Options",
+        "Listening",
+        "Time and randomness",
+        "Accounts and tokens",
+        "Sessions",
+        "Video",
+        "Broadcasts",
+        "Simulations",
+        "Recordings",
+        "Failures",
+        "Memory",
+        "Limits of accounts",
+    ]
+    limits = shown.partition("Limits of accounts:\n")[2]
+    assert [line.split()[0] for line in limits.splitlines() if line.startswith("  --")] == [
+        "--plan",
+        *(SETTINGS[name].option for name in LIMIT_NAMES),
+    ]
 
 
 def test_importing_the_cli_does_not_load_the_server() -> None:

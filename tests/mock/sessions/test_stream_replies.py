@@ -34,7 +34,7 @@ class Bench:
             region="region",
         )
         self.setup = StreamSetup(
-            settings=backend.settings,
+            settings=backend.settings.now,
             clock=backend.clock,
             entropy=backend.entropy,
             faults=backend.faults,

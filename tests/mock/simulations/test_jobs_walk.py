@@ -98,7 +98,7 @@ class JobsWalk(RuleBasedStateMachine):
 
     @property
     def settings(self) -> Settings:
-        return self.backend.settings
+        return self.backend.settings.now
 
     def run(self, step: Coroutine[None, None, None]) -> None:
         self.runner.run(step)

@@ -40,7 +40,7 @@ INTERNAL = {
     odyssey_mock.MockOdyssey: {"backend"},
     Journal: {"observe", "reach"},
     Faults: {"any_at", "fire", "skip", "reached"},
-    Jobs: {"close", "reset", "snapshot", "submit"},
+    Jobs: {"close", "hand_out", "reset", "snapshot", "submit"},
     Recordings: {"close", "describe", "settle"},
     Session: {"is_over", "serve", "unused"},
     Broadcast: {"accepts", "admit", "codecs", "end", "gone", "push", "snapshot", "hls_url"},
@@ -60,7 +60,7 @@ VIEWS = [
 
 
 ATTRIBUTES = {
-    odyssey_mock.MockOdyssey: {"api_key", "settings"},
+    odyssey_mock.MockOdyssey: {"api_key"},
     Journal: {"began_at"},
     Broadcast: {"is_over"},
     Spectator: {"codec", "state"},

@@ -1,0 +1,60 @@
+"""Tests of reading JSON, TOML and YAML files."""
+
+from pathlib import Path
+
+import pytest
+
+from odyssey_mock.core.data_files import LARGEST, DataFileError, read_data_file
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{new}: &{new} [{', '.join([f'*{old}'] * 10)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+)
+"""A YAML file of 500 bytes that describes a billion strings."""
+
+
+def write(directory: Path, name: str, content: str) -> Path:
+    path = directory / name
+    path.write_text(content, "utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("x.json", '{"fps": 10, "sizes": [1, 2.5], "keys": {"a": true}}'),
+        ("x.toml", "fps = 10\nsizes = [1, 2.5]\n[keys]\na = true\n"),
+        ("x.TOML", "fps = 10\nsizes = [1, 2.5]\nkeys = {a = true}\n"),
+        ("x.yaml", "fps: 10\nsizes: [1, 2.5]\nkeys: {a: true}\n"),
+        ("x.conf", "fps: 10\nsizes: [1, 2.5]\nkeys: {a: true}\n"),
+    ],
+)
+def test_same_content_in_each_format(tmp_path: Path, name: str, content: str) -> None:
+    assert read_data_file(write(tmp_path, name, content)) == {"fps": 10, "sizes": [1, 2.5], "keys": {"a": True}}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("x.json", "{", "to contain JSON, got invalid JSON"),
+        ("x.json", '{"x": NaN}', "to contain JSON, got invalid JSON"),
+        ("x.toml", "x = ", "must be TOML"),
+        ("x.toml", "x = 2026-01-01", "must be TOML that contains only values of JSON"),
+        ("x.toml", "x = nan", "must be TOML that contains only values of JSON"),
+        ("x.toml", "x = 1\nx = 2", "must be TOML"),
+        ("x.yaml", "a: &a [*a]", "must be YAML that contains only values of JSON"),
+        ("x.yaml", BOMB, "the content must have at most"),
+        ("x.yaml", "x" * (LARGEST + 1), f"must have at most {LARGEST} bytes, got more"),
+        ("x.yaml", "é" * (LARGEST // 2 + 1), f"must have at most {LARGEST} bytes, got more"),
+    ],
+    ids=str,
+)
+def test_invalid_content_is_rejected_with_the_file(tmp_path: Path, name: str, content: str, message: str) -> None:
+    with pytest.raises(DataFileError) as refused:
+        read_data_file(write(tmp_path, name, content))
+    assert str(tmp_path / name) in str(refused.value)
+    assert message in str(refused.value)
+
+
+def test_missing_file_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(DataFileError, match="cannot be read"):
+        read_data_file(tmp_path / "missing.yaml")

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from odyssey_mock.broadcasts.hls import HlsStream
 from odyssey_mock.broadcasts.spectator import MakeSpectator, Spectator, SpectatorState
+from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.entropy import Entropy
 from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.strict_json import JSON
@@ -18,6 +19,15 @@ from odyssey_mock.settings import Settings
 
 _ORDER: tuple[Codec, ...] = ("h264", "vp8")
 """All codecs, starting with the one that is cheapest to encode."""
+
+DELETABLE_FOR = 10.0
+"""Seconds for which a spectator can still be deleted once after its peer has closed.
+
+A client that leaves closes its peer and deletes its resource, in either order. Firefox closes the peer first.
+"""
+
+_MOST_CLOSED = 1000
+"""Maximum number of spectators with a closed peer that a broadcast remembers; it forgets the oldest ones."""
 
 
 class Broadcast:
@@ -40,6 +50,7 @@ class Broadcast:
         keyframes: Keyframes,
         *,
         settings: Settings,
+        clock: Clock,
         entropy: Entropy,
         journal: Journal,
         base_url: str,
@@ -63,6 +74,7 @@ class Broadcast:
                 started_at=record.started_at,
                 want_keyframe=keyframes.want,
             )
+        self._clock = clock
         self._journal = journal
         self._make_spectator = make_spectator
         self._on_ended = on_ended
@@ -70,6 +82,8 @@ class Broadcast:
         self._encoders = encoders
         self._keyframes = keyframes
         self._spectators: dict[str, Spectator] = {}
+        self._closed: dict[str, float] = {}
+        """When each peer closed, by `Spectator.resource`, oldest first, until the resource is deleted."""
         self._admitted = 0
         self._go("live", before=None)
 
@@ -120,10 +134,28 @@ class Broadcast:
             number=self._admitted,
             codecs=[codec for codec in _ORDER if codec in self.frames_encoded],
             on_connected=self._keyframes.want,
+            on_closed=self._remember_closed,
             on_keyframe_wanted=self._keyframes.lost,
         )
         self._spectators[spectator.resource] = spectator
         return spectator
+
+    def delete(self, resource: str) -> bool:
+        """End the spectator with this `Spectator.resource`; return False if there is none, or it was ended otherwise.
+
+        A spectator whose peer closed in the last `DELETABLE_FOR` seconds can be deleted too, once.
+        """
+        spectator = self._spectators.get(resource)
+        if spectator is not None and not spectator.is_leaving:
+            spectator.leave("it was deleted")
+            return True
+        closed_at = self._closed.pop(resource, None)
+        return closed_at is not None and self._clock.monotonic() - closed_at <= DELETABLE_FOR
+
+    def _remember_closed(self, resource: str) -> None:
+        self._closed[resource] = self._clock.monotonic()
+        if len(self._closed) > _MOST_CLOSED:
+            del self._closed[next(iter(self._closed))]
 
     def gone(self, spectator: Spectator) -> None:
         """Remove a spectator whose connection is closed."""
@@ -151,6 +183,7 @@ class Broadcast:
         if self.is_over:
             return
         self.is_over = True
+        self._closed.clear()
         for spectator in self._spectators.values():
             spectator.end()
         self._go("over", before="live")

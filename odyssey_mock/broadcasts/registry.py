@@ -36,7 +36,12 @@ class Broadcasts(Mapping[str, Broadcast]):
         self._settings = settings
         self._make_spectator = partial(Spectator, clock=clock, entropy=entropy, journal=journal, peers=peers)
         self._make_broadcast = partial(
-            Broadcast, entropy=entropy, journal=journal, base_url=base_url, on_ended=self._ended
+            Broadcast,
+            clock=clock,
+            entropy=entropy,
+            journal=journal,
+            base_url=base_url,
+            on_ended=self._ended,
         )
         self._broadcasts: dict[str, Broadcast] = {}
         self._lingering: dict[str, Deadline] = {}

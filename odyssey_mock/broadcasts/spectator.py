@@ -53,6 +53,8 @@ class Spectator:
         etag: the quoted entity tag of the resource (RFC 9110 section 8.8.3).
         ufrags: the ICE user name fragments (`ice-ufrag`) of its offer.
         track: the bounded queue of packets to send; packets are dropped if the spectator receives too slowly.
+
+    The callback `on_closed` receives `resource` when the client closes its peer, or the peer is lost.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Spectator:
         number: int,
         codecs: Sequence[Codec],
         on_connected: Callable[[], None],
+        on_closed: Callable[[str], None],
         on_keyframe_wanted: Callable[[], None],
     ) -> None:
         self.number = number
@@ -83,6 +86,7 @@ class Spectator:
         self._record = record
         self._offer = offer
         self._on_connected = on_connected
+        self._on_closed = on_closed
         self.track = PacketTrack()
         self._leaving = asyncio.Event()
         self._why = ""
@@ -93,7 +97,7 @@ class Spectator:
             codecs,
             loopback_only=settings.loopback_only,
             on_connected=self._connected,
-            on_lost=lambda: self.leave("its peer connection was lost or closed"),
+            on_lost=self._closed,
             on_keyframe_wanted=on_keyframe_wanted,
         )
 
@@ -200,6 +204,11 @@ class Spectator:
         if self.state is SpectatorState.ANSWERED:
             self.leave("it did not connect in time")
 
+    def _closed(self) -> None:
+        if not self._leaving.is_set():
+            self._on_closed(self.resource)
+        self.leave("its peer connection was lost or closed")
+
     def _connected(self) -> None:
         if self._leaving.is_set():
             return
@@ -229,6 +238,7 @@ class MakeSpectator(Protocol):
         number: int,
         codecs: Sequence[Codec],
         on_connected: Callable[[], None],
+        on_closed: Callable[[str], None],
         on_keyframe_wanted: Callable[[], None],
     ) -> Spectator:
         """Create a spectator; the parameters are those of `Spectator`.

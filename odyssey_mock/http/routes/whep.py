@@ -112,7 +112,8 @@ class WhepRoutes:
         return Response(status_code=204, headers={"ETag": spectator.etag})
 
     async def leave(self, request: Request) -> Response:
-        self._spectator_of(request).leave("it was deleted")
+        if not broadcast_of(request, self.broadcasts).delete(request.path_params["resource"]):
+            raise _no_spectator()
         return Response(status_code=200)
 
     def _spectator_of(self, request: Request) -> Spectator:
@@ -124,11 +125,15 @@ class WhepRoutes:
         broadcast = broadcast_of(request, self.broadcasts)
         spectator = broadcast.spectators.get(request.path_params["resource"])
         if spectator is None or spectator.is_leaving:
-            raise BroadcastError(404, "no such spectator: it has left or never existed")
+            raise _no_spectator()
         return spectator
 
     def _link(self) -> str:
         return f'<{self.stun_url}>; rel="ice-server"'
+
+
+def _no_spectator() -> BroadcastError:
+    return BroadcastError(404, "no such spectator: it has left or never existed")
 
 
 def _check_is_on(broadcast: Broadcast) -> None:

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from odyssey_mock import MockOdyssey
-from odyssey_mock.broadcasts.broadcast import Broadcast
+from odyssey_mock.broadcasts.broadcast import DELETABLE_FOR, Broadcast
 from odyssey_mock.http.app import create_app
 from odyssey_mock.rtc.spectator_peer import AiortcSpectatorPeer
 from odyssey_mock.system_network import SystemNetwork
@@ -105,6 +105,65 @@ async def test_closed_peer_connection_ends_the_spectator(odyssey_mock: MockOdyss
             await spectator.frame()
         assert await why(odyssey_mock) == "its peer connection was lost or closed"
     assert not odyssey_mock.broadcasts[broadcast.stream_id].spectators
+
+
+@pytest.mark.odyssey(clock="manual")
+@pytest.mark.parametrize(
+    ("seconds", "statuses"), [(0, [200, 404]), (DELETABLE_FOR, [200, 404]), (DELETABLE_FOR + 0.1, [404, 404])]
+)
+async def test_closed_peer_can_be_deleted_for_a_while(
+    odyssey_mock: MockOdyssey, http: httpx.AsyncClient, broadcast: Live, seconds: float, statuses: list[int]
+) -> None:
+    async with RawSpectator(broadcast) as spectator:
+        await spectator.frame()
+    assert await why(odyssey_mock) == "its peer connection was lost or closed"
+    await odyssey_mock.advance(seconds)
+    patched = await http.patch(spectator.resource, headers=FRAGMENT, content="a=ice-ufrag:x\r\n")
+    assert patched.status_code == 404
+    assert [(await http.delete(spectator.resource)).status_code for _ in range(2)] == statuses
+
+
+@pytest.mark.off_contract("sends fake SDP")
+async def test_closing_peer_can_be_deleted_once(
+    odyssey_mock: MockOdyssey, http: httpx.AsyncClient, peers: StandIns
+) -> None:
+    broadcast = opened(odyssey_mock.backend)
+    resource = (await post(http, broadcast)).headers["Location"]
+    peer = await peers.asked()
+    peer.lost()
+    assert [(await http.delete(resource)).status_code for _ in range(2)] == [200, 404]
+    assert await why(odyssey_mock) == "its peer connection was lost or closed"
+
+
+@pytest.mark.off_contract("sends fake SDP")
+@pytest.mark.parametrize("end", ["the spectator leaves", "the stream ends", "the peer closes, then the stream ends"])
+async def test_spectator_ended_by_the_mock_is_not_deletable(
+    odyssey_mock: MockOdyssey, http: httpx.AsyncClient, peers: StandIns, end: str
+) -> None:
+    broadcast = opened(odyssey_mock.backend)
+    resource = (await post(http, broadcast)).headers["Location"]
+    peer = await peers.asked()
+    if end == "the spectator leaves":
+        (spectator,) = broadcast.spectators.values()
+        spectator.leave("dropped by the test")
+    if end == "the peer closes, then the stream ends":
+        peer.lost()
+    if "stream ends" in end:
+        broadcast.end()
+    assert (await http.delete(resource)).status_code == 404
+
+
+@pytest.mark.off_contract("sends fake SDP")
+async def test_memory_of_closed_peers_is_bounded(
+    odyssey_mock: MockOdyssey, http: httpx.AsyncClient, peers: StandIns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("odyssey_mock.broadcasts.broadcast._MOST_CLOSED", 2)
+    broadcast = opened(odyssey_mock.backend)
+    resources = []
+    for _ in range(3):
+        resources.append((await post(http, broadcast)).headers["Location"])
+        peers[-1].lost()
+    assert [(await http.delete(resource)).status_code for resource in resources] == [404, 200, 200]
 
 
 async def test_vanished_client_ends_the_spectator(odyssey_mock: MockOdyssey, broadcast: Live) -> None:

@@ -1,4 +1,4 @@
-"""Replacement of a file at a path with a complete new file.
+"""Moves of a complete new file to its path: in place of an existing file, or only if the path is free.
 
 A link is followed: the file to which it points is replaced, and the link stays. Anything that is not a regular file,
 such as a directory, a device or a pipe, is never replaced. All functions block.
@@ -11,6 +11,9 @@ import errno
 import os
 import stat
 from pathlib import Path
+
+_NO_HARD_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
+"""Errors of `link` on file systems without hard links: FAT, some network shares and containers."""
 
 _PERMISSIONS = 0o777
 """Mode bits to keep. As at every change of a file's content, the bits setuid and setgid are not kept."""
@@ -63,3 +66,36 @@ def replace(part: Path, target: Path) -> None:
                 os.chown(part, owner, group)
         part.chmod(stat.S_IMODE(found.st_mode) & _PERMISSIONS)
     part.replace(target)
+
+
+def take_free_name(part: Path, target: Path) -> None:
+    """Give the complete file ``part`` the name ``target``, unless something exists there.
+
+    A hard link does this atomically, and ``part`` stays a name of the file. On file systems without hard links, a check
+    and a rename are used.
+
+    Raises:
+        FileExistsError: ``target`` exists.
+        OSError: the file cannot get this name.
+    """
+    try:
+        target.hardlink_to(part)
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        check_free(target)
+        part.rename(target)
+
+
+def check_free(target: Path) -> None:
+    """Check that nothing exists at ``target``, not even a link to a missing file.
+
+    Raises:
+        FileExistsError: ``target`` exists.
+        OSError: ``target`` cannot be read.
+    """
+    try:
+        target.lstat()
+    except FileNotFoundError:
+        return
+    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))

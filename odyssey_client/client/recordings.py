@@ -106,5 +106,4 @@ class RecordingCalls(ClientBase):
                 self._transport,
                 request,
                 lambda: rest.get_recording(self._transport, stream_id),
-                unique=self._entropy.uuid(),
             )

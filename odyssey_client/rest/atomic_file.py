@@ -1,23 +1,26 @@
 """Atomic file writes: a file is written under a hidden name in the target's directory, and renamed when complete.
 
-All functions block. Use each file from one thread only.
+A process that is killed leaves its hidden file behind. The next `AtomicFile` with the same target deletes it. All
+functions block. Use each file from one thread only.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import itertools
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from io import FileIO
 from pathlib import Path
 
 from odyssey_client.errors import DownloadError, excerpt
-from odyssey_client.file_replacement import file_to_replace, protect, replace
+from odyssey_client.file_replacement import check_free, file_to_replace, protect
+from odyssey_client.partial_file import PartialFile
 
 logger = logging.getLogger("odyssey_client")
+
+_PURPOSE = "download"
+"""Part of the hidden names, which distinguishes them from those of recordings."""
 
 _TO_DO: Mapping[int, str] = {
     errno.ENOENT: "Create its directory first.",
@@ -30,22 +33,17 @@ _TO_DO: Mapping[int, str] = {
     errno.EFBIG: "Choose a file system that supports files of this size.",
     errno.ENAMETOOLONG: "Choose a shorter name.",
 }
-_NO_HARD_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
-"""Errors of `link` on file systems without hard links: FAT, some network shares and containers."""
 
 
 class AtomicFile:
     """A file that appears under its name only after `commit`. Always call `close`, also after an error."""
 
-    def __init__(self, target: Path, *, overwrite: bool, unique: str) -> None:
-        """Store the settings; ``unique`` is part of the hidden name and must differ for every download."""
+    def __init__(self, target: Path, *, overwrite: bool) -> None:
         self._target = target
         self._final = target
         """The path without links: the file that `commit` creates or replaces."""
         self._overwrite = overwrite
-        self._unique = unique
-        self._path: Path | None = None
-        self._file: FileIO | None = None
+        self._part: PartialFile | None = None
 
     def open(self) -> None:
         """Create an empty file under the hidden name.
@@ -58,14 +56,11 @@ class AtomicFile:
                 self._final = file_to_replace(self._target)
             else:
                 self._check_target()
-            for number in itertools.count():
-                path = self._final.with_name(f".odyssey-{self._unique}{f'-{number}' if number else ''}.part")
-                with contextlib.suppress(FileExistsError):
-                    self._file = path.open("xb", buffering=0)
-                    self._path = path
-                    break
+            self._part = PartialFile.create(self._final, _PURPOSE)
             if self._overwrite:
-                protect(path, self._final)
+                protect(self._part.path, self._final)
+            for leftover in PartialFile.leftovers(self._final, _PURPOSE):
+                _delete(leftover)
 
     def write(self, content: bytes) -> None:
         """Append ``content``.
@@ -76,7 +71,7 @@ class AtomicFile:
         with self._told("write"):
             rest = memoryview(content)
             while rest:
-                rest = rest[self._opened().write(rest) :]
+                rest = rest[self._opened().file.write(rest) :]
 
     def restart(self) -> None:
         """Empty the file to start again.
@@ -85,8 +80,8 @@ class AtomicFile:
             DownloadError: the file cannot be truncated.
         """
         with self._told("write"):
-            self._opened().seek(0)
-            self._opened().truncate()
+            self._opened().file.seek(0)
+            self._opened().file.truncate()
 
     def commit(self) -> None:
         """Move the complete file to its final name.
@@ -95,53 +90,32 @@ class AtomicFile:
             DownloadError: the file cannot be written, or another file was created at its path in the meantime.
         """
         with self._told("write"):
-            file, path = self._opened(), self._path
-            os.fsync(file.fileno())
-            file.close()
-            if path is None:
-                raise RuntimeError("the file is not open: call open() first")
+            part = self._opened()
+            os.fsync(part.file.fileno())
             if self._overwrite:
-                replace(path, self._final)
+                part.replace(self._final)
             else:
-                self._name(path)
+                try:
+                    part.take_free_name(self._target)
+                except FileExistsError:
+                    raise _exists(self._target) from None
 
     def close(self) -> None:
-        """Close the file and remove its hidden name, which deletes an uncommitted file. Further calls do nothing."""
-        if self._file is not None:
-            self._file.close()
-        path, self._path = self._path, None
-        if path is not None:
-            try:
-                path.unlink(missing_ok=True)
-            except OSError as error:
-                logger.warning("%s: could not remove the partial download: %s", path, error)
-
-    def _name(self, path: Path) -> None:
-        """Move the file to its final name without replacing an existing file.
-
-        A hard link does this atomically. On file systems without hard links, a check and a rename are used.
-        """
-        try:
-            self._target.hardlink_to(path)
-        except FileExistsError:
-            raise _exists(self._target) from None
-        except OSError as error:
-            if error.errno not in _NO_HARD_LINKS:
-                raise
-            self._check_target()
-            path.rename(self._target)
+        """Close the file, and delete it if it is not committed. Further calls do nothing."""
+        part, self._part = self._part, None
+        if part is not None:
+            _delete(part)
 
     def _check_target(self) -> None:
         try:
-            self._target.lstat()
-        except FileNotFoundError:
-            return
-        raise _exists(self._target)
+            check_free(self._target)
+        except FileExistsError:
+            raise _exists(self._target) from None
 
-    def _opened(self) -> FileIO:
-        if self._file is None:
+    def _opened(self) -> PartialFile:
+        if self._part is None:
             raise RuntimeError("the file is not open: call open() first")
-        return self._file
+        return self._part
 
     @contextlib.contextmanager
     def _told(self, what: str) -> Iterator[None]:
@@ -156,6 +130,13 @@ class AtomicFile:
             why = excerpt(error.strerror or str(error))
             todo = _TO_DO.get(error.errno or 0, "Choose another path.")
             raise DownloadError(f"Cannot {what} {self._target}: {why}. {todo}", code="cannot_write") from error
+
+
+def _delete(part: PartialFile) -> None:
+    try:
+        part.delete()
+    except OSError as error:
+        logger.warning("%s: could not remove the partial download: %s", part.path, error)
 
 
 def _exists(target: Path) -> DownloadError:

@@ -110,16 +110,15 @@ class DownloadRequest:
         return path
 
 
-async def download(
-    transport: Transport, request: DownloadRequest, look_up: Callable[[], Awaitable[Recording]], *, unique: str
-) -> Path:
+async def download(transport: Transport, request: DownloadRequest, look_up: Callable[[], Awaitable[Recording]]) -> Path:
     """Download a file and return its path. An error or a cancellation leaves no partial file.
+
+    If the process is killed, the next download to the same path deletes the partial file.
 
     Args:
         transport: The HTTP transport.
         request: The file to download and its destination.
         look_up: Fetches the recording, with fresh URLs.
-        unique: A string for the hidden file name that differs for every download.
 
     Raises:
         DownloadTimeoutError: the download took longer than ``AdvancedConfig.download_timeout_s``.
@@ -142,7 +141,7 @@ async def download(
     async def locate() -> str:
         return request.url(await look_up())
 
-    async with _FileThread(request, unique) as file:
+    async with _FileThread(request) as file:
         size = await Fetch(transport, file, what=request.what, locate=locate, report=report).run()
         await report(size, size)
         return await file.commit()
@@ -151,9 +150,8 @@ async def download(
 class _FileThread:
     """An `AtomicFile` whose blocking calls all run in one dedicated thread."""
 
-    def __init__(self, request: DownloadRequest, unique: str) -> None:
+    def __init__(self, request: DownloadRequest) -> None:
         self._request = request
-        self._unique = unique
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="odyssey-download")
         self._file: AtomicFile | None = None
         self._target = Path()
@@ -189,7 +187,7 @@ class _FileThread:
 
     def _open(self) -> None:
         self._target = self._request.target()
-        self._file = AtomicFile(self._target, overwrite=self._request.overwrite, unique=self._unique)
+        self._file = AtomicFile(self._target, overwrite=self._request.overwrite)
         self._file.open()
 
     def _remove(self) -> None:

@@ -116,9 +116,16 @@ class Recorder:
 
     The video has the size of the first recorded frame, rounded up to even numbers: H.264 in YUV 4:2:0 requires them.
     Frames of another size are scaled to fit, with black bars.
-    While recording, the file has a hidden temporary name in the same directory. When recording stops, the file gets its
-    final name and replaces an existing file, whose permissions it takes; a link is followed. If no frame was recorded
-    or recording failed, the temporary file is deleted.
+
+    While recording, the client appends each second of video to a hidden file in the same directory, as fragmented MP4.
+    When recording stops, it writes this video to a plain MP4 file, without encoding it again. The plain file gets the
+    final name and replaces an existing file, whose permissions it takes; a link is followed. If the plain file cannot
+    be written, for example because the disk is full, the fragmented file gets the final name. If no frame was recorded
+    or recording failed, the hidden file is deleted.
+
+    If the process is killed while it records, the hidden file stays, and is playable up to its last complete second.
+    The next recording to the same path renames it: for ``a.mp4`` to ``a-recovered.mp4``, or to ``a-recovered-2.mp4`` if
+    that exists, and so on. The hidden file of a process that is still recording is left alone.
     """
 
     def __init__(self, recorder: AsyncRecorder, loop: BackgroundLoop, source: object) -> None:

@@ -23,7 +23,7 @@ def mode(path: Path) -> int:
 
 
 def overwritten(target: Path, content: bytes = b"new") -> None:
-    file = AtomicFile(target, overwrite=True, unique="abc")
+    file = AtomicFile(target, overwrite=True)
     try:
         file.open()
         file.write(content)
@@ -61,12 +61,12 @@ def test_link_needs_overwrite(tmp_path: Path) -> None:
         folder.mkdir()
         link, _ = linked(folder, exists=exists)
         with pytest.raises(DownloadError, match="already exists"):
-            AtomicFile(link, overwrite=False, unique="abc").open()
+            AtomicFile(link, overwrite=False).open()
 
 
 def test_path_that_becomes_a_link_is_not_replaced(tmp_path: Path) -> None:
     target, other = tmp_path / "cat.mp4", tmp_path / "other"
-    file = AtomicFile(target, overwrite=True, unique="abc")
+    file = AtomicFile(target, overwrite=True)
     file.open()
     other.write_bytes(b"other")
     target.symlink_to(other)
@@ -158,9 +158,10 @@ def test_replaced_file_keeps_its_permissions(bits: int, tmp_path: Path) -> None:
 def test_partial_file_is_as_private_as_replaced_file(tmp_path: Path) -> None:
     target = tmp_path / "cat.mp4"
     target.touch(0o600)
-    file = AtomicFile(target, overwrite=True, unique="abc")
+    file = AtomicFile(target, overwrite=True)
     file.open()
-    assert mode(tmp_path / ".odyssey-abc.part") == 0o600
+    (part,) = tmp_path.glob(".odyssey-*.part")
+    assert mode(part) == 0o600
     file.close()
 
 
@@ -193,7 +194,7 @@ if os.geteuid() == 0:
     os.setgid(65534)
     os.setuid(65534)
 for path in sys.argv[1:]:
-    file = AtomicFile(Path(path), overwrite=True, unique="abc")
+    file = AtomicFile(Path(path), overwrite=True)
     try:
         file.open()
     except DownloadError as error:

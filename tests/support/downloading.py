@@ -9,7 +9,6 @@ from odyssey_client.errors import DownloadError
 from odyssey_client.models import Recording
 from odyssey_client.rest.downloads import DownloadRequest, download
 from odyssey_client.rest.transport import Transport
-from odyssey_client.system import SystemEntropy
 from tests.support.file_server import FILE, FileServer
 
 SIZE = len(FILE)
@@ -39,7 +38,7 @@ class Downloads:
         self.transport = transport
 
     async def fetch(self, request: DownloadRequest, look_up: Callable[[], Awaitable[Recording]]) -> Path:
-        return await download(self.transport, request, look_up, unique=SystemEntropy().uuid())
+        return await download(self.transport, request, look_up)
 
 
 def request(path: Path, **wishes: object) -> DownloadRequest:

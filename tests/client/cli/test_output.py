@@ -124,7 +124,7 @@ def test_advice_about_existing_file_names_option(tmp_path: Path) -> None:
     target = tmp_path / "cat.mp4"
     target.write_bytes(b"a film")
     with pytest.raises(DownloadError) as caught:
-        AtomicFile(target, overwrite=False, unique="1").open()
+        AtomicFile(target, overwrite=False).open()
     assert_names_commands(caught.value, "pass --overwrite to replace it")
 
 

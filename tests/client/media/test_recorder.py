@@ -309,7 +309,7 @@ async def test_encoder_error_ends_recording_without_leftovers(tmp_path: Path, mo
     await recorder.start()
     fill(stream, 3)
     await recorded(recorder, 3)
-    monkeypatch.setattr(recorder._writer, "_fit", None)
+    monkeypatch.setattr(recorder._file, "_fit", None)
     stream.push(picture(3))
     with pytest.raises(AttributeError):
         await recorder.stop()

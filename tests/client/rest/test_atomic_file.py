@@ -12,7 +12,7 @@ from odyssey_client.rest.atomic_file import AtomicFile
 
 
 def part(target: Path, *, overwrite: bool = False) -> AtomicFile:
-    return AtomicFile(target, overwrite=overwrite, unique="abc")
+    return AtomicFile(target, overwrite=overwrite)
 
 
 def names(directory: Path) -> list[str]:
@@ -23,7 +23,8 @@ def test_file_is_hidden_until_commit(tmp_path: Path) -> None:
     file = part(tmp_path / "cat.mp4")
     file.open()
     file.write(b"half")
-    assert names(tmp_path) == [".odyssey-abc.part"]
+    (hidden,) = names(tmp_path)
+    assert (hidden.startswith(".odyssey-download-"), hidden.endswith(".part")) == (True, True)
     file.write(b" a cat")
     file.commit()
     file.close()
@@ -155,10 +156,12 @@ def test_error_of_invalid_path_suggests_remedy(tmp_path: Path, path: str, expect
 def test_full_disk_is_reported_with_remedy(tmp_path: Path) -> None:
     file = part(tmp_path / "cat.mp4")
     file.open()
+    real = file._opened().file
     with Path("/dev/full").open("wb", buffering=0) as full:
-        os.dup2(full.fileno(), file._opened().fileno())
-    with pytest.raises(DownloadError, match=r"No space left on device\. Free space on that disk"):
-        file.write(b"x" * 4096)
+        file._opened().file = full
+        with pytest.raises(DownloadError, match=r"No space left on device\. Free space on that disk"):
+            file.write(b"x" * 4096)
+    file._opened().file = real
     file.close()
     assert names(tmp_path) == []
 
@@ -173,4 +176,4 @@ def test_failed_removal_of_hidden_file_is_logged(
     file.open()
     monkeypatch.setattr(Path, "unlink", refuse)
     file.close()
-    assert "abc.part: could not remove the partial download" in caplog.text
+    assert ".part: could not remove the partial download" in caplog.text

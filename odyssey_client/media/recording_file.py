@@ -1,0 +1,222 @@
+"""The MP4 file of a recording: fragmented while it is written, plain when it is complete, recovered after a crash."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.container import OutputContainer
+from av.filter import Graph
+from av.video.stream import VideoStream
+
+from odyssey_client.file_replacement import file_to_replace, protect
+from odyssey_client.media.frames import VideoFrame
+from odyssey_client.partial_file import PartialFile
+
+TIME_BASE = Fraction(1, 90_000)
+"""The RTP clock of video (RFC 6184 section 8.2.1)."""
+
+FRAGMENT_S = 1
+"""Seconds of video in a fragment. A process that is killed loses at most the frames of one fragment."""
+
+_CODEC_OPTIONS = {"preset": "veryfast", "tune": "zerolatency", "crf": "20"}
+_FRAGMENTED = {
+    # Nothing is written before the first fragment is complete, so a file without a frame is empty. If FFmpeg wrote a
+    # trailer, it would report no error of the last fragment.
+    "movflags": "delay_moov+default_base_moof+skip_trailer",
+    "frag_duration": str(FRAGMENT_S * 1_000_000),
+    "flush_packets": "1",
+}
+_PLAIN = {"movflags": "faststart"}
+
+_RECORDING, _COPY = "recording", "copy"
+"""Parts of the hidden names of the fragmented file, and of the plain file that is copied from it at the end."""
+
+logger = logging.getLogger("odyssey_client")
+
+
+class RecordingFile:
+    """Writes frames to a file that gets its name when it is complete. All methods must run in the same thread.
+
+    Attributes:
+        frames: The number of frames in the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.frames = 0
+        self._target = path
+        self._part: PartialFile | None = None
+        self._container: OutputContainer | None = None
+        self._stream: VideoStream | None = None
+        self._fit = _Fit()
+        self._first_ms = 0.0
+        self._last_pts = -1
+
+    def open(self) -> None:
+        """Create the hidden file, so that errors are raised at once; call `commit` or `discard` afterward."""
+        with self._named():
+            self._target = file_to_replace(self._target)
+            self._part = PartialFile.create(self._target, _RECORDING)
+            protect(self._part.path, self._target)
+
+    def recover(self) -> None:
+        """Rename the hidden files of recordings to this path whose process was killed. Delete those without a frame."""
+        for copy in PartialFile.leftovers(self._target, _COPY):
+            with _tolerated(copy):
+                copy.delete()
+        for recording in PartialFile.leftovers(self._target, _RECORDING):
+            with _tolerated(recording):
+                if recording.size:
+                    name = _named_as_recovered(recording, self._target)
+                    logger.warning("recovered a recording that was interrupted by the end of its process: %s", name)
+                recording.delete()
+
+    def write(self, frame: VideoFrame) -> None:
+        """Append a frame."""
+        with self._named():
+            if self._container is None or self._stream is None:
+                self._container = av.open(str(self._opened().path), "w", format="mp4", options=_FRAGMENTED)
+                self._stream = self._container.add_stream("libx264", options=_CODEC_OPTIONS)
+                self._stream.width = frame.width + frame.width % 2
+                self._stream.height = frame.height + frame.height % 2
+                self._stream.pix_fmt = "yuv420p"
+                self._stream.time_base = self._stream.codec_context.time_base = TIME_BASE
+                self._first_ms = frame.timestamp_ms
+            picture = self._fit.fit(frame.to_av(), self._stream.width, self._stream.height)
+            # MP4 requires increasing timestamps; two RTP packets may have the same one.
+            pts = max(self._last_pts + 1, round((frame.timestamp_ms - self._first_ms) * 90))
+            picture.pts, picture.time_base, self._last_pts = pts, TIME_BASE, pts
+            self._container.mux(self._stream.encode(picture))
+        self.frames += 1
+
+    def commit(self) -> None:
+        """Finish the file and give it its final name; without frames, delete it."""
+        try:
+            with self._named():
+                if self._container is not None and self._stream is not None:
+                    self._container.mux(self._stream.encode(None))
+                    self._container.close()
+                    self._container = None
+                    self._publish(self._opened())
+        except BaseException:
+            self.frames = 0
+            raise
+        finally:
+            self._remove()
+
+    def discard(self) -> None:
+        """Delete the hidden file, if there is one."""
+        if self._part is not None:
+            self.frames = 0
+            self._remove()
+
+    def _publish(self, fragmented: PartialFile) -> None:
+        """Give the final name to a plain copy of the file or, if it cannot be written, to the file itself."""
+        copy: PartialFile | None = None
+        try:
+            try:
+                copy = PartialFile.create(self._target, _COPY)
+                protect(copy.path, self._target)
+                _copy_as_plain(fragmented.path, copy.path)
+            except (OSError, av.FFmpegError) as error:
+                logger.warning(
+                    "%s: stays a fragmented MP4 file, because no other can be written: %s", self._target, error
+                )
+                fragmented.replace(self._target)
+            else:
+                copy.replace(self._target)
+        finally:
+            if copy is not None:
+                copy.delete()
+
+    def _remove(self) -> None:
+        part, self._part = self._part, None
+        if part is None:
+            return
+        if self._container is not None:
+            with contextlib.suppress(OSError):  # closing writes too, and may fail like the earlier write
+                self._container.close()
+        part.delete()
+
+    def _opened(self) -> PartialFile:
+        if self._part is None:
+            raise RuntimeError("the file is not open: call open() first")
+        return self._part
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """Convert errors of the system and of FFmpeg to an `OSError` that names the final file."""
+        try:
+            yield
+        except (OSError, av.FFmpegError) as error:
+            raise OSError(error.errno, error.strerror, str(self._target)) from error
+
+
+def _copy_as_plain(fragmented: Path, plain: Path) -> None:
+    """Write the video of one file to another, unchanged, with the index before the frames."""
+    with av.open(str(fragmented)) as source, av.open(str(plain), "w", format="mp4", options=_PLAIN) as result:
+        video = source.streams.video[0]
+        stream = result.add_stream_from_template(video)
+        stream.time_base = video.time_base
+        for packet in source.demux(video):
+            if packet.dts is not None:  # the last packet only marks the end
+                packet.stream = stream
+                result.mux(packet)
+
+
+def _named_as_recovered(recording: PartialFile, target: Path) -> Path:
+    """Give the recording the first free name after that of ``target``, and return it."""
+    numbers = itertools.count(2)
+    path = target.with_stem(f"{target.stem}-recovered")
+    while True:
+        try:
+            recording.take_free_name(path)
+        except FileExistsError:
+            path = target.with_stem(f"{target.stem}-recovered-{next(numbers)}")
+        else:
+            return path
+
+
+@contextlib.contextmanager
+def _tolerated(leftover: PartialFile) -> Iterator[None]:
+    """Log an `OSError` in the block, and keep the file. A leftover must not prevent a new recording."""
+    try:
+        yield
+    except OSError as error:
+        logger.warning("%s: this file of an interrupted recording cannot be moved: %s", leftover.path, error)
+        leftover.close()
+
+
+class _Fit:
+    """Scales frames to a given size without distortion; black bars fill the rest."""
+
+    def __init__(self) -> None:
+        self._graph: Graph | None = None
+        self._sizes: tuple[int, ...] = ()
+
+    def fit(self, frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
+        """Return a new frame of ``width`` x ``height``; ``frame`` stays unchanged."""
+        sizes = (frame.width, frame.height, width, height)
+        if self._graph is None or sizes != self._sizes:
+            self._graph, self._sizes = _graph(frame, width, height), sizes
+        self._graph.push(frame)
+        picture = self._graph.pull()
+        if not isinstance(picture, av.VideoFrame):
+            raise TypeError(f"expected a video frame from the scaler, got {type(picture).__name__}")
+        return picture
+
+
+def _graph(frame: av.VideoFrame, width: int, height: int) -> Graph:
+    graph = Graph()
+    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=TIME_BASE)
+    scale = graph.add("scale", f"{width}:{height}:force_original_aspect_ratio=decrease:force_divisible_by=2")
+    pad = graph.add("pad", f"{width}:{height}:(ow-iw)/2:(oh-ih)/2")
+    shape = graph.add("format", "yuv420p")
+    sink = graph.add("buffersink")
+    graph.link_nodes(source, scale, pad, shape, sink).configure()
+    return graph

@@ -110,7 +110,7 @@ def test_file_taken_before_its_lock_is_given_up(tmp_path: Path, monkeypatch: pyt
     made.close()
 
 
-def test_file_at_path_of_moved_file_is_not_deleted(tmp_path: Path) -> None:
+def test_new_file_at_hidden_path_is_kept(tmp_path: Path) -> None:
     made = PartialFile.create(tmp_path / "a", KIND)
     made.replace(tmp_path / "a")
     made.path.write_bytes(b"another writer")

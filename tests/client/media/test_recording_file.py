@@ -142,7 +142,7 @@ def test_each_second_of_video_is_on_disk(frames: int, on_disk: int, tmp_path: Pa
     file.discard()
 
 
-def test_fragmented_file_is_kept_if_no_other_can_be_written(
+def test_fragmented_file_is_kept_if_copying_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(_: Path, plain: Path) -> None:

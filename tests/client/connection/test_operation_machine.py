@@ -196,6 +196,21 @@ def test_refusal_of_late_start_rejects_no_call(call: Call) -> None:
     assert operations.pending == {2}
 
 
+@given(st.lists(st.tuples(st.sampled_from(["night", "night falls", "rain"]), st.integers(0, 3)), max_size=6))
+def test_call_repeated_until_it_arrives_gets_its_reply(calls: list[tuple[str, int]]) -> None:
+    operations = streaming()
+    number = 0
+    for prompt, losses in calls:
+        for _ in range(losses):
+            number += 1
+            operations.handle(Interact(number, prompt))
+            operations.handle(GaveUp(number))
+        number += 1
+        operations.handle(Interact(number, prompt))
+        applied = f"{prompt}, with stars"
+        assert settled(operations.handle(InteractAcknowledged(applied))) == [Resolve(number, applied)]
+
+
 def test_second_gave_up_event_stops_expecting_reply() -> None:
     operations = streaming()
     operations.handle(Interact(1, "never answered"))

@@ -86,7 +86,8 @@ def watch(
 
     The command shows the number of frames and the frame rate. If the frames have stamps of odyssey-mock, it also shows
     the age of the last frame by this machine's clock, and the number of missing frames. A recording that is interrupted
-    is still playable.
+    is still playable. If the command was killed, its next run with the same FILE renames the recording, for example to
+    out-recovered.mp4.
 
     Example: odyssey watch http://localhost:8400/broadcast/ID --save out.mp4
     """

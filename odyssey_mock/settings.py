@@ -21,6 +21,9 @@ type PixelSize = tuple[int, int]
 type ClockKind = Literal["real", "manual"]
 type UsageErrorForm = Literal["auto", "object", "string"]
 type EndWithoutStream = Literal["silent", "ended", "error"]
+type Overlay = Literal["full", "stamp", "none"]
+type StartImageFit = Literal["crop", "letterbox", "service_crop"]
+type Fonts = Literal["machine", "bundled"]
 type Priority = Literal["low", "normal", "high"]
 type Plan = Literal["free", "unlimited"]
 type Applies = Literal[
@@ -514,6 +517,25 @@ class Settings(Limits):
     bitrate: int = setting(
         1_500_000, COUNT, "Target bitrate of the encoder in bits per second.", applies="new sessions"
     )
+    overlay: Overlay = setting(
+        "full",
+        _one_of(Overlay),
+        "What is drawn over the picture: a panel with the prompt and the frame stamp, only the stamp, or nothing.",
+        applies="new sessions and jobs",
+    )
+    start_image_fit: StartImageFit = setting(
+        "crop",
+        _one_of(StartImageFit),
+        "How a start image fills the frame: `crop` cuts off what does not fit, `letterbox` adds black bars, and "
+        "`service_crop` cuts off 65 % of the image, as reported of the real service.",
+        applies="new sessions and jobs",
+    )
+    fonts: Fonts = setting(
+        "machine",
+        _one_of(Fonts),
+        "Fonts for prompts in the picture: those of this machine too, or only the bundled one, which has few scripts "
+        "but looks the same on every machine.",
+    )
     keyframe_gap: float = setting(
         0.5,
         SECONDS_FROM_0,
@@ -715,6 +737,8 @@ class ChangeableSettings(TypedDict, total=False):
     fps: int
     portrait_size: PixelSize
     landscape_size: PixelSize
+    overlay: Overlay
+    start_image_fit: StartImageFit
     bitrate: int
     keyframe_gap: float
     spectator_handshake: float
@@ -758,6 +782,7 @@ class MockOverrides(SimulatedOverrides, total=False):
     host: str
     port: int
     loopback_only: bool
+    fonts: Fonts
     speed: float
     seed: int | None
 

@@ -101,6 +101,11 @@ def assert_frames(
     _check_arguments(after_interact, max_age_ms, count, min_count)
     _check_stream(stream)
     received = _read_all(frames)
+    if isinstance(stream, StreamRecord) and not stream.timeline.look.has_stamp:
+        raise ExpectationError(
+            f"expected frames with stamps, but stream {stream.id} has none because of the setting overlay="
+            f'"{stream.timeline.look.overlay}"; use overlay="stamp" or overlay="full"'
+        )
     tag = stream.timeline.tag if isinstance(stream, StreamRecord) else stream
     ours = _of_one_stream(received, tag)
     _check_usable(ours, max_age_ms, size)
@@ -233,7 +238,8 @@ def _of_one_stream(received: Sequence[_Received], tag: int | None) -> list[_Ours
     if not stamps:
         raise ExpectationError(
             f"expected frames with the stamps of the mock, got {_frames(len(received))} without a readable stamp; "
-            "frames of other sources have none, and cropping or rotating a frame removes it"
+            'a mock with the setting overlay="none" draws none, frames of other sources have none, '
+            "and cropping or rotating a frame removes it"
         )
     shown = Counter(stamp.stream_tag for stamp in stamps)
     tags = [each for each in shown if each is not None]

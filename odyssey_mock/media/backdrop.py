@@ -10,15 +10,12 @@ from odyssey_mock.media.palette import LIGHTS, Light, Scenery
 def paint(canvas: Canvas, scenery: Scenery, picture: Image.Image | None) -> None:
     """Paint the static part of a scene on the canvas: the start image `picture`, or `scenery` if `picture` is None.
 
-    The picture is RGB and has the size of the canvas. If a prompt names a time of day, the picture is tinted with the
-    light of that time.
+    The picture is RGB and has the size of the canvas. It keeps its colors with every prompt.
     """
-    light = LIGHTS[scenery.hour]
     if picture is not None:
         canvas.picture(picture)
-        if scenery.hour_named:
-            canvas.tint(light.tint, light.tint_share)
         return
+    light = LIGHTS[scenery.hour]
     canvas.gradient(((0.0, light.zenith), (0.32, light.middle), (HORIZON, light.horizon), (1.0, light.horizon)))
     if scenery.land != "space":
         _heavenly_body(canvas, scenery, light)

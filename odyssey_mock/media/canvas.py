@@ -76,11 +76,6 @@ class Canvas:
             self._u[half_rows] = halved(band[..., 1])
             self._v[half_rows] = halved(band[..., 2])
 
-    def tint(self, color: Color, share: float) -> None:
-        """Blend `color` over the whole canvas, with `share` (0 to 1) as its opacity."""
-        for plane, target in zip((self._y, self._u, self._v), yuv(color), strict=True):
-            plane[:] += (target - plane) * np.float32(share)
-
     def disc(self, x: float, y: float, radius: float, color: Color, opacity: float = 1.0) -> None:
         """Paint a filled circle around (x, y)."""
         self._round(x, y, radius + 1, color, opacity, "disc")

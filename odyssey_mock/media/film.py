@@ -94,8 +94,10 @@ class Film:
         return width // 4 * 2, height // 4 * 2
 
     def _frame(self, renderer: Renderer, index: int) -> av.VideoFrame:
-        """Return frame `index`, rendered and with its stamp."""
+        """Return frame `index`, rendered and with its stamp, if the look of the stream has one."""
         frame = renderer.render(index)
+        if not renderer.has_stamp:
+            return frame
         stamp = FrameStamp(
             stream_tag=self.timeline.tag,
             frame_index=index,

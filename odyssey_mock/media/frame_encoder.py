@@ -4,6 +4,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+import av
+
 from odyssey_mock.media.encoder import Codec, VideoPacket
 from odyssey_mock.media.encoders import Encoders
 from odyssey_mock.media.scene import Renderer
@@ -51,7 +53,9 @@ class FrameEncoder(CountsFrames, Protocol):
         keyframe: bool,
         resized: tuple[Codec, Size] | None = None,
     ) -> Made:
-        """Return the frame that `stamp` identifies, with the stamp drawn on it, encoded in each of `codecs`.
+        """Return the frame that `stamp` identifies, encoded in each of `codecs`.
+
+        The stamp is drawn on the frame unless the look of the timeline has none.
 
         `slot`, the number of a period of 1/fps seconds, becomes the `pts` of the packets and must increase with each
         call. If `resized` is given, the frame is also encoded in that codec and size. The first packet in each codec
@@ -104,10 +108,14 @@ class DrawnFrameEncoder:
         if resized is not None and self._others is not None:
             codec, size = resized
             other = frame.reformat(width=size.width, height=size.height)
-            draw_stamp(other, stamp)
+            self._stamp(other, stamp)
             packet = self._others.encode(other, slot, {codec}, keyframe=keyframe)[codec]
-        draw_stamp(frame, stamp)
+        self._stamp(frame, stamp)
         return Made(self._encoders.encode(frame, slot, codecs, keyframe=keyframe), packet)
+
+    def _stamp(self, frame: av.VideoFrame, stamp: FrameStamp) -> None:
+        if self._renderer.has_stamp:
+            draw_stamp(frame, stamp)
 
     def close(self) -> None:
         self._encoders.close()

@@ -61,7 +61,6 @@ class Scenery:
         hour, land, weather: the time of day, the landscape and the weather of the scene.
         seed: determines the shapes of the scene, and is the same throughout a stream.
         accent: color of details such as balloons and the caption's label; changes with each interaction.
-        hour_named: whether a prompt names the time of day. If so, a start image is tinted with the light of that time.
     """
 
     hour: Hour
@@ -69,7 +68,6 @@ class Scenery:
     weather: Weather
     seed: str
     accent: Color
-    hour_named: bool
 
     @property
     def body(self) -> tuple[float, float]:
@@ -80,22 +78,20 @@ class Scenery:
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """The light at one time of day: colors of the sky, strength of other colors, and the tint of a start image."""
+    """The light at one time of day: the colors of the sky and of the sun or moon, and the strength of other colors."""
 
     zenith: Color
     middle: Color
     horizon: Color
     strength: float
     body: Color
-    tint: Color
-    tint_share: float
 
 
 LIGHTS: Mapping[Hour, Light] = {
-    "day": Light((52, 120, 200), (120, 182, 232), (218, 238, 246), 1.0, (255, 250, 224), (255, 252, 240), 0.12),
-    "dawn": Light((74, 92, 158), (222, 152, 176), (255, 218, 178), 0.72, (255, 240, 214), (255, 196, 190), 0.24),
-    "sunset": Light((46, 38, 96), (206, 88, 96), (255, 188, 104), 0.55, (255, 232, 170), (255, 138, 62), 0.3),
-    "night": Light((8, 12, 34), (20, 32, 76), (58, 78, 130), 0.24, (240, 242, 250), (12, 18, 56), 0.55),
+    "day": Light((52, 120, 200), (120, 182, 232), (218, 238, 246), 1.0, (255, 250, 224)),
+    "dawn": Light((74, 92, 158), (222, 152, 176), (255, 218, 178), 0.72, (255, 240, 214)),
+    "sunset": Light((46, 38, 96), (206, 88, 96), (255, 188, 104), 0.55, (255, 232, 170)),
+    "night": Light((8, 12, 34), (20, 32, 76), (58, 78, 130), 0.24, (240, 242, 250)),
 }
 
 ACCENTS: tuple[Color, ...] = (
@@ -116,9 +112,8 @@ def scenery(prompts: tuple[str, ...]) -> Scenery:
     """
     start = prompts[0]
     words = [word for prompt in reversed(prompts) for word in _spoken(prompt)]
-    hour = _first(words, _HOURS)
     return Scenery(
-        hour=hour or _chosen(get_args(Hour.__value__), "hour", start),
+        hour=_first(words, _HOURS) or _chosen(get_args(Hour.__value__), "hour", start),
         land=_first(words, _LANDS) or _chosen(get_args(Land.__value__), "land", start),
         weather=_first(words, _WEATHERS) or _chosen(_FAIR, "weather", start),
         seed=start,
@@ -126,7 +121,6 @@ def scenery(prompts: tuple[str, ...]) -> Scenery:
         accent=ACCENTS[
             sum(1 + int(fraction("accent", prompt) * (len(ACCENTS) - 1)) for prompt in prompts) % len(ACCENTS)
         ],
-        hour_named=hour is not None,
     )
 
 

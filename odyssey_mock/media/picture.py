@@ -13,12 +13,18 @@ from pillow_heif import register_heif_opener
 from odyssey_mock.media.color_profiles import srgb_transform
 from odyssey_mock.media.picture_metadata import BareFile, bare_file
 from odyssey_mock.media.timeline import Size
+from odyssey_mock.settings import StartImageFit
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "HEIF", "AVIF")
 """Formats that the service accepts (`protocol.md` section 7), by Pillow's names; HEIF includes HEIC."""
 
+SERVICE_SHARE = 0.35
+"""Share of a start image's area that `service_crop` shows: users report that the service cuts off 60 to 70 %."""
+
 _GROUND = (24, 26, 34)
 """Background of transparent images."""
+_BARS = (0, 0, 0)
+"""Color of the bars beside a start image that does not fill the frame."""
 
 MAX_PIXELS = 89_478_485
 """Maximum number of pixels of an image, above which Pillow warns of a decompression bomb."""
@@ -45,20 +51,26 @@ class PictureError(ValueError):
     """An image file cannot be decoded. The message states the formats that were expected, and the reason."""
 
 
-def fitted(data: bytes, size: Size) -> Image.Image:
+def fitted(data: bytes, size: Size, fit: StartImageFit = "crop") -> Image.Image:
     """Decode an image file and return it as an RGB image of `size`.
 
-    The image is turned upright (EXIF), scaled to cover `size`, cropped around its center, and converted to sRGB.
+    The image is turned upright (EXIF), scaled and cropped around its center as `fit` says, and converted to sRGB:
+
+    - `crop` covers the frame with as much of the image as possible.
+    - `letterbox` shows the whole image, between black bars.
+    - `service_crop` shows `SERVICE_SHARE` of the image's area, or the largest share that covers the frame if that is
+      smaller.
 
     Raises:
         PictureError: the format is not one of `FORMATS`, the file is damaged, or it has more than `MAX_PIXELS` pixels.
     """
     try:
-        image = _decoded(data, size)
+        image = _decoded(data, _decoding_size(size, fit))
         transform = srgb_transform(image)
         solid = _solid(_upright(image), "RGB" if transform is None else transform.input_mode)
-        shown = ImageOps.fit(solid, (size.width, size.height), Image.Resampling.LANCZOS)
-        return shown if transform is None else transform.apply(shown)
+        shown = _scaled(solid, size, fit)
+        shown = shown if transform is None else transform.apply(shown)
+        return shown if fit != "letterbox" else _between_bars(shown, size)
     except UnidentifiedImageError:
         # Leave out Pillow's message, which contains a memory address.
         raise PictureError(
@@ -72,25 +84,58 @@ def fitted(data: bytes, size: Size) -> Image.Image:
         ) from error
 
 
-def kept(data: bytes, size: Size) -> bytes:
-    """Return the image file to store for a stream of `size`: `data`, or a smaller file that produces the same frames.
+def kept(data: bytes, size: Size, fit: StartImageFit = "crop") -> tuple[bytes, StartImageFit]:
+    """Return the image file to store for a stream of `size`, and how it fills the frame.
+
+    The result is `data` and `fit`, or a smaller file that produces the same frames: an image that already has the size
+    of the frame.
 
     Raises:
         PictureError: the format is not one of `FORMATS`, the file is damaged, or it has more than `MAX_PIXELS` pixels.
     """
-    picture = fitted(data, size)
+    picture = fitted(data, size, fit)
     if len(data) <= KEPT_BYTES:
-        return data
+        return data, fit
     file = io.BytesIO()
     # Fast compression, because a client waits for the stream. No color profile, because the picture is in sRGB.
     picture.save(file, "PNG", compress_level=1, icc_profile=None)
-    return min(data, file.getvalue(), key=len)
+    return (data, fit) if len(data) <= file.tell() else (file.getvalue(), "crop")
 
 
-def _decoded(data: bytes, size: Size) -> Image.Image:
-    """Decode the pixels of a file, at a reduced size if that is larger than `size`."""
+def _decoding_size(size: Size, fit: StartImageFit) -> int:
+    """Return the number of pixels that each side of the decoded image should have at least, to lose no detail."""
+    longest = max(size.width, size.height)
+    return longest if fit != "service_crop" else round(longest / SERVICE_SHARE)
+
+
+def _scaled(image: Image.Image, size: Size, fit: StartImageFit) -> Image.Image:
+    """Scale and crop `image` to `size`; with `letterbox`, to the largest size within `size`."""
+    frame = size.width, size.height
+    if fit == "letterbox":
+        return ImageOps.contain(image, frame, Image.Resampling.LANCZOS)
+    if fit == "service_crop":
+        image = _center(image, size.width / size.height)
+    return ImageOps.fit(image, frame, Image.Resampling.LANCZOS)
+
+
+def _center(image: Image.Image, ratio: float) -> Image.Image:
+    """Return the middle of `image` that has `ratio` (width to height) and `SERVICE_SHARE` of the area, or less."""
+    height = min((SERVICE_SHARE * image.width * image.height / ratio) ** 0.5, image.height, image.width / ratio)
+    width, height = max(1, round(height * ratio)), max(1, round(height))
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return image.crop((left, top, left + width, top + height))
+
+
+def _between_bars(image: Image.Image, size: Size) -> Image.Image:
+    frame = Image.new("RGB", (size.width, size.height), _BARS)
+    frame.paste(image, ((size.width - image.width) // 2, (size.height - image.height) // 2))
+    return frame
+
+
+def _decoded(data: bytes, side: int) -> Image.Image:
+    """Decode the pixels of a file, at a reduced size if both of its sides are still at least `side`."""
     try:
-        return _loaded(data, size)
+        return _loaded(data, side)
     except Exception:  # of the pixels or of the metadata: only the second attempt tells which
         bare = bare_file(data)
         if bare is None:
@@ -106,13 +151,13 @@ def _from_bare(bare: BareFile) -> Image.Image:
     return image
 
 
-def _loaded(data: bytes, size: Size | None = None) -> Image.Image:
+def _loaded(data: bytes, side: int | None = None) -> Image.Image:
     image = Image.open(io.BytesIO(data), formats=FORMATS)
     if image.width * image.height > MAX_PIXELS:
         raise ValueError(f"{image.width}x{image.height} is above {MAX_PIXELS:,} pixels")
-    if size is not None:
+    if side is not None:
         # Decode a large JPEG at a reduced size, which is faster but large enough.
-        image.draft("RGB", (max(size.width, size.height),) * 2)
+        image.draft("RGB", (side, side))
     image.load()
     return image
 

@@ -1,7 +1,8 @@
 """Rendering of a timeline's frames: a moving scene, chosen by the prompts or the start image, with a caption.
 
 The static part of a scene is painted once for each prompt. Each frame copies the static part, and draws the moving
-parts on top. The pixels depend only on the timeline and the index, so a frame is the same in every process.
+parts on top. The pixels depend only on the timeline and the index, so a frame is the same in every process. Prompts in
+fonts of the machine (`Look.fonts`) are an exception: they may differ between machines.
 """
 
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from PIL import Image
 from odyssey_mock.media.backdrop import paint
 from odyssey_mock.media.canvas import Canvas
 from odyssey_mock.media.guests import MOST_GUESTS, Guest, guest
+from odyssey_mock.media.look import Look
 from odyssey_mock.media.motion import Mover, movers
 from odyssey_mock.media.palette import Scenery, scenery
 from odyssey_mock.media.panel import Panel
@@ -48,7 +50,8 @@ class _Base:
     """The parts of a scene that all frames with one prompt share: the static part and the moving objects."""
 
     planes: Planes
-    panel: Panel
+    panel: Panel | None
+    """The caption; None if the look of the stream has none."""
     movers: tuple[Mover, ...]
     guests: tuple[Guest, ...]
 
@@ -66,6 +69,11 @@ class Renderer:
         """The latest background with the start image, and its scenery."""
         self._bases: dict[int, _Base] = {}
         self._guests: dict[int, Guest] = {}
+
+    @property
+    def has_stamp(self) -> bool:
+        """Whether the frames are to carry a stamp, which the caller draws."""
+        return self._timeline.look.has_stamp
 
     def render(self, index: int) -> av.VideoFrame:
         """Return frame `index`: a new yuv420p frame (ITU-R BT.601, limited range) without a stamp.
@@ -91,8 +99,9 @@ class Renderer:
             self._ripple(planes, base.guests[-1].at(seconds), 1 - flash, flash)
         if timeline.tag is None:
             self._calm(planes, seconds)
-        base.panel.restore(planes, base.planes)
-        base.panel.tick(planes, index, flash)
+        if base.panel is not None:
+            base.panel.restore(planes, base.planes)
+            base.panel.tick(planes, index, flash)
         return frame
 
     def _copy(self, planes: Planes, base: _Base, moment: Moment, since: float) -> int | None:
@@ -130,7 +139,7 @@ class Renderer:
 
     def _base(self, moment: Moment) -> _Base:
         if self._timeline.tag is None:
-            return _idle_base(self._timeline.size, self._timeline.fps)
+            return _idle_base(self._timeline.size, self._timeline.fps, self._timeline.look)
         base = self._bases.get(moment.revision)
         if base is None:
             base = self._bases[moment.revision] = self._painted(moment)
@@ -142,8 +151,9 @@ class Renderer:
         shown = self._scenery(moment)
         background = self._background(shown)
         planes = Planes(*(plane.copy() for plane in background.planes))
-        panel = Panel(self._timeline, moment, shown.accent)
-        panel.paint(planes)
+        panel = Panel(self._timeline, moment, shown.accent) if self._timeline.look.has_panel else None
+        if panel is not None:
+            panel.paint(planes)
         return _Base(planes=planes, panel=panel, movers=background.movers, guests=self._invited(moment))
 
     def _background(self, shown: Scenery) -> _Background:
@@ -154,7 +164,7 @@ class Renderer:
             return _landscape(shown, timeline.size)
         if self._pictured is None or self._pictured[0] != shown:
             if self._picture is None:
-                self._picture = fitted(timeline.image, timeline.size)
+                self._picture = fitted(timeline.image, timeline.size, timeline.image_fit)
             self._pictured = shown, _painted(shown, timeline.size, self._picture)
         return self._pictured[1]
 
@@ -194,7 +204,7 @@ def _landscape(shown: Scenery, size: Size) -> _Background:
 
 
 @lru_cache(maxsize=8)
-def _idle_base(size: Size, fps: int) -> _Base:
+def _idle_base(size: Size, fps: int, look: Look) -> _Base:
     """Return the static and moving parts of the idle scene. All new connections show it, so it is painted once."""
-    timeline = Timeline(tag=None, size=size, fps=fps)
+    timeline = Timeline(tag=None, size=size, fps=fps, look=look)
     return Renderer(timeline)._painted(timeline.at(0))  # noqa: SLF001 - same module

@@ -8,8 +8,13 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from operator import attrgetter
 
+from odyssey_mock.media.look import Look
+from odyssey_mock.settings import StartImageFit
+
 MIN_SHORT_SIDE = 88
 MIN_LONG_SIDE = 160
+
+_PLAIN_LOOK = Look()
 
 
 class TimelineError(ValueError):
@@ -91,13 +96,23 @@ class Timeline:
         fps: frames per second.
         prompt: prompt of the start.
         image: encoded start image (JPEG, PNG, WebP, GIF, BMP, HEIC, HEIF or AVIF).
+        image_fit: how the start image fills the frame.
+        look: what is drawn over the picture.
 
     Raises:
         TimelineError: `tag` does not fit in 16 bits, or `fps` is less than 1.
     """
 
     def __init__(
-        self, *, tag: int | None, size: Size, fps: int = 20, prompt: str = "", image: bytes | None = None
+        self,
+        *,
+        tag: int | None,
+        size: Size,
+        fps: int = 20,
+        prompt: str = "",
+        image: bytes | None = None,
+        image_fit: StartImageFit = "crop",
+        look: Look = _PLAIN_LOOK,
     ) -> None:
         if tag is not None and not 0 <= tag < 2**16:
             raise TimelineError(f"expected a stream tag from 0 to 65535 or None, got {tag}")
@@ -107,6 +122,8 @@ class Timeline:
         self.size = size
         self.fps = fps
         self.image = image
+        self.image_fit: StartImageFit = image_fit
+        self.look = look
         # Append-only: a rendering thread sees the list before or after an append, never in between.
         self._changes = [Change(index=0, revision=0, prompt=prompt)]
         self._frames: int | None = None

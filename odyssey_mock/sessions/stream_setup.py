@@ -9,6 +9,7 @@ from odyssey_mock.core.picklable_error import PicklableError
 from odyssey_mock.faults.registry import Faults
 from odyssey_mock.media.data_url import ImageRefusedError, decode_data_url
 from odyssey_mock.media.frame_encoder import MakeFrameEncoder
+from odyssey_mock.media.look import look_of
 from odyssey_mock.media.picture import PictureError, kept
 from odyssey_mock.media.timeline import Size, Timeline
 from odyssey_mock.prompts.expansion import applied_prompt
@@ -16,7 +17,7 @@ from odyssey_mock.recordings.stream_records import StreamRecord
 from odyssey_mock.sessions.frame_pump import StreamSource
 from odyssey_mock.sessions.messages import InteractiveStreamError, Start
 from odyssey_mock.sessions.session_identity import SessionIdentity
-from odyssey_mock.settings import Settings
+from odyssey_mock.settings import Settings, StartImageFit
 
 BYPASS_NOT_ALLOWED = InteractiveStreamError(
     "bypass_not_allowed",
@@ -56,7 +57,7 @@ class StreamSetup:
 
     def idle(self, identity: SessionIdentity, *, portrait: bool = True) -> StreamSource:
         """Return the source of the idle scene, which a session shows while no stream is running."""
-        timeline = Timeline(tag=None, size=self._size(portrait), fps=self._settings.fps)
+        timeline = Timeline(tag=None, size=self._size(portrait), fps=self._settings.fps, look=look_of(self._settings))
         encoder = self._make_frame_encoder(timeline, self._settings.bitrate)
         return StreamSource(timeline, encoder, frame_fault=partial(self._faults.fire, "peer.frame", **identity.where))
 
@@ -72,16 +73,23 @@ class StreamSetup:
         loop = asyncio.get_running_loop()
         size = self._size(message.portrait)
         image: bytes | None = None
+        image_fit = self._settings.start_image_fit
         if message.input_image_base64 is not None:
             if not self._settings.image_to_video:
                 raise StartRefusedError(NO_IMAGES)
             try:
-                image = await loop.run_in_executor(None, self._image, message.input_image_base64, size)
+                image, image_fit = await loop.run_in_executor(None, self._image, message.input_image_base64, size)
             except (ImageRefusedError, PictureError) as refusal:
                 raise StartRefusedError(InteractiveStreamError("invalid_image", str(refusal))) from refusal
         applied = applied_prompt(message.prompt, bypass=bypass)
         timeline = Timeline(
-            tag=self._entropy.number(16), size=size, fps=self._settings.fps, prompt=applied, image=image
+            tag=self._entropy.number(16),
+            size=size,
+            fps=self._settings.fps,
+            prompt=applied,
+            image=image,
+            image_fit=image_fit,
+            look=look_of(self._settings),
         )
         encoder = self._make_frame_encoder(timeline, self._settings.bitrate)
         if not encoder.is_instant:
@@ -104,6 +112,9 @@ class StreamSetup:
     def _size(self, portrait: bool) -> Size:
         return Size(*(self._settings.portrait_size if portrait else self._settings.landscape_size))
 
-    def _image(self, url: str, size: Size) -> bytes:
-        """Decode the image of a start message; return the image file for the timeline. May take several seconds."""
-        return kept(decode_data_url(url, self._settings.max_image_bytes), size)
+    def _image(self, url: str, size: Size) -> tuple[bytes, StartImageFit]:
+        """Decode the image of a start message; return the image file for the timeline, and how it fills the frame.
+
+        May take several seconds.
+        """
+        return kept(decode_data_url(url, self._settings.max_image_bytes), size, self._settings.start_image_fit)

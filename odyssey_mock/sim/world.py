@@ -158,6 +158,8 @@ class World:
         return {
             "host": self.wire.address(SERVER),
             "port": PORT,
+            # Fonts differ between machines, and the size of a packet affects the trace.
+            "fonts": "bundled",
             "portrait_size": (width, height),
             "landscape_size": (height, width),
         }

@@ -9,11 +9,12 @@ only in the event log (`protocol.md` section 8).
 from dataclasses import dataclass
 
 from odyssey_mock.media.data_url import ImageRefusedError, decode_data_url
+from odyssey_mock.media.look import look_of
 from odyssey_mock.media.picture import PictureError, kept
 from odyssey_mock.media.timeline import Size, Timeline
 from odyssey_mock.prompts.expansion import applied_prompt
 from odyssey_mock.prompts.markers import MODERATED, PromptMarkers, markers_of
-from odyssey_mock.settings import Settings
+from odyssey_mock.settings import Settings, StartImageFit
 from odyssey_mock.simulations.scripts import Script, ScriptAction
 
 
@@ -58,11 +59,23 @@ def planned(
     size = Size(*(settings.portrait_size if portrait else settings.landscape_size))
     start = script.actions[0]
     image: bytes | None = None
+    image_fit = settings.start_image_fit
     error = _length_error(script, settings) if error is None else error
     if error is None and start.image is not None:
-        image, error = _image(start.image, size, settings)
+        try:
+            image, image_fit = _image(start.image, size, settings)
+        except _ImageError as refusal:
+            error = str(refusal)
     applied = applied_prompt(start.prompt, bypass=bypass)
-    timeline = Timeline(tag=tag, size=size, fps=settings.fps, prompt=applied, image=image)
+    timeline = Timeline(
+        tag=tag,
+        size=size,
+        fps=settings.fps,
+        prompt=applied,
+        image=image,
+        image_fit=image_fit,
+        look=look_of(settings),
+    )
     last, slow_ms, stalls = start, 0, False
     if error is None:
         for last in script.actions:
@@ -92,17 +105,25 @@ def _length_error(script: Script, settings: Settings) -> str | None:
     )
 
 
-def _image(url: str, size: Size, settings: Settings) -> tuple[bytes | None, str | None]:
-    """Return the start image as a file for the timeline, and an error message; one of the two is None."""
+class _ImageError(ValueError):
+    """A stream cannot start from the image of its script. The message becomes the error of the job."""
+
+
+def _image(url: str, size: Size, settings: Settings) -> tuple[bytes, StartImageFit]:
+    """Return the start image as a file for the timeline, and how it fills the frame.
+
+    Raises:
+        _ImageError: images are not allowed, or the image is invalid.
+    """
     if not settings.image_to_video:
-        return None, (
+        raise _ImageError(
             "expected a start without an image (the setting image_to_video is off), "
             "got one with an image; remove the image"
         )
     try:
-        return kept(decode_data_url(url, settings.max_image_bytes), size), None
+        return kept(decode_data_url(url, settings.max_image_bytes), size, settings.start_image_fit)
     except (ImageRefusedError, PictureError) as refusal:
-        return None, f"image: {refusal}"
+        raise _ImageError(f"image: {refusal}") from refusal
 
 
 def _prompt_error(action: ScriptAction, markers: PromptMarkers) -> str | None:

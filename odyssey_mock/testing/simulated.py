@@ -46,6 +46,7 @@ NOT_YOURS: Mapping[str, str] = MappingProxyType(
         "host": "the mock runs on its own simulated host",
         "port": "the mock runs on its own simulated host",
         "loopback_only": "the mock runs on its own simulated host",
+        "fonts": "a seed gives the same frames on every machine, so only the bundled font is used",
     }
 )
 """Settings of the mock that a simulated test cannot change, and why."""

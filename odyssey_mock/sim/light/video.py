@@ -25,7 +25,7 @@ from odyssey_mock.sim.light.link import DatagramKind, Link
 BODY = struct.Struct("!BHIIQHHIH")
 """Body of a packet: flags, stream tag, prompt revision, frame index, time sent, width, height, slot, frame rate."""
 
-KEYFRAME, IN_STREAM = 1, 2
+KEYFRAME, IN_STREAM, UNSTAMPED = 1, 2, 4
 """Flags in the body of a packet."""
 
 
@@ -40,7 +40,17 @@ class LightPacket:
 
     __slots__ = ("body", "codec", "fps", "is_keyframe", "pts", "size", "stamp")
 
-    def __init__(self, stamp: FrameStamp, size: Size, codec: Codec, slot: int, fps: int, is_keyframe: bool) -> None:
+    def __init__(
+        self,
+        stamp: FrameStamp,
+        size: Size,
+        codec: Codec,
+        slot: int,
+        fps: int,
+        is_keyframe: bool,
+        *,
+        has_stamp: bool = True,
+    ) -> None:
         self.stamp = stamp
         self.size = size
         self.codec: Codec = codec
@@ -48,7 +58,9 @@ class LightPacket:
         self.fps = fps
         self.is_keyframe = is_keyframe
         self.body = BODY.pack(
-            (KEYFRAME if is_keyframe else 0) | (0 if stamp.stream_tag is None else IN_STREAM),
+            (KEYFRAME if is_keyframe else 0)
+            | (0 if stamp.stream_tag is None else IN_STREAM)
+            | (0 if has_stamp else UNSTAMPED),
             stamp.stream_tag or 0,
             stamp.prompt_revision or 0,
             stamp.frame_index,
@@ -81,6 +93,7 @@ class LightFrameEncoder:
     def __init__(self, timeline: Timeline) -> None:
         self._size = timeline.size
         self._fps = timeline.fps
+        self._has_stamp = timeline.look.has_stamp
         self._group = max(1, round(timeline.fps * GROUP_SECONDS))
         self._frames: dict[Codec, int] = {}
         self._since: dict[tuple[Codec, Size], int] = {}
@@ -118,7 +131,7 @@ class LightFrameEncoder:
         since = self._since.get((codec, size), self._group)
         is_keyframe = keyframe or since >= self._group
         self._since[codec, size] = 1 if is_keyframe else since + 1
-        packet = LightPacket(stamp, size, codec, slot, self._fps, is_keyframe)
+        packet = LightPacket(stamp, size, codec, slot, self._fps, is_keyframe, has_stamp=self._has_stamp)
         return cast("VideoPacket", packet)  # it has all attributes of VideoPacket that are used
 
 
@@ -148,7 +161,7 @@ SEQUENCE = struct.Struct("!I")
 
 
 class LightFrame:
-    """A gray frame with a stamp. The frame has all attributes of `av.VideoFrame`, and is drawn on the first access.
+    """A gray frame, usually with a stamp. It has all attributes of `av.VideoFrame`, and is drawn on the first access.
 
     Attributes:
         width: width in pixels.
@@ -173,9 +186,11 @@ class LightFrame:
         return getattr(self.drawn, name)
 
     @property
-    def stamp(self) -> FrameStamp:
+    def stamp(self) -> FrameStamp | None:
         """The stamp that `read_stamp` would read from the drawn frame."""
         flags, tag, revision, index, sent_at_ms, *_ = self._values
+        if flags & UNSTAMPED:
+            return None
         if not flags & IN_STREAM:
             return FrameStamp(None, index, None, sent_at_ms)
         return FrameStamp(tag, index, revision, sent_at_ms)
@@ -202,13 +217,14 @@ class LightFrame:
             self._drawn = frame = av.VideoFrame(self.width, self.height, "yuv420p")
             for plane in planes_of(frame):
                 plane[:] = NEUTRAL
-            draw_stamp(frame, self.stamp)
+            if (stamp := self.stamp) is not None:
+                draw_stamp(frame, stamp)
             frame.pts, frame.time_base = self.pts, self.time_base
         return self._drawn
 
 
 def stamp_of(frame: VideoFrame) -> FrameStamp | None:
-    """Return the stamp of a client's frame without drawing the frame; None if it is not a `LightFrame`."""
+    """Return the stamp of a client's frame without drawing the frame; None if it is not a `LightFrame`, or has none."""
     shown: object = frame.to_av()
     return shown.stamp if isinstance(shown, LightFrame) else None
 

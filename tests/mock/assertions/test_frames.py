@@ -211,6 +211,22 @@ def test_absence_of_stream_frames_is_explained() -> None:
     )
 
 
+@pytest.mark.odyssey(overlay="none", portrait_size=(176, 320))
+async def test_missing_stamps_are_explained_by_the_overlay(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
+    stream = await odyssey_client.connect()
+    stream_id = await odyssey_client.start_stream("A cat")
+    async with asyncio.timeout(20):
+        frames = [await anext(stream.frames())]
+    with pytest.raises(ExpectationError) as failed:
+        assert_frames(frames, stream=odyssey_mock.streams[stream_id])
+    assert str(failed.value) == (
+        f'expected frames with stamps, but stream {stream_id} has none because of the setting overlay="none"; '
+        'use overlay="stamp" or overlay="full"'
+    )
+    # Without the stream, the reason is not known.
+    assert 'a mock with the setting overlay="none" draws none' in failure(frames)
+
+
 def test_unreadable_frames_are_shown_once() -> None:
     blank = np.zeros((1280, 704, 3), np.uint8)
     assert failure([rgb(0), blank, rgb(2), None]) == (

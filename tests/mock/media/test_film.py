@@ -17,6 +17,8 @@ from PIL import Image
 
 from odyssey_mock.media import FrameStamp, PictureError, Renderer, Size, Timeline, TimelineError, read_stamp
 from odyssey_mock.media.film import TICKS, Film
+from odyssey_mock.media.look import Look
+from odyssey_mock.settings import Overlay
 from tests.support.ffprobe import probe
 from tests.support.recordings import decoded, stamps
 
@@ -83,6 +85,25 @@ def test_video_contains_every_frame_with_its_stamp(tmp_path: Path, frames: int, 
         FrameStamp(7, index, sum(change <= index for change in changes), round(STARTED * 1000) + 50 * index)
         for index in range(frames)
     ]
+
+
+@pytest.mark.parametrize(("overlay", "has_stamp"), [("full", True), ("stamp", True), ("none", False)])
+def test_files_have_the_overlay_of_the_stream(tmp_path: Path, overlay: Overlay, has_stamp: bool) -> None:
+    timeline = Timeline(tag=7, size=PORTRAIT, prompt="A calm sea", look=Look(overlay=overlay))
+    timeline.end(3)
+    made = Film(timeline, STARTED)
+    video, preview, thumbnail = (tmp_path / name for name in ("video.mp4", "preview.mp4", "thumbnail.jpg"))
+    made.write_video(video, go_on)
+    made.write_preview(preview, go_on)
+    made.write_thumbnail(thumbnail, go_on)
+    expected = Renderer(timeline).render(1).to_ndarray(format="rgb24")[-400:].astype(float)
+    assert [stamp is not None for stamp in (*stamps(video), *stamps(preview))] == [has_stamp] * 6
+    shown = Image.open(thumbnail)
+    assert (read_stamp(np.asarray(shown)) is not None) == has_stamp
+    # The lower part has the panel, or none.
+    lower = np.asarray(shown.resize((704, 1280)))[-400:].astype(float)
+    assert np.abs(lower - expected).mean() < 4
+    assert np.abs([*decoded(video)][1][-400:] - expected).mean() < 4
 
 
 @pytest.mark.parametrize("size", [PORTRAIT, LANDSCAPE], ids=str)

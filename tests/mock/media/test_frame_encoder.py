@@ -5,6 +5,7 @@ import pytest
 
 from odyssey_mock.media import EncoderError, FrameStamp, Size, Timeline, VideoPacket, read_stamp
 from odyssey_mock.media.frame_encoder import drawn
+from odyssey_mock.media.look import Look
 
 SIZE, OTHER, THIRD = Size(176, 320), Size(320, 240), Size(240, 320)
 
@@ -42,6 +43,14 @@ def test_frame_is_also_encoded_in_another_size() -> None:
         f"expected frame 4 in the size {THIRD}, although frame 3 was not encoded in this size; got {got}"
     )
     assert frame_encoder.frames == {"h264": 4}
+    frame_encoder.close()
+
+
+def test_second_size_has_no_stamp_either_without_stamps() -> None:
+    frame_encoder = drawn(Timeline(tag=7, size=SIZE, look=Look(overlay="none")), None)
+    made = frame_encoder.make(stamp(0), 0, {"h264"}, keyframe=False, resized=("h264", OTHER))
+    assert seen(made.packets["h264"]) == (SIZE, None)
+    assert seen(made.resized) == (OTHER, None)
     frame_encoder.close()
 
 

@@ -1,16 +1,18 @@
 """Tests that start images are recognized by their content, fitted to the frame, or rejected with a reason."""
 
 import io
+from typing import get_args
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageCms
 
 from odyssey_mock.media import picture
 from odyssey_mock.media.picture import KEPT_BYTES, PictureError, fitted, kept
 from odyssey_mock.media.timeline import Size
+from odyssey_mock.settings import StartImageFit
 
 SIZE = Size(176, 320)
 RED = (200, 30, 30)
@@ -94,7 +96,7 @@ def noise(form: str, size: tuple[int, int], mode: str = "RGB") -> bytes:
 )
 def test_large_image_is_kept_at_shown_size(form: str, mode: str) -> None:
     data = noise(form, (1500, 1500), mode)
-    left = kept(data, SIZE)
+    left, _ = kept(data, SIZE)
     assert len(data) > KEPT_BYTES
     assert len(left) < 3 * SIZE.width * SIZE.height * 1.1
     assert np.array_equal(np.asarray(fitted(left, SIZE)), np.asarray(fitted(data, SIZE))), (
@@ -103,9 +105,108 @@ def test_large_image_is_kept_at_shown_size(form: str, mode: str) -> None:
 
 
 def test_image_is_kept_unchanged_unless_fitting_saves_bytes() -> None:
-    assert kept(image("PNG"), SIZE) == image("PNG")
+    assert kept(image("PNG"), SIZE) == (image("PNG"), "crop")
     large = noise("JPEG", (1500, 1500))
-    assert kept(large, Size(2816, 5120)) is large
+    assert kept(large, Size(2816, 5120)) == (large, "crop")
+
+
+def bands(size: tuple[int, int]) -> bytes:
+    """Return an image whose red value grows from left to right, and whose green value grows from top to bottom."""
+    across = np.linspace(0, 255, size[0], dtype=np.uint8)
+    down = np.linspace(0, 255, size[1], dtype=np.uint8)
+    pixels = np.stack(np.broadcast_arrays(across, down[:, None], np.uint8(0)), axis=-1)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels, "RGB").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def shown_share(shown: Image.Image) -> tuple[float, float]:
+    """Return which shares of the width and of the height of an image of `bands` are shown."""
+    pixels = np.asarray(shown).astype(float)
+    across = pixels[:, -1, 0].mean() - pixels[:, 0, 0].mean()
+    down = pixels[-1, :, 1].mean() - pixels[0, :, 1].mean()
+    return across / 255, down / 255
+
+
+@pytest.mark.parametrize(
+    ("fit", "image_size", "across", "down"),
+    [
+        ("crop", (352, 640), 1, 1),
+        ("crop", (640, 352), 0.3025, 1),  # the width of a portrait frame, from an image with its sides swapped
+        ("crop", (400, 400), 0.55, 1),
+        ("crop", (100, 1000), 1, 0.1818),
+        ("service_crop", (352, 640), 0.5916, 0.5916),  # 0.35 of the area
+        ("service_crop", (640, 352), 0.3025, 1),  # no more than 0.3025 of the area covers the frame
+        ("service_crop", (400, 400), 0.4387, 0.7977),
+        ("service_crop", (300, 400), 0.5066, 0.6909),
+        ("service_crop", (100, 1000), 1, 0.1818),
+    ],
+)
+def test_fit_shows_the_middle_of_the_image(
+    fit: StartImageFit, image_size: tuple[int, int], across: float, down: float
+) -> None:
+    shown = fitted(bands(image_size), SIZE, fit)
+    assert shown.size == (176, 320)
+    assert shown_share(shown) == pytest.approx((across, down), abs=0.03)
+    middle = np.asarray(shown)[160, 88]
+    assert np.abs(middle.astype(int) - (127, 127, 0)).max() <= 4
+
+
+@pytest.mark.parametrize(
+    ("image_size", "box"),
+    [
+        ((640, 352), (0, 111, 176, 208)),
+        ((352, 640), (0, 0, 176, 320)),
+        ((100, 1000), (72, 0, 104, 320)),
+        ((8, 4), (0, 116, 176, 204)),
+    ],
+)
+def test_letterbox_shows_the_whole_image_between_black_bars(
+    image_size: tuple[int, int], box: tuple[int, int, int, int]
+) -> None:
+    shown = fitted(bands(image_size), SIZE, "letterbox")
+    assert shown.size == (176, 320)
+    left, top, right, bottom = box
+    assert shown_share(shown.crop(box)) == pytest.approx((1, 1), abs=0.05 if min(image_size) > 8 else 0.3)
+    bars = np.asarray(shown).copy()
+    bars[top:bottom, left:right] = 0
+    assert not bars.any(), f"expected black outside {box}, got colors up to {bars.max()}"
+
+
+@pytest.mark.parametrize(
+    ("form", "mode"),
+    [("JPEG", "RGB"), ("JPEG", "CMYK"), ("PNG", "RGBA"), ("PNG", "P"), ("PNG", "L"), ("PNG", "I;16"), ("PNG", "1")],
+)
+@pytest.mark.parametrize("has_profile", [True, False])
+def test_bars_are_black_for_every_color_mode(form: str, mode: str, has_profile: bool) -> None:
+    buffer = io.BytesIO()
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes() if has_profile else None
+    Image.new(mode, (320, 176), 1 if mode == "1" else 200).save(buffer, form, icc_profile=profile)
+    shown = fitted(buffer.getvalue(), SIZE, "letterbox")
+    assert shown.mode == "RGB"
+    assert {shown.getpixel((88, y)) for y in (0, 100, 220, 319)} == {(0, 0, 0)}
+
+
+@pytest.mark.parametrize("fit", get_args(StartImageFit.__value__))
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_kept_image_gives_the_same_frame(fit: StartImageFit, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    buffer = io.BytesIO()
+    pixels = np.random.default_rng(1).integers(0, 256, (900, 1400, 3), np.uint8)
+    Image.fromarray(pixels).save(buffer, "PNG", exif=exif)
+    stored, stored_fit = kept(buffer.getvalue(), SIZE, fit)
+    assert len(stored) < len(buffer.getvalue())
+    assert fitted(stored, SIZE, stored_fit).tobytes() == fitted(buffer.getvalue(), SIZE, fit).tobytes()
+
+
+def test_service_crop_of_a_jpeg_is_sharp() -> None:
+    """A JPEG is decoded at a reduced size, which must be large enough for the part that is shown."""
+    lines = np.zeros((2560, 1408, 3), np.uint8)
+    lines[::8] = lines[1::8] = lines[2::8] = lines[3::8] = 255
+    shown = np.asarray(fitted(_encoded(Image.fromarray(lines)), Size(704, 1280), "service_crop")).astype(int)
+    contrast = shown[:, 352, 0].std()
+    assert contrast > 90, f"expected sharp lines, with a standard deviation above 90, got {contrast:.0f}"
 
 
 @pytest.mark.parametrize("data", [b"no picture", noise("PNG", (1500, 1500))[:-100_000]], ids=["text", "truncated"])

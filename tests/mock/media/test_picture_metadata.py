@@ -92,6 +92,6 @@ def test_profile_above_one_megabyte_is_used() -> None:
 def test_turned_file_with_long_metadata_is_stored_upright() -> None:
     text = png_chunk(b"tEXt", b"a\0" + b"b" * KEPT_BYTES)
     content = png_with(TEXT, text, png=encoded(PICTURE, "PNG", exif=orientation(6)))
-    stored = kept(content, SIZE)
+    stored, _ = kept(content, SIZE)
     assert len(stored) < len(content)
     assert fitted(stored, SIZE).tobytes() == fitted(content, SIZE).tobytes()

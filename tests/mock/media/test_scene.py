@@ -17,9 +17,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from pillow_heif import register_heif_opener
 
-from odyssey_mock.media import PictureError, Renderer, Size, Timeline, TimelineError
+from odyssey_mock.media import Codec, FrameStamp, PictureError, Renderer, Size, Timeline, TimelineError
+from odyssey_mock.media.frame_encoder import drawn
+from odyssey_mock.media.look import Look
 from odyssey_mock.media.palette import Hour, Land, Weather
 from odyssey_mock.media.planes import planes_of
+from odyssey_mock.settings import Overlay
+from tests.support.color_chart import CHART, chart_colors, color_chart
 
 PORTRAIT, LANDSCAPE, SMALL = Size(704, 1280), Size(1280, 704), Size(176, 320)
 SIZES = [PORTRAIT, LANDSCAPE, SMALL, Size(320, 176), Size(88, 160), Size(160, 88), Size(400, 400), Size(176, 900)]
@@ -27,8 +31,10 @@ SIZES = [PORTRAIT, LANDSCAPE, SMALL, Size(320, 176), Size(88, 160), Size(160, 88
 register_heif_opener()
 
 
-def stream(prompt: str = "A calm sea at sunset", *, size: Size = SMALL, image: bytes | None = None) -> Timeline:
-    return Timeline(tag=0x3F2A, size=size, prompt=prompt, image=image)
+def stream(
+    prompt: str = "A calm sea at sunset", *, size: Size = SMALL, image: bytes | None = None, look: Look | None = None
+) -> Timeline:
+    return Timeline(tag=0x3F2A, size=size, prompt=prompt, image=image, look=look or Look())
 
 
 def digest(frame: av.VideoFrame) -> str:
@@ -233,10 +239,60 @@ def test_start_image_becomes_the_scene(form: str) -> None:
     )
 
 
-def test_start_image_takes_the_light_of_the_prompt() -> None:
-    timeline = stream("xyzzy", image=encoded("PNG", (180, 180, 180)))
+@pytest.mark.parametrize("prompt", ["xyzzy", "A golden sunset on mars", "midnight", "dawn", "a bright day", "it rains"])
+def test_start_image_keeps_its_colors_with_every_prompt(prompt: str) -> None:
+    timeline = stream(prompt, size=PORTRAIT, image=color_chart(PORTRAIT), look=Look(overlay="stamp"))
     timeline.interact(10, "make it night")
-    assert np.median(luma(timeline, 60)[:200]) < np.median(luma(timeline, 9)[:200]) - 40
+    timeline.interact(20, "make it sunset")
+    renderer = Renderer(timeline)
+    for index in (0, 60):
+        shown = chart_colors(renderer.render(index).to_ndarray(format="rgb24"))
+        assert np.abs(shown - CHART).max() <= 3, f"frame {index}: expected {CHART.tolist()}, got {shown.tolist()}"
+
+
+@pytest.mark.parametrize("size", [PORTRAIT, LANDSCAPE], ids=str)
+@pytest.mark.parametrize("codec", ["h264", "vp8"])
+def test_start_image_keeps_its_colors_in_encoded_video(codec: Codec, size: Size) -> None:
+    frame_encoder = drawn(stream("sunset", size=size, image=color_chart(size), look=Look(overlay="stamp")), 1_500_000)
+    decoder = av.CodecContext.create(codec, "r")
+    assert isinstance(decoder, av.VideoCodecContext)
+    frames: list[av.VideoFrame] = []
+    for index in range(8):
+        stamp = FrameStamp(stream_tag=7, frame_index=index, prompt_revision=0, sent_at_ms=0)
+        packet = frame_encoder.make(stamp, index, {codec}, keyframe=False).packets[codec]
+        frames += decoder.decode(av.Packet(bytes(packet)))
+    frames += decoder.decode(None)
+    frame_encoder.close()
+    shown = chart_colors(frames[-1].to_ndarray(format="rgb24"))
+    assert np.abs(shown - CHART).max() <= 6, f"expected {CHART.tolist()}, got {shown.tolist()}"
+
+
+@pytest.mark.parametrize("overlay", get_args(Overlay.__value__))
+def test_interaction_with_a_start_image_is_visible(overlay: Overlay) -> None:
+    timeline = stream("xyzzy", size=PORTRAIT, image=color_chart(PORTRAIT), look=Look(overlay=overlay))
+    timeline.interact(10, "a balloon")
+    renderer = Renderer(timeline)
+    before, after = (renderer.render(index).to_ndarray(format="rgb24")[:800].astype(int) for index in (9, 60))
+    changed = int((np.abs(after - before).max(axis=2) > 30).sum())
+    assert changed > 2000, f"expected more than 2000 changed pixels above the panel, got {changed}"
+
+
+@pytest.mark.parametrize("tag", [7, None], ids=["stream", "idle"])
+@pytest.mark.parametrize("size", [PORTRAIT, LANDSCAPE], ids=str)
+def test_only_the_full_overlay_has_a_panel(size: Size, tag: int | None) -> None:
+    full, only_stamp, bare = (
+        Renderer(Timeline(tag=tag, size=size, prompt="A sea", look=Look(overlay=overlay)))
+        for overlay in ("full", "stamp", "none")
+    )
+    picture, panel = bare.render(3), full.render(3)
+    assert digest(only_stamp.render(3)) == digest(picture)
+    differs = planes_of(picture).y != planes_of(panel).y
+    lines, columns = np.nonzero(differs)
+    # The panel is at the lower left.
+    assert lines.min() > 0.5 * size.height
+    assert differs[lines.min() :].mean() > 0.15
+    assert columns.max() < size.width - 20
+    assert (full.has_stamp, only_stamp.has_stamp, bare.has_stamp) == (True, True, False)
 
 
 def test_start_image_is_center_cropped() -> None:

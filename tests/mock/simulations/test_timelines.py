@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
+from odyssey_mock.media.look import Look
 from odyssey_mock.media.scene import Renderer
 from odyssey_mock.media.timeline import Size
 from odyssey_mock.prompts.expansion import expand
@@ -118,6 +119,15 @@ def test_large_image_is_kept_at_stream_size() -> None:
     assert len(plan.timeline.image) < len(large)
     with Image.open(io.BytesIO(plan.timeline.image)) as shown:
         assert (shown.size, shown.getextrema()) == ((704, 1280), ((180, 180), (40, 40), (40, 40)))
+
+
+def test_image_fit_and_look_follow_the_settings() -> None:
+    settings = SETTINGS.replace(start_image_fit="service_crop", overlay="stamp", fonts="bundled")
+    small = plan_of(a_script(1, image=data_url(picture())), settings).timeline
+    assert (small.image_fit, small.look) == ("service_crop", Look(overlay="stamp", fonts="bundled"))
+    large = plan_of(a_script(1, image=data_url(picture((1000, 1000), "BMP"))), settings).timeline
+    assert large.image_fit == "crop", f"expected the cropped image not to be cropped again, got {large.image_fit}"
+    assert plan_of(a_script(1)).timeline.look == Look(overlay="full", fonts="machine")
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odyssey_mock.media.encoder import GROUP_SECONDS, VideoPacket
-from odyssey_mock.media.stamp import FrameStamp
+from odyssey_mock.media.look import Look
+from odyssey_mock.media.stamp import FrameStamp, read_stamp
 from odyssey_mock.media.timeline import Size, Timeline
 from odyssey_mock.rtc.packet_track import PacketTrack
+from odyssey_mock.settings import Overlay
 from odyssey_mock.sim.light.link import Link
 from odyssey_mock.sim.light.video import FrameReceiver, FrameSender, LightFrame, LightPacket, light_frame_encoder
 
@@ -138,6 +140,16 @@ def test_frame_has_the_values_of_its_packet(index: int) -> None:
         assert (frame.pts, frame.time_base, frame.key_frame) == (45, made.time_base, True)
         assert frame.format.name == "yuv420p"
         assert repr(made) == f"<LightPacket {stamp} in vp8, 320x240, key>"
+
+
+@pytest.mark.parametrize(("overlay", "has_stamp"), [("full", True), ("stamp", True), ("none", False)])
+def test_light_frame_follows_the_overlay(overlay: Overlay, has_stamp: bool) -> None:
+    frame_encoder = light_frame_encoder(Timeline(tag=7, size=SIZE, look=Look(overlay=overlay)), None)
+    stamp = FrameStamp(7, 3, 0, 0)
+    packet = cast("LightPacket", frame_encoder.make(stamp, 3, {"h264"}, keyframe=False).packets["h264"])
+    frame = LightFrame(packet.body)
+    assert frame.stamp == (stamp if has_stamp else None)
+    assert read_stamp(frame.drawn.to_ndarray(format="gray")) == frame.stamp
 
 
 def test_packet_bytes_can_be_decoded() -> None:

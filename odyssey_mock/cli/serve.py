@@ -77,7 +77,7 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(signum, stop.set)
     async with MockOdyssey(settings) as mock:
-        click.echo(_ready_line(mock) if as_json else _welcome(mock))
+        click.echo(_ready_line(mock) if as_json else _welcome(mock, await asyncio.to_thread(_missing_fonts, settings)))
         await stop.wait()
 
 
@@ -86,7 +86,16 @@ def _ready_line(mock: MockOdyssey) -> str:
     return json.dumps({"url": mock.url, "api_key": mock.api_key, "console_url": None, "pid": os.getpid()})
 
 
-def _welcome(mock: MockOdyssey) -> str:
+def _missing_fonts(settings: Settings) -> str:
+    """Return a line about the scripts that prompts in the picture cannot show; an empty string if there are none."""
+    from odyssey_mock.media.fonts import ADVICE, font_set  # noqa: PLC0415
+
+    if settings.overlay != "full" or settings.fonts != "machine" or not (missing := font_set("machine").missing()):
+        return ""
+    return f"\nNo fonts for {', '.join(missing)}: the picture shows code points instead. To see them, {ADVICE}.\n"
+
+
+def _welcome(mock: MockOdyssey, missing_fonts: str) -> str:
     return f"""\
 Odyssey mock at {mock.url}
 
@@ -95,5 +104,5 @@ Odyssey mock at {mock.url}
 
   state    {mock.url}/_mock/state
   journal  {mock.url}/_mock/journal?format=jsonl
-
+{missing_fonts}
 Press Ctrl-C to stop."""

@@ -1,18 +1,25 @@
-"""Text in frames, in the typeface bundled with Pillow, which looks the same on every machine."""
+"""Text in frames: `Lettering` draws the text of prompts in any script, `Digits` numbers that change in each frame."""
 
 import unicodedata
 from functools import lru_cache
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from odyssey_mock.media.fonts import BUNDLED, Face, FontSet
 from odyssey_mock.media.planes import Plane
+from odyssey_mock.media.text_runs import clusters, runs, units
 
-type Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+type Ink = tuple[int, int, int, int]
+"""The color of text as red, green, blue and opacity, each from 0 to 255."""
 
 _LONGEST = 600
 """Maximum number of characters of a text that are drawn; no panel has room for more."""
 
+_NARROWEST = 0.12
+"""Width of the narrowest characters, as a share of the font size. Longer parts of a line are cut before measuring."""
+
+_DASHES = str.maketrans(dict.fromkeys("\N{EN DASH}\N{EM DASH}\N{HYPHEN}\N{NON-BREAKING HYPHEN}\N{MINUS SIGN}", "-"))
 _SPELLED = str.maketrans(
     {
         "ß": "ss",
@@ -27,72 +34,163 @@ _SPELLED = str.maketrans(
         "đ": "d",
         "ð": "d",
         "þ": "th",
-        "\N{EN DASH}": "-",
-        "\N{EM DASH}": "-",
-        "\N{HYPHEN}": "-",
-        "\N{NON-BREAKING HYPHEN}": "-",
-        "\N{MINUS SIGN}": "-",
     }
 )
-"""Replacements for letters that the typeface lacks, and that Unicode does not decompose into ASCII letters."""
+"""Replacements for letters that Unicode does not decompose into ASCII letters."""
+
+_MIRRORED = str.maketrans("()[]{}<>", ")(][}{><")
+"""Brackets as they look in text from right to left."""
+
+_KEPT_FORMATS = {"\u200c", "\u200d", *map(chr, range(0xE0020, 0xE0080))}
+"""Invisible characters that choose the form of others: ZWNJ, ZWJ, and the tags of flags."""
 
 
-@lru_cache(maxsize=32)
-def font(size: int) -> Font:
-    """Load Pillow's default typeface at `size` pixels."""
-    return ImageFont.load_default(size)
+class Lettering:
+    """Draws and measures text of one size.
 
+    Args:
+        size: font size in pixels.
+        fonts: the fonts to choose from.
 
-def plain(text: str) -> str:
-    """Reduce `text` to one line of characters that the typeface can show.
-
-    Whitespace becomes single spaces. Accents and invisible characters are removed. Characters of other scripts are
-    kept, and drawn as boxes.
+    Attributes:
+        height: height of a line, from the top of an accented capital to the bottom of a lowercase g.
     """
-    # Decomposing can only lengthen the text. Cut it first, so that a text of megabytes is cheap.
-    spaced = " ".join(text[: 2 * _LONGEST].split()).translate(_SPELLED)
-    decomposed = unicodedata.normalize("NFKD", spaced)
-    shown = (c for c in decomposed if c == " " or unicodedata.category(c)[0] not in "MCZ")
-    return "".join(shown)[:_LONGEST]
+
+    def __init__(self, size: int, fonts: FontSet) -> None:
+        self._size = size
+        self._fonts = fonts
+        font = BUNDLED.at(size).font
+        self._ascent, _ = font.getmetrics()
+        _, top, _, bottom = font.getbbox("Ág")
+        self.height = round(bottom - min(0, top))
+
+    def readable(self, text: str) -> str:
+        """Reduce `text` to one line of characters that the fonts have.
+
+        Whitespace becomes single spaces, and invisible characters are removed. Letters that no font has lose their
+        accents. All other missing characters are replaced by their code points, as in "U+4E2D".
+        """
+        # Cut the text first, so that a text of megabytes is cheap.
+        spaced = " ".join(text[: 2 * _LONGEST].split()).translate(_DASHES)
+        if spaced.isascii():
+            return "".join(filter(str.isprintable, spaced))[:_LONGEST]
+        visible = (c for c in unicodedata.normalize("NFC", spaced) if _is_visible(c))
+        shown, length = list[str](), 0
+        for cluster in clusters("".join(visible)):
+            shown.append(cluster if self._fonts.font_of(cluster) is not None else self._replacement(cluster))
+            length += len(shown[-1])
+            if length >= _LONGEST:
+                break
+        return " ".join("".join(shown).split())
+
+    def _replacement(self, cluster: str) -> str:
+        decomposed = unicodedata.normalize("NFKD", cluster.translate(_SPELLED))
+        plain = "".join(c for c in decomposed if c == " " or unicodedata.category(c)[0] not in "MCZ")
+        if plain and all(self._fonts.font_of(part) is not None for part in plain):
+            return plain
+        self._fonts.report_missing(cluster)
+        return "".join(f" U+{ord(c):04X} " for c in cluster if c not in _KEPT_FORMATS)
+
+    def length(self, text: str) -> float:
+        """Return the width of one line of readable text in pixels."""
+        return sum(_length(run.font.at(self._size), run.text, is_rtl=run.is_rtl) for run in runs(text, self._fonts))
+
+    def line_height(self, text: str) -> int:
+        """Return the distance of the lines of readable text. Scripts with tall letters need more."""
+        is_tall = any(run.font != BUNDLED for run in runs(text, self._fonts))
+        return round(self.height * (1.25 if is_tall else 1.04))
+
+    def wrap(self, text: str, width: float, lines: int) -> list[str]:
+        """Break readable text into at most `lines` lines of `width` pixels; an ellipsis marks text that was cut off.
+
+        A word is broken only if it is wider than a line.
+        """
+        wrapped: list[str] = []
+        line = ""
+        for unit, after_space in units(text):
+            longer = f"{line} {unit}" if after_space and line else line + unit
+            if self.length(longer) <= width:
+                line = longer
+                continue
+            if line:
+                wrapped.append(line)
+            line = unit
+            while len(wrapped) <= lines and self.length(line) > width:
+                fits = self._fitting(line, width)
+                wrapped.append(fits)
+                line = line.removeprefix(fits)
+            if len(wrapped) > lines:
+                break
+        if line:
+            wrapped.append(line)
+        if len(wrapped) > lines:
+            wrapped = [*wrapped[: lines - 1], self.ellipsised(wrapped[lines - 1] + "…", width)]
+        return wrapped
+
+    def ellipsised(self, text: str, width: float) -> str:
+        """Shorten one line of readable text to `width` pixels; an ellipsis marks text that was cut off."""
+        if len(text) * self._size * _NARROWEST <= width and self.length(text) <= width:
+            return text
+        return self._fitting(text.rstrip("…"), width - self.length("…")).rstrip() + "…"
+
+    def _fitting(self, text: str, width: float) -> str:
+        """Return the longest beginning of `text` that fits in `width` pixels, at least one cluster."""
+        parts = clusters(text[: int(width / (self._size * _NARROWEST)) + 1])
+        low, high = 1, len(parts)
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self.length("".join(parts[:middle])) <= width:
+                low = middle
+            else:
+                high = middle - 1
+        return "".join(parts[:low])
+
+    def draw(
+        self, image: Image.Image, left: float, top: float, text: str, ink: Ink, *, right: float | None = None
+    ) -> None:
+        """Draw one line of readable text on an RGBA image, with the upper left corner of the line at (left, top).
+
+        If `right` is given, the text belongs to a paragraph that runs from right to left, and ends there.
+        """
+        is_rtl = right is not None
+        x = left if right is None else right - self.length(text)
+        for run in runs(text, self._fonts, is_rtl=is_rtl):
+            face = run.font.at(self._size)
+            _draw(image, x, top + self._ascent, face, run.text, ink, is_rtl=run.is_rtl, in_color=run.font != BUNDLED)
+            x += _length(face, run.text, is_rtl=run.is_rtl)
 
 
-def wrap(text: str, font: Font, width: float, lines: int) -> list[str]:
-    """Break `text` into at most `lines` lines of at most `width` pixels; an ellipsis marks text that was cut off.
-
-    Lines break between words. A word is broken only if it is wider than a line.
-    """
-    wrapped: list[str] = []
-    rest = plain(text)
-    while rest:
-        if len(wrapped) == lines:
-            wrapped[-1] = ellipsised(wrapped[-1] + "…", font, width)
-            break
-        fits = _fitting(rest, font, width)
-        if fits < len(rest) and (space := rest.rfind(" ", 1, fits + 1)) > 0:
-            fits = space
-        wrapped.append(rest[:fits].rstrip())
-        rest = rest[fits:].lstrip()
-    return wrapped
+def _is_visible(character: str) -> bool:
+    return character == " " or character in _KEPT_FORMATS or unicodedata.category(character) not in {"Cc", "Cf"}
 
 
-def ellipsised(text: str, font: Font, width: float) -> str:
-    """Shorten one line of plain text to `width` pixels; an ellipsis marks text that was cut off."""
-    if font.getlength(text) <= width:
-        return text
-    room = width - font.getlength("…")
-    return text[: _fitting(text, font, room)].rstrip(" …") + "…"
+@lru_cache(maxsize=4096)
+def _length(face: Face, text: str, *, is_rtl: bool) -> float:
+    if face.is_shaped:
+        return face.scale * face.font.getlength(text, direction="rtl" if is_rtl else "ltr")
+    return face.scale * face.font.getlength(text)
 
 
-def _fitting(text: str, font: Font, width: float) -> int:
-    """Return how many characters of `text` fit in `width` pixels, or 1 if not even the first fits."""
-    low, high = 1, len(text)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if font.getlength(text[:middle]) <= width:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+def _draw(
+    image: Image.Image, x: float, baseline: float, face: Face, text: str, ink: Ink, *, is_rtl: bool, in_color: bool
+) -> None:
+    if face.is_shaped:
+        direction = "rtl" if is_rtl else "ltr"
+    else:
+        direction, text = None, text[::-1].translate(_MIRRORED) if is_rtl else text
+    if face.scale == 1:
+        draw = ImageDraw.Draw(image)
+        draw.text((x, baseline), text, ink, face.font, "ls", direction=direction, embedded_color=in_color)
+        return
+    # A font that contains only bitmaps: draw at their size, then scale.
+    ascent, descent = face.font.getmetrics()
+    size = max(1, round(face.font.getlength(text, direction=direction))), ascent + descent
+    drawn = Image.new("RGBA", size, (*ink[:3], 0))
+    ImageDraw.Draw(drawn).text((0, ascent), text, ink, face.font, "ls", direction=direction, embedded_color=True)
+    scaled = drawn.resize((max(1, round(size[0] * face.scale)), max(1, round(size[1] * face.scale))))
+    place = round(x), round(baseline - ascent * face.scale)
+    beyond = max(0, -place[0]), max(0, -place[1])
+    image.alpha_composite(scaled, (max(0, place[0]), max(0, place[1])), beyond)
 
 
 class Digits:
@@ -108,8 +206,8 @@ class Digits:
     CHARACTERS = "0123456789:. #"
 
     def __init__(self, size: int, *, ground: int, ink: int) -> None:
-        face = font(size)
-        ascent, descent = face.getmetrics() if isinstance(face, ImageFont.FreeTypeFont) else (size, 0)
+        face = BUNDLED.at(size).font
+        ascent, descent = face.getmetrics()
         self.height = ascent + descent
         digit = round(max(face.getlength(c) for c in "0123456789"))
         self._cells: dict[str, Plane] = {}

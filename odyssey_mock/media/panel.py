@@ -4,8 +4,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from odyssey_mock.media.canvas import Color, even, overlay, yuv
-from odyssey_mock.media.lettering import Digits, Font, ellipsised, font, plain, wrap
+from odyssey_mock.media.fonts import font_set
+from odyssey_mock.media.lettering import Digits, Lettering
 from odyssey_mock.media.planes import Planes
+from odyssey_mock.media.text_runs import is_right_to_left
 from odyssey_mock.media.timeline import Moment, Timeline
 
 _GROUND = (16, 19, 28, 216)
@@ -35,16 +37,18 @@ class Panel:
         self._fps = timeline.fps
         self._accent = tuple(round(float(level)) for level in yuv(accent))
         margin, pad = even(24 * scale), even(22 * scale)
-        label_font, text_font = font(max(9, round(19 * scale))), font(max(11, round(31 * scale)))
+        fonts = font_set(timeline.look.fonts)
+        small, large = (Lettering(max(least, round(size * scale)), fonts) for least, size in ((9, 19), (11, 31)))
         self.width = min(size.width - 2 * margin, even(720 * scale))
         inner = self.width - 2 * pad
         self._digits = Digits(max(10, round(24 * scale)), ground=round(float(yuv(_FOOT[:3])[0])), ink=_INK)
-        label_height, line_height = round(_height(label_font) * 1.3), round(_height(text_font) * 1.04)
+        prompt = large.readable(moment.prompt)
+        label_height, line_height = round(small.height * 1.3), large.line_height(prompt)
         foot_height = self._digits.height + even(14 * scale)
-        aside = _aside(moment)
+        aside = _aside(moment, small)
         fixed = 2 * pad + label_height + foot_height + (label_height if aside else 0)
         room = max(1, min(4, int((0.42 * size.height - fixed) / line_height)))
-        lines = wrap(moment.prompt, text_font, inner, room)
+        lines = large.wrap(prompt, inner, room)
         self.height = even(fixed + line_height * max(1, len(lines)))
         self.left, self.top = margin, size.height - margin - self.height
         self._foot = self.height - foot_height
@@ -57,15 +61,16 @@ class Panel:
         draw.rounded_rectangle((0, 0, self.width - 1, self.height - 1), radius, fill=_FOOT)
         draw.rounded_rectangle((0, 0, self.width - 1, self._foot + radius), radius, fill=_GROUND)
         draw.rectangle((0, self._foot, self.width - 1, self.height - radius), fill=_FOOT)
-        color = tuple(round(channel) for channel in accent)
-        label = ellipsised(_label(timeline, moment), label_font, inner)
-        draw.text((pad, pad), label, fill=(*color, 255), font=label_font)
+        red, green, blue = (round(channel) for channel in accent)
+        label = small.ellipsised(_label(timeline, moment), inner)
+        small.draw(image, pad, pad, label, (red, green, blue, 255))
         y = pad + label_height
+        right = self.width - pad if is_right_to_left(prompt) else None
         for line in lines or [_WORDLESS if timeline.tag is not None else _IDLE]:
-            draw.text((pad, y), line, fill=_TEXT if lines else _DIM, font=text_font)
+            large.draw(image, pad, y, line, _TEXT if lines else _DIM, right=right)
             y += line_height
         if aside:
-            draw.text((pad, y + 4 * scale), ellipsised(aside, label_font, inner), fill=_DIM, font=label_font)
+            small.draw(image, pad, y + 4 * scale, small.ellipsised(aside, inner), _DIM)
         self._image = image
         self._inside = (np.asarray(image)[: self._foot, :, 3] >= _GROUND[3]).astype(np.uint8)
 
@@ -107,12 +112,6 @@ class Panel:
             plane[top // step : (top + thick) // step, left // step : (left + length) // step] = level
 
 
-def _height(face: Font) -> int:
-    """Return the height of a line in this font, from the top of an accented capital to the bottom of a lowercase g."""
-    _, top, _, bottom = face.getbbox("Ág")
-    return round(bottom - min(0, top))
-
-
 def _label(timeline: Timeline, moment: Moment) -> str:
     if timeline.tag is None:
         return "IDLE"
@@ -120,7 +119,7 @@ def _label(timeline: Timeline, moment: Moment) -> str:
     return f"STREAM {timeline.tag:04X} · {f'INTERACTION {moment.revision}' if moment.revision else start}"
 
 
-def _aside(moment: Moment) -> str:
+def _aside(moment: Moment, lettering: Lettering) -> str:
     """Return a line with the first prompt if an interaction has replaced it, otherwise an empty string."""
-    start = plain(moment.changes[0].prompt)
-    return f"began with: {start}" if moment.revision and start else ""
+    start = lettering.readable(moment.changes[0].prompt) if moment.revision else ""
+    return f"began with: {start}" if start else ""

@@ -38,8 +38,8 @@ _PROBED = 16
 _NO_CHARACTER = "\U0010ffff"
 """A code point that is never assigned: a font draws its box for missing characters."""
 
-_JOINERS = {"\u200c", "\u200d", "\ufe0e", "\ufe0f"}
-"""Characters that choose the form of others, and need no glyph: ZWNJ, ZWJ, and the variation selectors."""
+_JOINERS = {"\u200c", "\u200d", "\ufe0e", "\ufe0f", *map(chr, range(0xE0020, 0xE0080))}
+"""Invisible characters that choose the form of others: ZWNJ, ZWJ, the variation selectors, and the tags of flags."""
 
 _REGULAR_WEIGHT = 400
 _WEIGHT_NAMES = {"weight", "wght"}
@@ -108,6 +108,11 @@ def script_of(cluster: str) -> Script | None:
         return _EMOJI
     name = unicodedata.name(cluster[0], "")
     return _SCRIPTS.get(re.split(r"[ -]", name, maxsplit=1)[0])
+
+
+def is_joiner(character: str) -> bool:
+    """Return whether `character` is invisible, but chooses the form of the characters beside it."""
+    return character in _JOINERS
 
 
 def is_emoji(character: str) -> bool:
@@ -298,7 +303,7 @@ class FontSet:
 _MOST_CLUSTERS = 1 << 14
 """Maximum number of clusters whose font a `FontSet` remembers."""
 
-ADVICE = "install fonts such as Noto, or `pip install 'odyssey-testkit[fonts]'`"
+ADVICE = f"install fonts such as Noto, or run `pip install {' '.join(PACKAGES)}`".replace("_", "-")
 """What to do about missing fonts."""
 
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw
 
-from odyssey_mock.media.fonts import BUNDLED, Face, FontSet
+from odyssey_mock.media.fonts import BUNDLED, Face, FontSet, is_joiner
 from odyssey_mock.media.planes import Plane
 from odyssey_mock.media.text_runs import clusters, runs, units
 
@@ -41,9 +41,6 @@ _SPELLED = str.maketrans(
 _MIRRORED = str.maketrans("()[]{}<>", ")(][}{><")
 """Brackets as they look in text from right to left."""
 
-_KEPT_FORMATS = {"\u200c", "\u200d", *map(chr, range(0xE0020, 0xE0080))}
-"""Invisible characters that choose the form of others: ZWNJ, ZWJ, and the tags of flags."""
-
 
 class Lettering:
     """Draws and measures text of one size.
@@ -77,7 +74,13 @@ class Lettering:
         visible = (c for c in unicodedata.normalize("NFC", spaced) if _is_visible(c))
         shown, length = list[str](), 0
         for cluster in clusters("".join(visible)):
-            shown.append(cluster if self._fonts.font_of(cluster) is not None else self._replacement(cluster))
+            font = self._fonts.font_of(cluster)
+            if font is None:
+                shown.append(self._replacement(cluster))
+            elif font == BUNDLED:  # which draws a box for an invisible character
+                shown.append("".join(c for c in cluster if not is_joiner(c)))
+            else:
+                shown.append(cluster)
             length += len(shown[-1])
             if length >= _LONGEST:
                 break
@@ -89,7 +92,7 @@ class Lettering:
         if plain and all(self._fonts.font_of(part) is not None for part in plain):
             return plain
         self._fonts.report_missing(cluster)
-        return "".join(f" U+{ord(c):04X} " for c in cluster if c not in _KEPT_FORMATS)
+        return "".join(f" U+{ord(c):04X} " for c in cluster if not is_joiner(c))
 
     def length(self, text: str) -> float:
         """Return the width of one line of readable text in pixels."""
@@ -161,7 +164,7 @@ class Lettering:
 
 
 def _is_visible(character: str) -> bool:
-    return character == " " or character in _KEPT_FORMATS or unicodedata.category(character) not in {"Cc", "Cf"}
+    return character == " " or is_joiner(character) or unicodedata.category(character) not in {"Cc", "Cf"}
 
 
 @lru_cache(maxsize=4096)

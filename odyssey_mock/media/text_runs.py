@@ -10,13 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from odyssey_mock.media.fonts import BUNDLED, FontFile, FontSet, is_emoji
+from odyssey_mock.media.fonts import BUNDLED, FontFile, FontSet, is_emoji, is_joiner
 
 _ZWJ = "\u200d"
-_JOINING = {"\u200c", _ZWJ}
 _SKIN_TONES = range(0x1F3FB, 0x1F400)
 _REGIONAL_INDICATORS = range(0x1F1E6, 0x1F200)
-_TAGS = range(0xE0020, 0xE0080)
 _RIGHT_TO_LEFT = {"R", "AL"}
 _WIDE = {"W", "F"}
 _IN_NUMBERS = {".", ",", ":", "/"}
@@ -48,9 +46,8 @@ def _continues(cluster: str, character: str) -> bool:
         return False
     return (
         unicodedata.category(character).startswith("M")
-        or character in _JOINING
+        or is_joiner(character)
         or code in _SKIN_TONES
-        or code in _TAGS
         or (cluster[-1] == _ZWJ and is_emoji_like(cluster))
         or (code in _REGIONAL_INDICATORS and len(cluster) == 1 and ord(cluster) in _REGIONAL_INDICATORS)
     )

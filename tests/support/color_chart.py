@@ -1,6 +1,7 @@
 """A color chart as a start image, and its colors as a received frame shows them."""
 
 import io
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ def color_chart(size: Size) -> bytes:
     return buffer.getvalue()
 
 
-def chart_colors(pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
+def chart_colors(pixels: NDArray[Any]) -> NDArray[np.int64]:  # Any: PyAV's type covers all formats
     """Return the colors that a frame with the whole chart shows, in the order of `CHART`.
 
     The color of a patch is the median of a box around its middle, because small things move in front of the picture.

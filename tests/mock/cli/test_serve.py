@@ -19,11 +19,14 @@ import pytest
 from click.testing import CliRunner
 
 from odyssey_mock.cli.app import main
+from odyssey_mock.cli.serve import _missing_fonts
 from odyssey_mock.cli.serve import serve as serve_command
 from odyssey_mock.cli.setting_options import COLLECTIONS
+from odyssey_mock.media.fonts import FontSet
 from odyssey_mock.settings import LIMIT_NAMES, SETTINGS, AccountSettings, Region, Setting, Settings
 from odyssey_mock.system_network import SystemNetwork
 from tests.mock.test_setting_values import TEXTS
+from tests.support.fonts import require_fonts
 from tests.support.interrupts import interruptible
 
 LIMIT = 20.0
@@ -72,6 +75,27 @@ def test_welcome_text_has_lines_to_copy() -> None:
         process.send_signal(signal.SIGTERM)
         _, stderr = process.communicate(timeout=LIMIT)
         assert (process.returncode, stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (Settings(), True),
+        (Settings(fonts="bundled"), False),
+        (Settings(overlay="stamp"), False),
+        (Settings(overlay="none"), False),
+    ],
+)
+def test_missing_fonts_are_listed_if_needed(settings: Settings, told: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("odyssey_mock.media.fonts.machine_fonts", FontSet)
+    line = _missing_fonts(settings).strip()
+    assert line.startswith("No fonts for accented Latin, Greek, Cyrillic, Chinese, Japanese, Korean, Arabic,") is told
+    assert (line == "") is not told
+
+
+def test_no_fonts_are_listed_if_all_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    require_fonts()
+    assert _missing_fonts(Settings()) == ""
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ FIXED = {
     "clock",
     "speed",
     "seed",
+    "fonts",
     "keys",
     "faults",
     "jobs_limit",

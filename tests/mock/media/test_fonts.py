@@ -41,7 +41,7 @@ def test_fonts_are_in_folders_of_the_platform(
     assert [folder.as_posix() for folder in font_folders(platform, environment, HOME)] == folders
 
 
-def test_bundled_font_is_used_if_it_has_the_character() -> None:
+def test_bundled_font_is_used_if_possible() -> None:
     assert bundled_fonts().font_of("a") == bundled_fonts().font_of("©") == BUNDLED
     assert bundled_fonts().font_of("\u4e2d") is None
     assert machine_fonts().font_of("a") == BUNDLED
@@ -52,7 +52,7 @@ def test_setting_chooses_the_fonts() -> None:
     assert font_set("bundled") is bundled_fonts()
 
 
-def test_fonts_are_looked_for_once_and_only_if_needed() -> None:
+def test_fonts_are_found_once_if_needed() -> None:
     looked = list[int]()
 
     def find() -> list[Path]:

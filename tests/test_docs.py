@@ -4,18 +4,25 @@ import asyncio
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from odyssey_mock import MockOdyssey, Settings
+from odyssey_mock import MockOdyssey
+from odyssey_mock.accounts.accounts import TEST_KEYS
 from odyssey_mock.cli.app import main
+from odyssey_mock.cli.serve import serve
+from odyssey_mock.cli.setting_options import given_settings
 from odyssey_mock.faults.fault import Fault
+from odyssey_mock.prompts.markers import markers_of
+from odyssey_mock.settings import SETTING_NAMES, Settings
 from tests.support.forks import run_pytest
 from tests.support.pages import PAGES, ROOT, Block, Project, blocks, projects
 from tests.support.project import run_fork
@@ -25,6 +32,11 @@ LIMIT = 60.0
 
 TRIO = ROOT / ".cache" / "kinds"
 """The folder into which `scripts/test-needs` installs trio, and other packages for `tests/kinds`."""
+
+NPM_PACKAGES = ROOT / "tests" / "contract" / "browser" / "node_modules"
+"""The folder into which `scripts/test-needs` installs the vendor's JavaScript client."""
+
+FIELD_BUGS = ROOT / "docs" / "how-to" / "reproduce-field-bugs.md"
 
 README_LINES = 150
 PICTURE_BYTES = 200_000
@@ -135,6 +147,8 @@ def test_project_of_page_runs_as_shown(project: Project, tmp_path: Path) -> None
     paths = [str(ROOT), str(TRIO)] if needs_trio(project) else [str(ROOT)]
     for name, content in project.files.items():
         (tmp_path / name).write_text(content)
+    if needs_official_client(project):
+        (tmp_path / "node_modules").symlink_to(NPM_PACKAGES)
 
     environment = {**os.environ, "PATH": scripts_first(), "PYTHONPATH": os.pathsep.join(paths)}
     returncode, output = run_commands(project.commands, tmp_path, environment)
@@ -167,12 +181,14 @@ def run_commands(commands: str, folder: Path, environment: Mapping[str, str]) ->
 
 
 def require_programs(project: Project) -> None:
-    """Skip the test if the sample project needs trio or Node.js, which is not installed. In CI, fail it instead."""
+    """Skip the test if the sample project needs something that is not installed. In CI, fail it instead."""
     missing = None
     if needs_trio(project) and not (TRIO / "trio").exists():
         missing = "trio"
     if any(name.endswith(".mjs") for name in project.files) and shutil.which("node") is None:
         missing = "Node.js"
+    if needs_official_client(project) and not (NPM_PACKAGES / "@odysseyml").exists():
+        missing = "the npm package @odysseyml/odyssey"
     if missing is not None:
         reason = f"{missing} is not installed; run scripts/test-needs"
         if os.environ.get("CI") == "true":
@@ -182,6 +198,10 @@ def require_programs(project: Project) -> None:
 
 def needs_trio(project: Project) -> bool:
     return any('"trio"' in code for code in project.files.values())
+
+
+def needs_official_client(project: Project) -> bool:
+    return any("@odysseyml/odyssey" in code for code in project.files.values())
 
 
 def lines_missing(shown: str, output: str) -> list[str]:
@@ -265,3 +285,29 @@ def test_json_block_is_a_valid_fault(block: Block) -> None:
     described = json.loads(block.code)
 
     assert described.items() <= Fault.of(described).to_json().items()
+
+
+def ways_to_reproduce() -> list[tuple[str, ...]]:
+    """Return the code in the second column of each row of the tables of field bugs."""
+    rows = re.findall(r"^\| [^|]+ \| ([^|]+) \| [^|]+ \|$", FIELD_BUGS.read_text(), re.MULTILINE)
+    return [tuple(re.findall(r"`([^`]+)`", column)) for column in rows if column != "reproduce with"]
+
+
+@pytest.mark.parametrize("ways", ways_to_reproduce(), ids=" or ".join)
+def test_field_bug_has_ways_to_reproduce_it(ways: tuple[str, ...]) -> None:
+    assert ways, "expected code in the second column: a fault, options of serve, a test prompt or a test key"
+    for way in ways:
+        if way.startswith("{"):
+            described = json.loads(way)
+            assert described.items() <= Fault.of(described).to_json().items()
+        elif way.startswith("--"):
+            context = serve.make_context("serve", shlex.split(way))
+            Settings(**given_settings(context, settings_among(context.params)))  # checks the values
+        elif way.startswith("["):
+            assert markers_of(way) != markers_of("")
+        else:
+            assert way in TEST_KEYS
+
+
+def settings_among(parameters: Mapping[str, Any]) -> dict[str, Any]:  # Any: settings differ in type
+    return {name: value for name, value in parameters.items() if name in SETTING_NAMES}

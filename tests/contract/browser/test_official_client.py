@@ -124,6 +124,20 @@ async def test_credentials_from_official_client_work_in_our_client(official: Off
         assert await ours.start_stream("Handed over") in mock.streams
 
 
+async def test_credentials_without_capabilities_reject_start_images(
+    official: OfficialClient, mock: MockOdyssey
+) -> None:
+    credentials = await official.create_credentials(mock.api_key)
+    del credentials["capabilities"]
+    await official.connect_with_credentials(credentials)
+
+    outcome = await (await official.begin("startFromImage", {"prompt": "Clouds drift by"})).settled()
+
+    assert outcome.state == "rejected"
+    assert str(outcome.value).startswith("Image-to-video is not supported by the current model.")
+    await official.start_stream("A start without an image")
+
+
 async def test_disconnect_ends_the_session(official: OfficialClient, mock: MockOdyssey) -> None:
     connection = await official.connect(mock.api_key)
 

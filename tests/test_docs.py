@@ -8,21 +8,17 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from odyssey_mock import MockOdyssey
+from odyssey_mock import MockOdyssey, Settings
 from odyssey_mock.accounts.accounts import TEST_KEYS
 from odyssey_mock.cli.app import main
-from odyssey_mock.cli.serve import serve
-from odyssey_mock.cli.setting_options import given_settings
 from odyssey_mock.faults.fault import Fault
 from odyssey_mock.prompts.markers import markers_of
-from odyssey_mock.settings import SETTING_NAMES, Settings
 from tests.support.forks import run_pytest
 from tests.support.pages import PAGES, ROOT, Block, Project, blocks, projects
 from tests.support.project import run_fork
@@ -219,18 +215,27 @@ def scripts_first() -> str:
     return f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
-@pytest.mark.parametrize("block", blocks("yaml"), ids=str)
-def test_config_file_of_page_is_valid(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
+    """Return a function that runs `odyssey-mock serve` without a server, and returns the settings of the server."""
     served: list[Settings] = []
 
-    async def serve(settings: Settings, *, as_json: bool) -> None:
+    async def note(settings: Settings, *, as_json: bool) -> None:
         served.append(settings)
 
-    monkeypatch.setattr("odyssey_mock.cli.serve._serve", serve)
+    def run_serve(*options: str) -> Settings:
+        result = CliRunner().invoke(main, ["serve", *options])
+        assert result.exit_code == 0, f"expected exit status 0, got {result.exit_code}:\n{result.output}"
+        return served.pop()
+
+    monkeypatch.setattr("odyssey_mock.cli.serve._serve", note)
+    return run_serve
+
+
+@pytest.mark.parametrize("block", blocks("yaml"), ids=str)
+def test_config_file_of_page_is_valid(block: Block, tmp_path: Path, serve: Callable[..., Settings]) -> None:
     (tmp_path / "mock.yaml").write_text(block.code)
-    result = CliRunner().invoke(main, ["serve", "--config", str(tmp_path / "mock.yaml")])
-    assert result.exit_code == 0, f"expected exit status 0, got {result.exit_code}:\n{result.output}"
-    assert served != [Settings(port=8400)], "expected the file to change a setting"
+    assert serve("--config", str(tmp_path / "mock.yaml")) != serve(), "expected the file to change a setting"
 
 
 @pytest.mark.parametrize("block", PROGRAMS, ids=str)
@@ -294,20 +299,15 @@ def ways_to_reproduce() -> list[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("ways", ways_to_reproduce(), ids=" or ".join)
-def test_field_bug_has_ways_to_reproduce_it(ways: tuple[str, ...]) -> None:
+def test_field_bug_has_ways_to_reproduce_it(ways: tuple[str, ...], serve: Callable[..., Settings]) -> None:
     assert ways, "expected code in the second column: a fault, options of serve, a test prompt or a test key"
     for way in ways:
         if way.startswith("{"):
             described = json.loads(way)
             assert described.items() <= Fault.of(described).to_json().items()
         elif way.startswith("--"):
-            context = serve.make_context("serve", shlex.split(way))
-            Settings(**given_settings(context, settings_among(context.params)))  # checks the values
+            serve(*shlex.split(way))
         elif way.startswith("["):
             assert markers_of(way) != markers_of("")
         else:
             assert way in TEST_KEYS
-
-
-def settings_among(parameters: Mapping[str, Any]) -> dict[str, Any]:  # Any: settings differ in type
-    return {name: value for name, value in parameters.items() if name in SETTING_NAMES}

@@ -40,10 +40,10 @@ class Backend:
     clock: Clock
     entropy: Entropy
     network: MockNetwork
-    base_url: str
-    """Base URL of the server, without a trailing slash."""
-    stun_url: str
-    """The URL of the mock's STUN server (RFC 7064), for the ICE configuration of clients."""
+    listening_url: str
+    """The URL of the address on which the server listens, without a trailing slash."""
+    stun_port: int
+    """The UDP port of the mock's STUN server."""
     frame_encoder: MakeFrameEncoder = drawn
     """Factory of the encoders of live streams."""
     journal: Journal = field(init=False)
@@ -76,7 +76,7 @@ class Backend:
             journal=self.journal,
             peers=self.network,
             streams=self.streams,
-            base_url=self.base_url,
+            base_url=self.url,
         )
         self.sessions = SessionRegistry(
             settings=self.settings,
@@ -99,6 +99,11 @@ class Backend:
             usage=self.usage,
             streams=self.streams,
         )
+
+    @property
+    def url(self) -> str:
+        """Base URL of the server, without a trailing slash, for URLs that are not part of a response."""
+        return self.settings.now.public_url or self.listening_url
 
     def _make_session(
         self,

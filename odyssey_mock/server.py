@@ -114,7 +114,7 @@ class MockOdyssey:
         self._resources: AsyncExitStack | None = None
 
     def __repr__(self) -> str:
-        where = "not running" if self._backend is None else self._backend.base_url
+        where = "not running" if self._backend is None else self._backend.url
         return f"<MockOdyssey {where}>"
 
     @property
@@ -135,8 +135,13 @@ class MockOdyssey:
 
     @property
     def url(self) -> str:
-        """Base URL of the REST API, without a trailing slash."""
-        return self.backend.base_url
+        """Base URL of the REST API, without a trailing slash: the setting `public_url`, or else `listening_url`."""
+        return self.backend.url
+
+    @property
+    def listening_url(self) -> str:
+        """The URL of the address on which the mock listens, for a proxy in front of it."""
+        return self.backend.listening_url
 
     @property
     def clock(self) -> Clock:
@@ -419,8 +424,8 @@ class MockOdyssey:
                 clock=self._clock,
                 entropy=self._entropy,
                 network=self._network,
-                base_url=endpoint.base_url,
-                stun_url=endpoint.stun_url,
+                listening_url=endpoint.base_url,
+                stun_port=endpoint.stun_port,
                 frame_encoder=self._frame_encoder,
             )
             # Closed after the HTTP server, because requests may be waiting for a file.

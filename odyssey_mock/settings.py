@@ -7,6 +7,7 @@ depends on the plan. Then add it to the typed keywords at the end of this file; 
 
 import dataclasses
 import difflib
+import ipaddress
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 from typing import Any, Final, Literal, Self, TypeAliasType, TypedDict, Unpack, get_args, get_type_hints
+
+from odyssey_mock.core.url_parts import BaseUrl
 
 type PixelSize = tuple[int, int]
 """Width and height in pixels."""
@@ -143,6 +146,22 @@ def _are_hosts(value: object) -> bool:
     )
 
 
+def _is_public_url(value: object) -> bool:
+    return value is None or (isinstance(value, str) and BaseUrl.read(value) is not None)
+
+
+def _are_networks(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and all(map(_is_network, value))
+
+
+def _is_network(value: object) -> bool:
+    try:
+        ipaddress.ip_network(value, strict=False)  # type: ignore[arg-type]  # checked in the next line
+    except ValueError:
+        return False
+    return isinstance(value, str)
+
+
 def _are_regions(value: object) -> bool:
     return (
         isinstance(value, Sequence)
@@ -176,6 +195,14 @@ PORT = _whole("a port from 0 to 65535", 0, 65535)
 SEED = Rule("a whole number or None", lambda value: value is None or _is_whole(value), unit="NUMBER")
 FLAG = Rule("True or False", lambda value: isinstance(value, bool))
 ADDRESS = Rule("a non-empty address to listen on", lambda value: isinstance(value, str) and value != "")
+PUBLIC_URL = Rule(
+    "None, or an http or https URL of host, optional port and optional path, such as https://example.com/mock",
+    _is_public_url,
+    unit="URL",
+    # A URL that contains a password is invalid, and the message must not show the password.
+    echo=lambda value: "" if isinstance(value, str) and "@" in value else _echo(value),
+)
+NETWORKS = Rule("a list of IP addresses and networks, such as 10.0.0.0/8", _are_networks)
 SIZE = Rule("(width, height) in pixels, both even, at least 88x160 or 160x88", _is_size, least=88, unit="W H")
 HOSTS = Rule("a list of host names, without scheme or port", _are_hosts)
 REGIONS = Rule("a non-empty list of Region, with distinct ids and latencies of 0 or more", _are_regions)
@@ -404,6 +431,17 @@ class Settings(Limits):
 
     host: str = setting("127.0.0.1", ADDRESS, "Address on which HTTP, WebSocket and STUN listen.", group="Listening")
     port: int = setting(0, PORT, "TCP port to listen on; 0 picks a free port.", served=8400)
+    public_url: str | None = setting(
+        None,
+        PUBLIC_URL,
+        "URL at which clients reach the mock, for all URLs that it sends; by default that of each request.",
+    )
+    trusted_proxies: Sequence[str] = setting(
+        (),
+        NETWORKS,
+        "Address or network of a proxy whose headers `Forwarded` and `X-Forwarded-*` state the URL of a request.",
+        option="--trusted-proxy",
+    )
     loopback_only: bool = setting(
         False,
         FLAG,
@@ -653,6 +691,9 @@ class Settings(Limits):
             account.check()
         object.__setattr__(self, "regions", tuple(self.regions))
         object.__setattr__(self, "script_url_hosts", tuple(self.script_url_hosts))
+        object.__setattr__(self, "trusted_proxies", tuple(self.trusted_proxies))
+        if self.public_url is not None:
+            object.__setattr__(self, "public_url", str(BaseUrl.read(self.public_url)))
 
     @property
     def limits(self) -> Limits:
@@ -781,6 +822,8 @@ class MockOverrides(SimulatedOverrides, total=False):
 
     host: str
     port: int
+    public_url: str | None
+    trusted_proxies: Sequence[str]
     loopback_only: bool
     fonts: Fonts
     speed: float

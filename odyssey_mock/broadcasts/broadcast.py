@@ -38,7 +38,6 @@ class Broadcast:
         account_id: the account that owns the stream.
         session_id: the session of the stream.
         token: the spectator token.
-        webrtc_url: the base URL of the WHEP endpoint.
         hls: the playlist and segments; None if HLS is disabled.
         is_over: whether the stream has ended.
     """
@@ -62,7 +61,8 @@ class Broadcast:
         self.account_id = record.account_id
         self.session_id = record.session_id
         self.token = entropy.token(24)
-        self.webrtc_url = f"{base_url}/broadcast/{record.id}"
+        self._path = f"/broadcast/{record.id}"
+        self._base_url = base_url
         self.is_over = False
         self.hls: HlsStream | None = None
         if settings.hls:
@@ -91,9 +91,24 @@ class Broadcast:
         return f"<Broadcast {self.stream_id}, {'over' if self.is_over else 'live'}, {len(self._spectators)} spectators>"
 
     @property
+    def webrtc_url(self) -> str:
+        """The base URL of the WHEP endpoint."""
+        return self.webrtc_url_at(self._base_url)
+
+    @property
     def hls_url(self) -> str | None:
         """The URL of the playlist, including the token; None if HLS is disabled."""
-        return f"{self.webrtc_url}/hls/index.m3u8?token={quote(self.token)}" if self.hls is not None else None
+        return self.hls_url_at(self._base_url)
+
+    def webrtc_url_at(self, base_url: str) -> str:
+        """Return the base URL of the WHEP endpoint for a client that reaches the server at `base_url`."""
+        return base_url + self._path
+
+    def hls_url_at(self, base_url: str) -> str | None:
+        """Return the URL of the playlist for a client that reaches the server at `base_url`."""
+        return (
+            f"{self.webrtc_url_at(base_url)}/hls/index.m3u8?token={quote(self.token)}" if self.hls is not None else None
+        )
 
     @property
     def spectators(self) -> Mapping[str, Spectator]:

@@ -83,7 +83,15 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
 
 def _ready_line(mock: MockOdyssey) -> str:
     """Return the JSON object that `serve --json` prints in one line once the server is ready."""
-    return json.dumps({"url": mock.url, "api_key": mock.api_key, "console_url": None, "pid": os.getpid()})
+    return json.dumps(
+        {
+            "url": mock.url,
+            "listening_url": mock.listening_url,
+            "api_key": mock.api_key,
+            "console_url": None,
+            "pid": os.getpid(),
+        }
+    )
 
 
 def _missing_fonts(settings: Settings) -> str:
@@ -96,8 +104,9 @@ def _missing_fonts(settings: Settings) -> str:
 
 
 def _welcome(mock: MockOdyssey, missing_fonts: str) -> str:
+    listening = "" if mock.url == mock.listening_url else f", listening on {mock.listening_url}"
     return f"""\
-Odyssey mock at {mock.url}
+Odyssey mock at {mock.url}{listening}
 
   export ODYSSEY_API_URL={mock.url}
   export ODYSSEY_API_KEY={mock.api_key}

@@ -100,6 +100,9 @@ COLLECTIONS: Mapping[str, Collection] = MappingProxyType(
             "SECONDS is the latency. May be repeated.",
             lambda texts: [region_of(text) for text in texts],
         ),
+        "trusted_proxies": Collection(
+            click.STRING, "ADDRESS", "Loopback addresses are always trusted. May be repeated.", tuple
+        ),
         "script_url_hosts": Collection(
             click.STRING,
             "HOST",
@@ -187,6 +190,7 @@ def _kind_of(setting: Setting) -> click.ParamType[Any] | tuple[click.ParamType[A
     number = Number(rule.least, min_open=rule.above)
     kinds: Mapping[object, click.ParamType[Any] | tuple[click.ParamType[Any], ...]] = {
         str: click.STRING,
+        str | None: click.STRING,
         int: whole,
         float: number,
         int | None: WholeOrNone(whole),

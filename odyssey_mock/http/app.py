@@ -1,9 +1,9 @@
 """The ASGI application: its routes and middleware.
 
-The middleware, from outermost to innermost: CORS; the `Date` header from the server's clock; the journal entries of
-requests; the handling of unexpected exceptions; the fault point `server`. CORS is outermost, so that browsers can also
-read error responses. Each route declares its own fault points (`http/routes/`). Errors have FastAPI's form
-(`protocol.md` section 2).
+The outermost middleware finds the address that the client uses (`public_urls.py`). CORS follows: it encloses everything
+that can fail, so that browsers can also read error responses. Then follow, in this order: the `Date` header from the
+server's clock; the journal entries of requests; the handling of unexpected exceptions; the fault point `server`. Each
+route declares its own fault points (`http/routes/`). Errors have FastAPI's form (`protocol.md` section 2).
 """
 
 import logging
@@ -27,6 +27,7 @@ from odyssey_mock.http.callers import Callers
 from odyssey_mock.http.errors import exception_handlers
 from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
 from odyssey_mock.http.outage import GoAway, OutagePoint
+from odyssey_mock.http.public_urls import PublicUrls, service_path
 from odyssey_mock.http.routes.artifacts import ArtifactRoutes
 from odyssey_mock.http.routes.auth import AuthRoutes
 from odyssey_mock.http.routes.control import ControlRoutes
@@ -111,6 +112,12 @@ def create_app(backend: Backend, go_away: GoAway) -> Starlette:
         routes=_routes(backend, callers, go_away, forms),
         middleware=[
             Middleware(
+                PublicUrls,
+                public_url=backend.settings.now.public_url,
+                trusted_proxies=backend.settings.now.trusted_proxies,
+                stun_port=backend.stun_port,
+            ),
+            Middleware(
                 CORSMiddleware,
                 allow_origins=["*"],
                 allow_methods=["*"],
@@ -152,7 +159,6 @@ def _routes(backend: Backend, callers: Callers, go_away: GoAway, forms: UsageErr
             faults=backend.faults,
             tokens=backend.tokens,
             sessions=sessions,
-            stun_url=backend.stun_url,
             settings=backend.settings,
         ),
         SimulationRoutes(
@@ -169,10 +175,9 @@ def _routes(backend: Backend, callers: Callers, go_away: GoAway, forms: UsageErr
         TelemetryRoutes(
             gate=gate, callers=callers, accounts=accounts, journal=backend.journal, telemetry=backend.telemetry
         ),
-        WhepRoutes(gate=gate, callers=callers, broadcasts=backend.broadcasts, stun_url=backend.stun_url),
+        WhepRoutes(gate=gate, callers=callers, broadcasts=backend.broadcasts),
         HlsRoutes(gate=gate, callers=callers, broadcasts=backend.broadcasts),
         ControlRoutes(
-            base_url=backend.base_url,
             clock=backend.clock,
             journal=backend.journal,
             sessions=sessions,
@@ -217,7 +222,7 @@ class _Journalled:
         self._journal = journal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(CONTROL_PREFIX):
+        if scope["type"] != "http" or service_path(scope).startswith(CONTROL_PREFIX):
             return await self._app(scope, receive, send)
         exchange = _Exchange(scope)
 
@@ -260,7 +265,7 @@ class _Exchange:
             return
         self._recorded = True
         route = self._scope.get("route")
-        template = route.template if isinstance(route, ServiceRoute) else self._scope["path"]
+        template = route.template if isinstance(route, ServiceRoute) else service_path(self._scope)
         method = self._scope["method"]
         # Routes set these values: `request.state.account = ...`
         known = self._scope.get("state", {})
@@ -285,7 +290,7 @@ class _Exchange:
 
 def _path(scope: Scope) -> str:
     """Return the path of a request, with its parameters in `SECRET_PARTS` masked."""
-    path: str = scope["path"]
+    path = service_path(scope)
     secrets = (value for name, value in scope.get("path_params", {}).items() if name in SECRET_PARTS)
     for secret in secrets:
         path = path.replace(secret, REDACTED)

@@ -7,6 +7,7 @@ from typing import Protocol, Self
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from odyssey_mock.core.url_parts import Authority, BaseUrl
 from odyssey_mock.http.uvicorn_server import HttpServer
 from odyssey_mock.rtc.protocols import MockNetwork
 from odyssey_mock.rtc.stun import StunResponder
@@ -41,8 +42,8 @@ class Endpoint(Protocol):
         """The HTTP URL, without a trailing slash."""
 
     @property
-    def stun_url(self) -> str:
-        """The URL of the mock's STUN server (RFC 7064), for the ICE configuration of clients."""
+    def stun_port(self) -> int:
+        """The UDP port of the mock's STUN server, which listens on the same address as HTTP."""
 
     def serve(self, app: ASGIApp) -> AbstractAsyncContextManager[Serving]:
         """Return an async context manager that passes HTTP and WebSocket requests to `app` during its block."""
@@ -64,8 +65,8 @@ class OwnEndpoint:
             stun, responder = await self._network.datagrams(StunResponder, self._host, 0)
             resources.push_async_callback(responder.close)
             reachable = _LOOPBACK_OF.get(self._host, self._host)
-            self.base_url = f"http://{_authority(reachable, self._listener.getsockname()[1])}"
-            self.stun_url = f"stun:{_authority(reachable, stun.get_extra_info('sockname')[1])}"
+            self.base_url = str(BaseUrl("http", Authority.of(reachable, self._listener.getsockname()[1])))
+            self.stun_port: int = stun.get_extra_info("sockname")[1]
             self._resources = resources.pop_all()
         return self
 
@@ -101,9 +102,9 @@ class SharedEndpoint:
         return self._own.base_url
 
     @property
-    def stun_url(self) -> str:
-        """The URL of the mock's STUN server (RFC 7064), for the ICE configuration of clients."""
-        return self._own.stun_url
+    def stun_port(self) -> int:
+        """The UDP port of the mock's STUN server, which listens on the same address as HTTP."""
+        return self._own.stun_port
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as resources:
@@ -186,7 +187,3 @@ class _Turn:
         self._endpoint.give_to(None)
         await self._http.come_back()
         await self._http.drain(keep_idle=True)
-
-
-def _authority(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

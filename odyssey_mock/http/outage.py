@@ -11,6 +11,7 @@ from odyssey_mock.core.journal import Journal
 from odyssey_mock.faults.registry import Faults
 from odyssey_mock.http.callers import Callers
 from odyssey_mock.http.endpoint import Serving
+from odyssey_mock.http.public_urls import service_path
 from odyssey_mock.sessions.registry import SessionRegistry
 
 type GoAway = Callable[[float | None], Awaitable[None]]
@@ -100,7 +101,7 @@ class OutagePoint:
         self._spared = spared
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"].startswith(self._spared):
+        if service_path(scope).startswith(self._spared):
             return await self._app(scope, receive, send)
         if not self._faults.any_at("server"):
             self._faults.skip("server")

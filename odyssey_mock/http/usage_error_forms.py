@@ -8,6 +8,7 @@ from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from odyssey_mock.http.public_urls import service_path
 from odyssey_mock.settings import UsageErrorForm
 
 type DetailForm = Literal["object", "string"]
@@ -60,7 +61,7 @@ class RegionsNoted:
         self._path = path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (scope["method"], scope["path"]) == ("GET", self._path):
+        if scope["type"] == "http" and (scope["method"], service_path(scope)) == ("GET", self._path):
             self._forms.regions_listed(scope)
         await self._app(scope, receive, send)
 

@@ -69,6 +69,7 @@ class SessionVideo:
             keyframes=self.keyframes,
             end_without_stream=settings.end_without_stream,
             transmit=self._transmit,
+            client_url=lambda: self._client_url,
             on_overdue=on_overdue,
             on_ended=on_ended,
         )
@@ -76,6 +77,8 @@ class SessionVideo:
         self._carrier: asyncio.TaskGroup | None = None
         self._connection: ClientConnection | None = None
         self._backlog: list[str] = []
+        self._client_url = ""
+        """The URL at which the client reaches the mock, from its latest connection."""
 
     def is_carried_by(self, tasks: asyncio.TaskGroup) -> bool:
         """Return whether the video runs in the task group `tasks`."""
@@ -84,6 +87,7 @@ class SessionVideo:
     def use(self, connection: ClientConnection) -> None:
         """Send messages on `connection` from now on. Its peer queues them until the data channel opens."""
         self._connection = connection
+        self._client_url = connection.socket.base_url
 
     def start(self, connection: ClientConnection) -> None:
         """Start the video on `connection`, whose SDP answer was applied; the video may outlive the connection."""
@@ -96,7 +100,7 @@ class SessionVideo:
         if connection.codec is None or self._video is None:
             raise RuntimeError("cannot send video: the client's SDP answer was not applied, or `start` was not called")
         self.controller.pump.attach(connection.track, connection.codec)
-        self._connection = connection
+        self.use(connection)
         backlog, self._backlog = self._backlog, []
         for text in backlog:
             connection.peer.send(text)

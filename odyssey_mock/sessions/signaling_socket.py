@@ -15,6 +15,11 @@ class SignalingSocket(Protocol):
     """The client's WebSocket, already accepted."""
 
     @property
+    def base_url(self) -> str:
+        """The http or https URL at which the client reaches the mock, without a trailing slash."""
+        ...
+
+    @property
     def close_code(self) -> int | None:
         """The client's close code; None while the socket is open, 1006 if it broke (RFC 6455 section 7.4.1)."""
         ...

@@ -117,9 +117,10 @@ _NOTHING = _Cause()
 class StreamController:
     """Carries out the effects of a session's `StreamMachine`, and owns the `FramePump` that makes and sends the video.
 
-    `transmit(text)` sends a message on `streamerToClient`. `on_overdue()` ends the connection, and returns once the
-    connection is closed. `on_ended()` is called whenever a stream has ended. The session calls `take` for one message
-    at a time. The pump calls `frame_made` after each frame.
+    `transmit(text)` sends a message on `streamerToClient`. `client_url()` returns the URL at which the client reaches
+    the mock. `on_overdue()` ends the connection, and returns once the connection is closed. `on_ended()` is called
+    whenever a stream has ended. The session calls `take` for one message at a time. The pump calls `frame_made` after
+    each frame.
     """
 
     def __init__(
@@ -135,6 +136,7 @@ class StreamController:
         keyframes: Keyframes,
         end_without_stream: EndWithoutStream,
         transmit: Callable[[str], None],
+        client_url: Callable[[], str],
         on_overdue: Callable[[], Awaitable[None]],
         on_ended: Callable[[], None] = lambda: None,
     ) -> None:
@@ -148,6 +150,7 @@ class StreamController:
         self._setup = setup
         self._keyframes = keyframes
         self._end_without_stream = end_without_stream
+        self._client_url = client_url
         self._sender = ChannelSender(identity, clock=clock, journal=journal, transmit=transmit)
         self._on_overdue = on_overdue
         self._on_ended = on_ended
@@ -319,7 +322,8 @@ class StreamController:
         if running.broadcast is not None:
             fault = self._fault("stream.broadcast")
             on_air = running.broadcast
-            ready = BroadcastReady(on_air.webrtc_url, on_air.token, on_air.hls_url)
+            base_url = self._client_url()
+            ready = BroadcastReady(on_air.webrtc_url_at(base_url), on_air.token, on_air.hls_url_at(base_url))
             self._send(ready, mode=ReplyMode.of(fault))
         trouble = self._fault("stream.running")
         if trouble is not None and trouble.number("seconds"):

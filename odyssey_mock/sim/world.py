@@ -143,8 +143,7 @@ class World:
 
     async def crash(self) -> None:
         """Crash the server's host without notice. Its accounts, tokens, jobs and recordings survive, as on a disk."""
-        stun = int(self.mock.backend.stun_url.rpartition(":")[2])
-        self.wire.crash(SERVER, keeps={stun})
+        self.wire.crash(SERVER, keeps={self.mock.backend.stun_port})
         await self.spawn(SERVER, self.mock.go_away())
 
     async def bounce(self) -> None:

@@ -94,7 +94,7 @@ class LateRequests:
             await self._app(scope, receive, send)
             return
         owner = self._owner(values_of(scope))
-        if owner is None and scope["type"] == "http" and (scope["method"], scope["path"]) == ("POST", "/auth/token"):
+        if owner is None and _is_login(scope):
             receive, body = await _read_ahead(receive)
             owner = self._owner(values_in(body))
         if owner is None or owner is self.current:
@@ -123,6 +123,12 @@ class LateRequests:
         """Return `current` if it is the owner of one of `values`, otherwise the owner of the first known value."""
         owners = [owner for value in values if (owner := self._issued.owner_of(value)) is not None]
         return self.current if self.current in owners else next(iter(owners), None)
+
+
+def _is_login(scope: Scope) -> bool:
+    """Return whether the body of a request contains an API key. The path may begin with the prefix of a proxy."""
+    is_post = scope["type"] == "http" and scope["method"] == "POST"
+    return is_post and bool(scope["path"].endswith("/auth/token"))
 
 
 def values_of(scope: Scope) -> Iterator[str]:

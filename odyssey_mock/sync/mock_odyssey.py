@@ -110,8 +110,13 @@ class MockOdyssey:
 
     @property
     def url(self) -> str:
-        """Base URL of the REST API, without a trailing slash."""
+        """Base URL of the REST API, without a trailing slash: the setting `public_url`, or else `listening_url`."""
         return self._mock.url
+
+    @property
+    def listening_url(self) -> str:
+        """The URL of the address on which the mock listens, for a proxy in front of it."""
+        return self._mock.listening_url
 
     @property
     def clock(self) -> ClockView:

@@ -190,11 +190,11 @@ class PerTestMock(MockOdyssey):
     @property
     @override
     def url(self) -> str:
-        """Base URL of the REST API, without a trailing slash."""
+        """Base URL of the REST API, without a trailing slash: the setting `public_url`, or else `listening_url`."""
         if self._refused is not None:
             return self.shared_url
         current = self._of_test()
-        return current.url if self._has_own_server else self.shared_url
+        return current.url if self._has_own_server else current.settings.public_url or self.shared_url
 
     @property
     @override

@@ -45,6 +45,8 @@ NOT_YOURS: Mapping[str, str] = MappingProxyType(
         "seed": "use seeds=N to run the seeds from 0 to N - 1, or `pytest --odyssey-seed=N` to run a single one",
         "host": "the mock runs on its own simulated host",
         "port": "the mock runs on its own simulated host",
+        "public_url": "the clients reach the mock on its own simulated host",
+        "trusted_proxies": "the simulated network has no proxies",
         "loopback_only": "the mock runs on its own simulated host",
         "fonts": "a seed gives the same frames on every machine, so only the bundled font is used",
     }

@@ -31,6 +31,8 @@ URGENT = AccountSettings(simulation_priority="urgent")  # type: ignore[arg-type]
 WRONG: Mapping[str, Sequence[object]] = {
     "host": ["", None],
     "port": [-1, 65536, "8400", True, 80.0],
+    "public_url": ["", "/mock", "ftp://a", "http://a?b", "http://a#b", "http://a:b@c", "http://a/b c", "http://[a]", 1],
+    "trusted_proxies": ["10.0.0.1", ["proxy"], ["10.0.0.0/33"], [1], [None], None],
     "loopback_only": [1, "yes"],
     "clock": ["fast", None],
     "speed": [0, -1.0, float("inf"), float("nan")],

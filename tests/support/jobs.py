@@ -24,8 +24,8 @@ def a_backend(**settings: Any) -> tuple[Backend, ManualClock]:  # Any: as `Setti
         clock=clock,
         entropy=SeededEntropy(7),
         network=SystemNetwork(),
-        base_url="http://127.0.0.1:9",
-        stun_url="stun:127.0.0.1:9",
+        listening_url="http://127.0.0.1:9",
+        stun_port=9,
     )
     return backend, clock
 

@@ -45,6 +45,9 @@ NETWORKS: Mapping[str, str] = MappingProxyType(
         "tentative IPv6": "ip link set lo up\nip link add uplink type veth peer name away\n"
         "echo 100 >/proc/sys/net/ipv6/conf/uplink/dad_transmits\n"
         "ip link set away up\nip link set uplink up\nip addr add fd00::2/64 dev uplink\n",
+        # The script moves `far` to the network namespace of the other machine.
+        "two machines": "ip link set lo up\nip link add near type veth peer name far\n"
+        "ip addr add 10.98.0.1/24 dev near\nip link set near up\n",
     }
 )
 """For each simulated network, the shell commands that configure a new namespace."""

@@ -163,8 +163,8 @@ def backend_with(**settings: Unpack[SettingsOverrides]) -> Backend:
         clock=ManualClock(),
         entropy=SeededEntropy(1),
         network=SystemNetwork(),
-        base_url="http://mock.test",
-        stun_url="stun:mock.test",
+        listening_url="http://mock.test",
+        stun_port=3478,
     )
 
 

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from odyssey_mock.http.callers import Callers
 from odyssey_mock.http.errors import ApiError
 from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
+from odyssey_mock.http.public_urls import raw_service_path
 from odyssey_mock.http.ranges import UnsatisfiableError, is_known, is_other, wanted_parts
 from odyssey_mock.recordings.artifacts import ARTIFACTS
 from odyssey_mock.recordings.file_store import StoredFile
@@ -98,7 +99,7 @@ class ArtifactRoutes:
         Raises:
             UrlError: the URL was modified or has expired.
         """
-        self.recordings.urls.check(request.scope["raw_path"], request.scope["query_string"])
+        self.recordings.urls.check(raw_service_path(request.scope), request.scope["query_string"])
 
 
 def _content_range(part: range, size: int) -> str:

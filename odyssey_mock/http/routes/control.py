@@ -18,6 +18,7 @@ from odyssey_mock.core.journal import Journal, Kind, to_jsonl
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.http.errors import parse, unprocessable, validate
 from odyssey_mock.http.fault_points import ServiceRoute
+from odyssey_mock.http.public_urls import base_url
 from odyssey_mock.recordings.stream_records import StreamStore
 from odyssey_mock.sessions.registry import SessionRegistry
 from odyssey_mock.simulations.jobs import Jobs
@@ -52,7 +53,6 @@ class JournalQuery(BaseModel):
 class ControlRoutes:
     """Routes of the control API. `more` has further routes below the prefix `/_mock/`."""
 
-    base_url: str
     clock: Clock
     journal: Journal
     sessions: SessionRegistry
@@ -76,9 +76,9 @@ class ControlRoutes:
         ]
         return [Mount("/_mock", routes=[*routes, *self.more])]
 
-    async def health(self, _request: Request) -> Response:
-        """Report that the mock is running, with its version and URL."""
-        return JSONResponse({"status": "ok", "version": version("odyssey-testkit"), "url": self.base_url})
+    async def health(self, request: Request) -> Response:
+        """Report that the mock is running, with its version and the URL at which the client reaches it."""
+        return JSONResponse({"status": "ok", "version": version("odyssey-testkit"), "url": base_url(request)})
 
     async def state(self, _request: Request) -> Response:
         """Show sessions, streams, broadcasts, simulation jobs and the clock."""

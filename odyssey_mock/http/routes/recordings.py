@@ -14,6 +14,7 @@ from odyssey_mock.core.timestamps import iso
 from odyssey_mock.http.callers import Callers, authorized
 from odyssey_mock.http.errors import ApiError, validate
 from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
+from odyssey_mock.http.public_urls import base_url
 from odyssey_mock.recordings.recordings import Recordings
 from odyssey_mock.recordings.stream_records import StreamRecord, StreamStore
 
@@ -52,9 +53,7 @@ class RecordingRoutes:
         if record is None or record.account_id != account.id:
             raise ApiError(404, "Recording not found in this account; GET /stream-recordings lists its recordings")
         request.state.stream = record.id
-        # Use the host and port of the request, because the mock may be behind a port mapping.
-        origin = str(request.base_url).rstrip("/")
-        return JSONResponse(self.recordings.describe(record, origin), headers={"Cache-Control": "no-store"})
+        return JSONResponse(self.recordings.describe(record, base_url(request)), headers={"Cache-Control": "no-store"})
 
     async def list_recordings(self, request: Request) -> Response:
         """Return one page of the account's streams, newest first."""

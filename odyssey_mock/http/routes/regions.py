@@ -12,6 +12,7 @@ from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.http.callers import Callers, authorized
 from odyssey_mock.http.errors import ApiError
 from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
+from odyssey_mock.http.public_urls import base_url
 
 REGIONS_PATH = "/regions"
 
@@ -36,11 +37,10 @@ class RegionRoutes:
     async def list_regions(self, request: Request) -> Response:
         """List the regions, each with a URL that responds after the latency of the region."""
         authorized(request, self.accounts)
-        # Use the host and port of the request, because the mock may be behind a port mapping.
-        origin = str(request.base_url).rstrip("/")
+        base = base_url(request)
         regions = self.settings.now.regions
         return JSONResponse(
-            {"regions": [{"id": region.id, "ping_url": f"{origin}/ping/{region.id}"} for region in regions]}
+            {"regions": [{"id": region.id, "ping_url": f"{base}/ping/{region.id}"} for region in regions]}
         )
 
     async def ping(self, request: Request) -> Response:

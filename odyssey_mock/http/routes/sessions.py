@@ -13,6 +13,7 @@ from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.http.callers import Callers, authorized
 from odyssey_mock.http.errors import ApiError, parse
 from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
+from odyssey_mock.http.public_urls import base_url
 from odyssey_mock.http.usage_error_forms import UsageErrorForms
 from odyssey_mock.sessions.registry import SessionRegistry
 
@@ -69,13 +70,11 @@ class SessionRoutes:
         self.accounts.check_session_request(account)
         self.usage.check(account.id)
         session = self.sessions.request(account, wanted.region_latencies)
-        signalling = request.url.replace(
-            scheme="wss" if request.url.scheme == "https" else "ws", path=f"/signaling/{session.streamer_id}", query=""
-        )
+        signaling_origin = base_url(request).replace("http", "ws", 1)
         return JSONResponse(
             {
                 "session_id": session.id,
-                "signalling_url": str(signalling),
+                "signalling_url": f"{signaling_origin}/signaling/{session.streamer_id}",
                 "streamer_id": session.streamer_id,
                 "model": MODEL,
                 "region": session.region,

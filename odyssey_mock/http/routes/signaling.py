@@ -21,6 +21,7 @@ from odyssey_mock.faults.registry import Faults
 from odyssey_mock.http.callers import Callers
 from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
 from odyssey_mock.http.pacing import Pace
+from odyssey_mock.http.public_urls import base_url, stun_url
 from odyssey_mock.http.uvicorn_server import TcpConnection, connection_of
 from odyssey_mock.sessions.registry import SessionRegistry
 from odyssey_mock.sessions.signaling_socket import POLICY_VIOLATION, SignalingSocket
@@ -41,6 +42,11 @@ class AcceptedSocket(SignalingSocket):
         self._close_code: int | None = None
         self._is_over = False
         note({"to": "open"})
+
+    @property
+    @override
+    def base_url(self) -> str:
+        return base_url(self._websocket)
 
     @property
     @override
@@ -101,7 +107,6 @@ class SignalingRoutes:
     faults: Faults
     tokens: SessionTokens
     sessions: SessionRegistry
-    stun_url: str
     settings: CurrentSettings
 
     def routes(self) -> list[BaseRoute]:
@@ -112,9 +117,9 @@ class SignalingRoutes:
             WebSocketRoute("/signaling/{streamer_id}/client/{session_id}", self.client),
         ]
 
-    async def config(self, _request: Request) -> Response:
+    async def config(self, request: Request) -> Response:
         """Return the mock's STUN server as the only ICE server, so that clients query no server on the internet."""
-        return ice_servers(self.stun_url)
+        return ice_servers(request)
 
     async def client(self, websocket: WebSocket) -> None:
         """Serve the signaling socket of a client.
@@ -185,9 +190,9 @@ class SignalingRoutes:
         return None
 
 
-def ice_servers(stun_url: str) -> Response:
+def ice_servers(request: Request) -> Response:
     """Return a response with the ICE servers for peers."""
-    return JSONResponse({"iceServers": [{"urls": stun_url}]})
+    return JSONResponse({"iceServers": [{"urls": stun_url(request)}]})
 
 
 async def _accepted(websocket: WebSocket, connection: TcpConnection) -> bool:

@@ -15,6 +15,7 @@ from odyssey_mock.core.timestamps import iso
 from odyssey_mock.http.callers import Callers, authorized
 from odyssey_mock.http.errors import ApiError, read_body, validate
 from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
+from odyssey_mock.http.public_urls import base_url
 from odyssey_mock.recordings.recordings import Recordings
 from odyssey_mock.recordings.stream_records import StreamStore
 from odyssey_mock.simulations.job_machine import ENDED, JobState
@@ -100,8 +101,6 @@ class SimulationRoutes:
     async def get(self, request: Request) -> Response:
         """Return one job with its streams."""
         job = self._owned_job(request)
-        # Use the host and port of the request, because the mock may be behind a port mapping.
-        origin = str(request.base_url).rstrip("/")
         begun = [stream for stream in job.streams if stream.status is not StreamStatus.WAITING]
         return JSONResponse(
             {
@@ -112,7 +111,7 @@ class SimulationRoutes:
                 "error_message": job.error_message,
                 "assigned_region": job.assigned_region,
                 "retry_count": job.retry_count,
-                "streams": [self._stream(stream, origin) for stream in begun],
+                "streams": [self._stream(stream, base_url(request)) for stream in begun],
             },
             headers={"Cache-Control": "no-store"},
         )
@@ -137,13 +136,13 @@ class SimulationRoutes:
             raise ApiError(403, "This simulation job belongs to another account")
         return job
 
-    def _stream(self, stream: JobStream, origin: str) -> dict[str, JSON]:
+    def _stream(self, stream: JobStream, base: str) -> dict[str, JSON]:
         record = self.streams.records.get(stream.stream_id)
         # The record of a stream may be deleted before its job. The fields of the recording are then null.
         recording: dict[str, JSON] = (
             {"stream_id": stream.stream_id, **dict.fromkeys(RECORDING_FIELDS)}
             if record is None
-            else self.recordings.describe(record, origin)
+            else self.recordings.describe(record, base)
         )
         shown: dict[str, JSON] = {**recording, "script_index": stream.script_index}
         if stream.status is StreamStatus.FAILED:

@@ -15,6 +15,7 @@ from odyssey_mock.http.broadcast_access import BroadcastRoute, authorize, broadc
 from odyssey_mock.http.callers import Callers
 from odyssey_mock.http.errors import BroadcastError
 from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
+from odyssey_mock.http.public_urls import stun_url
 from odyssey_mock.http.routes.signaling import ice_servers
 from odyssey_mock.rtc.peer_connection import DescriptionError
 from odyssey_mock.rtc.sdp_fragment import MEDIA_TYPE as FRAGMENT
@@ -33,7 +34,6 @@ class WhepRoutes:
     gate: FaultGate
     callers: Callers
     broadcasts: Broadcasts
-    stun_url: str
 
     def routes(self) -> list[BaseRoute]:
         """Create the routes. OPTIONS requests have no effect and no fault point."""
@@ -54,12 +54,12 @@ class WhepRoutes:
             ),
         ]
 
-    async def config(self, _request: Request) -> Response:
+    async def config(self, request: Request) -> Response:
         """Return the ICE servers, in the same form as `/config` of the signaling server."""
-        return ice_servers(self.stun_url)
+        return ice_servers(request)
 
-    async def options(self, _request: Request) -> Response:
-        return Response(status_code=204, headers={"Accept-Post": SDP, "Link": self._link()})
+    async def options(self, request: Request) -> Response:
+        return Response(status_code=204, headers={"Accept-Post": SDP, "Link": _link(request)})
 
     async def watch(self, request: Request) -> Response:
         broadcast = broadcast_of(request, self.broadcasts)
@@ -80,16 +80,16 @@ class WhepRoutes:
             spectator.leave("its request was cut off")
             raise
         headers = {
-            "Location": f"/broadcast/{broadcast.stream_id}/whep/{spectator.resource}",
+            "Location": f"{request.base_url.path}broadcast/{broadcast.stream_id}/whep/{spectator.resource}",
             "ETag": spectator.etag,
             "ID": f"{broadcast.stream_id}-{spectator.number}",
             "Accept-Patch": FRAGMENT,
-            "Link": self._link(),
+            "Link": _link(request),
         }
         return Response(answer, 201, headers, media_type=SDP)
 
-    async def resource_options(self, _request: Request) -> Response:
-        return Response(status_code=204, headers={"Accept-Patch": FRAGMENT, "Link": self._link()})
+    async def resource_options(self, request: Request) -> Response:
+        return Response(status_code=204, headers={"Accept-Patch": FRAGMENT, "Link": _link(request)})
 
     async def trickle(self, request: Request) -> Response:
         spectator = self._spectator_of(request)
@@ -128,8 +128,9 @@ class WhepRoutes:
             raise _no_spectator()
         return spectator
 
-    def _link(self) -> str:
-        return f'<{self.stun_url}>; rel="ice-server"'
+
+def _link(request: Request) -> str:
+    return f'<{stun_url(request)}>; rel="ice-server"'
 
 
 def _no_spectator() -> BroadcastError:

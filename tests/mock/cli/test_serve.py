@@ -55,7 +55,7 @@ def first_line(process: subprocess.Popen[str]) -> str:
 def test_json_ready_line_and_clean_exit(signum: signal.Signals) -> None:
     with serving("--port", "0", "--json", "--clock", "manual", "--seed", "7") as process:
         ready = json.loads(first_line(process))
-        assert set(ready) == {"url", "api_key", "console_url", "pid"}
+        assert set(ready) == {"url", "listening_url", "api_key", "console_url", "pid"}
         assert (ready["console_url"], ready["pid"]) == (None, process.pid)
         answer = httpx.post(f"{ready['url']}/auth/token", json={"api_key": ready["api_key"]}, trust_env=False)
         assert answer.status_code == 200
@@ -189,6 +189,8 @@ def test_help_describes_every_setting(setting: Setting) -> None:
 GIVEN: Mapping[str, tuple[Sequence[str], object]] = {
     "host": (["--host", "::1"], "::1"),
     "port": (["--port", "8500"], 8500),
+    "public_url": (["--public-url", "https://example.com/mock/"], "https://example.com/mock"),
+    "trusted_proxies": (["--trusted-proxy", "10.0.0.0/8", "--trusted-proxy", "::2"], ("10.0.0.0/8", "::2")),
     "loopback_only": (["--loopback-only"], True),
     "clock": (["--clock", "manual"], "manual"),
     "speed": (["--speed", "2.5"], 2.5),

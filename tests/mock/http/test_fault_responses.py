@@ -128,7 +128,7 @@ async def test_reset_fault_is_a_tcp_reset(mock: MockOdyssey) -> None:
 
 async def test_truncated_response_has_half_its_body(mock: MockOdyssey) -> None:
     async with httpx.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as http:
-        whole = (await http.get(f"{mock.url}/config")).content
+        whole = (await http.get(f"{mock.url}/config", headers={"Host": "x"})).content
     mock.faults.add(at="whep.config", do="truncate")
     async with asking(mock, CONFIG) as (reader, _):
         head, _, body = (await asyncio.wait_for(reader.read(), LIMIT)).partition(b"\r\n\r\n")

@@ -52,6 +52,7 @@ class Bench:
             end_without_stream="silent",
             on_overdue=self._hang_up,
             transmit=lambda text: self.said.append(json.loads(text)["type"]),
+            client_url=lambda: "http://mock.test",
         )
         self.pump = self.streaming.pump
 

@@ -36,6 +36,9 @@ from odyssey_mock.sync import (
 )
 from odyssey_mock.sync.views import AsyncJobs, AsyncJournal, AsyncRecordings, AsyncSession
 
+_URLS = {"webrtc_url", "webrtc_url_at", "hls_url", "hls_url_at"}
+"""The URLs of a broadcast. Its sync view sets the two without an argument in `__init__`."""
+
 INTERNAL = {
     odyssey_mock.MockOdyssey: {"backend"},
     Journal: {"observe", "reach"},
@@ -43,7 +46,7 @@ INTERNAL = {
     Jobs: {"close", "hand_out", "reset", "snapshot", "submit"},
     Recordings: {"close", "describe", "settle"},
     Session: {"is_over", "serve", "unused"},
-    Broadcast: {"accepts", "admit", "codecs", "end", "gone", "push", "snapshot", "hls_url"},
+    Broadcast: {"accepts", "admit", "codecs", "end", "gone", "push", "snapshot", *_URLS},
     Spectator: {"add_candidate", "answer", "end", "is_leaving", "run", "snapshot"},
 }
 """For each class, the public names that its sync view omits: only the mock itself uses them."""

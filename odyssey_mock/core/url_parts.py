@@ -1,0 +1,96 @@
+"""Validation of the parts of a URL that come from outside: the authority, and the path before the service's paths."""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import Literal, Self
+
+type Scheme = Literal["http", "https"]
+
+_AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]{1,253})(?::(?P<port>[0-9]{0,5}))?")
+_PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)*")
+_BASE_URL = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/]*)(?P<path>.*)", re.IGNORECASE)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """Host and port of a URL, without user information (RFC 3986 section 3.2).
+
+    Attributes:
+        host: a name or an IP address; IPv6 addresses are in brackets.
+        port: the port; None if the URL has the default port of its scheme.
+    """
+
+    host: str
+    port: int | None = None
+
+    @classmethod
+    def read(cls, text: str) -> Self | None:
+        """Parse `text`, such as a `Host` header; return None if it is not a valid authority."""
+        match = _AUTHORITY.fullmatch(text)
+        if match is None or (match["host"].startswith("[") and not _is_ipv6(match["host"][1:-1])):
+            return None
+        port = read_port(match["port"]) if match["port"] else None
+        return None if match["port"] and port is None else cls(match["host"], port)
+
+    @classmethod
+    def of(cls, host: str, port: int | None = None) -> Self:
+        """Return the authority for a host name or IP address without brackets."""
+        return cls(f"[{host}]" if ":" in host else host, port)
+
+    def under(self, scheme: Scheme) -> str:
+        """Return the authority as a URL with `scheme` contains it: without the default port."""
+        return self.host if self.port in (None, _DEFAULT_PORTS[scheme]) else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class BaseUrl:
+    """The URL before the paths of the service.
+
+    Attributes:
+        scheme: `http` or `https`.
+        authority: host and port.
+        prefix: a path that ends without a slash, such as `/mock`; empty if the service is at the root.
+    """
+
+    scheme: Scheme
+    authority: Authority
+    prefix: str = ""
+
+    @classmethod
+    def read(cls, text: str) -> Self | None:
+        """Parse `text`; return None unless it is an http or https URL of authority and prefix only."""
+        match = _BASE_URL.fullmatch(text)
+        authority = Authority.read(match["authority"]) if match else None
+        prefix = read_prefix(match["path"]) if match else None
+        if match is None or authority is None or prefix is None:
+            return None
+        return cls("https" if match["scheme"].lower() == "https" else "http", authority, prefix)
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.authority.under(self.scheme)}{self.prefix}"
+
+
+def read_prefix(text: str) -> str | None:
+    """Return a path without slashes at its end; None if it is not a valid prefix.
+
+    Its segments consist of characters that need no encoding in a URL (RFC 3986 section 2.3), and are not `.` or `..`.
+    """
+    prefix = text.rstrip("/")
+    return prefix if _PREFIX.fullmatch(prefix) else None
+
+
+def read_port(text: str) -> int | None:
+    """Return the port in `text`; None if it is not a number from 1 to 65535."""
+    is_number = text.isascii() and text.isdigit() and len(text) <= 5
+    port = int(text) if is_number else 0
+    return port if 1 <= port <= 65535 else None
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True

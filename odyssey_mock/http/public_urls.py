@@ -1,0 +1,249 @@
+"""The address at which a client reaches the mock: one rule for every URL that the mock sends.
+
+The address is the setting `public_url`. Without the setting, it has the scheme, host and prefix that a trusted proxy
+states in `Forwarded` (RFC 7239) or `X-Forwarded-*`. Otherwise it has those of the request itself.
+
+The middleware `PublicUrls` writes the address into the ASGI scope of each request: into `scheme`, the `Host` header and
+`root_path`. All URLs that Starlette derives from a request therefore begin with the address, redirects included.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
+
+from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from odyssey_mock.core.url_parts import Authority, BaseUrl, Scheme, read_port, read_prefix
+
+type IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+type IsTrusted = Callable[[str], bool]
+"""A function that returns whether the proxy at an address is trusted."""
+
+_STUN_URL = "odyssey_mock.stun_url"
+"""Key of the URL of the STUN server in the `extensions` of a request's ASGI scope."""
+
+_SCHEMES: Mapping[str, Scheme] = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
+
+_PARAMETER = re.compile(
+    r"""[ \t]*(?:(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<value>[^ \t",;]*)))?"""
+    r"""[ \t]*(?P<end>[;,]|\Z)"""
+)
+"""A parameter of `Forwarded` with the delimiter after it. Values need no quotes, because some proxies omit them."""
+
+
+def base_url(connection: HTTPConnection) -> str:
+    """Return the http or https URL at which the client reaches the mock, without a trailing slash."""
+    url = connection.base_url
+    return str(url.replace(scheme=_SCHEMES[url.scheme])).rstrip("/")
+
+
+def stun_url(connection: HTTPConnection) -> str:
+    """Return the URL of the mock's STUN server (RFC 7064), with a host that the client can reach."""
+    url: str = connection.scope["extensions"][_STUN_URL]
+    return url
+
+
+def service_path(scope: Scope) -> str:
+    """Return the path of a request without the prefix of the client's address."""
+    path: str = scope["path"]
+    return path.removeprefix(_root(scope))
+
+
+def raw_service_path(scope: Scope) -> bytes:
+    """Return the path of a request as it was sent, without the prefix of the client's address."""
+    path: bytes = scope["raw_path"]
+    return path.removeprefix(_root(scope).encode())
+
+
+def _root(scope: Scope) -> str:
+    root: str = scope.get("app_root_path", scope.get("root_path", ""))  # a `Mount` extends `root_path`
+    return root
+
+
+class PublicUrls:
+    """ASGI middleware that writes the client's address of the mock into the scope of each request.
+
+    The path of a request may begin with the prefix of the address. Most proxies remove it.
+    """
+
+    def __init__(self, app: ASGIApp, *, public_url: str | None, trusted_proxies: Sequence[str], stun_port: int) -> None:
+        """Wrap `app`.
+
+        Args:
+            app: the application.
+            public_url: the setting of this name.
+            trusted_proxies: addresses and networks of trusted proxies. Loopback addresses are always trusted.
+            stun_port: the UDP port of the STUN server.
+        """
+        self._app = app
+        self._public_url = BaseUrl.read(public_url) if public_url else None
+        self._trusted = [ipaddress.ip_network(each, strict=False) for each in trusted_proxies]
+        self._stun_port = stun_port
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(self._addressed(scope), receive, send)
+
+    def _addressed(self, scope: Scope) -> Scope:
+        own = _address_of(scope)
+        url = self._public_url or self._forwarded(scope, own)
+        prefix, path = url.prefix, scope["path"]
+        added = "" if path.startswith(f"{prefix}/") else prefix
+        host = url.authority.under(url.scheme)
+        is_websocket = scope["type"] == "websocket"
+        raw: bytes | None = scope.get("raw_path")
+        return {
+            **scope,
+            "scheme": url.scheme.replace("http", "ws") if is_websocket else url.scheme,
+            "headers": [(b"host", host.encode()), *(each for each in scope["headers"] if each[0] != b"host")],
+            "root_path": prefix,
+            "path": added + path,
+            "raw_path": raw if raw is None else added.encode() + raw,
+            "extensions": {**scope.get("extensions", {}), _STUN_URL: self._stun_url(scope, own, url)},
+        }
+
+    def _forwarded(self, scope: Scope, own: BaseUrl) -> BaseUrl:
+        """Return `own` with the values that trusted proxies state."""
+        if not self._is_trusted(_peer(scope)):
+            return own
+        return read_forwarded(Headers(scope=scope), own, self._is_trusted)
+
+    def _stun_url(self, scope: Scope, own: BaseUrl, url: BaseUrl) -> str:
+        """Return the URL of the STUN server for the client of a request.
+
+        Its host is that of the client's address, with two exceptions that use the address at which the request arrived.
+        If a proxy on another machine sent the request, the client connects to that machine for HTTP, but to the mock's
+        machine for WebRTC and STUN. The name `localhost` may resolve to an address at which no STUN server listens.
+        """
+        host = url.authority.host
+        is_proxied = url != own and not _is_loopback(_peer(scope))
+        server = scope.get("server")
+        if server is not None and (is_proxied or host.lower() == "localhost" or _is_loopback(host)):
+            host = Authority.of(str(_ip(server[0]) or server[0])).host
+        return f"stun:{host}:{self._stun_port}"
+
+    def _is_trusted(self, sender: str) -> bool:
+        address = _ip(sender)
+        return address is not None and (address.is_loopback or any(address in network for network in self._trusted))
+
+
+def _address_of(scope: Scope) -> BaseUrl:
+    """Return the address that the request itself states. Without a valid `Host`, it names the listening address."""
+    authority = Authority.read(Headers(scope=scope).get("host", ""))
+    if authority is None:
+        host, port = scope.get("server") or ("localhost", None)
+        authority = Authority.of(str(_ip(host) or host), port)
+    return BaseUrl(_SCHEMES[scope.get("scheme", "http")], authority)
+
+
+@dataclass(frozen=True, slots=True)
+class _Statements:
+    """What the trusted proxies state, the outermost proxy first. Invalid values are left out."""
+
+    schemes: Sequence[Scheme] = ()
+    authorities: Sequence[Authority] = ()
+
+
+def read_forwarded(headers: Headers, own: BaseUrl, is_trusted: IsTrusted) -> BaseUrl:
+    """Return the address that trusted proxies state in the headers of a request from a trusted proxy.
+
+    Each proxy appends its values at the end of the list. Values before those of the outermost trusted proxy may come
+    from the client and are ignored, as are invalid ones. `Forwarded` takes precedence over `X-Forwarded-*`.
+
+    Args:
+        headers: the headers of the request.
+        own: the address that the request itself states. It has the values that the proxies do not state.
+        is_trusted: returns whether the proxy at an address is trusted.
+    """
+    standard = _standard(headers, is_trusted)
+    lists = {name: _values(headers, f"x-forwarded-{name}") for name in ("for", "proto", "host", "port", "prefix")}
+    hops = _hops(lists["for"], is_trusted)
+    near = {name: values[-hops:] for name, values in lists.items()}
+    common = _Statements(_schemes(near["proto"]), _authorities(near["host"]))
+    if standard.authorities:
+        authority = standard.authorities[0]
+    else:
+        authority = next(iter(common.authorities), own.authority)
+        ports = [port for value in near["port"] if (port := read_port(value)) is not None]
+        if authority.port is None and ports:
+            authority = replace(authority, port=ports[0])
+    scheme = next(iter([*standard.schemes, *common.schemes]), own.scheme)
+    # Each proxy removes its own prefix, so the path of the client begins with the prefix of the outermost one.
+    prefixes = [prefix for value in near["prefix"] if (prefix := read_prefix(value)) is not None]
+    return BaseUrl(scheme, authority, "".join(prefixes))
+
+
+def _standard(headers: Headers, is_trusted: IsTrusted) -> _Statements:
+    elements = parse_forwarded(",".join(headers.getlist("forwarded")))
+    near = elements[-_hops([each.get("for", "") for each in elements], is_trusted) :]
+    return _Statements(
+        _schemes([each["proto"] for each in near if "proto" in each]),
+        _authorities([each["host"] for each in near if "host" in each]),
+    )
+
+
+def parse_forwarded(text: str) -> Sequence[Mapping[str, str]]:
+    """Return the parameters of each element of `Forwarded`, by lowercase name; none if the header is malformed."""
+    elements: list[dict[str, str]] = [{}]
+    position = 0
+    while True:
+        match = _PARAMETER.match(text, position)
+        if match is None:
+            return ()
+        if (name := match["name"]) is not None:
+            if name.lower() in elements[-1]:
+                return ()  # RFC 7239 section 4: a parameter occurs once per element
+            quoted = match["quoted"]
+            elements[-1][name.lower()] = match["value"] if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
+        position = match.end()
+        if match["end"] == ",":
+            elements.append({})
+        elif not match["end"]:
+            return [each for each in elements if each]
+
+
+def _hops(senders: Sequence[str], is_trusted: IsTrusted) -> int:
+    """Return the number of trusted proxies. `senders` are the addresses from which each proxy got the request.
+
+    The last proxy is trusted. The proxy before it is trusted if the last address is, and so on.
+    """
+    return 1 + sum(1 for _ in takewhile(is_trusted, reversed(senders)))
+
+
+def _values(headers: Headers, name: str) -> Sequence[str]:
+    return [value for part in ",".join(headers.getlist(name)).split(",") if (value := part.strip())]
+
+
+def _schemes(values: Sequence[str]) -> Sequence[Scheme]:
+    return [_SCHEMES[value.lower()] for value in values if value.lower() in _SCHEMES]
+
+
+def _authorities(values: Sequence[str]) -> Sequence[Authority]:
+    return [authority for value in values if (authority := Authority.read(value)) is not None]
+
+
+def _peer(scope: Scope) -> str:
+    """Return the address from which the connection of a request comes."""
+    client = scope.get("client")
+    return "" if client is None else str(client[0])
+
+
+def _is_loopback(text: str) -> bool:
+    address = _ip(text)
+    return address is not None and address.is_loopback
+
+
+def _ip(text: str) -> IPAddress | None:
+    """Return the IP address in `text`, which may have a port; None if it has none, such as a name."""
+    bare = text.partition("]")[0].removeprefix("[") if text.startswith("[") else text
+    if bare.count(":") == 1:
+        bare = bare.partition(":")[0]
+    try:
+        address = ipaddress.ip_address(bare)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address

@@ -1,0 +1,90 @@
+"""A script that hosts and watches a broadcast at each of the given URLs of one mock, and prints what it got there.
+
+two_machines.py runs it in a network namespace. Its arguments are an API key and the URLs.
+"""
+
+import asyncio
+import json
+import re
+import socket
+import sys
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+from aioice import stun
+
+from odyssey_client import BroadcastInfo, Odyssey
+
+KEY, *URLS = sys.argv[1:]
+
+
+async def visit(url: str) -> dict[str, object]:
+    """Use each kind of URL that the mock at `url` sends; return the beginnings of these URLs."""
+    ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
+    async with Odyssey(KEY, api_url=url) as client, httpx.AsyncClient() as http:
+        stream = await client.connect(on_broadcast_ready=ready.set_result)
+        stream_id = await client.start_stream("A cat", broadcast=True)
+        await anext(stream.frames())
+        info = await ready
+        async with await Odyssey.connect_to_stream(info.webrtc_url, info.spectator_token) as spectator:
+            await anext(spectator.frames())
+        assert info.hls_url is not None
+        await watch_hls(http, info.hls_url)
+        await client.disconnect()
+        video_url = (await client.get_recording(stream_id)).video_url
+        assert video_url is not None
+        video = (await http.get(video_url)).raise_for_status().content
+        login = await http.post(f"{url}/auth/token", json={"api_key": KEY})
+        http.headers["Authorization"] = f"Bearer {login.raise_for_status().json()['access_token']}"
+        session = (await http.post(f"{url}/sessions/request", json={})).raise_for_status().json()
+        used = [info.webrtc_url, info.hls_url, video_url, *await ping(http, url)]
+        return {
+            "urls": sorted({re.sub(r"/(broadcast|artifacts|ping)/.*", "", each) for each in used}),
+            "signaling": session["signalling_url"].removesuffix(f"/signaling/{session['streamer_id']}"),
+            "stun": await bind(http, urljoin(info.webrtc_url, "/config")),
+            "video": video[4:8].decode(),
+        }
+
+
+async def watch_hls(http: httpx.AsyncClient, playlist: str) -> None:
+    """Fetch the playlist, its initialization section and its first segment."""
+    text = (await http.get(playlist)).raise_for_status().text
+    (beginning,) = re.findall(r'URI="([^"]+)"', text)
+    first, *_ = re.findall(r"^[^#\n].*", text, re.MULTILINE)
+    for name, box in ((beginning, b"ftyp"), (first, b"moof")):
+        content = (await http.get(urljoin(playlist, name))).raise_for_status().content
+        assert content[4:8] == box, f"{name}: expected a box {box!r}, got {content[4:8]!r}"
+
+
+async def ping(http: httpx.AsyncClient, url: str) -> list[str]:
+    """Request the ping URL of each region; return the URLs."""
+    listed = (await http.get(f"{url}/regions")).raise_for_status().json()["regions"]
+    pings = [region["ping_url"] for region in listed]
+    for each in pings:
+        (await http.get(each)).raise_for_status()
+    return pings
+
+
+async def bind(http: httpx.AsyncClient, config: str) -> str:
+    """Send a binding request to the STUN server that `config` names; return the host of the server."""
+    (server,) = (await http.get(config)).raise_for_status().json()["iceServers"]
+    _, host, port = server["urls"].split(":")
+    request = stun.Message(message_method=stun.Method.BINDING, message_class=stun.Class.REQUEST)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.setblocking(False)
+        udp.connect((host, int(port)))
+        udp.send(bytes(request))
+        async with asyncio.timeout(10):
+            response = stun.parse_message(await asyncio.get_running_loop().sock_recv(udp, 1500))
+        assert response.attributes["XOR-MAPPED-ADDRESS"] == udp.getsockname()
+    return str(host)
+
+
+async def main() -> None:
+    async with asyncio.timeout(60):
+        found: list[Any] = await asyncio.gather(*map(visit, URLS))  # Any: JSON
+    print(json.dumps({urlsplit(url).scheme: each for url, each in zip(URLS, found, strict=True)}))
+
+
+asyncio.run(main())

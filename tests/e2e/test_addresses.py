@@ -32,7 +32,7 @@ http {{
 """A configuration of nginx around the server of the documentation, for a user without rights to other folders."""
 
 
-def test_urls_work_on_another_machine_and_through_a_proxy(tmp_path: Path) -> None:
+def test_urls_work_remotely_and_behind_a_proxy(tmp_path: Path) -> None:
     nginx = installed_nginx()
     certified(tmp_path, "10.98.0.1")
     (server,) = blocks("nginx")

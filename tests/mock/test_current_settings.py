@@ -14,6 +14,8 @@ from tests.support.streams import start
 FIXED = {
     "host",
     "port",
+    "public_url",
+    "trusted_proxies",
     "loopback_only",
     "clock",
     "speed",

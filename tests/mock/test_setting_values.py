@@ -17,6 +17,8 @@ TEXTS: Mapping[str, tuple[str, object]] = {
     "host": ("::1", "::1"),
     "port": ("8500", 8500),
     "loopback_only": ("true", True),
+    "public_url": ("https://example.com/mock", "https://example.com/mock"),
+    "trusted_proxies": ("10.0.0.0/8, fd00::1", ["10.0.0.0/8", "fd00::1"]),
     "clock": ("manual", "manual"),
     "speed": ("2.5", 2.5),
     "seed": ("none", None),

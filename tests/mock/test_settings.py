@@ -111,6 +111,20 @@ def test_repr_does_not_contain_api_keys() -> None:
     assert "ody_hush" not in repr(Settings(keys={"ody_hush": AccountSettings()}))
 
 
+def test_password_in_public_url_is_not_repeated() -> None:
+    with pytest.raises(SettingsError, match=r"^public_url must be None, or an http or https URL") as error:
+        Settings(public_url="https://user:hush@example.com")
+    assert "hush" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [("https://example.com/mock/", "https://example.com/mock"), ("HTTP://example.com:80", "http://example.com")],
+)
+def test_public_url_is_normalized(given: str, expected: str) -> None:
+    assert Settings(public_url=given).public_url == expected
+
+
 def test_keyword_types_match_the_settings() -> None:
     """`SettingsOverrides`, the type of keywords that change settings, has the same fields and types as `Settings`."""
     assert get_type_hints(SettingsOverrides) == get_type_hints(Settings)

@@ -18,8 +18,9 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
+from odyssey_mock import MockOdyssey
 from odyssey_mock.cli.app import main
-from odyssey_mock.cli.serve import _missing_fonts
+from odyssey_mock.cli.serve import _missing_fonts, _ready_line, _welcome
 from odyssey_mock.cli.serve import serve as serve_command
 from odyssey_mock.cli.setting_options import COLLECTIONS
 from odyssey_mock.media.fonts import FontSet
@@ -64,6 +65,15 @@ def test_json_ready_line_and_clean_exit(signum: signal.Signals) -> None:
         process.send_signal(signum)
         stdout, stderr = process.communicate(timeout=LIMIT)
         assert (process.returncode, stdout, stderr) == (0, "", "")
+
+
+async def test_output_names_public_and_listening_url() -> None:
+    async with MockOdyssey(public_url="https://example.com/mock") as mock:
+        ready = json.loads(_ready_line(mock))
+        greeting = _welcome(mock, "")
+    assert (ready["url"], ready["listening_url"]) == ("https://example.com/mock", mock.listening_url)
+    assert greeting.startswith(f"Odyssey mock at https://example.com/mock, listening on {mock.listening_url}\n")
+    assert "export ODYSSEY_API_URL=https://example.com/mock\n" in greeting
 
 
 def test_welcome_text_has_lines_to_copy() -> None:

@@ -205,7 +205,7 @@ async def test_redirect_leads_to_the_clients_url() -> None:
         (EXAMPLE, STRANGER, None, "mock.test"),
     ],
 )
-async def test_stun_server_has_a_host_that_the_client_reaches(
+async def test_stun_host_is_reachable_for_the_client(
     headers: Mapping[str, str], sender: str, public_url: str | None, host: str
 ) -> None:
     assert (await reported(headers, sender, public_url=public_url))["stun"] == f"stun:{host}:3478"

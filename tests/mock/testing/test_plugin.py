@@ -259,6 +259,26 @@ def test_project_may_extend_the_fixture(pytester: pytest.Pytester) -> None:
     result.assert_outcomes(passed=2)
 
 
+def test_url_of_the_fixture_is_the_public_url(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+        import httpx
+        import pytest
+
+        @pytest.mark.odyssey(public_url="https://example.com/mock/")
+        def test_it(odyssey_mock, odyssey_url):
+            assert odyssey_mock.url == odyssey_url == "https://example.com/mock"
+            health = httpx.get(f"{odyssey_mock.listening_url}/_mock/health").json()
+            assert health["url"] == odyssey_mock.url
+
+        def test_next(odyssey_mock):
+            assert odyssey_mock.url == odyssey_mock.listening_url
+        """,
+    )
+    result.assert_outcomes(passed=2)
+
+
 def test_url_fixture_alone_starts_a_mock(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,

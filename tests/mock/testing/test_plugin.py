@@ -267,8 +267,8 @@ def test_url_of_the_fixture_is_the_public_url(pytester: pytest.Pytester) -> None
         import pytest
 
         @pytest.mark.odyssey(public_url="https://example.com/mock/")
-        def test_it(odyssey_mock, odyssey_url):
-            assert odyssey_mock.url == odyssey_url == "https://example.com/mock"
+        def test_it(odyssey_mock):
+            assert odyssey_mock.url == "https://example.com/mock"
             health = httpx.get(f"{odyssey_mock.listening_url}/_mock/health").json()
             assert health["url"] == odyssey_mock.url
 

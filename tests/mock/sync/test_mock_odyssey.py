@@ -46,7 +46,7 @@ INTERNAL = {
     Jobs: {"close", "hand_out", "reset", "snapshot", "submit"},
     Recordings: {"close", "describe", "settle"},
     Session: {"is_over", "serve", "unused"},
-    Broadcast: {"accepts", "admit", "codecs", "end", "gone", "push", "snapshot", *_URLS},
+    Broadcast: {"accepts", "admit", "codecs", "delete", "end", "gone", "push", "snapshot", *_URLS},
     Spectator: {"add_candidate", "answer", "end", "is_leaving", "run", "snapshot"},
 }
 """For each class, the public names that its sync view omits: only the mock itself uses them."""

@@ -61,7 +61,8 @@ class TestKey:
             AccountError: the test key has an error.
         """
         if self.refusal is not None:
-            raise self.refusal(settings, now)
+            prefix = next(prefix for prefix, each in TEST_KEYS.items() if each is self)
+            raise self.refusal(settings, now).because(f"keys that begin with {prefix} are test keys with this error")
 
 
 TEST_KEYS: Mapping[str, TestKey] = {
@@ -164,7 +165,9 @@ class Accounts:
         keys = settings.keys
         configured = self._added.get(api_key) or (keys or {}).get(api_key)
         if configured is None and keys is not None:
-            raise InvalidKeyError
+            raise InvalidKeyError().because(
+                f"expected one of the {len(keys)} keys of the setting `keys`, got another key"
+            )
         configured = configured or AccountSettings()
         test_key = test_key_of(api_key)
         if test_key.at == "token":
@@ -200,9 +203,14 @@ class Accounts:
         """
         account, expires_at = self._tokens.get(access_token, (None, 0.0))
         if account is None:
-            raise InvalidTokenError
+            raise InvalidTokenError().because(
+                "expected an access token from POST /auth/token of this mock, since its last reset; got another one"
+            )
         if expires_at <= self._clock.time():
-            raise TokenExpiredError
+            raise TokenExpiredError().because(
+                f"the access token has expired {self._clock.time() - expires_at:.1f} s ago (setting "
+                f"`access_token_lifetime`: {self._settings.now.access_token_lifetime:g} s)"
+            )
         return account
 
     def check_session_request(self, account: Account) -> None:

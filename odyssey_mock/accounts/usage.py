@@ -48,7 +48,9 @@ class Usage:
         """
         limit = self._accounts.limits_of(account_id).monthly_hours
         if limit is not None and (used := self.hours(account_id)) >= limit:
-            raise monthly_limit_error(self._clock.time(), used=used, limit=limit)
+            raise monthly_limit_error(self._clock.time(), used=used, limit=limit).because(
+                f"the account has used {used:.4g} of {limit:g} hours of this month (setting `monthly_hours`)"
+            )
 
     def clear(self) -> None:
         """Reset the hours of all accounts. Live streams that are still in the stream store continue to count."""

@@ -82,7 +82,8 @@ class Wanted:
         if self.kind not in (None, near.kind):
             found.append(Difference("kind", repr(self.kind), repr(near.kind)))
         found += differences(self.where, near.data | {key: getattr(near, key) for key in PLACES})
-        return f"the nearest entry is {place(journal, near)}{diff(found)}"
+        why = f"; why: {near.why}" if near.why else ""
+        return f"the nearest entry is {place(journal, near)}{diff(found)}{why}"
 
 
 def expect(journal: ReadableJournal, wanted: Wanted, *, count: int | None, since: int) -> Entry:

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 
 @click.command(cls=GroupedCommand)
 @click.option("--json", "as_json", is_flag=True, help="Print only one line of JSON, once the server is ready.")
+@click.option("--verbose", is_flag=True, help="Print each journal entry as a line on stderr, with its cause.")
 @click.pass_context
 def serve(
     context: click.Context,
     /,
     *,
     as_json: bool,
+    verbose: bool,
     config: Path | None,
     assignments: Sequence[str],
     **values: Any,  # Any: settings differ in type
@@ -56,7 +58,7 @@ def serve(
 
     settings = chosen_settings(context, values, config=config, assignments=assignments)
     try:
-        asyncio.run(_serve(settings, as_json=as_json))
+        asyncio.run(_serve(settings, as_json=as_json, verbose=verbose))
     except ListenError as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
@@ -67,7 +69,8 @@ def serve(
 serve.params += setting_options(SETTING_NAMES)
 
 
-async def _serve(settings: Settings, *, as_json: bool) -> None:
+async def _serve(settings: Settings, *, as_json: bool, verbose: bool) -> None:
+    from odyssey_mock.core.journal import line_of  # noqa: PLC0415
     from odyssey_mock.server import MockOdyssey  # noqa: PLC0415
 
     stop = asyncio.Event()
@@ -78,6 +81,9 @@ async def _serve(settings: Settings, *, as_json: bool) -> None:
             loop.add_signal_handler(signum, stop.set)
     async with MockOdyssey(settings) as mock:
         click.echo(_ready_line(mock) if as_json else _welcome(mock, await asyncio.to_thread(_missing_fonts, settings)))
+        if verbose:
+            journal = mock.journal
+            journal.observe(lambda entry: click.echo(line_of(entry, journal.began_at), err=True))
         await stop.wait()
 
 
@@ -112,6 +118,6 @@ Odyssey mock at {mock.url}{listening}
   export ODYSSEY_API_KEY={mock.api_key}
 
   state    {mock.url}/_mock/state
-  journal  {mock.url}/_mock/journal?format=jsonl
+  journal  {mock.url}/_mock/journal?format=text
 {missing_fonts}
 Press Ctrl-C to stop."""

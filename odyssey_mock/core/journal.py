@@ -42,6 +42,10 @@ NAME_LIMIT = 200
 """Maximum length of an entry's name in characters. Clients choose some names, such as the type of a message."""
 PLACES = ("account", "session", "stream")
 """The fields of an entry with the ids of the account, session and stream that it is about; each is None if unknown."""
+SHOWN_SESSION = 8
+"""Number of characters of a session id in a line of `to_text`."""
+SHOWN_WHAT = 44
+"""Width of the column with name and result in a line of `to_text`; longer texts are not cut."""
 NOTHING: Mapping[str, JSON] = MappingProxyType({})
 
 
@@ -70,6 +74,12 @@ class Entry:
     stream: str | None
     encoded: str
     """`data` as JSON text."""
+
+    @property
+    def why(self) -> str:
+        """The cause of an error, a refusal, a fault or an end, in one sentence: `data["why"]`; empty if unknown."""
+        why = self.data.get("why") if '"why":' in self.encoded else None
+        return why if isinstance(why, str) else ""
 
     @property
     def data(self) -> dict[str, Any]:  # Any: JSON of any depth; the caller knows its shape
@@ -212,6 +222,10 @@ class Journal:
         if self._recorded <= index:
             await self._next(lambda entry: entry.index >= index)
 
+    def to_text(self) -> str:
+        """Return all entries as lines for people; see `to_text`."""
+        return to_text(self.entries, self.began_at)
+
     def clear(self) -> None:
         """Remove all entries. Indexes of later entries continue the count."""
         self._entries.clear()
@@ -251,6 +265,33 @@ class Journal:
 def to_jsonl(entries: Iterable[Entry]) -> str:
     """Return entries as JSON Lines: one JSON object per line."""
     return "".join(json.dumps(entry.to_json(), ensure_ascii=False) + "\n" for entry in entries)
+
+
+def to_text(entries: Iterable[Entry], began_at: float) -> str:
+    """Return entries as lines for people: time since `began_at`, session, kind, name and result, and `Entry.why`."""
+    return "".join(line_of(entry, began_at) + "\n" for entry in entries)
+
+
+def line_of(entry: Entry, began_at: float) -> str:
+    """Return an entry as one line of `to_text`."""
+    data, what = entry.data, entry.name
+    match entry.kind:
+        case "rest":
+            what += f" {data.get('status') or '(no response)'}"
+        case "signaling" | "channel":
+            what += f" from {data.get('from', '?')}"
+        case "state":
+            what += f" {data['from']} -> {data.get('to')}" if "from" in data else f" {data.get('to')}"
+        case "fault":
+            what += f" {data.get('do', '')}"
+        case _:
+            pass
+    session = (entry.session or "-")[:SHOWN_SESSION]
+    line = (
+        f"{entry.time - began_at:+10.2f} s  {session:{SHOWN_SESSION}}  {entry.kind:9}  {what:{SHOWN_WHAT}}  {entry.why}"
+    )
+    # Clients choose some of the text, so that it may contain line breaks and terminal codes.
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line).rstrip()
 
 
 def nearest(entries: Iterable[Entry], kind: Kind | None, name: str, where: Mapping[str, JSON]) -> Entry | None:

@@ -1,8 +1,18 @@
 """`PicklableError`, a base class for errors whose constructor has parameters other than the message."""
 
+from typing import Self
+
 
 class PicklableError(Exception):
     """An error that `pickle` and `copy` restore from its attributes and notes, without calling its constructor."""
+
+    def because(self, why: str) -> Self:
+        """Add a note (`BaseException.add_note`) that states which setting or state caused the error; return the error.
+
+        The journal shows the note. Clients do not get it.
+        """
+        self.add_note(why)
+        return self
 
     def __reduce__(self) -> tuple[object, ...]:
         state = dict(vars(self))

@@ -48,6 +48,7 @@ class Fault:
             only on the mock's seed.
         match: conditions that a request or event must meet. `prompt` matches a part of the prompt. `account` is always
             an account id: an API key is replaced with the id of its account, because keys are secret.
+        id: the id that the registry gave to the fault, such as `fault-1`; empty before that.
     """
 
     at: str
@@ -57,6 +58,7 @@ class Fault:
     after: int = 0
     probability: float = 1.0
     match: Mapping[str, JSON] = field(default_factory=dict)
+    id: str = field(default="", compare=False)
 
     @classmethod
     def of(cls, described: Mapping[str, JSON]) -> Self:
@@ -92,6 +94,11 @@ class Fault:
         often = {name: values.pop(name) for name in HOW_OFTEN}
         allowed = frozenset.intersection(*(POINTS[point].matches for point in points)) | {"account"}
         return cls(at=at, do=do, parameters=values, match=_match(place, match, allowed), **often)  # type: ignore[arg-type]  # validated above
+
+    @property
+    def label(self) -> str:
+        """Id, point and action, for messages: `fault-1 (stream.start error)`."""
+        return f"{self.id or 'a fault'} ({self.at} {self.do})"
 
     def number(self, name: str) -> float:
         """Return the value of a parameter that is a number."""

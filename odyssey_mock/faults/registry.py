@@ -1,7 +1,9 @@
 """`Faults`, the registry of one server's faults, which decides which fault fires when a fault point is reached."""
 
+import dataclasses
 import hashlib
 import itertools
+import reprlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Unpack
@@ -12,15 +14,20 @@ from odyssey_mock.faults.catalog import points_of
 from odyssey_mock.faults.fault import Fault
 from odyssey_mock.faults.keywords import FaultKeywords
 
+_ECHO = reprlib.Repr(maxstring=80, maxother=80)
+"""Shortens values in `ActiveFault.why_not`."""
+
 
 class ActiveFault:
     """A fault of the registry, with the number of matching requests and events, and how often the fault fired."""
 
     def __init__(self, number: int, fault: Fault) -> None:
         self.id = f"fault-{number}"
-        self.fault = fault
+        self.fault = dataclasses.replace(fault, id=self.id)
         self.points = frozenset(points_of(fault.at))
         """The names of the points where the fault can fire."""
+        self.reached = 0
+        """How often one of its points was reached since the fault was added."""
         self.passed = 0
         """How many requests and events at its points matched, until the fault had fired `times` times.
 
@@ -30,6 +37,8 @@ class ActiveFault:
         """How often the fault has fired."""
         self.fired_before_reset = False
         """Whether the fault has fired before `Faults.reset` set its counts to 0."""
+        self.latest_miss = ""
+        """Why the fault did not fire when one of its points was last reached."""
 
     def __repr__(self) -> str:
         return f"<{self.id} {self.fault.at} {self.fault.do}: fired {self.fired} of {self.passed} times>"
@@ -39,9 +48,20 @@ class ActiveFault:
         """Whether the fault has fired `times` times, so that it will not fire again."""
         return self.fault.times is not None and self.fired >= self.fault.times
 
+    @property
+    def why_not(self) -> str | None:
+        """Why the fault has not fired yet, in one sentence; None if it has fired."""
+        if self.fired:
+            return None
+        if not self.reached:
+            return f"{self.fault.at} was not reached since the fault was added"
+        often = "once" if self.reached == 1 else f"{self.reached} times"
+        return f"{self.fault.at} was reached {often}; the last time, {self.latest_miss}"
+
     def to_json(self) -> dict[str, JSON]:
-        """Return the fault as a JSON object, with its id and the values of `passed`, `fired` and `spent`."""
-        return {"id": self.id, **self.fault.to_json(), "passed": self.passed, "fired": self.fired, "spent": self.spent}
+        """Return the fault as a JSON object, with its id, its counts and `why_not`."""
+        counts: dict[str, JSON] = {"reached": self.reached, "passed": self.passed, "fired": self.fired}
+        return {"id": self.id, **self.fault.to_json(), **counts, "spent": self.spent, "why_not": self.why_not}
 
 
 class Faults:
@@ -148,28 +168,40 @@ class Faults:
         """
         self._reached[point] += 1
         known: Mapping[str, JSON] = {"account": account, "session": session, "stream": stream, **more}
+        fired: ActiveFault | None = None
         for active in self._active.values():
-            if point in active.points and _holds(active.fault.match, known) and self._is_due(active):
-                active.fired += 1
-                fault = active.fault
-                shown = {name: value for name, value in fault.parameters.items() if value is not None}
-                data: dict[str, JSON] = {"id": active.id, "do": fault.do, "parameters": shown}
-                self._journal.record("fault", point, data, account=account, session=session, stream=stream)
-                return fault
-        return None
+            if point not in active.points:
+                continue
+            active.reached += 1
+            active.latest_miss = f"{fired.id} fired instead" if fired is not None else self._miss(active, known)
+            if not active.latest_miss:
+                fired = active
+        if fired is None:
+            return None
+        fired.fired += 1
+        fault = fired.fault
+        shown = {name: value for name, value in fault.parameters.items() if value is not None}
+        of = "" if fault.times is None else f" of {fault.times}"
+        why = f"{fault.label} fired, time {fired.fired}{of}"
+        data: dict[str, JSON] = {"id": fired.id, "do": fault.do, "parameters": shown, "why": why}
+        self._journal.record("fault", point, data, account=account, session=session, stream=stream)
+        return fault
 
-    def _is_due(self, active: ActiveFault) -> bool:
+    def _miss(self, active: ActiveFault, known: Mapping[str, JSON]) -> str:
+        """Return why the fault does not fire for a request or event with the values `known`; empty if it fires."""
         fault = active.fault
+        for name, wanted in fault.match.items():
+            if not _agrees(name, wanted, known.get(name)):
+                with_part = "a prompt that contains " if name == "prompt" else ""
+                return f"`match` expected as {name} {with_part}{_ECHO.repr(wanted)}, got {_ECHO.repr(known.get(name))}"
         if active.spent:
-            return False
+            return "it had fired `times` times"
         active.passed += 1
         if active.passed <= fault.after:
-            return False
-        return fault.probability >= 1 or _chance(f"{self._seed}/{active.id}/{active.passed}") < fault.probability
-
-
-def _holds(match: Mapping[str, JSON], known: Mapping[str, JSON]) -> bool:
-    return all(_agrees(name, wanted, known.get(name)) for name, wanted in match.items())
+            return f"`after` skipped it ({active.passed} of {fault.after})"
+        if fault.probability < 1 and _chance(f"{self._seed}/{active.id}/{active.passed}") >= fault.probability:
+            return f"the random decision with probability {fault.probability:g} was against it"
+        return ""
 
 
 def _agrees(name: str, wanted: JSON, actual: JSON) -> bool:

@@ -10,6 +10,7 @@ import logging
 import traceback
 from collections.abc import Callable, Collection, Sequence
 from email.utils import formatdate
+from http import HTTPStatus
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders, QueryParams
@@ -271,6 +272,11 @@ class _Exchange:
         known = self._scope.get("state", {})
         # The name of the fault explains an unusual response.
         fault: dict[str, JSON] = {"fault": known["fault"]} if "fault" in known else {}
+        why: str | None = known.get("why")
+        if why is None:
+            why = _cause_of(self.status)
+        if why is not None:
+            fault["why"] = why
         journal.record(
             "rest",
             f"{method} {template}",
@@ -286,6 +292,15 @@ class _Exchange:
             response=_read_json(self.response),
             **fault,
         )
+
+
+def _cause_of(status: int | None) -> str | None:
+    """Return the cause of a response for which no route has noted a cause; None for a successful response."""
+    if status is None:
+        return "the connection was closed before the response was sent"
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return "a bug in the mock; an earlier entry with the name `defect` has the exception"
+    return f"{HTTPStatus(status).phrase}" if status >= HTTPStatus.BAD_REQUEST else None
 
 
 def _path(scope: Scope) -> str:

@@ -36,7 +36,10 @@ def authorized(request: Request, accounts: Accounts) -> Account:
     """
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
-        raise ApiError(401, "Not authenticated", {"WWW-Authenticate": "Bearer"})
+        got = f"the scheme {scheme[:20]!r}" if scheme and scheme.lower() != "bearer" else "none"
+        raise ApiError(401, "Not authenticated", {"WWW-Authenticate": "Bearer"}).because(
+            f"expected the header `Authorization: Bearer` with the access token of POST /auth/token, got {got}"
+        )
     account = accounts.holder_of(token.strip())
     request.state.account = account.id
     return account

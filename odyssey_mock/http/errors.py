@@ -6,6 +6,7 @@ Lower layers raise errors without HTTP statuses. `ANSWERS` maps each class of th
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, Literal, override
 
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import ExceptionHandler
+from starlette.types import ExceptionHandler, Scope
 
 from odyssey_mock.accounts.errors import (
     AccountSuspendedError,
@@ -29,6 +30,7 @@ from odyssey_mock.broadcasts.spectator import SpectatorGoneError
 from odyssey_mock.core.picklable_error import PicklableError
 from odyssey_mock.core.strict_json import JSON, read_json
 from odyssey_mock.faults.fault import FaultError
+from odyssey_mock.http.public_urls import service_path
 from odyssey_mock.http.usage_error_forms import DetailForm
 from odyssey_mock.recordings.artifact_urls import UrlError
 from odyssey_mock.recordings.recordings import NoArtifactError
@@ -170,13 +172,44 @@ def exception_handlers(form_for: Callable[[HTTPConnection], DetailForm]) -> dict
     """
 
     async def answer(request: HTTPConnection, error: Exception) -> Response:
-        return answer_to(error, form_for(request)).response()
+        response = answer_to(error, form_for(request))
+        note_cause(request.scope, "; ".join(getattr(error, "__notes__", ())) or _text(response.detail))
+        return response.response()
 
     return {HTTPException: _http_exception, **dict.fromkeys((ApiError, *ANSWERS), answer)}
 
 
-async def _http_exception(_request: object, error: Exception) -> Response:
+def note_cause(scope: Scope, why: str) -> None:
+    """Note why a request gets an unusual response; the journal entry of the request shows all causes, in order."""
+    known = scope.setdefault("state", {})
+    known["why"] = f"{known['why']}; {why}" if "why" in known else why
+
+
+def _text(detail: JSON) -> str:
+    """Return the `detail` of an error response as one sentence."""
+    match detail:
+        case {"message": str(message)}:
+            return message
+        case list():
+            return "; ".join(
+                f"{'.'.join(map(str, each.get('loc', ())))}: {each.get('msg')}"
+                for each in detail
+                if isinstance(each, dict)
+            )
+        case _:
+            return str(detail)
+
+
+async def _http_exception(request: HTTPConnection, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    method, path = request.scope["method"], service_path(request.scope)
+    allowed = (error.headers or {}).get("Allow")
+    if allowed is not None:
+        note_cause(request.scope, f"{path} has no method {method}; expected {allowed}")
+    elif error.status_code == HTTPStatus.NOT_FOUND:
+        note_cause(request.scope, f"the service has no route {method} {path}")
+    else:
+        note_cause(request.scope, str(error.detail))
     return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
 
 

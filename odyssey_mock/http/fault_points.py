@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from odyssey_mock.core.clock import Clock
 from odyssey_mock.faults.registry import Faults
 from odyssey_mock.http.callers import Asked
+from odyssey_mock.http.errors import note_cause
 from odyssey_mock.http.fault_responses import ACTIONS, Exchange
 
 type Endpoint = Callable[[Request], Awaitable[Response]]
@@ -49,6 +50,7 @@ class FaultGate:
             return await passed.usual(scope, receive, send)
         known = {"account": asked.account, "session": asked.session, "stream": asked.stream, "fault": fault.do}
         scope.setdefault("state", {}).update(known)
+        note_cause(scope, f"{fault.label} acts on this request")
         exchange = Exchange(passed.usual, self._clock, passed.point, scope, receive, send)
         return await ACTIONS[fault.do](exchange, fault)
 

@@ -11,6 +11,7 @@ from odyssey_mock.core.journal import Journal
 from odyssey_mock.faults.registry import Faults
 from odyssey_mock.http.callers import Callers
 from odyssey_mock.http.endpoint import Serving
+from odyssey_mock.http.errors import note_cause
 from odyssey_mock.http.public_urls import service_path
 from odyssey_mock.sessions.registry import SessionRegistry
 
@@ -106,6 +107,7 @@ class OutagePoint:
         if not self._faults.any_at("server"):
             self._faults.skip("server")
         elif (fault := self._faults.fire("server", account=self._callers.account_of(scope))) is not None:
+            note_cause(scope, f"{fault.label} takes the server away")
             # This also cuts the connection of this request.
             return await self._go_away(fault.number("seconds"))
         return await self._app(scope, receive, send)

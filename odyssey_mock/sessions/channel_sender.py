@@ -28,10 +28,12 @@ class ReplyMode:
     Attributes:
         do: a fault action, such as `late` or `twice`; None if the reply is sent normally.
         seconds: the delay of the action `late`.
+        why: the fault or the prompt marker that requires it, for the journal.
     """
 
     do: str | None = None
     seconds: float = 0.0
+    why: str = ""
 
     @classmethod
     def of(cls, fault: Fault | None, markers: PromptMarkers | None = None) -> "ReplyMode":
@@ -40,9 +42,9 @@ class ReplyMode:
         Without a fault and without markers for the reply, the result is `NORMAL_REPLY`.
         """
         if fault is not None:
-            return cls(fault.do, fault.number("seconds") if fault.do == "late" else 0.0)
+            return cls(fault.do, fault.number("seconds") if fault.do == "late" else 0.0, f"{fault.label} withholds it")
         if markers is not None and markers.stall:
-            return cls("silent")
+            return cls("silent", why="the prompt contains the marker [stall]")
         if markers is not None and markers.slow_ms is not None:
             return cls("late", markers.slow_ms / 1000)
         return NORMAL_REPLY
@@ -80,7 +82,7 @@ class ChannelSender:
         *,
         stream: str | None,
         mode: ReplyMode = NORMAL_REPLY,
-        note: Mapping[str, int] | None = None,
+        note: Mapping[str, JSON] | None = None,
     ) -> None:
         """Send `message` as `mode` requires; `note` is added to the journal entry, but not to the message."""
         fields = encode(message)
@@ -91,7 +93,8 @@ class ChannelSender:
         encoded = _Encoded(message.TYPE, text, {"message": shown, **(note or {})}, stream)
         match mode.do:
             case "silent":
-                return
+                data: Mapping[str, JSON] = {"type": message.TYPE, "why": mode.why}
+                self._journal.record("note", "reply withheld", data, stream=stream, **self._identity.where)
             case "late":
                 self._send_later(mode.seconds, encoded)
             case "wrong_order":

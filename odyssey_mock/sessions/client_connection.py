@@ -92,6 +92,7 @@ class ClientConnection:
         self._current_stream = current_stream
         self._inbox: asyncio.Queue[Instruction | ReceivedData] = asyncio.Queue()
         self._close_code = NORMAL_CLOSURE
+        self._close_why = ""
         self._frozen = False
         self._running: list[asyncio.Task[None]] = []
         self.peer = peers.streamer_peer(
@@ -109,7 +110,7 @@ class ClientConnection:
 
     async def __aexit__(self, *error: object) -> None:
         await self.peer.close()
-        await self.socket.close(self._close_code)
+        await self.socket.close(self._close_code, why=self._close_why)
 
     def run(self, work: Coroutine[object, object, None]) -> None:
         """Start `work` as a task in `tasks`; `hang_up` cancels it."""
@@ -140,16 +141,17 @@ class ClientConnection:
             self._journal.record("note", "message refused", **self._identity.where, why=str(error))
             return error
 
-    async def send(self, message: SignalingReply) -> None:
-        """Send a message on the socket and record it in the journal."""
+    async def send(self, message: SignalingReply, *, why: str = "") -> None:
+        """Send a message on the socket and record it in the journal, with its cause `why` if it has one."""
         encoded = encode(message)
-        await self.send_raw(json.dumps(encoded), message.TYPE, encoded)
+        await self.send_raw(json.dumps(encoded), message.TYPE, encoded, why=why)
 
-    async def send_raw(self, data: str | bytes, name: str, shown: JSON) -> None:
+    async def send_raw(self, data: str | bytes, name: str, shown: JSON, *, why: str = "") -> None:
         """Send `data` on the socket and record it in the journal as `shown`, in an entry called `name`."""
         if self._frozen:
             return
-        self._journal.record("signaling", name, {"from": "server", "message": shown}, **self._identity.where)
+        entry: dict[str, JSON] = {"from": "server", "message": shown, **({"why": why} if why else {})}
+        self._journal.record("signaling", name, entry, **self._identity.where)
         await self.socket.send(data)
 
     async def send_offer(self) -> None:
@@ -198,15 +200,15 @@ class ClientConnection:
         self._frozen = True
         self.peer.vanish()
 
-    def hang_up(self, code: int) -> None:
+    def hang_up(self, code: int, why: str = "") -> None:
         """Cancel the tasks of the connection, which ends its `async with` block and closes the peer and the socket.
 
-        `code`: the WebSocket close code.
+        `code`: the WebSocket close code. `why`: the cause, for the journal.
         """
         if self.hung_up:
             return
         self.hung_up = True
-        self._close_code = code
+        self._close_code, self._close_why = code, why
         for task in self._running:
             task.cancel()
 

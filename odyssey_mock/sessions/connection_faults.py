@@ -41,8 +41,8 @@ class Breakable(Protocol):
     def track(self) -> PacketTrack:
         """The video track that the peer sends."""
 
-    async def send(self, message: SignalingReply) -> None:
-        """Send a message on the socket and record it in the journal."""
+    async def send(self, message: SignalingReply, *, why: str = "") -> None:
+        """Send a message on the socket and record it in the journal, with its cause `why` if it has one."""
 
     async def send_raw(self, data: str | bytes, name: str, shown: JSON) -> None:
         """Send `data` on the socket and record it in the journal as `shown`, in an entry called `name`."""
@@ -82,13 +82,13 @@ async def apply_fault(connection: Breakable, clock: Clock, fault: Fault) -> None
 
 async def _close(connection: Breakable, fault: Fault) -> None:
     if "code" in fault.parameters:
-        await connection.socket.close(int(fault.number("code")), fault.text("reason"))
+        await connection.socket.close(int(fault.number("code")), fault.text("reason"), why=f"{fault.label} closes it")
     else:
         await connection.peer.close()
 
 
 async def _send_error(connection: Breakable, fault: Fault) -> None:
-    await connection.send(SignalingError(fault.text("reason")))
+    await connection.send(SignalingError(fault.text("reason")), why=f"{fault.label} sends it")
 
 
 async def _vanish(connection: Breakable, _fault: Fault) -> None:

@@ -1,7 +1,8 @@
 """The registry of a mock's sessions, each of which occupies one streamer."""
 
 import asyncio
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from odyssey_mock.accounts.accounts import Account, Accounts
@@ -15,7 +16,7 @@ from odyssey_mock.sessions.session import MakeSession, Session
 from odyssey_mock.sessions.session_identity import SessionIdentity
 
 
-class NoStreamerError(Exception):
+class NoStreamerError(PicklableError):
     """Every streamer is in use. The response is 503, and the client retries."""
 
 
@@ -67,11 +68,16 @@ class SessionRegistry:
         """
         limits = self._accounts.limits_of(account.id)
         limit = limits.concurrent_sessions
-        active = sum(session.account_id == account.id for session in self._sessions.values())
-        if limit is not None and active >= limit:
-            raise ConcurrentLimitError(active, limit)
+        held = [session for session in self._sessions.values() if session.account_id == account.id]
+        if limit is not None and len(held) >= limit:
+            raise ConcurrentLimitError(len(held), limit).because(
+                f"the account has {_listed(held)} (setting `concurrent_sessions`: {limit})"
+            )
         if len(self._sessions) >= self._settings.now.streamers:
-            raise NoStreamerError
+            raise NoStreamerError().because(
+                f"all streamers are in use: {_listed([*self._sessions.values()])} of all accounts "
+                f"(setting `streamers`: {self._settings.now.streamers})"
+            )
         regions = [region.id for region in self._settings.now.regions]
         identity = SessionIdentity(
             id=self._entropy.uuid(),
@@ -134,3 +140,10 @@ class SessionRegistry:
             expiry.cancel()
         if session.is_served:
             self._leaving[session] = None
+
+
+def _listed(sessions: Sequence[Session]) -> str:
+    """Return the number of sessions and their states, as text: `2 sessions (1 connected, 1 stale)`."""
+    states = Counter(session.state.value for session in sessions)
+    shown = ", ".join(f"{number} {state}" for state, number in states.items())
+    return f"{len(sessions)} session{'' if len(sessions) == 1 else 's'}" + (f" ({shown})" if shown else "")

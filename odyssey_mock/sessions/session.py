@@ -16,6 +16,7 @@ from typing import Protocol, assert_never
 
 from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.journal import Journal
+from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.recordings.stream_records import StreamRecord
 from odyssey_mock.rtc.peer_connection import DescriptionError
 from odyssey_mock.sessions.client_connection import ClientConnection, Connect, Instruction
@@ -188,7 +189,9 @@ class Session:
         """
         if self.stream is None:
             raise RuntimeError(f"session {self.id}: expected a running stream, got none; start a stream first")
-        self._lifecycle.video.controller.broke(InteractiveStreamError(reason, message))
+        self._lifecycle.video.controller.broke(
+            InteractiveStreamError(reason, message), "Session.break_stream was called"
+        )
 
     def abandon(self) -> None:
         """Leave the session as a closed browser tab does: the socket closes without `client_disconnecting`.
@@ -285,19 +288,20 @@ class Session:
                 case SessionEffect.OPEN_CHANNELS:
                     connection.open_channels()
                 case SessionEffect.REPORT_BAD_ANSWER:
-                    await connection.send(SignalingError(connection.fault))
+                    await connection.send(SignalingError(connection.fault), why=connection.fault)
                 case SessionEffect.REPORT_UNREACHABLE:
-                    await connection.send(SignalingError("streamer_not_available"))
+                    await connection.send(SignalingError("streamer_not_available"), why=self._lifecycle.why)
                 case SessionEffect.REPORT_OVERDUE:
-                    await connection.send(SignalingError("duration_limit_reached"))
+                    await connection.send(SignalingError("duration_limit_reached"), why=self._lifecycle.why)
                 case SessionEffect.REPORT_SHUT_DOWN:
-                    await connection.send(SignalingError("streamer_disconnected"))
+                    await connection.send(SignalingError("streamer_disconnected"), why=self._lifecycle.why)
                 case SessionEffect.DRAIN:
                     await connection.peer.drain()
                 case SessionEffect.DROP_CONNECTION:
-                    connection.hang_up(INTERNAL_ERROR)
+                    connection.hang_up(INTERNAL_ERROR, self._lifecycle.why)
                 case SessionEffect.HANG_UP:
-                    connection.hang_up(INTERNAL_ERROR if _FAULTY & set(effects) else NORMAL_CLOSURE)
+                    code = INTERNAL_ERROR if _FAULTY & set(effects) else NORMAL_CLOSURE
+                    connection.hang_up(code, self._lifecycle.why)
                 case SessionEffect.REFUSE_SOCKET:
                     pass  # `_serve` closes that socket, which is not the socket of `connection`
                 case (
@@ -332,9 +336,10 @@ class Session:
             else "this session already has a socket; close it, or request another session"
         )
         message = encode(SignalingError(why))
-        self._journal.record("signaling", "error", {"from": "server", "message": message}, **self._identity.where)
+        data: dict[str, JSON] = {"from": "server", "message": message, "why": why}
+        self._journal.record("signaling", "error", data, **self._identity.where)
         await socket.send(json.dumps(message))
-        await socket.close(POLICY_VIOLATION)
+        await socket.close(POLICY_VIOLATION, why=why)
 
 
 class MakeSession(Protocol):

@@ -8,6 +8,7 @@ from typing import Protocol, assert_never
 from odyssey_mock.broadcasts.registry import Broadcasts
 from odyssey_mock.core.clock import Clock, Deadline
 from odyssey_mock.core.journal import Journal
+from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.registry import Faults
 from odyssey_mock.media.keyframes import Keyframes
 from odyssey_mock.recordings.stream_records import StreamStore
@@ -34,6 +35,32 @@ _ABANDONED: Mapping[SessionEvent, SessionEvent] = MappingProxyType(
     }
 )
 """The events that replace a clean close without `client_disconnecting`, if `stale_session` is above 0."""
+
+_WHY: Mapping[SessionEvent, str] = MappingProxyType(
+    {
+        SessionEvent.DESCRIPTION_REFUSED: "the SDP answer of the client cannot be used",
+        SessionEvent.PEER_CLOSED: "the client closed its peer connection",
+        SessionEvent.PEER_ABANDONED: "the client closed its peer connection, and has not sent client_disconnecting "
+        "(setting `stale_session`: {stale_session:g} s)",
+        SessionEvent.PEER_LOST: "the peer connection failed",
+        SessionEvent.SOCKET_CLOSED: "the client closed its socket with 1000 or 1001 and without client_disconnecting",
+        SessionEvent.SOCKET_ABANDONED: "the client closed its socket without client_disconnecting (setting "
+        "`stale_session`: {stale_session:g} s); call disconnect() when the page is left",
+        SessionEvent.SOCKET_LOST: "the socket broke, or was closed with a code other than 1000 and 1001",
+        SessionEvent.STREAM_OVERDUE: "a stream has run for {stream_duration:g} s (setting `stream_duration`)",
+        SessionEvent.CONNECTION_OVERDUE: "the connection has lasted {connection_duration:g} s (setting "
+        "`connection_duration`)",
+        SessionEvent.INACTIVE: "for {inactivity:g} s no stream ran, and the client sent no message about one (setting "
+        "`inactivity`)",
+        SessionEvent.DANGLING: "no peer connected within {dangling_session:g} s (setting `dangling_session`)",
+        SessionEvent.UNUSED: "all tokens of the session expired before a client connected (setting "
+        "`session_token_lifetime`: {session_token_lifetime:g} s)",
+        SessionEvent.GRACE_OVER: "the lost client did not return within {session_grace:g} s (setting `session_grace`)",
+        SessionEvent.STALE_OVER: "the session was stale for {stale_session:g} s (setting `stale_session`)",
+        SessionEvent.SHUT_DOWN: "the mock was stopped or reset, or ended the session",
+    }
+)
+"""The causes of state changes, for the journal, formatted with the settings and the limits of the account."""
 
 
 class SessionVideo:
@@ -155,8 +182,11 @@ class SessionLifecycle:
         self.released = asyncio.Event()
         """Set once the session is over."""
         self._identity = identity
+        self.why = ""
+        """The cause of the latest state change, for the journal; empty if `_WHY` has none."""
         self._grace = settings.session_grace
         self._stale = settings.stale_session
+        self._values = vars(settings) | vars(identity.limits)
         self._journal = journal
         self._make_video = make_video
         self._due = due
@@ -181,7 +211,10 @@ class SessionLifecycle:
         before = self._machine.state
         effects = self._machine.handle(event)
         if self._machine.state is not before:
-            data = {"from": before, "to": self._machine.state, "event": event}
+            data: dict[str, JSON] = {"from": before, "to": self._machine.state, "event": event}
+            self.why = _WHY[event].format_map(self._values) if event in _WHY else ""
+            if self.why:
+                data["why"] = self.why
             self._journal.record("state", "session", data, **self._identity.where)
         for effect in effects:
             self._carry_out(effect)

@@ -32,6 +32,6 @@ class SignalingSocket(Protocol):
         """Send a message; do nothing if the socket is already closed."""
         ...
 
-    async def close(self, code: int, reason: str = "") -> None:
-        """Close the socket; do nothing if it is already closed."""
+    async def close(self, code: int, reason: str = "", *, why: str = "") -> None:
+        """Close the socket; do nothing if it is already closed. `why`: the cause, for the journal."""
         ...

@@ -9,6 +9,7 @@ from odyssey_mock.broadcasts.broadcast import Broadcast
 from odyssey_mock.broadcasts.registry import Broadcasts
 from odyssey_mock.core.clock import Clock, Deadline
 from odyssey_mock.core.journal import Journal
+from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.fault import Fault
 from odyssey_mock.faults.registry import Faults
 from odyssey_mock.media.keyframes import Keyframes
@@ -109,6 +110,8 @@ class _Cause:
     """The prompt of an update, as received."""
     error: InteractiveStreamError = _NO_ERROR
     """The error that broke the stream."""
+    why: str = ""
+    """The cause of `error`, for the journal."""
 
 
 _NOTHING = _Cause()
@@ -177,7 +180,8 @@ class StreamController:
         fault = self._fault(_POINTS[type(message)], None if isinstance(message, End) else message.prompt)
         if fault is not None and fault.do == "error":
             error = InteractiveStreamError(fault.text("reason"), fault.text("message"))
-            self._reject(error, ends_stream=fault.parameters.get("ends_stream") is True)
+            ends_stream = fault.parameters.get("ends_stream") is True
+            self._reject(error, f"{fault.label} rejects the message", ends_stream=ends_stream)
             return
         if fault is not None and fault.do == "lost":
             return
@@ -189,9 +193,12 @@ class StreamController:
             case End():
                 self._handle(StreamEvent.END, _Cause(ReplyMode.of(fault)))
 
-    def refuse(self, error: InteractiveStreamError) -> None:
-        """Tell the client that its message was rejected; the connection continues."""
-        self._send(error)
+    def refuse(self, error: InteractiveStreamError, why: str = "") -> None:
+        """Tell the client that its message was rejected; the connection continues.
+
+        `why`: the cause for the journal; by default the text of the error.
+        """
+        self._send(error, why=why)
 
     def frame_made(self, timeline: Timeline, index: int) -> None:
         """Send the replies that are due after frame `index` of `timeline`."""
@@ -209,11 +216,11 @@ class StreamController:
                 note={"frame_index": acknowledgement.index},
             )
 
-    def broke(self, error: InteractiveStreamError) -> None:
-        """Fail the running stream, and send `error` to the client."""
+    def broke(self, error: InteractiveStreamError, why: str = "") -> None:
+        """Fail the running stream, and send `error` to the client; `why` is its cause, as in `refuse`."""
         if self._running is not None:
             self._running.record.error = f"{error.reason}: {error.message}"
-        self._handle(StreamEvent.BROKE, _Cause(error=error))
+        self._handle(StreamEvent.BROKE, _Cause(error=error, why=why))
 
     def gone(self) -> None:
         """End the stream without a message to the client, whose connection is over."""
@@ -227,12 +234,12 @@ class StreamController:
         markers = markers_of(message.prompt)
         error = _rejection(markers)
         if error is not None:
-            self.refuse(error)
+            self.refuse(error, _marker(markers))
             return
         try:
             record, source = await self._setup.prepare(message, self._identity)
         except StartRefusedError as refusal:
-            self.refuse(refusal.reply)
+            self.refuse(refusal.reply, refusal.why)
             return
         if self._is_over:
             return  # the connection ended while the stream was prepared
@@ -249,16 +256,16 @@ class StreamController:
         markers = markers_of(message.prompt)
         error = _rejection(markers)
         if error is not None and self._running is not None:
-            self._reject(error, ends_stream=markers.ends_stream)
+            self._reject(error, _marker(markers), ends_stream=markers.ends_stream)
             return
         self._handle(StreamEvent.UPDATE, _Cause(ReplyMode.of(fault, markers), message.prompt))
 
-    def _reject(self, error: InteractiveStreamError, *, ends_stream: bool) -> None:
+    def _reject(self, error: InteractiveStreamError, why: str, *, ends_stream: bool) -> None:
         """Reject a message. The running stream, if any, continues or ends."""
         if ends_stream and self._running is not None:
-            self.broke(error)
+            self.broke(error, why)
         else:
-            self.refuse(error)
+            self.refuse(error, why)
 
     def _handle(self, event: StreamEvent, cause: _Cause = _NOTHING) -> tuple[StreamEffect, ...]:
         """Handle an event, carry out its effects, and return them."""
@@ -287,13 +294,14 @@ class StreamController:
             case StreamEffect.ANNOUNCE_END:
                 self._send(StreamEnded(), stream=stream_id, mode=cause.mode)
             case StreamEffect.ANNOUNCE_ERROR:
-                self._send(cause.error, stream=stream_id)
+                self._send(cause.error, stream=stream_id, why=cause.why)
             case StreamEffect.ANNOUNCE_OVERDUE:
-                self._send(OVERDUE, stream=stream_id)
+                limit = f"{self._identity.limits.stream_duration:g} s"
+                self._send(OVERDUE, stream=stream_id, why=f"the stream has run for {limit} (setting `stream_duration`)")
             case StreamEffect.REJECT_ALREADY_RUNNING:
-                self.refuse(ALREADY_RUNNING)
+                self.refuse(ALREADY_RUNNING, f"the client sent another start while stream {stream_id} was running")
             case StreamEffect.REJECT_NO_STREAM:
-                self.refuse(NO_STREAM)
+                self.refuse(NO_STREAM, "the client sent an update while no stream was running")
             case StreamEffect.REPLY_TO_NEEDLESS_END:
                 self._reply_to_needless_end(cause)
             case StreamEffect.HANG_UP:
@@ -335,7 +343,8 @@ class StreamController:
     def _trouble(self, fault: Fault) -> None:
         """Make the running stream fail or end, as the fault requires."""
         if fault.do == "error":
-            self.broke(InteractiveStreamError(fault.text("reason"), fault.text("message")))
+            error = InteractiveStreamError(fault.text("reason"), fault.text("message"))
+            self.broke(error, f"{fault.label} fails the running stream")
         else:
             self._handle(StreamEvent.END)
 
@@ -359,7 +368,7 @@ class StreamController:
             case "ended":
                 self._send(StreamEnded(), mode=cause.mode)
             case "error":
-                self.refuse(NO_STREAM)
+                self.refuse(NO_STREAM, why)
 
     def _finish(self, running: RunningStream) -> None:
         self._running = None
@@ -387,9 +396,19 @@ class StreamController:
         *,
         stream: str | None = None,
         mode: ReplyMode = NORMAL_REPLY,
-        note: Mapping[str, int] | None = None,
+        note: Mapping[str, JSON] | None = None,
+        why: str = "",
     ) -> None:
+        if isinstance(message, InteractiveStreamError):
+            note = {"why": why or message.message}
         self._sender.send(message, stream=stream or self.stream_id, mode=mode, note=note)
+
+
+def _marker(markers: PromptMarkers) -> str:
+    """Name the marker with which a prompt is rejected, as the cause in the journal."""
+    if markers.error is not None:
+        return f"the prompt contains the marker [error:{markers.error}]"
+    return f"the prompt contains the marker {'[moderated:end]' if markers.ends_stream else '[moderated]'}"
 
 
 def _rejection(markers: PromptMarkers) -> InteractiveStreamError | None:

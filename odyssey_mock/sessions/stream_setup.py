@@ -30,11 +30,12 @@ NO_IMAGES = InteractiveStreamError(
 
 
 class StartRefusedError(PicklableError):
-    """The stream cannot be started; `reply` is the message for the client."""
+    """The stream cannot be started; `reply` is the message for the client, `why` the cause for the journal."""
 
-    def __init__(self, reply: InteractiveStreamError) -> None:
+    def __init__(self, reply: InteractiveStreamError, why: str) -> None:
         super().__init__(f"{reply.reason}: {reply.message}")
         self.reply = reply
+        self.why = why
 
 
 class StreamSetup:
@@ -69,18 +70,25 @@ class StreamSetup:
         """
         bypass = bool(message.bypass_vlm_expansion)
         if bypass and not identity.may_bypass:
-            raise StartRefusedError(BYPASS_NOT_ALLOWED)
+            why = (
+                "the client sent bypass_vlm_expansion, and its account lacks the privilege (setting `bypass_privilege`)"
+            )
+            raise StartRefusedError(BYPASS_NOT_ALLOWED, why)
         loop = asyncio.get_running_loop()
         size = self._size(message.portrait)
         image: bytes | None = None
         image_fit = self._settings.start_image_fit
         if message.input_image_base64 is not None:
             if not self._settings.image_to_video:
-                raise StartRefusedError(NO_IMAGES)
+                raise StartRefusedError(
+                    NO_IMAGES, "the client sent an image, and the setting `image_to_video` is False"
+                )
             try:
                 image, image_fit = await loop.run_in_executor(None, self._image, message.input_image_base64, size)
             except (ImageRefusedError, PictureError) as refusal:
-                raise StartRefusedError(InteractiveStreamError("invalid_image", str(refusal))) from refusal
+                limit = f"setting `max_image_bytes`: {self._settings.max_image_bytes}"
+                why = f"the image of the start message cannot be used ({limit}): {refusal}"
+                raise StartRefusedError(InteractiveStreamError("invalid_image", str(refusal)), why) from refusal
         applied = applied_prompt(message.prompt, bypass=bypass)
         timeline = Timeline(
             tag=self._entropy.number(16),

@@ -145,7 +145,9 @@ class Jobs(Mapping[str, JobRecord]):
         ]
         limit = self._accounts.limits_of(account.id).queued_simulations
         if limit is not None and len(pending) >= limit:
-            raise QueueFullError(len(pending), limit, self._retry_after(pending))
+            raise QueueFullError(len(pending), limit, self._retry_after(pending)).because(
+                f"the account has {len(pending)} pending jobs (setting `queued_simulations`: {limit})"
+            )
         place = (-PRIORITIES.index(account.simulation_priority), self._submitted)
         self._submitted += 1
         wait = self._wait(place)

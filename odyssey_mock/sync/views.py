@@ -48,6 +48,10 @@ class JournalView:
         """The index that the next entry of the journal will have."""
         return self._journal.next_index
 
+    def to_text(self) -> str:
+        """Return all entries as lines for people; see `to_text`."""
+        return self._journal.to_text()
+
     def find(self, kind: Kind | None = None, name: str | None = None, *, since: int = 0, **where: JSON) -> list[Entry]:
         """Return the matching entries from index `since` on, oldest first; see `Entry.matches`."""
         return self._journal.find(kind, name, since=since, **where)

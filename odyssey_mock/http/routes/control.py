@@ -9,12 +9,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount
 
 from odyssey_mock.broadcasts.registry import Broadcasts
 from odyssey_mock.core.clock import Clock, ManualClock, RealClock
-from odyssey_mock.core.journal import Journal, Kind, to_jsonl
+from odyssey_mock.core.journal import Journal, Kind, to_jsonl, to_text
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.http.errors import parse, unprocessable, validate
 from odyssey_mock.http.fault_points import ServiceRoute
@@ -46,7 +46,9 @@ class JournalQuery(BaseModel):
     """Entries before this index are left out."""
     limit: NonNegativeInt | None = None
     """Maximum number of entries; if more entries match, the latest are returned."""
-    format: Literal["json", "jsonl"] = "json"
+    why: bool = False
+    """Whether only entries that state a cause (`why`) are returned."""
+    format: Literal["json", "jsonl", "text"] = "json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,10 +119,14 @@ class ControlRoutes:
         query = validate(JournalQuery, dict(request.query_params), "query")
         where = {key: value for key in ("account", "session", "stream") if (value := getattr(query, key)) is not None}
         entries = self.journal.find(query.kind, query.name, since=query.since, **where)
+        if query.why:
+            entries = [entry for entry in entries if entry.why]
         if query.limit is not None:
             entries = entries[max(0, len(entries) - query.limit) :]
         if query.format == "jsonl":
             return Response(to_jsonl(entries), media_type="application/jsonl")
+        if query.format == "text":
+            return PlainTextResponse(to_text(entries, self.journal.began_at))
         return JSONResponse({"entries": [entry.to_json() for entry in entries], "next": self.journal.next_index})
 
 

@@ -58,7 +58,7 @@ class AcceptedSocket(SignalingSocket):
         message = await self._websocket.receive()
         if message["type"] == "websocket.disconnect":
             self._close_code = message.get("code", BROKEN)
-            self._over(self._close_code, "client")
+            self._over({"code": self._close_code, "by": "client"})
             return None
         text: str | None = message.get("text")
         data: bytes | None = message.get("bytes")
@@ -76,20 +76,20 @@ class AcceptedSocket(SignalingSocket):
             return
 
     @override
-    async def close(self, code: int, reason: str = "") -> None:
+    async def close(self, code: int, reason: str = "", *, why: str = "") -> None:
         if not self._is_open():
             return
-        self._over(code, "server")
+        self._over({"code": code, "by": "server", **({"why": why} if why else {})})
         try:
             async with asyncio.timeout(SEND_LIMIT):
                 await self._websocket.close(code, reason)
         except (TimeoutError, WebSocketDisconnect):
             return
 
-    def _over(self, code: int | None, by: str) -> None:
+    def _over(self, how: Mapping[str, JSON]) -> None:
         if not self._is_over:
             self._is_over = True
-            self._note({"to": "closed", "code": code, "by": by})
+            self._note({"to": "closed", **how})
 
     def _is_open(self) -> bool:
         states = (self._websocket.client_state, self._websocket.application_state)
@@ -140,9 +140,10 @@ class SignalingRoutes:
             refusal = f"no session {session_id[:64]!r}: it has ended or never existed; request a new one"
         if refusal is not None or session is None:
             error = {"type": "error", "reason": refusal}
-            self.journal.record("signaling", "error", {"from": "server", "message": error}, session=session_id)
+            data: dict[str, JSON] = {"from": "server", "message": error, "why": refusal}
+            self.journal.record("signaling", "error", data, session=session_id)
             await socket.send(json.dumps(error))
-            await socket.close(POLICY_VIOLATION)
+            await socket.close(POLICY_VIOLATION, why=refusal or "")
             return
         # Only browsers send an Origin (RFC 6454). In a browser, the data channels may open before the page is notified
         # of the peer connection, and a stream started at that moment is rejected or lost. So the channels open later.

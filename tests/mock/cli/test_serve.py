@@ -52,9 +52,15 @@ def first_line(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline()
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_json_ready_line_and_clean_exit(signum: signal.Signals) -> None:
-    with serving("--port", "0", "--json", "--clock", "manual", "--seed", "7") as process:
+@pytest.mark.parametrize(
+    ("signum", "options", "log"),
+    [
+        (signal.SIGINT, (), ""),
+        (signal.SIGTERM, ("--verbose",), "     +0.00 s  -         rest       POST /auth/token 200\n"),
+    ],
+)
+def test_json_ready_line_and_clean_exit(signum: signal.Signals, options: Sequence[str], log: str) -> None:
+    with serving("--port", "0", "--json", "--clock", "manual", "--seed", "7", *options) as process:
         ready = json.loads(first_line(process))
         assert set(ready) == {"url", "listening_url", "api_key", "console_url", "pid"}
         assert (ready["console_url"], ready["pid"]) == (None, process.pid)
@@ -64,7 +70,7 @@ def test_json_ready_line_and_clean_exit(signum: signal.Signals) -> None:
         assert advanced.json()["iso"] == "2026-01-01T00:01:00+00:00"
         process.send_signal(signum)
         stdout, stderr = process.communicate(timeout=LIMIT)
-        assert (process.returncode, stdout, stderr) == (0, "", "")
+        assert (process.returncode, stdout, stderr) == (0, "", log)
 
 
 async def test_output_names_public_and_listening_url() -> None:
@@ -113,7 +119,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     """Replace the server with a stub; return a list to which each `serve` command appends its settings."""
     served: list[Settings] = []
 
-    async def serve(settings: Settings, *, as_json: bool) -> None:
+    async def serve(settings: Settings, *, as_json: bool, verbose: bool) -> None:
         served.append(settings)
 
     monkeypatch.setattr("odyssey_mock.cli.serve._serve", serve)

@@ -244,3 +244,31 @@ async def test_cancelled_reach_leaves_no_waiter() -> None:
         async with asyncio.timeout(0.001):
             await written.reach(0)
     assert not written._waiters
+
+
+def test_text_has_one_line_for_each_entry() -> None:
+    written = Journal(lambda: 7.25, 100)
+    written.began_at = 5.0
+    session = "1c6efce0-0000"
+    written.record("rest", "POST /auth/token", status=200)
+    written.record("rest", "GET /slow", status=None, why="the client left")
+    written.record("signaling", "offer", {"from": "server"}, session=session)
+    written.record("state", "session", {"from": "waiting", "to": "closed"}, session=session, why="it was unused")
+    written.record("state", "socket", to="open")
+    written.record("fault", "stream.start", do="error")
+    assert written.to_text().splitlines() == [
+        "     +2.25 s  -         rest       POST /auth/token 200",
+        "     +2.25 s  -         rest       GET /slow (no response)                       the client left",
+        "     +2.25 s  1c6efce0  signaling  offer from server",
+        "     +2.25 s  1c6efce0  state      session waiting -> closed                     it was unused",
+        "     +2.25 s  -         state      socket open",
+        "     +2.25 s  -         fault      stream.start error",
+    ]
+
+
+@given(text, text)
+def test_text_of_clients_adds_no_lines(name: str, why: str) -> None:
+    written = journal()
+    written.record("signaling", name, {"from": "client"}, why=why)
+    assert len(written.to_text().splitlines()) == 1
+    assert written.to_text()[:-1].isprintable()

@@ -1,5 +1,7 @@
 """Tests of the fault registry: which fault fires, when and how often."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -114,7 +116,39 @@ def test_fired_fault_is_recorded_in_the_journal() -> None:
     (entry,) = faults._journal.entries
     assert (entry.kind, entry.name) == ("fault", "rest.regions.list")
     assert (entry.account, entry.session, entry.stream) == ("acct_0123456789ab", "s", "t")
-    assert entry.data == {"id": "fault-1", "do": "status", "parameters": {"status": 503}}
+    why = "fault-1 (rest.regions.list status) fired, time 1"
+    assert entry.data == {"id": "fault-1", "do": "status", "parameters": {"status": 503}, "why": why}
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        ({"after": 3}, "`after` skipped it (2 of 3)"),
+        ({"match": {"prompt": "dog"}}, "`match` expected as prompt a prompt that contains 'dog', got 'A cat'"),
+        ({"match": {"session": "s2"}}, "`match` expected as session 's2', got 's1'"),
+        ({"probability": 1e-9}, "the random decision with probability 1e-09 was against it"),
+    ],
+)
+def test_unfired_fault_states_the_reason(fault: dict[str, Any], why: str) -> None:
+    faults = a_list()
+    active = faults.add({"at": "stream.start", "do": "silent", **fault})
+    assert active.why_not == "stream.start was not reached since the fault was added"
+    for _ in range(2):
+        faults.fire("stream.start", session="s1", prompt="A cat")
+    faults.fire("stream.end", session="s1")
+    assert active.why_not == f"stream.start was reached 2 times; the last time, {why}"
+
+
+def test_fault_behind_another_states_which_fired() -> None:
+    faults = a_list()
+    first, second = faults.extend([{**RESET, "times": 1}, RESET])
+    faults.fire("rest.regions.list")
+    assert (first.why_not, second.why_not) == (
+        None,
+        "rest.regions.list was reached once; the last time, fault-1 fired instead",
+    )
+    faults.fire("rest.regions.list")
+    assert (second.why_not, second.fired, second.reached) == (None, 1, 2)
 
 
 def test_extend_adds_all_faults_or_none() -> None:

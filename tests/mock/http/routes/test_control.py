@@ -117,6 +117,23 @@ async def test_journal_can_be_read_as_json_lines(http: httpx.AsyncClient, odysse
     assert [json.loads(line)["name"] for line in answer.text.splitlines()] == ["ä"]
 
 
+async def test_journal_can_be_read_as_text(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
+    odyssey_mock.journal.record("note", "quiet")
+    await http.get("/ping/nowhere")
+    answer = await http.get("/_mock/journal", params={"format": "text", "why": "1"})
+    assert answer.headers["content-type"].startswith("text/plain")
+    (line,) = answer.text.splitlines()
+    assert line.split(maxsplit=8)[2:] == [
+        "-",
+        "rest",
+        "GET",
+        "/ping/{region}",
+        "404",
+        "Region",
+        "not found; GET /regions lists them",
+    ]
+
+
 @pytest.mark.parametrize("query", [{"kind": "rumour"}, {"since": "-1"}, {"limit": "all"}, {"names": "x"}])
 async def test_invalid_journal_query_is_422(http: httpx.AsyncClient, query: dict[str, str]) -> None:
     answer = await http.get("/_mock/journal", params=query)

@@ -26,13 +26,17 @@ async def test_posted_fault_fires_and_is_counted(http: httpx.AsyncClient, odysse
         "after": 0,
         "probability": 1.0,
         "match": {},
+        "reached": 0,
         "passed": 0,
         "fired": 0,
         "spent": False,
+        "why_not": "rest.regions.list was not reached since the fault was added",
     }
     with pytest.raises(httpx.ReadError):
         await http.get("/regions")
-    assert (await http.get("/_mock/faults")).json() == {"faults": [{**added, "passed": 1, "fired": 1}]}
+    assert (await http.get("/_mock/faults")).json() == {
+        "faults": [{**added, "reached": 1, "passed": 1, "fired": 1, "why_not": None}]
+    }
     assert [each.fired for each in odyssey_mock.faults] == [1]
     assert len(odyssey_mock.journal.find("rest")) == 1
 

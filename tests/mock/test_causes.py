@@ -1,0 +1,250 @@
+"""Tests of `why` in the journal: refusals, faults and ends state their cause in one sentence."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from odyssey_client import AdvancedConfig, Odyssey, OdysseyError
+from odyssey_mock import AccountSettings, ExpectationError, MockOdyssey
+from odyssey_mock.core.journal import Entry, Kind
+from tests.support.raw import RawApi, raw_socket, receive
+from tests.support.streams import start
+from tests.support.visits import SMALL, visits
+
+small = pytest.mark.odyssey(portrait_size=SMALL)
+
+
+def why_of(mock: MockOdyssey, kind: Kind, name: str, **where: Any) -> str:
+    """Return the cause in the latest matching entry."""
+    return mock.journal.find(kind, name, **where)[-1].why
+
+
+# Requests
+
+
+@pytest.mark.off_contract("sends invalid requests")
+@pytest.mark.parametrize(
+    ("request_", "why"),
+    [
+        (("POST", "/sessions/request", {"json": {"region_latencies": 3}}), "body.region_latencies: Input should be a "),
+        (("POST", "/sessions/request", {"content": b"{"}), "body.1: JSON decode error: "),
+        (("GET", "/nothing", {}), "the service has no route GET /nothing"),
+        (("PUT", "/regions", {}), "/regions has no method PUT; expected GET, HEAD"),
+        (("GET", "/recordings/nope", {}), "Recording not found in this account; "),
+        (("GET", "/regions", {"headers": {"Authorization": ""}}), "expected the header `Authorization: Bearer` with "),
+        (
+            ("GET", "/regions", {"headers": {"Authorization": "Basic x"}}),
+            "expected the header `Authorization: Bearer` ",
+        ),
+        (("GET", "/regions", {"headers": {"Authorization": "Bearer x"}}), "expected an access token from POST /auth/"),
+        (("POST", "/auth/token", {"json": {"api_key": "ody_suspended"}}), "keys that begin with ody_suspended are "),
+        (("POST", "/auth/token", {"json": {"api_key": "nope"}}), "body.api_key: String should match pattern "),
+        (("POST", "/sessions/token", {"json": {"session_id": "s"}}), "Session not found: "),
+        (("GET", "/artifacts/none/video.mp4", {}), ""),
+        (("GET", "/ping/nowhere", {}), "Region not found; "),
+        (("DELETE", "/whep/none/none", {}), ""),
+        (("GET", "/hls/none/index.m3u8", {}), ""),
+    ],
+)
+async def test_refused_request_states_its_cause(
+    odyssey_mock: MockOdyssey, request_: tuple[str, str, Mapping[str, Any]], why: str
+) -> None:
+    method, path, arguments = request_
+    async with RawApi(odyssey_mock) as api:
+        answer = await api.http.request(method, path, **arguments)
+    assert answer.status_code >= 400
+    entry = odyssey_mock.journal.find("rest")[-1]
+    assert entry.why.startswith(why)
+    assert entry.why
+
+
+@pytest.mark.odyssey(keys={"ody_known": AccountSettings()})
+async def test_unknown_key_names_the_setting(odyssey_mock: MockOdyssey) -> None:
+    async with RawApi(odyssey_mock, "ody_known") as api:
+        await api.http.post("/auth/token", json={"api_key": "ody_other"})
+    why = why_of(odyssey_mock, "rest", "POST /auth/token")
+    assert why == "expected one of the 1 keys of the setting `keys`, got another key"
+    assert "ody_other" not in odyssey_mock.journal.to_jsonl()
+
+
+@pytest.mark.odyssey(concurrent_sessions=1)
+async def test_session_limit_names_setting_and_sessions(odyssey_mock: MockOdyssey) -> None:
+    async with RawApi(odyssey_mock) as api:
+        await api.request_session()
+        await api.http.post("/sessions/request", json={})
+    why = why_of(odyssey_mock, "rest", "POST /sessions/request")
+    assert why == "the account has 1 session (1 waiting) (setting `concurrent_sessions`: 1)"
+
+
+@pytest.mark.odyssey(streamers=0)
+async def test_missing_streamer_names_the_setting(odyssey_mock: MockOdyssey) -> None:
+    async with RawApi(odyssey_mock) as api:
+        await api.http.post("/sessions/request", json={})
+    why = why_of(odyssey_mock, "rest", "POST /sessions/request")
+    assert why == "all streamers are in use: 0 sessions of all accounts (setting `streamers`: 0)"
+
+
+@pytest.mark.odyssey(clock="manual", access_token_lifetime=60)
+async def test_expired_token_names_the_setting(odyssey_mock: MockOdyssey) -> None:
+    async with RawApi(odyssey_mock) as api:
+        await odyssey_mock.advance(61)
+        await api.http.post("/sessions/request", json={})
+    why = why_of(odyssey_mock, "rest", "POST /sessions/request")
+    assert why == "the access token has expired 1.0 s ago (setting `access_token_lifetime`: 60 s)"
+
+
+@pytest.mark.odyssey(
+    faults=[
+        {"at": "rest.sessions.request", "do": "delay", "seconds": 0.01, "times": 1},
+        {"at": "rest.sessions.request", "do": "no_answer", "times": 1},
+    ],
+    concurrent_sessions=1,
+    streamers=0,
+)
+async def test_request_names_its_fault_and_refusal(odyssey_mock: MockOdyssey) -> None:
+    async with RawApi(odyssey_mock) as api:
+        await api.http.post("/sessions/request", json={})
+        assert why_of(odyssey_mock, "rest", "POST /sessions/request").startswith(
+            "fault-1 (rest.sessions.request delay) acts on this request; all streamers are in use"
+        )
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await api.http.post("/sessions/request", json={})
+        await odyssey_mock.wait_for("rest", "POST /sessions/request", status=None)
+    assert why_of(odyssey_mock, "rest", "POST /sessions/request") == (
+        "fault-2 (rest.sessions.request no_answer) acts on this request"
+    )
+    assert why_of(odyssey_mock, "fault", "rest.sessions.request") == (
+        "fault-2 (rest.sessions.request no_answer) fired, time 1 of 1"
+    )
+
+
+# Streams
+
+
+@pytest.mark.parametrize(
+    ("settings", "message", "why"),
+    [
+        ({}, {"prompt": "[error:odd] A cat"}, "the prompt contains the marker [error:odd]"),
+        ({}, {"prompt": "[moderated] A cat"}, "the prompt contains the marker [moderated]"),
+        (
+            {"image_to_video": False},
+            {"input_image_base64": "data:image/png;base64,AAAA"},
+            "the client sent an image, and the setting `image_to_video` is False",
+        ),
+        (
+            {"max_image_bytes": 10},
+            {"input_image_base64": "data:image/png;base64,AAAA"},
+            "the image of the start message cannot be used (setting `max_image_bytes`: 10): ",
+        ),
+        (
+            {"bypass_privilege": False},
+            {"bypass_vlm_expansion": True},
+            "the client sent bypass_vlm_expansion, and its account lacks the privilege (setting `bypass_privilege`)",
+        ),
+        (
+            {"faults": [{"at": "stream.start", "do": "error", "reason": "odd"}]},
+            {},
+            "fault-1 (stream.start error) rejects the message",
+        ),
+        ({}, {"prompt": 7}, "clientToStreamer: interactive_stream_start.prompt: expected a valid string, got a number"),
+    ],
+)
+async def test_refused_start_states_its_cause(
+    settings: Mapping[str, Any], message: Mapping[str, Any], why: str
+) -> None:
+    async with MockOdyssey(portrait_size=SMALL, **settings) as mock, visits(mock) as to, to.peer() as peer:
+        peer.say({"type": "interactive_stream_start", "prompt": "A cat", **message})
+        assert (await peer.hear())["type"] == "interactive_stream_error"
+        assert why_of(mock, "channel", "interactive_stream_error").startswith(why)
+
+
+@pytest.mark.odyssey(clock="manual", portrait_size=SMALL)
+async def test_rejections_of_a_stream_state_their_causes(odyssey_mock: MockOdyssey) -> None:
+    async with visits(odyssey_mock) as to, to.peer() as peer:
+        peer.say({"type": "update", "prompt": "It looks out"})
+        await peer.hear()
+        no_stream = why_of(odyssey_mock, "channel", "interactive_stream_error")
+        assert no_stream == "the client sent an update while no stream was running"
+        stream = await start(peer)
+        peer.say({"type": "interactive_stream_start", "prompt": "A dog"})
+        await peer.hear()
+        twice = why_of(odyssey_mock, "channel", "interactive_stream_error")
+        assert twice == f"the client sent another start while stream {stream} was running"
+        peer.say({"type": "update", "prompt": "It sleeps [stall]"})
+        withheld = await odyssey_mock.wait_for("note", "reply withheld")
+        assert withheld.data == {"type": "update_acknowledged", "why": "the prompt contains the marker [stall]"}
+        to.session.break_stream("odd", "broken by the test")
+        assert [(await peer.hear())["type"] for _ in range(2)] == ["interactive_stream_error", "stream_ended"]
+        assert why_of(odyssey_mock, "channel", "interactive_stream_error") == "Session.break_stream was called"
+        await start(peer)
+        await odyssey_mock.advance(150)
+        limit = "has run for 150 s (setting `stream_duration`)"
+        assert why_of(odyssey_mock, "channel", "interactive_stream_error") == f"the stream {limit}"
+        assert why_of(odyssey_mock, "state", "session") == f"a stream {limit}"
+        assert why_of(odyssey_mock, "state", "socket", by="server") == f"a stream {limit}"
+
+
+# Sessions and sockets
+
+
+@pytest.mark.odyssey(clock="manual", portrait_size=SMALL)
+async def test_limits_of_a_session_state_their_setting(odyssey_mock: MockOdyssey) -> None:
+    async with visits(odyssey_mock) as to, to.peer():
+        await odyssey_mock.advance(40)
+    why = "for 40 s no stream ran, and the client sent no message about one (setting `inactivity`)"
+    assert why_of(odyssey_mock, "state", "session") == why
+    assert why_of(odyssey_mock, "state", "socket", by="server") == why
+
+
+@small
+async def test_reset_states_the_cause_to_the_client(odyssey_mock: MockOdyssey) -> None:
+    async with visits(odyssey_mock) as to, to.peer() as peer:
+        entries: list[Entry] = []
+        odyssey_mock.journal.observe(entries.append)
+        await odyssey_mock.reset()
+        await receive(peer.socket)
+    why = "the mock was stopped or reset, or ended the session"
+    assert [each.why for each in entries if each.name == "error"] == [why]
+
+
+@pytest.mark.off_contract("sends a forged token")
+async def test_rejected_socket_states_its_cause(odyssey_mock: MockOdyssey) -> None:
+    async with RawApi(odyssey_mock) as api:
+        session = await api.request_session()
+        async with raw_socket(session, "forged") as socket:
+            reason = (await receive(socket))["reason"]
+            await odyssey_mock.wait_for("state", "socket", to="closed")
+    assert why_of(odyssey_mock, "signaling", "error") == reason
+    assert why_of(odyssey_mock, "state", "socket", to="closed") == reason
+
+
+@pytest.mark.odyssey(portrait_size=SMALL, faults=[{"at": "signaling.connected", "do": "close", "code": 1011}])
+async def test_socket_closed_by_a_fault_names_it(odyssey_mock: MockOdyssey) -> None:
+    async with visits(odyssey_mock) as to, to.peer():
+        await odyssey_mock.wait_for("state", "socket", to="closed")
+    assert why_of(odyssey_mock, "state", "socket", to="closed") == "fault-1 (signaling.connected close) closes it"
+
+
+@pytest.mark.odyssey(portrait_size=SMALL)
+async def test_undisturbed_session_has_no_causes(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
+    await odyssey_client.connect()
+    await odyssey_client.start_stream("A cat")
+    await odyssey_client.interact("Pet the cat")
+    await odyssey_client.end_stream()
+    await odyssey_client.disconnect()
+    await odyssey_mock.wait_for("state", "session", to="closed")
+    assert [entry for entry in odyssey_mock.journal.entries if entry.why] == []
+
+
+@pytest.mark.odyssey(portrait_size=SMALL, streamers=0)
+async def test_failed_expectation_shows_the_cause(odyssey_mock: MockOdyssey) -> None:
+    async with Odyssey(
+        odyssey_mock.api_key, api_url=odyssey_mock.url, advanced=AdvancedConfig(queue_timeout_s=0)
+    ) as client:
+        with pytest.raises(OdysseyError):
+            await client.connect()
+    with pytest.raises(ExpectationError, match=r"got 503; why: all streamers are in use: .*`streamers`: 0"):
+        odyssey_mock.expect("POST /sessions/request", status=200)

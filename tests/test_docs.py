@@ -220,7 +220,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
     """Return a function that runs `odyssey-mock serve` without a server, and returns the settings of the server."""
     served: list[Settings] = []
 
-    async def note(settings: Settings, *, as_json: bool) -> None:
+    async def note(settings: Settings, **_: object) -> None:
         served.append(settings)
 
     def run_serve(*options: str) -> Settings:

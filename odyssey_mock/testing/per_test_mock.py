@@ -266,7 +266,8 @@ class PerTestMock(MockOdyssey):
         return [
             *(f"the session {each.id} is {each.state}, but was not ended: call disconnect()" for each in connected),
             *(
-                f"the fault at {each.fault.at} ({each.fault.do}) never fired: remove it, or let the test reach it"
+                f"the fault at {each.fault.at} ({each.fault.do}) never fired ({each.why_not}): "
+                "remove it, or let the test reach it"
                 for each in unfired
             ),
         ]

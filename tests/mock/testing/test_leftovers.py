@@ -69,7 +69,8 @@ def test_request(odyssey_mock):
 
 REPORTED = {
     "test_session": r"the session \S+ is connected, but was not ended: call disconnect\(\)",
-    "test_fault": r"the fault at rest\.auth\.token \(status\) never fired: remove it, or let the test reach it",
+    "test_fault": r"the fault at rest\.auth\.token \(status\) never fired \(rest\.auth\.token was not reached "
+    r"since the fault was added\): remove it, or let the test reach it",
     "test_call": r"the call interact\(\) is still pending: await it or cancel it",
     "test_task": r"the task test_task\.<locals>\.forever\(\) is still running: await it or cancel it",
     "test_thread": r"the thread 'worker' is still running: join\(\) it",

@@ -4,6 +4,10 @@ import pytest
 
 from odyssey_client import Odyssey
 from odyssey_mock import MockOdyssey
+from odyssey_mock.http.endpoint import OwnEndpoint
+from odyssey_mock.system_network import SystemNetwork
+from tests.contract.browser import chromium
+from tests.contract.browser.conftest import page_of_ours
 from tests.contract.browser.official_client import OfficialClient
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -45,6 +49,25 @@ async def test_documented_host_and_spectator_example_works(
     await official.end_stream()
     await spectator.happened("broadcast_ended", SECONDS)
     assert live.frames_encoded == {"h264": mock.streams[stream_id].timeline.frames}
+
+
+async def test_clients_work_below_a_path_prefix(
+    pages: chromium.Pages, page_url: str, request: pytest.FixtureRequest
+) -> None:
+    async with (
+        OwnEndpoint(SystemNetwork(), "127.0.0.1", 0) as endpoint,
+        MockOdyssey(endpoint=endpoint, public_url=f"{endpoint.base_url}/mock") as mock,
+        page_of_ours(pages, page_url, mock, request) as official,
+        page_of_ours(pages, page_url, mock, request) as spectator,
+    ):
+        await official.connect(mock.api_key)
+        await official.start_broadcast("A temple")
+        info = await official.broadcast()
+        assert info["webrtcUrl"].startswith(f"{endpoint.base_url}/mock/broadcast/")
+        assert await spectator.watch(info["webrtcUrl"], info["spectatorToken"]) is None
+        await spectator.frame_showing(0)
+        await spectator.leave()
+        await mock.wait_for("rest", "DELETE /broadcast/{stream_id}/whep/{resource}", SECONDS, status=200)
 
 
 async def test_host_keeps_streaming_after_spectator_leaves(

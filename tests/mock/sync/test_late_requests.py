@@ -23,6 +23,7 @@ PLACES: Mapping[str, Callable[[str], dict[str, Any]]] = {
     "streamer": lambda value: {"path": f"/signaling/streamer-{value}/config"},
     "session token": lambda value: {"params": {"token": jwt.encode({"session_id": value}, "secret" * 8)}},
     "api key": lambda value: {"path": "/auth/token", "method": "POST", "json": {"api_key": f"ody_{value}"}},
+    "prefix": lambda value: {"path": "/mock/auth/token", "method": "POST", "json": {"api_key": f"ody_{value}"}},
 }
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Unpack
 
+from odyssey_mock import latency
 from odyssey_mock.accounts.accounts import Accounts
 from odyssey_mock.accounts.session_tokens import SessionTokens
 from odyssey_mock.accounts.usage import Usage
@@ -87,7 +88,9 @@ class Backend:
             make_session=self._make_session,
         )
         urls = ArtifactUrls(self.clock, self.entropy, lambda: self.settings.now.artifact_url_lifetime)
-        self.recordings = Recordings(self.streams, urls)
+        self.recordings = Recordings(
+            self.streams, urls, self.clock, lambda: latency.seconds(self.settings.now.latency, "recording")
+        )
         self.jobs = Jobs(
             settings=self.settings,
             clock=self.clock,
@@ -121,6 +124,7 @@ class Backend:
             clock=self.clock,
             peers=self.network,
             loopback_only=settings.loopback_only,
+            profile=settings.latency,
         )
         setup = StreamSetup(
             settings=settings,

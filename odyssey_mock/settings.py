@@ -29,8 +29,15 @@ type StartImageFit = Literal["crop", "letterbox", "service_crop"]
 type Fonts = Literal["machine", "bundled"]
 type Priority = Literal["low", "normal", "high"]
 type Plan = Literal["free", "unlimited"]
+type LatencyProfile = Literal["instant", "realistic", "slow"]
 type Applies = Literal[
-    "at once", "new access tokens", "new sessions", "new sessions and jobs", "new broadcasts", "new jobs"
+    "at once",
+    "new access tokens",
+    "new sessions",
+    "new sessions and jobs",
+    "new requests, sessions and jobs",
+    "new broadcasts",
+    "new jobs",
 ]
 """To what a change of a setting at run time applies. A job is new until a worker takes it from the queue."""
 
@@ -457,6 +464,14 @@ class Settings(Limits):
     )
     speed: float = setting(1.0, SPEED, "Speed of the real clock: seconds on the server's clock per real second.")
     seed: int | None = setting(None, SEED, "Seed for all ids and secrets; without one they are random.")
+    latency: LatencyProfile = setting(
+        "instant",
+        _one_of(LatencyProfile),
+        "Time that requests, connections, first frames, acknowledgments, jobs and recordings take: "
+        "none, seconds as on the real service, or many seconds on the server's clock.",
+        option="--profile",
+        applies="new requests, sessions and jobs",
+    )
 
     keys: Mapping[str, AccountSettings] | None = setting(
         None,
@@ -762,6 +777,7 @@ SETTING_NAMES = tuple(sorted(SETTINGS, key=LIMIT_NAMES.__contains__))
 class ChangeableSettings(TypedDict, total=False):
     """The settings that can change while a mock runs."""
 
+    latency: LatencyProfile
     bypass_privilege: bool
     access_token_lifetime: float
     session_token_lifetime: float

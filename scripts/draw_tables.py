@@ -2,7 +2,7 @@
 
 On a page, a table is between `<!-- table: NAME -->` and `<!-- /table -->`. architecture.md has the tables and diagrams
 of the state machines. protocol.md has the faults. fault-matrix.md has the reaction of the client to each fault.
-kinds-of-tests.md has the kinds of tests that can use the mock.
+kinds-of-tests.md has the kinds of tests that can use the mock. latency.md has the durations of the latency profiles.
 
 With `--check`, the script writes nothing and exits with 1 if a page differs from the code (see `tests/test_docs.py`).
 """
@@ -16,11 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from odyssey_mock.faults.catalog import POINTS
+from odyssey_mock.latency import LATENCIES
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
     ROOT / "docs" / name
-    for name in ("architecture.md", "reference/protocol.md", "reference/fault-matrix.md", "reference/kinds-of-tests.md")
+    for name in (
+        "architecture.md",
+        "reference/protocol.md",
+        "reference/fault-matrix.md",
+        "reference/kinds-of-tests.md",
+        "reference/latency.md",
+    )
 ]
 MACHINES = {
     "connection": "odyssey_client.connection.connection_machine",
@@ -42,6 +49,8 @@ def draw(name: str) -> str:
     """Return the table called `name` as Markdown."""
     if name == "faults":
         return _faults()
+    if name == "latency":
+        return _latency()
     if name == "matrix":
         return _matrix()
     if name == "kinds":
@@ -66,6 +75,11 @@ def _faults() -> str:
     return "\n".join(
         ["", "| point | action | meaning | `match` (always also `account`) |", "|---|---|---|---|", *rows, ""]
     )
+
+
+def _latency() -> str:
+    rows = [f"| `{name}` | {row.means} | {row.realistic:g} | {row.slow:g} |" for name, row in LATENCIES.items()]
+    return "\n".join(["", "| point | what takes the time | `realistic` | `slow` |", "|---|---|---|---|", *rows, ""])
 
 
 def _matrix() -> str:

@@ -138,7 +138,7 @@ def create_app(backend: Backend, go_away: GoAway) -> Starlette:
 
 def _routes(backend: Backend, callers: Callers, go_away: GoAway, forms: UsageErrorForms) -> list[BaseRoute]:
     """Create the routes of the service and of the control API."""
-    gate = FaultGate(backend.faults, backend.clock)
+    gate = FaultGate(backend.faults, backend.clock, backend.settings)
     accounts, sessions, streams, recordings = backend.accounts, backend.sessions, backend.streams, backend.recordings
     parts = (
         AuthRoutes(gate=gate, callers=callers, accounts=accounts),

@@ -10,11 +10,15 @@ from starlette.responses import Response
 from starlette.routing import Route, request_response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from odyssey_mock import latency
 from odyssey_mock.core.clock import Clock
+from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.faults.registry import Faults
 from odyssey_mock.http.callers import Asked
 from odyssey_mock.http.errors import note_cause
 from odyssey_mock.http.fault_responses import ACTIONS, Exchange
+from odyssey_mock.http.pacing import Pace
+from odyssey_mock.http.uvicorn_server import connection_of
 
 type Endpoint = Callable[[Request], Awaitable[Response]]
 type WhoAsks = Callable[[Scope, bytes], Asked]
@@ -22,26 +26,49 @@ type WhoAsks = Callable[[Scope, bytes], Asked]
 
 
 class FaultGate:
-    """Finds the fault that fires for a request, and carries it out. Other requests pass to their endpoint."""
+    """Delays each request by the latency profile, and carries out the fault that fires for it, if any.
 
-    def __init__(self, faults: Faults, clock: Clock) -> None:
+    Other requests pass to their endpoint.
+    """
+
+    def __init__(self, faults: Faults, clock: Clock, settings: CurrentSettings) -> None:
         self._faults = faults
         self._clock = clock
+        self._settings = settings
 
     def at(self, point: str, endpoint: Endpoint, who: WhoAsks) -> "FaultPoint":
         """Return `endpoint` behind the fault point `point`; `who` returns the values that `match` can test."""
         return FaultPoint(point, endpoint, self, who)
 
     async def let_pass(self, passed: "FaultPoint", scope: Scope, receive: Receive, send: Send) -> None:
-        """Carry out the fault that fires at the fault point `passed`, or handle the request as usual if none fires."""
-        if not self._faults.any_at(passed.point):
+        """Carry out the fault that fires at the fault point `passed`, or handle the request as usual if none fires.
+
+        The latency of the point comes first.
+        """
+        seconds = latency.seconds(self._settings.now.latency, passed.point)
+        has_faults = self._faults.any_at(passed.point)
+        if not has_faults:
             self._faults.skip(passed.point)
-            return await passed.usual(scope, receive, send)
+            if not seconds:
+                return await passed.usual(scope, receive, send)
         # Read the whole body first: `who` may need it, and a delay begins when the request is complete.
         body = await _read(receive)
         if body is None:
             return None
         receive = _Again(body, receive)
+        if not seconds:
+            return await self._fire(passed, body, scope, receive, send)
+        connection = connection_of(scope)
+        with Pace(self._clock, connection, f"latency: {passed.point}") as pace:
+            await pace.pause(seconds)
+            if connection.lost.done():
+                return None
+            if not has_faults:
+                return await passed.usual(scope, receive, send)
+        return await self._fire(passed, body, scope, receive, send)
+
+    async def _fire(self, passed: "FaultPoint", body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
+        """Carry out the fault that fires for a request with this body, or handle the request as usual."""
         asked = passed.who(scope, body)
         fault = self._faults.fire(
             passed.point, account=asked.account, session=asked.session, stream=asked.stream, **asked.more

@@ -1,13 +1,18 @@
 """The recordings of streams; their files are written on first request (`protocol.md` section 6)."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.recordings.artifact_urls import ArtifactUrls
 from odyssey_mock.recordings.artifacts import ARTIFACTS, left_by
 from odyssey_mock.recordings.file_store import FileDroppedError, FileStore, StoredFile
 from odyssey_mock.recordings.stream_records import StreamRecord, StreamStore
+
+GRAIN = 1e-6
+"""Tolerance in seconds when times since the epoch are compared, larger than the rounding error of floats."""
 
 
 class NoArtifactError(LookupError):
@@ -15,13 +20,27 @@ class NoArtifactError(LookupError):
 
 
 class Recordings:
-    """The recordings of the streams in a `StreamStore`. When the store drops a record, its files are deleted."""
+    """The recordings of the streams in a `StreamStore`. When the store drops a record, its files are deleted.
 
-    def __init__(self, streams: StreamStore, urls: ArtifactUrls) -> None:
+    Clients can get the recording of a live stream `delay()` seconds after its end.
+    """
+
+    def __init__(
+        self, streams: StreamStore, urls: ArtifactUrls, clock: Clock, delay: Callable[[], float] = lambda: 0.0
+    ) -> None:
         self.urls = urls
         self._streams = streams
+        self._clock = clock
+        self._delay = delay
         self._store = FileStore()
         streams.on_forgotten(self._drop)
+
+    def is_available(self, record: StreamRecord) -> bool:
+        """Return whether clients can get the recording. The streams of simulation jobs have theirs at once."""
+        delay = self._delay()
+        if not delay or record.session_id is None:
+            return True
+        return record.ended_at is not None and self._clock.time() - record.ended_at > delay - GRAIN
 
     def describe(self, record: StreamRecord, base_url: str) -> dict[str, JSON]:
         """Return a stream's `Recording` as JSON, with newly signed URLs. The URL of a missing artifact is null.

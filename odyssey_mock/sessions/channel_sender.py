@@ -49,6 +49,12 @@ class ReplyMode:
             return cls("late", markers.slow_ms / 1000)
         return NORMAL_REPLY
 
+    def later(self, seconds: float) -> "ReplyMode":
+        """Return how to send the reply `seconds` later; faults other than `late` are not delayed."""
+        if not seconds or self.do not in (None, "late"):
+            return self
+        return ReplyMode("late", self.seconds + seconds)
+
 
 NORMAL_REPLY = ReplyMode()
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Literal, Protocol, Self
 
+from odyssey_mock import latency
 from odyssey_mock.core.clock import Clock, sleep
 from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.strict_json import JSON
@@ -15,6 +16,7 @@ from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.packet_track import PacketTrack
 from odyssey_mock.rtc.protocols import PeerFactory
 from odyssey_mock.sessions.connection_faults import apply_fault, send_faulty_offer
+from odyssey_mock.sessions.late_messages import LateMessage, LateMessages
 from odyssey_mock.sessions.messages import (
     DATA_CHANNEL,
     SIGNALING,
@@ -28,6 +30,7 @@ from odyssey_mock.sessions.messages import (
 from odyssey_mock.sessions.session_identity import SessionIdentity
 from odyssey_mock.sessions.session_machine import SessionEffect, SessionEvent
 from odyssey_mock.sessions.signaling_socket import CLEAN_CLOSE_CODES, NORMAL_CLOSURE, SignalingSocket
+from odyssey_mock.settings import LatencyProfile
 
 IMAGE_SHOWN = 64
 """Number of characters of an image's data URL that the journal keeps."""
@@ -61,12 +64,14 @@ class ClientConnection:
         clock: Clock,
         peers: PeerFactory,
         loopback_only: bool,
+        profile: LatencyProfile,
         channel_delay: float,
         current_stream: Callable[[], str | None],
         on_keyframe_wanted: Callable[[], None],
     ) -> None:
         """Create the peer.
 
+        `profile`: decides how long after their arrival messages are handled, and the SDP offer is sent.
         `channel_delay`: seconds between the peer's connection and the opening of the data channels.
         `current_stream()` returns the id of the running stream, for the journal.
         """
@@ -90,7 +95,11 @@ class ClientConnection:
         self._clock = clock
         self._channel_delay = channel_delay
         self._current_stream = current_stream
-        self._inbox: asyncio.Queue[Instruction | ReceivedData] = asyncio.Queue()
+        self._profile = profile
+        self._inbox: asyncio.Queue[Instruction | ReceivedData | LateMessage] = asyncio.Queue()
+        self._late = LateMessages(profile, clock, self._deliver)
+        self._handling: LateMessage | None = None
+        """The late message that the session handles until it calls `receive` again."""
         self._close_code = NORMAL_CLOSURE
         self._close_why = ""
         self._frozen = False
@@ -109,6 +118,7 @@ class ClientConnection:
         return self
 
     async def __aexit__(self, *error: object) -> None:
+        self._late.close()
         await self.peer.close()
         await self.socket.close(self._close_code, why=self._close_why)
 
@@ -128,10 +138,25 @@ class ClientConnection:
         self._inbox.put_nowait(instruction)
 
     async def receive(self) -> Instruction | ClientMessage | MessageError:
-        """Wait for the next item of the inbox and return it; an invalid message is returned as a `MessageError`."""
-        item = await self._inbox.get()
-        if not isinstance(item, ReceivedData):
-            return item
+        """Wait for the next item of the inbox and return it; an invalid message is returned as a `MessageError`.
+
+        Messages that the latency profile delays are returned when they are due.
+        """
+        if self._handling is not None:
+            self._late.done(self._handling)
+            self._handling = None
+        while True:
+            item = await self._inbox.get()
+            if isinstance(item, LateMessage):
+                self._handling = item
+                return item.message
+            if not isinstance(item, ReceivedData):
+                return item
+            message = self._parse(item)
+            if isinstance(message, MessageError) or not self._late.take(message):
+                return message
+
+    def _parse(self, item: ReceivedData) -> ClientMessage | MessageError:
         dialect = SIGNALING if item.channel == SIGNALING.channel else DATA_CHANNEL
         try:
             payload = decode(item.channel, item.data)
@@ -162,10 +187,19 @@ class ClientConnection:
             self.peer.fail_dtls()
         offer = Offer(await self.peer.offer())
         fault = self._fire("signaling.offer")
+        seconds = latency.seconds(self._profile, "signaling.offer")
+        if fault is None and not seconds:
+            await self.send(offer)
+        else:
+            self.run(self._send_offer_later(offer, fault, seconds))
+
+    async def _send_offer_later(self, offer: Offer, fault: Fault | None, seconds: float) -> None:
+        if seconds:
+            await sleep(self._clock, seconds, "latency: signaling.offer")
         if fault is None:
             await self.send(offer)
         else:
-            self.run(send_faulty_offer(self, self._clock, fault, offer))
+            await send_faulty_offer(self, self._clock, fault, offer)
 
     async def apply_answer(self) -> None:
         """Apply the client's SDP answer, or the fault that fires for the answer.
@@ -208,9 +242,16 @@ class ClientConnection:
         if self.hung_up:
             return
         self.hung_up = True
+        self._late.close()
         self._close_code, self._close_why = code, why
         for task in self._running:
             task.cancel()
+
+    def _deliver(self, late: LateMessage) -> None:
+        if self._frozen:
+            self._late.done(late)
+        else:
+            self._inbox.put_nowait(late)
 
     def _put(self, happening: SessionEvent | ReceivedData) -> None:
         if not self._frozen:

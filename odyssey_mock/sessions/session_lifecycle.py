@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Protocol, assert_never
 
+from odyssey_mock import latency
 from odyssey_mock.broadcasts.registry import Broadcasts
 from odyssey_mock.core.clock import Clock, Deadline
 from odyssey_mock.core.journal import Journal
@@ -95,6 +96,7 @@ class SessionVideo:
             setup=setup,
             keyframes=self.keyframes,
             end_without_stream=settings.end_without_stream,
+            broadcast_delay=latency.seconds(settings.latency, "stream.broadcast"),
             transmit=self._transmit,
             client_url=lambda: self._client_url,
             on_overdue=on_overdue,

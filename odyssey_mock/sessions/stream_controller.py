@@ -138,6 +138,7 @@ class StreamController:
         setup: StreamSetup,
         keyframes: Keyframes,
         end_without_stream: EndWithoutStream,
+        broadcast_delay: float = 0.0,
         transmit: Callable[[str], None],
         client_url: Callable[[], str],
         on_overdue: Callable[[], Awaitable[None]],
@@ -154,6 +155,7 @@ class StreamController:
         self._keyframes = keyframes
         self._end_without_stream = end_without_stream
         self._client_url = client_url
+        self._broadcast_delay = broadcast_delay
         self._sender = ChannelSender(identity, clock=clock, journal=journal, transmit=transmit)
         self._on_overdue = on_overdue
         self._on_ended = on_ended
@@ -332,7 +334,7 @@ class StreamController:
             on_air = running.broadcast
             base_url = self._client_url()
             ready = BroadcastReady(on_air.webrtc_url_at(base_url), on_air.token, on_air.hls_url_at(base_url))
-            self._send(ready, mode=ReplyMode.of(fault))
+            self._send(ready, mode=ReplyMode.of(fault).later(self._broadcast_delay))
         trouble = self._fault("stream.running")
         if trouble is not None and trouble.number("seconds"):
             name = f"fault: {trouble.at} {trouble.do}"

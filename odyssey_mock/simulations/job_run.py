@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
+from odyssey_mock import latency
 from odyssey_mock.core.clock import Clock, Deadline
 from odyssey_mock.core.entropy import Entropy
 from odyssey_mock.core.journal import Journal
@@ -123,7 +124,7 @@ class JobRun:
     def remaining(self) -> float:
         """Estimated seconds until the worker is free."""
         settings = self.settings
-        starting = settings.simulation_start_delay if self._job.status is JobState.PENDING else 0.0
+        starting = start_delay(settings) if self._job.status is JobState.PENDING else 0.0
         if self._request.scripts is None and self._begun:
             return self.due_in
         return self.due_in + starting + expected_work(self._request, settings, begun=self._begun)
@@ -186,7 +187,7 @@ class JobRun:
         self._set(stream, StreamStatus.RUNNING)
         if plan.stalls:
             return  # runs until it is cancelled or loses its worker
-        seconds = plan.seconds * self.settings.simulation_pace + plan.delay
+        seconds = plan.seconds * self.settings.simulation_pace + plan.delay + _script_delay(self.settings)
         self.later(seconds, "simulated stream", partial(self._end, stream, stream.record, plan))
 
     def _end(self, stream: JobStream, record: StreamRecord, plan: Plan) -> None:
@@ -217,7 +218,21 @@ def expected_work(request: JobRequest, settings: Settings, *, begun: int = 0) ->
     """Estimate how many seconds processing a job's scripts takes, without the first `begun` scripts."""
     if request.scripts is None:
         return UNKNOWN_SCRIPT
-    return sum(expected_seconds(script, settings) for script in request.scripts[begun:])
+    return sum(expected_seconds(script, settings) + _script_delay(settings) for script in request.scripts[begun:])
+
+
+def dispatch_delay(settings: Settings) -> float:
+    """Return the seconds between a worker becoming free for a job and the job's dispatch."""
+    return settings.simulation_dispatch_delay + latency.seconds(settings.latency, "job.pending")
+
+
+def start_delay(settings: Settings) -> float:
+    """Return the seconds between a job's dispatch and its processing."""
+    return settings.simulation_start_delay + latency.seconds(settings.latency, "job.dispatched")
+
+
+def _script_delay(settings: Settings) -> float:
+    return latency.seconds(settings.latency, "job.script")
 
 
 def note_stream(journal: Journal, job: JobRecord, stream: JobStream, *, before: str, after: str) -> None:

@@ -24,7 +24,7 @@ from odyssey_mock.recordings.stream_records import StreamStore
 from odyssey_mock.settings import PRIORITIES
 from odyssey_mock.simulations.job_machine import ENDED, JobEffect, JobEvent, JobState
 from odyssey_mock.simulations.job_records import JobRecord, StreamStatus
-from odyssey_mock.simulations.job_run import JobRun, expected_work, note_stream
+from odyssey_mock.simulations.job_run import JobRun, dispatch_delay, expected_work, note_stream, start_delay
 from odyssey_mock.simulations.request import JobRequest
 
 LONGEST_RETRY_AFTER = 86_400
@@ -285,7 +285,7 @@ class Jobs(Mapping[str, JobRecord]):
                 record.assigned_region = regions[self._dispatched % len(regions)].id
                 self._dispatched += 1
                 begin = partial(self._reach, "job.dispatched", record, JobEvent.BEGIN)
-                run.later(run.settings.simulation_start_delay, "simulation begins", begin)
+                run.later(start_delay(run.settings), "simulation begins", begin)
             case JobEffect.RUN_SCRIPTS:
                 assert run is not None  # only a job with a worker begins
                 record.started_at = now
@@ -329,13 +329,13 @@ class Jobs(Mapping[str, JobRecord]):
             report = partial(self._report, record)
             active.run = self._make_run(record, active.request, settings=settings, report=report)
             dispatch = partial(self._reach, "job.pending", record, JobEvent.DISPATCH)
-            active.run.later(settings.simulation_dispatch_delay, "simulation dispatch", dispatch)
+            active.run.later(dispatch_delay(settings), "simulation dispatch", dispatch)
             busy += 1
 
     def _wait(self, place: tuple[int, int]) -> float | None:
         """Estimate the seconds until a worker is free for a job at `place` in the queue; None without workers."""
         settings = self._settings.now
-        delays = settings.simulation_dispatch_delay + settings.simulation_start_delay
+        delays = dispatch_delay(settings) + start_delay(settings)
         runs = [each.run for each in self._active.values() if each.run is not None]
         working = [run.remaining for run in runs if not run.is_stalled]
         workers = settings.simulation_workers - (len(runs) - len(working))
@@ -344,7 +344,7 @@ class Jobs(Mapping[str, JobRecord]):
 
     def _retry_after(self, pending: list[_Active]) -> int:
         """Estimate the seconds until the first of the `pending` jobs is dispatched, rounded up."""
-        delay = self._settings.now.simulation_dispatch_delay
+        delay = dispatch_delay(self._settings.now)
         waits = [each.run.due_in for each in pending if each.run is not None]
         if not waits:
             wait = self._wait(min(each.place for each in pending))

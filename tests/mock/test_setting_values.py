@@ -22,6 +22,7 @@ TEXTS: Mapping[str, tuple[str, object]] = {
     "clock": ("manual", "manual"),
     "speed": ("2.5", 2.5),
     "seed": ("none", None),
+    "latency": ("slow", "slow"),
     "keys": ('{"ody_anna": {"plan": "unlimited"}}', {"ody_anna": AccountSettings(plan="unlimited")}),
     "bypass_privilege": ("False", False),
     "access_token_lifetime": ("60", 60),

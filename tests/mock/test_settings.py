@@ -37,6 +37,7 @@ WRONG: Mapping[str, Sequence[object]] = {
     "clock": ["fast", None],
     "speed": [0, -1.0, float("inf"), float("nan")],
     "seed": ["x", 1.5, True],
+    "latency": ["fast", None],
     "keys": [{}, {"foo": AccountSettings()}, {"ody_good": None}, {"ody_good": URGENT}, ["ody_good"]],
     "bypass_privilege": [None],
     "access_token_lifetime": [0, -1, "3600"],

@@ -50,7 +50,7 @@ class RecordingRoutes:
         """Return the recording of one stream."""
         account = authorized(request, self.accounts)
         record = self.streams.records.get(request.path_params["stream_id"])
-        if record is None or record.account_id != account.id:
+        if record is None or record.account_id != account.id or not self.recordings.is_available(record):
             raise ApiError(404, "Recording not found in this account; GET /stream-recordings lists its recordings")
         request.state.stream = record.id
         return JSONResponse(self.recordings.describe(record, base_url(request)), headers={"Cache-Control": "no-store"})
@@ -60,7 +60,11 @@ class RecordingRoutes:
         account = authorized(request, self.accounts)
         page = validate(Page, dict(request.query_params), "query")
         newest_first = reversed([*self.streams.records.values()])
-        records = [record for record in newest_first if record.account_id == account.id]
+        records = [
+            record
+            for record in newest_first
+            if record.account_id == account.id and self.recordings.is_available(record)
+        ]
         shown = records[page.offset : page.offset + page.limit]
         return JSONResponse(
             {

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from odyssey_mock import latency
 from odyssey_mock.accounts.session_tokens import SessionTokens, TokenError
 from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.journal import Journal
@@ -159,6 +160,10 @@ class SignalingRoutes:
             session=websocket.path_params["session_id"],
         )
         connection = connection_of(websocket.scope)
+        point = "signaling.upgrade"
+        if seconds := latency.seconds(self.settings.now.latency, point):
+            with Pace(self.clock, connection, f"latency: {point}") as pace:
+                await pace.pause(seconds)
         match fault.do if fault is not None else "accept":
             case "refuse" if fault is not None:
                 detail = {"detail": "upgrade rejected: injected fault"}

@@ -211,6 +211,7 @@ GIVEN: Mapping[str, tuple[Sequence[str], object]] = {
     "clock": (["--clock", "manual"], "manual"),
     "speed": (["--speed", "2.5"], 2.5),
     "seed": (["--seed", "7"], 7),
+    "latency": (["--profile", "realistic"], "realistic"),
     "keys": (["--key", "ody_anna", "--key", "ody_berta"], dict.fromkeys(["ody_anna", "ody_berta"], AccountSettings())),
     "bypass_privilege": (["--no-bypass-privilege"], False),
     "access_token_lifetime": (["--access-token-lifetime", "60"], 60),

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from PIL import ImageFont
 
+from odyssey_mock.media.font_characters import Characters, characters_of
 from odyssey_mock.settings import Fonts
 
 logger = logging.getLogger(__name__)
@@ -215,11 +216,19 @@ def _axis_name(name: object) -> str:
 
 @lru_cache(maxsize=1 << 16)
 def _has(path: str | None, character: str) -> bool:
+    if path is not None and ord(character) not in _characters(path):
+        return False
+    # A font may map a character to the box for missing ones, so draw it.
     try:
         drawn = _drawn(path, character)
         return any(drawn[1]) and drawn != _placeholder(path)
     except (OSError, ValueError):  # not a font, or one that FreeType cannot draw
         return False
+
+
+@lru_cache(maxsize=MOST_FILES)
+def _characters(path: str) -> Characters:
+    return characters_of(path)
 
 
 @lru_cache(maxsize=1024)

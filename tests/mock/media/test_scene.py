@@ -22,7 +22,7 @@ from odyssey_mock.media.frame_encoder import drawn
 from odyssey_mock.media.look import Look
 from odyssey_mock.media.palette import Hour, Land, Weather
 from odyssey_mock.media.planes import planes_of
-from odyssey_mock.settings import Overlay
+from odyssey_mock.settings import Fonts, Overlay
 from tests.support.color_chart import CHART, chart_colors, color_chart
 
 PORTRAIT, LANDSCAPE, SMALL = Size(704, 1280), Size(1280, 704), Size(176, 320)
@@ -125,10 +125,14 @@ def test_frame_has_the_requested_size_and_format(size: Size) -> None:
     assert (frame.width, frame.height, frame.format.name) == (size.width, size.height, "yuv420p")
 
 
-@given(prompt=st.text(st.characters(codec=None), max_size=80), size=st.sampled_from(SIZES[2:]))
+@given(
+    prompt=st.text(st.characters(codec=None), max_size=80),
+    size=st.sampled_from(SIZES[2:]),
+    fonts=st.sampled_from(get_args(Fonts.__value__)),
+)
 @settings(max_examples=40)
-def test_any_unicode_text_is_a_valid_prompt(prompt: str, size: Size) -> None:
-    timeline = stream(prompt, size=size)
+def test_any_unicode_text_is_a_valid_prompt(prompt: str, size: Size, fonts: Fonts) -> None:
+    timeline = stream(prompt, size=size, look=Look(fonts=fonts))
     timeline.interact(1, prompt[::-1])
     renderer = Renderer(timeline)
     renderer.render(0)

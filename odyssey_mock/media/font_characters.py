@@ -1,0 +1,88 @@
+"""Which characters a font file has, from its table `cmap` (OpenType specification), without loading the font.
+
+Drawing each character in each font would take seconds for a prompt with characters that no font has.
+"""
+
+import struct
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+_LARGEST_TABLE = 4 << 20
+"""Maximum size of a `cmap` in bytes. Those of the largest fonts have less than 1 MB."""
+_SYMBOLS = (3, 0)
+"""Platform and encoding of the codes of symbol fonts, which are not Unicode."""
+_UNICODE, _WINDOWS = 0, 3
+"""The platforms whose other codes are Unicode."""
+
+
+@dataclass(frozen=True, slots=True)
+class Characters:
+    """A set of code points, as ranges in ascending order that do not overlap."""
+
+    firsts: tuple[int, ...] = ()
+    lasts: tuple[int, ...] = ()
+
+    def __contains__(self, code: int) -> bool:
+        at = bisect_right(self.firsts, code) - 1
+        return at >= 0 and code <= self.lasts[at]
+
+
+def characters_of(path: str) -> Characters:
+    """Return the code points for which the first font of a file may have a glyph. Damaged and other files have none."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - many files: a Path takes longer to make than the file to read
+            table = _cmap(file)
+        return _merged(sorted(_ranges(table)))
+    except (OSError, struct.error):
+        return Characters()
+
+
+def _cmap(file: BinaryIO) -> bytes:
+    start = 0
+    header = file.read(16)
+    if header[:4] == b"ttcf":
+        (start,) = struct.unpack_from(">I", header, 12)
+        file.seek(start)
+        header = file.read(16)
+    (count,) = struct.unpack_from(">H", header, 4)
+    file.seek(start + 12)
+    directory = file.read(16 * count)
+    for tag, _, offset, length in struct.iter_unpack(">4sIII", directory):
+        if tag == b"cmap":
+            file.seek(offset)
+            return file.read(min(length, _LARGEST_TABLE))
+    return b""
+
+
+def _ranges(table: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the first and the last code point of each range, in any order."""
+    if not table:
+        return
+    (count,) = struct.unpack_from(">H", table, 2)
+    for at in range(4, 4 + 8 * count, 8):
+        platform, encoding, offset = struct.unpack_from(">HHI", table, at)
+        if platform not in {_UNICODE, _WINDOWS} or (platform, encoding) == _SYMBOLS:
+            continue
+        (form,) = struct.unpack_from(">H", table, offset)
+        if form == 4:  # segments of 16-bit codes
+            (doubled,) = struct.unpack_from(">H", table, offset + 6)
+            lasts = struct.unpack_from(f">{doubled // 2}H", table, offset + 14)
+            firsts = struct.unpack_from(f">{doubled // 2}H", table, offset + 16 + doubled)
+            yield from zip(firsts, lasts, strict=True)
+        elif form == 12:  # groups of 32-bit codes
+            (groups,) = struct.unpack_from(">I", table, offset + 12)
+            content = table[offset + 16 : offset + 16 + 12 * groups]
+            yield from ((first, last) for first, last, _ in struct.iter_unpack(">III", content))
+
+
+def _merged(ranges: list[tuple[int, int]]) -> Characters:
+    firsts, lasts = list[int](), list[int]()
+    for first, last in ranges:
+        if lasts and first <= lasts[-1] + 1:
+            lasts[-1] = max(lasts[-1], last)
+        else:
+            firsts.append(first)
+            lasts.append(last)
+    return Characters(tuple(firsts), tuple(lasts))

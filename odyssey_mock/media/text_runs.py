@@ -17,6 +17,7 @@ _SKIN_TONES = range(0x1F3FB, 0x1F400)
 _REGIONAL_INDICATORS = range(0x1F1E6, 0x1F200)
 _RIGHT_TO_LEFT = {"R", "AL"}
 _WIDE = {"W", "F"}
+_BRACKETS = {"(": ")", "[": "]", "{": "}"}
 _IN_NUMBERS = {".", ",", ":", "/"}
 
 
@@ -114,6 +115,7 @@ def _directions(parts: Sequence[str], *, is_rtl: bool) -> list[bool]:
     """
     kinds = [unicodedata.bidirectional(part[0]) for part in parts]
     strong = [True if kind in _RIGHT_TO_LEFT else False if kind == "L" else None for kind in kinds]
+    _direct_brackets(parts, strong, is_rtl=is_rtl)
     after = list[bool | None](strong)
     following: bool | None = None
     for at in reversed(range(len(strong))):
@@ -125,6 +127,23 @@ def _directions(parts: Sequence[str], *, is_rtl: bool) -> list[bool]:
         before = own if own is not None else before
         directions.append(own if own is not None else before if before == following and before is not None else is_rtl)
     return directions
+
+
+def _direct_brackets(parts: Sequence[str], strong: list[bool | None], *, is_rtl: bool) -> None:
+    """Give both brackets of a pair one direction in `strong` (rule N0 of UAX #9).
+
+    This is the direction of the paragraph if there are letters of this direction between them, or before them.
+    """
+    opened: list[int] = []
+    for at, part in enumerate(parts):
+        if part in _BRACKETS:
+            opened.append(at)
+        elif opened and part == _BRACKETS[parts[opened[-1]]]:
+            first = opened.pop()
+            inside = set(strong[first + 1 : at]) - {None}
+            before = next((each for each in reversed(strong[:first]) if each is not None), is_rtl)
+            if inside:
+                strong[first] = strong[at] = is_rtl if is_rtl in inside else before
 
 
 def _numbers(parts: Sequence[str]) -> list[bool]:

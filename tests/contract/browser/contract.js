@@ -86,6 +86,11 @@ async function horizon() {
   return new File([await canvas.convertToBlob({ type: "image/png" })], "horizon.png", { type: "image/png" });
 }
 
+async function startFromPng(options, base64) {
+  const content = await (await fetch(`data:image/png;base64,${base64}`)).blob();
+  return client.startStream({ ...options, image: new File([content], "start.png", { type: "image/png" }) });
+}
+
 const startFromImage = async (options) => client.startStream({ ...options, image: await horizon() });
 
 // Simulations need an API key but no connection.
@@ -210,6 +215,7 @@ window.contract = {
   connectWithCredentials,
   startStream: (options) => client.startStream(options),
   startFromImage,
+  startFromPng,
   use,
   call: (name, ...values) => client[name](...values),
   refusal,

@@ -200,6 +200,11 @@ class OfficialClient:
     async def start_from_image(self, prompt: str) -> str:
         return cast("str", await self._call("startFromImage", {"prompt": prompt}))
 
+    async def start_from_png(self, prompt: str, content: bytes, *, portrait: bool = True) -> str:
+        """Start a stream from the content of a PNG file."""
+        options = {"prompt": prompt, "portrait": portrait}
+        return cast("str", await self._call("startFromPng", options, base64.b64encode(content).decode()))
+
     async def interact(self, prompt: str) -> str:
         return cast("str", await self._call("interact", prompt))
 

@@ -102,6 +102,28 @@ def drawn(text: str) -> list[tuple[str, str | None, bool]]:
         ),
         # Punctuation after the text is on its left.
         (f"{ALEF}.", [(f"{ALEF}.", "hebrew", True)]),
+        # Both brackets of a pair have the same direction.
+        (f"a {ALEF} ({BET}) b", [("a ", None, False), (f"{ALEF} ({BET})", "hebrew", True), (" b", None, False)]),
+        (
+            f"a ({BET}) b",
+            [
+                ("a ", None, False),
+                ("(", "hebrew", False),
+                (BET, "hebrew", True),
+                (")", "hebrew", False),
+                (" b", None, False),
+            ],
+        ),
+        (
+            f"{ALEF} (αβ) {BET}",
+            [
+                (BET, "hebrew", True),
+                (") ", None, True),
+                ("αβ", "greek", False),
+                (" (", None, True),
+                (ALEF, "hebrew", True),
+            ],
+        ),
         (f"({ALEF}) 12", [("12", None, False), (" ", None, True), (f"({ALEF})", "hebrew", True)]),
     ],
 )

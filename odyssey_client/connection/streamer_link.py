@@ -206,7 +206,8 @@ class ConnectionAttempt:
         self._turn = turn
         self._peer: ClientPeer | None = None
         self._signaling: Signaling | None = None
-        self._has_answered = False
+        self._answered: str | None = None
+        """The SDP offer that was answered last."""
         self._is_dropped = False
 
     def drop(self) -> None:
@@ -273,7 +274,7 @@ class ConnectionAttempt:
                 self._lost(lost)
                 return
             except MessageError as error:
-                if error.kind == "offer" and not self._has_answered:
+                if error.kind == "offer" and self._answered is None:
                     self._listener.happened(connection_machine.PeerLost(error))
                 else:
                     self._listener.failed(error)
@@ -288,6 +289,9 @@ class ConnectionAttempt:
         ice_servers: asyncio.Task[list[IceServer]],
     ) -> None:
         match message:
+            case Offer(sdp) if sdp == self._answered:
+                # The service sent the same offer twice. It accepts only one answer to an offer.
+                logger.debug("ignored a repetition of the offer that was answered")
             case Offer(sdp):
                 try:
                     answer = await peer.answer(sdp, await ice_servers)
@@ -295,7 +299,7 @@ class ConnectionAttempt:
                     self._listener.happened(connection_machine.PeerLost(error))
                 else:
                     await signaling.send(Answer(answer))
-                    self._has_answered = True
+                    self._answered = sdp
             case IceCandidate(candidate, mid, mline_index):
                 await peer.add_candidate(candidate, mid, mline_index)
             case ServiceError(reason):

@@ -169,6 +169,7 @@ class Backend:
 
     async def reset(self) -> None:
         """End all sessions, broadcasts and jobs, and delete what was recorded; see `MockOdyssey.reset`."""
+        # First, for requests that arrive while this waits, and again at the end, for changes made in the meantime.
         self.settings.reset()
         await self.sessions.close()
         await self.broadcasts.close()
@@ -179,4 +180,5 @@ class Backend:
         self.faults.reset()
         self.accounts.clear()
         self.telemetry.clear()
+        self.settings.reset()
         self.journal.clear()

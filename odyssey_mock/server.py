@@ -233,8 +233,9 @@ class MockOdyssey:
 
             mock.change_settings(concurrent_sessions=1, stream_duration=30)
 
-        Some settings apply at once, others to new sessions, broadcasts or jobs (`Setting.applies`); `host`, `clock` and
-        some more cannot change. The journal records the change. `reset` restores the initial settings.
+        Some settings apply at once, others to new sessions, broadcasts or jobs; `host`, `clock` and some more cannot
+        change. `GET /_mock/settings` shows this for each setting (`applies`). The journal records the change. `reset`
+        and another start of the mock restore the initial settings.
 
         Args:
             plan: sets all account limits that `changes` does not set.
@@ -419,6 +420,7 @@ class MockOdyssey:
             if endpoint is None:
                 own = OwnEndpoint(self._network, self.settings.host, self.settings.port)
                 endpoint = await resources.enter_async_context(own)
+            self._settings.reset()
             backend = Backend(
                 settings=self._settings,
                 clock=self._clock,

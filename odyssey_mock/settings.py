@@ -33,11 +33,15 @@ type LatencyProfile = Literal["instant", "realistic", "slow"]
 type Applies = Literal[
     "at once",
     "new access tokens",
+    "new session tokens",
     "new sessions",
+    "new connections",
     "new sessions and jobs",
     "new requests, sessions and jobs",
     "new broadcasts",
+    "broadcasts that end later",
     "new jobs",
+    "new artifact URLs",
 ]
 """To what a change of a setting at run time applies. A job is new until a worker takes it from the queue."""
 
@@ -494,7 +498,7 @@ class Settings(Limits):
         600.0,
         SECONDS,
         "Seconds until a session token, which opens the signaling WebSocket, expires.",
-        applies="at once",
+        applies="new session tokens",
     )
     usage_error_form: UsageErrorForm = setting(
         "auto",
@@ -551,7 +555,7 @@ class Settings(Limits):
         0.075,
         SECONDS_FROM_0,
         "Real seconds after which a connected browser gets its data channels; if too low, browsers lose messages.",
-        applies="at once",
+        applies="new connections",
     )
 
     fps: int = setting(20, COUNT, "Frames per second.", group="Video", applies="new sessions and jobs")
@@ -619,7 +623,7 @@ class Settings(Limits):
         60.0,
         SECONDS_FROM_0,
         "Seconds that the HLS playlist and segments remain available after a broadcast has ended.",
-        applies="at once",
+        applies="broadcasts that end later",
     )
 
     simulation_workers: int = setting(
@@ -678,7 +682,7 @@ class Settings(Limits):
         SECONDS,
         "Seconds until the presigned URL of an artifact expires.",
         group="Recordings",
-        applies="at once",
+        applies="new artifact URLs",
     )
 
     faults: Sequence[Mapping[str, Any]] = setting(

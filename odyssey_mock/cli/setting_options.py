@@ -207,7 +207,7 @@ def plan_option() -> GroupedOption:
         group=PLAN_GROUP,
         type=click.Choice(list(PLANS)),
         default="free",
-        help="Plan that sets all limits for which no option is given.",
+        help="Plan that sets all limits for which neither an option nor `--config` gives a value.",
     )
 
 
@@ -218,7 +218,7 @@ def config_option() -> click.Option:
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         metavar="FILE",
         help="Read settings from this file: YAML, or TOML or JSON by its name. It has the names of `--set`. Options "
-        "take precedence.",
+        "take precedence, but `--plan` keeps the limits that the file sets.",
     )
 
 

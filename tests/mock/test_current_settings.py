@@ -5,6 +5,7 @@ from typing import Any, get_type_hints
 import pytest
 
 from odyssey_mock import MockOdyssey, Region, Settings, SettingsError, UnknownSettingError
+from odyssey_mock.core.journal import Entry
 from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.settings import LIMIT_NAMES, PLANS, SETTINGS, ChangeableSettings, FixedSettingError
 from tests.support.raw import RawApi, raw_peer
@@ -125,6 +126,55 @@ async def test_reset_restores_the_initial_settings(odyssey_mock: MockOdyssey) ->
     odyssey_mock.change_settings(streamers=1, plan="unlimited")
     await odyssey_mock.reset()
     assert odyssey_mock.settings == Settings(streamers=7)
+
+
+async def test_change_during_a_reset_does_not_survive(odyssey_mock: MockOdyssey) -> None:
+    changed = []
+
+    def change(entry: Entry) -> None:
+        if entry.matches("state", "session", {"to": "closed"}):
+            odyssey_mock.change_settings(streamers=1, plan="unlimited")
+            changed.append(odyssey_mock.settings)
+
+    async with raw_peer(odyssey_mock):
+        odyssey_mock.journal.observe(change)
+        await odyssey_mock.reset()
+    assert [each.streamers for each in changed] == [1], "expected one change, at the end of the session"
+    assert odyssey_mock.settings == Settings()
+
+
+async def test_second_start_has_the_initial_settings() -> None:
+    mock = MockOdyssey(streamers=7)
+    async with mock:
+        mock.change_settings(streamers=1, plan="unlimited")
+    async with mock:
+        assert mock.settings == Settings(streamers=7)
+
+
+@pytest.mark.parametrize(
+    ("name", "applies"),
+    [
+        ("session_token_lifetime", "new session tokens"),
+        ("artifact_url_lifetime", "new artifact URLs"),
+        ("hls_linger", "broadcasts that end later"),
+        ("channel_delay", "new connections"),
+    ],
+)
+def test_setting_states_to_what_a_change_applies(name: str, applies: str) -> None:
+    assert SETTINGS[name].applies == applies
+
+
+@MANUAL
+async def test_issued_session_token_keeps_its_lifetime(odyssey_mock: MockOdyssey) -> None:
+    async with RawApi(odyssey_mock) as api:
+        session_id = (await api.request_session())["session_id"]
+        await api.token_for(session_id)
+        odyssey_mock.change_settings(session_token_lifetime=5)
+        await odyssey_mock.advance(599)
+        assert session_id in odyssey_mock.sessions, "expected the token that was issued before to be valid for 600 s"
+        await api.token_for(session_id)
+        await odyssey_mock.advance(6)
+        assert session_id not in odyssey_mock.sessions, "expected the new token to be valid for 5 s"
 
 
 async def test_change_before_the_start_is_rejected() -> None:

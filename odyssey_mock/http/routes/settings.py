@@ -19,6 +19,7 @@ from odyssey_mock.http.fault_points import ServiceRoute
 from odyssey_mock.setting_values import from_data, to_data
 from odyssey_mock.settings import (
     LIMIT_NAMES,
+    PLAN,
     SETTING_NAMES,
     SETTINGS,
     AccountSettings,
@@ -62,8 +63,10 @@ class SettingRoutes:
         if not isinstance(body, Mapping):
             raise unprocessable(["body"], "Input should be an object with settings by name", "model_type")
         given = dict(body)
-        plan: Any = given.pop("plan", None)  # Any: `change` validates it
+        plan: Any = given.pop("plan", None)  # Any: checked below
         try:
+            if "plan" in body:
+                PLAN.check("plan", plan)
             changes = {name: _value(name, data) for name, data in given.items()}
             self.change(plan=plan, **changes)
         except FixedSettingError as error:

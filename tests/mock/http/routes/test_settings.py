@@ -67,6 +67,7 @@ async def test_plan_sets_all_other_limits(http: httpx.AsyncClient, odyssey_mock:
         ({"streamers": 1, "fsp": 1}, 422, "unknown setting 'fsp'; did you mean 'fps'?"),
         ({"streamers": 1, "plan": "golden"}, 422, "plan must be one of 'free', 'unlimited', got 'golden'"),
         ({"streamers": 1, "plan": 5}, 422, "plan must be one of 'free', 'unlimited', got 5"),
+        ({"streamers": 1, "plan": None}, 422, "plan must be one of 'free', 'unlimited', got None"),
         ({"streamers": 1, "port": 1}, 409, "port cannot change while the mock runs"),
         ({"streamers": 1, "faults": []}, 409, "add and remove faults with `mock.faults` or `POST /_mock/faults`"),
         ([1], 422, "Input should be an object with settings by name"),

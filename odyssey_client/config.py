@@ -6,8 +6,8 @@ Messages with the prefix ``Odyssey:`` start with the exact text of the vendor's 
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Literal, Self, get_args
@@ -108,7 +108,7 @@ class _Rule:
     def allows(self, value: object) -> bool:
         if self.kind is bool or isinstance(value, bool):
             return self.kind is bool and isinstance(value, bool)
-        if not isinstance(value, int if self.kind is int else int | float) or not math.isfinite(value):
+        if not isinstance(value, int if self.kind is int else int | float) or not abs(value) <= sys.float_info.max:
             return False
         return value > self.minimum if self.exclusive else value >= self.minimum
 

@@ -68,7 +68,11 @@ class FixedSettingError(SettingsError):
 
 
 def _echo(value: object) -> str:
-    return f", got {value!r}"
+    try:
+        return f", got {value!r}"
+    except ValueError:
+        # Python refuses to convert whole numbers with thousands of digits to text.
+        return f", got {type(value).__name__} with a number that is too long to show"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,29 +108,31 @@ class Rule:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    # Not `math.isfinite`, which raises OverflowError for whole numbers above those of `float`.
+    return isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf
 
 
 def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _number(expected: str, unit: str, *, above: bool = False) -> Rule:
-    """Create a rule for finite numbers of at least 0; with `above`, for finite numbers greater than 0."""
+def _number(what: str, unit: str, most: int, *, above: bool = False) -> Rule:
+    """Create a rule for numbers from 0 to `most`; with `above`, for numbers greater than 0."""
 
     def holds(value: Any) -> bool:  # Any: as in `Rule`
-        return _is_number(value) and (value > 0 if above else value >= 0)
+        return _is_number(value) and (value > 0 if above else value >= 0) and value <= most
 
-    return Rule(expected, holds, least=0, above=above, unit=unit)
+    expected = f"{what} above 0, at most {most}" if above else f"{what} from 0 to {most}"
+    return Rule(expected, holds, least=0, above=above, most=most, unit=unit)
 
 
-def _whole(expected: str, least: int, most: int | None = None) -> Rule:
+def _whole(what: str, least: int, most: int) -> Rule:
     """Create a rule for whole numbers from `least` to `most`."""
 
     def holds(value: Any) -> bool:  # Any: as in `Rule`
-        return _is_whole(value) and value >= least and (most is None or value <= most)
+        return _is_whole(value) and least <= value <= most
 
-    return Rule(expected, holds, least=least, most=most, unit="NUMBER")
+    return Rule(f"{what} from {least} to {most}", holds, least=least, most=most, unit="NUMBER")
 
 
 def _one_of(choices: TypeAliasType) -> Rule:
@@ -146,15 +152,29 @@ def _is_size(value: object) -> bool:
     """Return whether `value` is a size with even sides (4:2:0 requires them) that is large enough for a frame stamp."""
     if not (isinstance(value, tuple) and len(value) == 2):
         return False
-    return all(_is_whole(side) and side >= 88 and side % 2 == 0 for side in value) and bool(max(value) >= 160)
+    return (
+        all(_is_whole(side) and side >= 88 and side % 2 == 0 for side in value)
+        and 160 <= max(value) <= LONG_SIDE
+        and min(value) <= SHORT_SIDE
+    )
+
+
+def _is_address(value: object) -> bool:
+    """Return whether `value` can be a host name or an IP address: printable text, without surrogates and spaces."""
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and value.isprintable() and " " not in value
 
 
 def _are_hosts(value: object) -> bool:
-    return (
-        isinstance(value, Sequence)
-        and not isinstance(value, str)
-        and all(isinstance(each, str) and each != "" and "/" not in each for each in value)
-    )
+    return isinstance(value, Sequence) and not isinstance(value, str) and all(map(_is_host, value))
+
+
+def _is_host(value: object) -> bool:
+    """Return whether a URL may have `value` as its host: a name, or an IP address with or without brackets."""
+    if not (isinstance(value, str) and _is_address(value)):
+        return False
+    if value.startswith("[") and value.endswith("]"):
+        value = value[1:-1]
+    return not set(value) & set("/?#@:[]\\%") or (":" in value and not set(value) & set("/%") and _is_network(value))
 
 
 def _is_public_url(value: object) -> bool:
@@ -166,20 +186,28 @@ def _are_networks(value: object) -> bool:
 
 
 def _is_network(value: object) -> bool:
+    if not (isinstance(value, str) and value.isascii()):
+        return False
     try:
-        ipaddress.ip_network(value, strict=False)  # type: ignore[arg-type]  # checked in the next line
+        ipaddress.ip_network(value, strict=False)
     except ValueError:
         return False
-    return isinstance(value, str)
+    return True
 
 
 def _are_regions(value: object) -> bool:
     return (
         isinstance(value, Sequence)
         and len(value) > 0
-        and all(isinstance(each, Region) and each.id and SECONDS_FROM_0.holds(each.latency) for each in value)
+        and all(isinstance(each, Region) for each in value)
+        and all(_is_region_id(each.id) and SECONDS_FROM_0.holds(each.latency) for each in value)
         and len({each.id for each in value}) == len(value)
     )
+
+
+def _is_region_id(value: object) -> bool:
+    """Return whether `value` is a region id that is the last segment of a ping URL as it is."""
+    return isinstance(value, str) and re.fullmatch(REGION_PATTERN, value) is not None and value.strip(".") != ""
 
 
 def _are_keys(value: object) -> bool:
@@ -196,16 +224,30 @@ def _are_keys(value: object) -> bool:
     )
 
 
-SECONDS = _number("a number of seconds above 0", "SECONDS", above=True)
-SECONDS_FROM_0 = _number("a number of seconds, 0 or more", "SECONDS")
-HOURS = _number("a number of hours, 0 or more", "HOURS")
-SPEED = _number("a number above 0", "NUMBER", above=True)
-COUNT = _whole("a whole number above 0", 1)
-COUNT_FROM_0 = _whole("a whole number, 0 or more", 0)
-PORT = _whole("a port from 0 to 65535", 0, 65535)
-SEED = Rule("a whole number or None", lambda value: value is None or _is_whole(value), unit="NUMBER")
+# The maxima are above every useful value, and below those with which a calculation or a library fails.
+LARGEST = 10**9
+LONG_SIDE, SHORT_SIDE = 4096, 2304
+LONGEST_NAME = 253
+REGION_PATTERN = r"[A-Za-z0-9._~-]{1,100}"
+"""Regular expression for the id of a region: characters that need no encoding in a URL (RFC 3986 section 2.3)."""
+
+SECONDS = _number("a number of seconds", "SECONDS", LARGEST, above=True)
+SECONDS_FROM_0 = _number("a number of seconds", "SECONDS", LARGEST)
+HOURS = _number("a number of hours", "HOURS", LARGEST)
+SPEED = _number("a number", "NUMBER", 10**6, above=True)
+COUNT = _whole("a whole number", 1, LARGEST)
+COUNT_FROM_0 = _whole("a whole number", 0, LARGEST)
+BYTES = _whole("a whole number", 1, 10**12)
+FRAME_RATE = _whole("a whole number", 1, 240)
+BITRATE = _whole("a whole number", 1000, 10**8)
+PORT = _whole("a port", 0, 65535)
+SEED = Rule(
+    "None, or a whole number of at most 300 digits",
+    lambda value: value is None or (_is_whole(value) and abs(value) < 10**300),
+    unit="NUMBER",
+)
 FLAG = Rule("True or False", lambda value: isinstance(value, bool))
-ADDRESS = Rule("a non-empty address to listen on", lambda value: isinstance(value, str) and value != "")
+ADDRESS = Rule("an address to listen on, without spaces", _is_address)
 PUBLIC_URL = Rule(
     "None, or an http or https URL of host, optional port and optional path, such as https://example.com/mock",
     _is_public_url,
@@ -214,9 +256,19 @@ PUBLIC_URL = Rule(
     echo=lambda value: "" if isinstance(value, str) and "@" in value else _echo(value),
 )
 NETWORKS = Rule("a list of IP addresses and networks, such as 10.0.0.0/8", _are_networks)
-SIZE = Rule("(width, height) in pixels, both even, at least 88x160 or 160x88", _is_size, least=88, unit="W H")
-HOSTS = Rule("a list of host names, without scheme or port", _are_hosts)
-REGIONS = Rule("a non-empty list of Region, with distinct ids and latencies of 0 or more", _are_regions)
+SIZE = Rule(
+    f"(width, height) in pixels, both even, at least 88x160 or 160x88, at most "
+    f"{SHORT_SIDE}x{LONG_SIDE} or {LONG_SIDE}x{SHORT_SIDE}",
+    _is_size,
+    least=88,
+    most=LONG_SIDE,
+    unit="W H",
+)
+HOSTS = Rule("a list of host names and IP addresses, without scheme or port", _are_hosts)
+REGIONS = Rule(
+    f"a non-empty list of Region, with distinct ids that match {REGION_PATTERN}, and latencies from 0 to {LARGEST}",
+    _are_regions,
+)
 KEYS = Rule(
     f"a non-empty mapping of API keys, each matching {KEY_PATTERN}, to AccountSettings, "
     "or None to accept every well-formed key",
@@ -543,7 +595,7 @@ class Settings(Limits):
     )
     image_to_video: bool = setting(True, FLAG, "Allow streams to start from an image.", applies="new sessions and jobs")
     max_image_bytes: int = setting(
-        25 * 2**20, COUNT, "Maximum size of an image in bytes, after base64 decoding.", applies="new sessions and jobs"
+        25 * 2**20, BYTES, "Maximum size of an image in bytes, after base64 decoding.", applies="new sessions and jobs"
     )
     end_without_stream: EndWithoutStream = setting(
         "silent",
@@ -558,7 +610,7 @@ class Settings(Limits):
         applies="new connections",
     )
 
-    fps: int = setting(20, COUNT, "Frames per second.", group="Video", applies="new sessions and jobs")
+    fps: int = setting(20, FRAME_RATE, "Frames per second.", group="Video", applies="new sessions and jobs")
     portrait_size: PixelSize = setting(
         (704, 1280),
         SIZE,
@@ -572,7 +624,7 @@ class Settings(Limits):
         applies="new sessions and jobs",
     )
     bitrate: int = setting(
-        1_500_000, COUNT, "Target bitrate of the encoder in bits per second.", applies="new sessions"
+        1_500_000, BITRATE, "Target bitrate of the encoder in bits per second.", applies="new sessions"
     )
     overlay: Overlay = setting(
         "full",
@@ -674,7 +726,7 @@ class Settings(Limits):
         10.0, SECONDS, "Timeout for fetching a script from a `script_url`, in real seconds.", applies="new jobs"
     )
     script_url_bytes: int = setting(
-        64 * 2**20, COUNT, "Maximum size of a script from a `script_url` in bytes.", applies="new jobs"
+        64 * 2**20, BYTES, "Maximum size of a script from a `script_url` in bytes.", applies="new jobs"
     )
 
     artifact_url_lifetime: float = setting(

@@ -187,14 +187,14 @@ def _kind_of(setting: Setting) -> click.ParamType[Any] | tuple[click.ParamType[A
     if get_origin(kind) is Literal:
         return click.Choice(get_args(kind))
     whole = click.INT if rule.least is None else click.IntRange(rule.least, rule.most)
-    number = Number(rule.least, min_open=rule.above)
+    number = Number(rule.least, rule.most, min_open=rule.above)
     kinds: Mapping[object, click.ParamType[Any] | tuple[click.ParamType[Any], ...]] = {
         str: click.STRING,
         str | None: click.STRING,
         int: whole,
         float: number,
         int | None: WholeOrNone(whole),
-        float | None: NumberOrNone(rule.least, min_open=rule.above),
+        float | None: NumberOrNone(rule.least, rule.most, min_open=rule.above),
         PixelSize.__value__: (whole, whole),
     }
     return kinds[kind]

@@ -6,7 +6,7 @@ The event loop paces the video, so the video continues while a manual clock stan
 
 import asyncio
 import heapq
-import math
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -200,7 +200,7 @@ class RealClock:
     """
 
     def __init__(self, speed: float = 1.0) -> None:
-        if not (math.isfinite(speed) and speed > 0):
+        if not 0 < speed <= sys.float_info.max:
             raise ValueError(f"speed must be a number above 0, got {speed!r}")
         self.speed = speed
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -429,5 +429,5 @@ def _call(callback: Callback) -> Coroutine[None, None, None]:
 
 def _check_span(seconds: float) -> None:
     __tracebackhide__ = True
-    if not (math.isfinite(seconds) and seconds >= 0):
+    if not 0 <= seconds <= sys.float_info.max:
         raise ValueError(f"seconds must be a number, 0 or more, got {seconds!r}")

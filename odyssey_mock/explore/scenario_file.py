@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -84,7 +84,7 @@ def _choice(where: str, got: object, choices: Iterable[str]) -> Check:
 
 
 def _duration(where: str, got: object) -> Check:
-    may_be = isinstance(got, int | float) and not isinstance(got, bool) and math.isfinite(got) and got >= 0
+    may_be = isinstance(got, int | float) and not isinstance(got, bool) and 0 <= got <= sys.float_info.max
     return where, may_be, "seconds, 0 or more", got
 
 

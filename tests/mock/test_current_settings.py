@@ -164,6 +164,25 @@ def test_setting_states_to_what_a_change_applies(name: str, applies: str) -> Non
     assert SETTINGS[name].applies == applies
 
 
+SMALL = {"portrait_size": (88, 160), "landscape_size": (160, 88)}
+LARGEST = {
+    name: each.rule.most
+    for name, each in SETTINGS.items()
+    if each.applies is not None and each.rule.most is not None and name not in SMALL
+}
+"""The numbers that can change, each with its maximum."""
+
+
+@pytest.mark.parametrize("values", [LARGEST, {"bitrate": 1000}], ids=["largest", "lowest bitrate"])
+async def test_session_runs_with_extreme_values(odyssey_mock: MockOdyssey, values: Any) -> None:
+    since = odyssey_mock.journal.next_index
+    odyssey_mock.change_settings(**{**SMALL, **values, "channel_delay": 0})
+    async with raw_peer(odyssey_mock) as peer:
+        await start(peer, broadcast=True)
+        odyssey_mock.expect("stream_started", since=since)
+        assert len(odyssey_mock.sessions) == 1, "expected the session to survive its first frames"
+
+
 @MANUAL
 async def test_issued_session_token_keeps_its_lifetime(odyssey_mock: MockOdyssey) -> None:
     async with RawApi(odyssey_mock) as api:

@@ -112,9 +112,11 @@ def test_data_of_lists_and_objects_is_parsed(name: str, data: JSON, expected: ob
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("fps", "fast", "fps must be a whole number above 0, got 'fast'"),
-        ("fps", "none", "fps must be a whole number above 0, got 'none'"),
-        ("speed", "nan", "speed must be a number above 0, got nan"),
+        ("fps", "fast", "fps must be a whole number from 1 to 240, got 'fast'"),
+        ("fps", "none", "fps must be a whole number from 1 to 240, got 'none'"),
+        ("speed", "nan", "speed must be a number above 0, at most 1000000, got nan"),
+        ("speed", "9" * 400, "speed must be a number above 0, at most 1000000, got 9999"),
+        ("speed", "9" * 5000, "speed must be a number above 0, at most 1000000, got inf"),
         ("hls", "yes", "hls must be True or False, got 'yes'"),
         ("clock", "sundial", "clock must be 'real' or 'manual', got 'sundial'"),
         ("portrait_size", "705x1280", "portrait_size must be .*, got [(]705, 1280[)]"),
@@ -166,7 +168,12 @@ def test_default_survives_conversion_to_data(name: str) -> None:
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from([10**308, 10**309, -(10**400), 10**4000])
+    | st.floats()
+    | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
 )

@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from hypothesis import given
@@ -29,14 +29,14 @@ from odyssey_mock.testing.simulated import NOT_YOURS
 URGENT = AccountSettings(simulation_priority="urgent")  # type: ignore[arg-type]
 
 WRONG: Mapping[str, Sequence[object]] = {
-    "host": ["", None],
+    "host": ["", None, "\ud800", "a b", "a" * 254],
     "port": [-1, 65536, "8400", True, 80.0],
     "public_url": ["", "/mock", "ftp://a", "http://a?b", "http://a#b", "http://a:b@c", "http://a/b c", "http://[a]", 1],
-    "trusted_proxies": ["10.0.0.1", ["proxy"], ["10.0.0.0/33"], [1], [None], None],
+    "trusted_proxies": ["10.0.0.1", ["proxy"], ["fe80::1%\ud800"], ["10.0.0.0/33"], [1], [None], None],
     "loopback_only": [1, "yes"],
     "clock": ["fast", None],
-    "speed": [0, -1.0, float("inf"), float("nan")],
-    "seed": ["x", 1.5, True],
+    "speed": [0, -1.0, float("inf"), float("nan"), 10**400, 1_000_001],
+    "seed": ["x", 1.5, True, 10**300, -(10**400)],
     "latency": ["fast", None],
     "keys": [{}, {"foo": AccountSettings()}, {"ody_good": None}, {"ody_good": URGENT}, ["ody_good"]],
     "bypass_privilege": [None],
@@ -47,7 +47,14 @@ WRONG: Mapping[str, Sequence[object]] = {
     "overlay": ["panel", None, False],
     "start_image_fit": ["stretch"],
     "fonts": [["DejaVu Sans"]],
-    "regions": [["us-east-1"], [Region("a"), Region("a")], [Region("")], [Region("a", latency=-1)], None],
+    "regions": [
+        ["us-east-1"],
+        [Region("a"), Region("a")],
+        *([Region(each)] for each in ("", "\ud800", "a/b", "a?b", "a#b", "a b", "é", "a\n", ".", "..", "a" * 101)),
+        [Region("a", latency=-1)],
+        [Region("a", latency=10**400)],
+        None,
+    ],
     "streamers": [-1, 1.0],
     "concurrent_sessions": [0, 2.5],
     "monthly_hours": [-0.5, "10", float("inf")],
@@ -59,11 +66,11 @@ WRONG: Mapping[str, Sequence[object]] = {
     "image_to_video": ["no"],
     "max_image_bytes": [0],
     "channel_delay": [-0.1],
-    "fps": [0, 29.97],
-    "portrait_size": [(705, 1280), (704,), (0, 0), "704x1280", [704, 1280]],
+    "fps": [0, 29.97, 241, 10**20],
+    "portrait_size": [(705, 1280), (704,), (0, 0), "704x1280", [704, 1280], (4098, 88), (2306, 2306), (10**8, 10**8)],
     "landscape_size": [(1280, 703), (62, 62)],
-    "bitrate": [0],
-    "keyframe_gap": [-1, float("inf")],
+    "bitrate": [0, 1, 999, 10**8 + 1, 10**20],
+    "keyframe_gap": [-1, float("inf"), 1e308],
     "stream_duration": [0, "150"],
     "spectator_handshake": [0],
     "hls": [None, 1],
@@ -79,7 +86,26 @@ WRONG: Mapping[str, Sequence[object]] = {
     "simulation_duration": [0],
     "simulation_retries": [-1, 0.5],
     "cancel_processing": [0],
-    "script_url_hosts": ["localhost", [""], ["http://localhost"], [8080], None],
+    "script_url_hosts": [
+        "localhost",
+        *(
+            [each]
+            for each in (
+                "",
+                "http://localhost",
+                "localhost:80",
+                "\ud800",
+                "a b",
+                "a?b",
+                "a@b",
+                "[::1",
+                "::1%1",
+                "::1/64",
+            )
+        ),
+        [8080],
+        None,
+    ],
     "script_url_timeout": [0],
     "script_url_bytes": [0],
     "artifact_url_lifetime": [0],
@@ -100,6 +126,27 @@ def test_invalid_values_cover_every_setting() -> None:
 def test_invalid_value_is_rejected_by_name(name: str, value: object) -> None:
     with pytest.raises(SettingsError, match=f"^{name} must "):
         Settings().replace(**{name: value})  # type: ignore[arg-type]  # invalid on purpose
+
+
+NUMBERS = sorted(name for name, each in SETTINGS.items() if each.rule.most is not None and "size" not in name)
+"""The names of the settings that are numbers."""
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("value", [10**400, 10**5000, 1e308], ids=["400 digits", "5000 digits", "1e308"])
+def test_number_above_every_use_is_rejected(name: str, value: float) -> None:
+    with pytest.raises(SettingsError, match=f"^{name} must be .*, got "):
+        Settings().replace(**{name: value})  # type: ignore[arg-type]  # the name is a variable
+
+
+def test_every_number_has_a_maximum() -> None:
+    numbers = {name for name, each in SETTINGS.items() if {int, float} & {each.type, *get_args(each.type)}}
+    assert numbers - {"seed", "portrait_size", "landscape_size"} == set(NUMBERS)
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]", "127.0.0.1", "files.example", "bücher.example", "build_host"])
+def test_host_of_scripts_is_accepted(host: str) -> None:
+    assert Settings(script_url_hosts=[host]).script_url_hosts == (host,)
 
 
 def test_unknown_setting_is_rejected_with_suggestions() -> None:

@@ -63,6 +63,7 @@ def weather(**changes: object) -> Callable[[Any], None]:
         (step(wait="long"), "step 1 of client-1, wait: expected seconds, 0 or more, got 'long'"),
         (step(wait=True), "step 1 of client-1, wait: expected seconds"),
         (step(wait=-0.5), "step 1 of client-1, wait: expected seconds, 0 or more, got -0.5"),
+        (step(patience=10**400), "step 1 of client-1, patience: expected seconds, 0 or more, got 1000"),
         (step(patience=float("nan")), "step 1 of client-1, patience: expected seconds, 0 or more, got nan"),
         (step(arguments=None), "step 1 of client-1, arguments: expected an object, got None"),
         (weather(what="flood"), "weather 1: expected one of 'latency', .*, got 'flood'"),

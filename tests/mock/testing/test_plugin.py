@@ -85,7 +85,7 @@ def test_invalid_marker_fails_its_test(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(
         [
             "*unknown setting 'streamer'; did you mean 'streamers'? known: host, port, *",
-            "*fps must be a whole number above 0, got 0",
+            "*fps must be a whole number from 1 to 240, got 0",
             "*accepts only keyword arguments, got ('manual',)",
         ]
     )

@@ -19,7 +19,7 @@ async def test_listing_has_every_setting(http: httpx.AsyncClient) -> None:
     assert listed["fps"] == {
         "value": 20,
         "default": 20,
-        "expected": "a whole number above 0",
+        "expected": "a whole number from 1 to 240",
         "changeable": True,
         "applies": "new sessions and jobs",
         "group": "Video",
@@ -63,13 +63,16 @@ async def test_plan_sets_all_other_limits(http: httpx.AsyncClient, odyssey_mock:
 @pytest.mark.parametrize(
     ("body", "status", "message"),
     [
-        ({"streamers": 1, "fps": 0}, 422, "fps must be a whole number above 0, got 0"),
+        ({"streamers": 1, "fps": 0}, 422, "fps must be a whole number from 1 to 240, got 0"),
         ({"streamers": 1, "fsp": 1}, 422, "unknown setting 'fsp'; did you mean 'fps'?"),
         ({"streamers": 1, "plan": "golden"}, 422, "plan must be one of 'free', 'unlimited', got 'golden'"),
         ({"streamers": 1, "plan": 5}, 422, "plan must be one of 'free', 'unlimited', got 5"),
         ({"streamers": 1, "plan": None}, 422, "plan must be one of 'free', 'unlimited', got None"),
         ({"streamers": 1, "port": 1}, 409, "port cannot change while the mock runs"),
         ({"streamers": 1, "faults": []}, 409, "add and remove faults with `mock.faults` or `POST /_mock/faults`"),
+        ({"streamers": 1, "inactivity": 10**400}, 422, "inactivity must be a number of seconds above 0"),
+        ({"streamers": 1, "seed": 10**400}, 409, "seed cannot change"),
+        ({"streamers": 1, "regions": [{"id": "a", "latency": 10**400}]}, 422, "regions must be a non-empty list"),
         ([1], 422, "Input should be an object with settings by name"),
         (None, 422, "Field required"),
     ],
@@ -82,6 +85,12 @@ async def test_invalid_change_has_no_effect(
     assert message in response.text
     assert odyssey_mock.settings == Settings()
     odyssey_mock.expect_none("settings changed")
+
+
+async def test_lone_surrogate_is_rejected(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
+    response = await http.post("/_mock/settings", content=r'{"regions": ["\ud800"]}')
+    assert (response.status_code, odyssey_mock.settings) == (422, Settings())
+    assert r"got [Region(id='\\ud800'" in response.text
 
 
 async def test_body_that_is_not_json_is_rejected(http: httpx.AsyncClient) -> None:

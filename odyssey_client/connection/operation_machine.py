@@ -15,8 +15,11 @@ Rules:
    - If a reply contains the prompt of a later call, but not that of the first call, it belongs to the later call. The
      first call stays in the queue.
    - If the call that a reply belongs to gave up, and a waiting call repeats its prompt, the waiting call gets the
-     reply. A waiting call that adds words to the prompt gets it too, if the reply contains them. The call that gave up
-     stays in the queue.
+     reply. A waiting call that adds words to the prompt gets it too, if the reply contains them. So does a waiting call
+     whose prompt begins the reply, if the other prompt does not. The call that gave up stays in the queue.
+   - A call that gave up is overtaken once a later call of its queue gets a reply. An overtaken call stays in the queue,
+     but gets only replies that contain its prompt, and repetitions of the reply to a call that repeated its prompt.
+     All other replies belong to the first call that is not overtaken.
    - An acknowledgment that contains no queued prompt is ignored if it repeats one of the last `REPEATS`
      acknowledgments. It is also ignored if it begins with the prompt of an interaction that left the queue without a
      reply.
@@ -25,8 +28,13 @@ Rules:
    A late reply during this time is not mistaken for the reply to the next call.
 5. A stream error (`interactive_stream_error`) is the reply to the waiting start. If no start is waiting, it is the
    reply to the first queued interaction. If no interaction is queued either, it is the reply to the waiting end. If the
-   first call of the queue gave up, and a waiting call repeats its prompt, the waiting call is rejected. The reason
-   `ALREADY_ACTIVE` is always the reply to a start.
+   first call of the queue gave up, and a waiting call repeats its prompt, the waiting call is rejected. Overtaken calls
+   do not count. Two reasons are exceptions.
+
+   - `ALREADY_ACTIVE` is the reply to a start that was sent after the start of the running stream. It rejects the
+     waiting start, not an earlier one that gave up. If the waiting start repeats one that gave up, the earlier one may
+     have started the running stream. Then the waiting start takes its place in the queue and continues to wait.
+   - `NO_STREAM` is never the reply to a start.
 """
 
 from __future__ import annotations
@@ -59,6 +67,9 @@ give two prompts the same text, so older acknowledgments are forgotten.
 ALREADY_ACTIVE = "stream_already_active"
 """Reason of the error with which the streamer rejects a start while a stream is running."""
 
+NO_STREAM = "no_active_stream"
+"""Reason of the error with which the streamer rejects an interaction or an end while no stream is running."""
+
 
 class OperationState(StrEnum):
     """State of the streams of a connection."""
@@ -67,6 +78,8 @@ class OperationState(StrEnum):
     """No stream is running; a call may start one."""
     STARTING = "starting"
     """`interactive_stream_start` was sent; waiting for `stream_started`."""
+    STARTING_ANOTHER = "starting_another"
+    """A start that gave up has started its stream after all, while a later start waits for its reply."""
     STREAMING = "streaming"
     """A stream is running; interactions may be sent."""
     ENDING = "ending"
@@ -132,11 +145,11 @@ class StartedLate:
 
 
 class StartRefused:
-    """A stream error arrived while the first start in the queue waits for its reply."""
+    """A stream error arrived that is the reply to the waiting start."""
 
 
 class EndRefused:
-    """A stream error arrived while an end waits for its reply and no interaction is queued."""
+    """A stream error arrived while an end waits for its reply and every queued interaction is overtaken."""
 
 
 class StartGivenUp:
@@ -225,8 +238,17 @@ TRANSITIONS: Mapping[OperationState, Mapping[Happening, Transition]] = MappingPr
         OperationState.STARTING: {
             **_anywhere(OperationState.STARTING),
             StreamStarted: (OperationState.STREAMING, (Announce, Resolve)),
+            StartedLate: (OperationState.STARTING_ANOTHER, (Announce,)),
             StartRefused: (OperationState.IDLE, (Announce, Reject)),
             StartGivenUp: (OperationState.IDLE, ()),
+        },
+        OperationState.STARTING_ANOTHER: {
+            **_anywhere(OperationState.STARTING_ANOTHER),
+            StreamStarted: (OperationState.STREAMING, (Announce, Resolve)),
+            StreamEnded: (OperationState.STARTING, (Announce,)),
+            StartRefused: (OperationState.STREAMING, (Announce, Reject)),
+            StartGivenUp: (OperationState.STREAMING, ()),
+            SessionLost: (OperationState.IDLE, (Announce, Reject)),
         },
         OperationState.STREAMING: {
             **_anywhere(OperationState.STREAMING),
@@ -251,7 +273,7 @@ TRANSITIONS: Mapping[OperationState, Mapping[Happening, Transition]] = MappingPr
 )
 
 _NOT_CONNECTED = ("not_connected", "The connection is closed. Call connect() first.")
-_NO_STREAM = ("no_stream", "No stream is running. Call start_stream() first.")
+_NOT_STREAMING = ("no_stream", "No stream is running. Call start_stream() first.")
 _STARTING = ("stream_starting", "A stream is starting. Wait until start_stream() returns.")
 _ENDING = (
     "stream_ending",
@@ -261,11 +283,14 @@ _RUNNING = ("stream_running", "A stream is already running. Call end_stream() fi
 
 REFUSALS: Mapping[tuple[OperationState, Happening], tuple[str, str]] = MappingProxyType(
     {
-        (OperationState.IDLE, Interact): _NO_STREAM,
-        (OperationState.IDLE, End): _NO_STREAM,
+        (OperationState.IDLE, Interact): _NOT_STREAMING,
+        (OperationState.IDLE, End): _NOT_STREAMING,
         (OperationState.STARTING, Start): _STARTING,
         (OperationState.STARTING, Interact): _STARTING,
         (OperationState.STARTING, End): _STARTING,
+        (OperationState.STARTING_ANOTHER, Start): _STARTING,
+        (OperationState.STARTING_ANOTHER, Interact): _STARTING,
+        (OperationState.STARTING_ANOTHER, End): _STARTING,
         (OperationState.STREAMING, Start): _RUNNING,
         (OperationState.ENDING, Start): _ENDING,
         (OperationState.ENDING, Interact): _ENDING,
@@ -276,6 +301,9 @@ REFUSALS: Mapping[tuple[OperationState, Happening], tuple[str, str]] = MappingPr
     }
 )
 """Calls that a state rejects at once, with the ``reason`` and ``message`` of the `InvalidStateError`."""
+
+_BEFORE_STREAM = frozenset({OperationState.IDLE, OperationState.STARTING, OperationState.STARTING_ANOTHER})
+"""States in which a stream error is the reply to a start, if one is queued."""
 
 _LOST_WHILE_WAITING = (
     "The session and its stream were lost before the streamer replied: it is not known whether this call was carried "
@@ -290,6 +318,10 @@ class _Place:
     call: int
     prompt: str
     waiting: bool = True
+    overtaken: bool = False
+    """Whether the call gave up and a later call got a reply (rule 4)."""
+    later_reply: str = ""
+    """The applied prompt in the reply to the latest call that repeated the prompt of an overtaken call."""
 
     @property
     def _text(self) -> str:
@@ -306,6 +338,13 @@ class _Place:
 
     def extends(self, former: _Place) -> bool:
         return former.is_shown_in(self.prompt)
+
+    def passed_by(self, later: _Place, applied_prompt: str) -> _Place:
+        """Return the place after the reply to ``later``."""
+        if self.waiting:
+            return self
+        reply = applied_prompt if later.repeats(self) else self.later_reply
+        return replace(self, overtaken=True, later_reply=reply)
 
 
 class OperationMachine:
@@ -370,10 +409,16 @@ class OperationMachine:
         return type(event)
 
     def _guarded_error(self, reason: str) -> Happening:
-        if self.state is OperationState.STARTING and _successor(self._starts, self._starts[0]).waiting:
-            return StartRefused
-        if self.state is OperationState.ENDING and not self._interactions and reason != ALREADY_ACTIVE:
-            return EndRefused
+        match self.state:
+            case OperationState.STARTING if reason == ALREADY_ACTIVE:
+                return StartRefused if self._repeated_start() is None else StreamFailed
+            case OperationState.STARTING | OperationState.STARTING_ANOTHER if reason != NO_STREAM:
+                # A late start has already left the queue, so `ALREADY_ACTIVE` belongs to one that was sent after it.
+                is_waiting = reason == ALREADY_ACTIVE or _next(self._starts).waiting
+                return StartRefused if is_waiting else StreamFailed
+            case OperationState.ENDING if reason != ALREADY_ACTIVE:
+                is_next = all(place.overtaken for place in self._interactions)
+                return EndRefused if is_next else StreamFailed
         return StreamFailed
 
     def _guarded_giving_up(self, call: int) -> Happening:
@@ -400,7 +445,8 @@ class OperationMachine:
             case GaveUp(call):
                 self._abandon(call)
             case StreamStarted(applied_prompt=prompt):
-                _remove(self._starts, _first_shown(self._starts, prompt))
+                if (place := _first_shown(self._starts, prompt)) is not None:
+                    _take(self._starts, place, prompt)
 
     def _abandon(self, call: int) -> None:
         for places in (self._starts, self._interactions):
@@ -430,7 +476,7 @@ class OperationMachine:
         place = _first_shown(self._interactions, applied_prompt)
         if place is None or self._is_said_twice(place, applied_prompt) or self._is_too_late(place, applied_prompt):
             return []
-        self._interactions.remove(place)
+        _take(self._interactions, place, applied_prompt)
         self._acknowledged.append((place, applied_prompt))
         return [Resolve(place.call, applied_prompt)] if place.waiting else []
 
@@ -476,15 +522,40 @@ class OperationMachine:
         if happening is EndRefused:
             call, self._end = self._end, None
             return call
-        before_a_stream = self.state in {OperationState.IDLE, OperationState.STARTING}
-        places = self._starts if before_a_stream and self._starts else self._interactions
         if reason == ALREADY_ACTIVE:
-            places = self._starts
+            return self._take_second_start(happening)
+        before_a_stream = self.state in _BEFORE_STREAM and reason != NO_STREAM
+        places = self._starts if before_a_stream and self._starts else self._interactions
         if not places:
             return None
-        place = _successor(places, places[0])
-        places.remove(place)
+        place = _next(places)
+        _take(places, place)
         return place.call if place.waiting else None
+
+    def _take_second_start(self, happening: Happening) -> int | None:
+        """Remove the start that `ALREADY_ACTIVE` belongs to (rule 5); return its number if it is to be rejected."""
+        waiting = self._waiting_start()
+        if waiting is not None and happening is StartRefused:
+            self._starts.remove(waiting)
+            return waiting.call
+        if waiting is not None and (former := self._repeated_start()) is not None:
+            self._starts.remove(waiting)
+            self._starts[self._starts.index(former)] = waiting
+            return None
+        # Before `stream_started`, the first start may be that of the running stream.
+        refused = self._starts[1:] if self.state in _BEFORE_STREAM else self._starts
+        if refused:
+            self._starts.remove(refused[0])
+        return None
+
+    def _waiting_start(self) -> _Place | None:
+        return next((place for place in self._starts if place.waiting), None)
+
+    def _repeated_start(self) -> _Place | None:
+        """Return the queue entry of a start that gave up and may be running, and that the waiting start repeats."""
+        waiting = self._waiting_start()
+        formers = (each for each in self._starts if not each.waiting and not each.overtaken)
+        return None if waiting is None else next((each for each in formers if waiting.repeats(each)), None)
 
     def _take_all(self) -> list[int]:
         calls = sorted(self.pending)
@@ -506,16 +577,25 @@ def _announced(event: OperationEvent) -> list[Announced]:
 def _first_shown(places: list[_Place], applied_prompt: str) -> _Place | None:
     """Return the queue entry of the call that gets a reply (rule 4); None if the queue is empty.
 
-    This is the first call, unless the reply contains only the prompt of a later call, or a waiting call has replaced
-    the call.
+    This is the first call that is not overtaken, unless the reply contains only the prompt of another call, or a
+    waiting call has replaced the call.
     """
     if not places:
         return None
-    place = next((each for each in places if each.is_shown_in(applied_prompt)), places[0])
-    return _successor(places, place, applied_prompt)
+    shown = next((each for each in places if each.is_shown_in(applied_prompt)), None)
+    if shown is not None:
+        return _successor(places, shown, applied_prompt)
+    repeated = next((each for each in places if each.later_reply and each.later_reply == applied_prompt), None)
+    return repeated or _next(places, applied_prompt)
 
 
-def _successor(places: list[_Place], place: _Place, applied_prompt: str = "") -> _Place:
+def _next(places: list[_Place], applied_prompt: str = "") -> _Place:
+    """Return the queue entry of the call that gets a reply that contains no queued prompt (rules 4 and 5)."""
+    first = next((each for each in places if not each.overtaken), places[0])
+    return _successor(places, first, applied_prompt)
+
+
+def _successor(places: list[_Place], place: _Place, applied_prompt: str) -> _Place:
     """Return the queue entry of the waiting call that gets the reply of a call that gave up (rule 4).
 
     Return ``place`` itself if its call waits, or if there is no such call.
@@ -523,11 +603,15 @@ def _successor(places: list[_Place], place: _Place, applied_prompt: str = "") ->
     if place.waiting:
         return place
     for each in places:
-        if each.waiting and (each.repeats(place) or (each.extends(place) and each.is_shown_in(applied_prompt))):
+        if not each.waiting:
+            continue
+        adds_words = each.extends(place) and each.is_shown_in(applied_prompt)
+        if each.repeats(place) or adds_words or (each.begins(applied_prompt) and not place.begins(applied_prompt)):
             return each
     return place
 
 
-def _remove(places: list[_Place], place: _Place | None) -> None:
-    if place is not None:
-        places.remove(place)
+def _take(places: list[_Place], place: _Place, applied_prompt: str = "") -> None:
+    """Remove ``place``, whose call got a reply; earlier calls that gave up are overtaken."""
+    at = places.index(place)
+    places[: at + 1] = [each.passed_by(place, applied_prompt) for each in places[:at]]

@@ -123,7 +123,10 @@ class ClientConnection:
         await self.socket.close(self._close_code, why=self._close_why)
 
     def run(self, work: Coroutine[object, object, None]) -> None:
-        """Start `work` as a task in `tasks`; `hang_up` cancels it."""
+        """Start `work` as a task in `tasks`; `hang_up` cancels it. After `hang_up`, `work` is not started."""
+        if self.hung_up:
+            work.close()
+            return
         self._running.append(self.tasks.create_task(work))
 
     async def read(self) -> None:
@@ -237,6 +240,8 @@ class ClientConnection:
     def hang_up(self, code: int, why: str = "") -> None:
         """Cancel the tasks of the connection, which ends its `async with` block and closes the peer and the socket.
 
+        A waiting `receive` returns without effects.
+
         `code`: the WebSocket close code. `why`: the cause, for the journal.
         """
         if self.hung_up:
@@ -246,6 +251,7 @@ class ClientConnection:
         self._close_code, self._close_why = code, why
         for task in self._running:
             task.cancel()
+        self.instruct(())
 
     def _deliver(self, late: LateMessage) -> None:
         if self._frozen:

@@ -161,7 +161,9 @@ class Session:
                     connection.run(connection.read())
                     await self._carry_out(effects, connection)
                     while not connection.hung_up:
-                        await self._take(await connection.receive(), connection)
+                        item = await connection.receive()
+                        if not connection.hung_up:  # `abandon` hangs up at any time
+                            await self._take(item, connection)
                 finally:
                     # After a cancellation or a bug, end the session, so that its streamer becomes free.
                     if not connection.hung_up:
@@ -196,7 +198,9 @@ class Session:
     def abandon(self) -> None:
         """Leave the session as a closed browser tab does: the socket closes without `client_disconnecting`.
 
-        The session then ends, or becomes stale if `stale_session` is above 0. The client's socket is closed with 1000.
+        A session whose client has connected ends, or becomes stale if `stale_session` is above 0. Before a client has
+        connected, the session waits for another socket. The client's socket is closed with 1000, and the mock ignores
+        all messages that it has received and not yet handled.
 
         Raises:
             RuntimeError: no signaling socket of the session is open.
@@ -205,7 +209,8 @@ class Session:
             raise RuntimeError(
                 f"session {self.id}: expected an open signaling socket, got none; connect a client first"
             )
-        self._connection.instruct(self._lifecycle.handle(SessionEvent.SOCKET_CLOSED))
+        if SessionEffect.HANG_UP in self._lifecycle.handle(SessionEvent.SOCKET_CLOSED):
+            self._connection.hang_up(NORMAL_CLOSURE, self._lifecycle.why)
 
     def vanish(self) -> None:
         """Make the peer stop sending and receiving, as if a cable were cut. Has no effect without a connection."""
@@ -255,8 +260,9 @@ class Session:
                 assert_never(unreachable)
 
     async def _handle(self, event: SessionEvent, connection: ClientConnection) -> None:
-        """Handle an event of the open `connection`."""
-        await self._carry_out(self._lifecycle.handle(event), connection)
+        """Handle an event of `connection`; ignore it if `abandon` has hung up meanwhile."""
+        if not connection.hung_up:
+            await self._carry_out(self._lifecycle.handle(event), connection)
 
     async def _due(self, event: SessionEvent) -> None:
         """Handle the event of an expired deadline; return once the sockets that the event closes are closed."""

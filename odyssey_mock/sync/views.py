@@ -198,7 +198,9 @@ class SessionView:
     def abandon(self) -> None:
         """Leave the session as a closed browser tab does: the socket closes without `client_disconnecting`.
 
-        The session then ends, or becomes stale if `stale_session` is above 0. The client's socket is closed with 1000.
+        A session whose client has connected ends, or becomes stale if `stale_session` is above 0. Before a client has
+        connected, the session waits for another socket. The client's socket is closed with 1000, and the mock ignores
+        all messages that it has received and not yet handled.
 
         Raises:
             RuntimeError: no signaling socket of the session is open.

@@ -133,6 +133,36 @@ async def test_lost_call_is_answered_when_it_is_repeated(
     await asyncio.wait([lost])
     assert await call(odyssey_client)
     assert (await odyssey_client.interact("Rain")).startswith("Rain")
+    with pytest.raises(OdysseyStreamError, match="moderation_failed"):
+        await odyssey_client.interact("[moderated] Night")
+    await odyssey_client.end_stream()
+    with pytest.raises(OdysseyStreamError, match="moderation_failed"):
+        await odyssey_client.start_stream("[moderated] A castle")
+
+
+@pytest.mark.odyssey(clock="manual")
+@pytest.mark.parametrize("is_repeated", [True, False], ids=["repeated", "another"])
+async def test_start_after_slow_one_gets_own_reply(
+    odyssey_mock: MockOdyssey, odyssey_client: Odyssey, is_repeated: bool
+) -> None:
+    slow = "A castle [slow:1000]"
+    started = asyncio.Queue[str]()
+    await odyssey_client.connect(on_stream_started=started.put_nowait)
+    given_up = asyncio.ensure_future(odyssey_client.start_stream(slow))
+    await odyssey_mock.wait_for("state", "stream", to="running")
+    given_up.cancel()  # an earlier end of the wait than the time limit, with the same effect
+    await asyncio.wait([given_up])
+    second = asyncio.ensure_future(odyssey_client.start_stream(slow if is_repeated else "A dog"))
+    await odyssey_mock.wait_for("channel", "interactive_stream_error")
+    if not is_repeated:
+        with pytest.raises(OdysseyStreamError, match="stream_already_active"):
+            await second
+    await odyssey_mock.advance(1)
+    (stream_id,) = odyssey_mock.streams
+    assert await started.get() == stream_id
+    if is_repeated:
+        assert await second == stream_id
+    await odyssey_client.end_stream()
 
 
 async def test_start_with_image_uses_signaling_socket(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:

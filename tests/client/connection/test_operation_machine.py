@@ -10,6 +10,7 @@ from odyssey_client.connection.messages import BroadcastUnusable, StreamerMessag
 from odyssey_client.connection.operation_machine import (
     ALREADY_ACTIVE,
     INITIAL,
+    NO_STREAM,
     REFUSALS,
     REPEATS,
     TRANSITIONS,
@@ -191,24 +192,182 @@ def test_refusal_of_late_start_rejects_no_call(call: Call) -> None:
     operations.handle(Start(1, "a castle"))
     operations.handle(STARTED)
     operations.handle(call)
-    refused = StreamFailed(ALREADY_ACTIVE, "A stream is already running.")
-    assert operations.handle(refused) == (Announce(refused),)
+    assert operations.handle(REFUSED) == (Announce(REFUSED),)
     assert operations.pending == {2}
 
 
-@given(st.lists(st.tuples(st.sampled_from(["night", "night falls", "rain"]), st.integers(0, 3)), max_size=6))
-def test_call_repeated_until_it_arrives_gets_its_reply(calls: list[tuple[str, int]]) -> None:
+REFUSED = StreamFailed(ALREADY_ACTIVE, "A stream is already running.")
+MODERATED = StreamFailed("moderation_failed", "no")
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["night", "night falls", "rain"]),
+            st.integers(0, 3),
+            st.sampled_from(["shown", "rewritten", "moderated"]),
+        ),
+        max_size=6,
+    )
+)
+def test_call_repeated_until_it_arrives_gets_its_reply(calls: list[tuple[str, int, str]]) -> None:
     operations = streaming()
     number = 0
-    for prompt, losses in calls:
+    for prompt, losses, reply in calls:
         for _ in range(losses):
             number += 1
             operations.handle(Interact(number, prompt))
             operations.handle(GaveUp(number))
         number += 1
         operations.handle(Interact(number, prompt))
-        applied = f"{prompt}, with stars"
-        assert settled(operations.handle(InteractAcknowledged(applied))) == [Resolve(number, applied)]
+        if reply == "moderated":
+            assert rejected(operations.handle(MODERATED)) == [(number, "moderation_failed")]
+        else:
+            applied = f"{prompt}, with stars" if reply == "shown" else f"REWRITTEN {number}"
+            assert settled(operations.handle(InteractAcknowledged(applied))) == [Resolve(number, applied)]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["", "a boat"]), st.integers(0, 3), st.booleans()), max_size=6))
+def test_start_repeated_until_it_arrives_gets_its_reply(starts: list[tuple[str, int, bool]]) -> None:
+    operations = OperationMachine()
+    number = 0
+    for prompt, losses, is_moderated in starts:
+        for _ in range(losses):
+            number += 1
+            operations.handle(Start(number, prompt))
+            operations.handle(GaveUp(number))
+        number += 1
+        operations.handle(Start(number, prompt))
+        if is_moderated:
+            assert rejected(operations.handle(MODERATED)) == [(number, "moderation_failed")]
+        else:
+            started = StreamStarted(f"stream-{number}", f"REWRITTEN {number}")
+            assert settled(operations.handle(started)) == [Resolve(number, started.stream_id)]
+            operations.handle(End(-number))
+            assert settled(operations.handle(StreamEnded())) == [Resolve(-number)]
+
+
+def lost_then_repeated() -> OperationMachine:
+    operations = streaming()
+    operations.handle(Interact(1, "night"))
+    operations.handle(GaveUp(1))
+    operations.handle(Interact(2, "night"))
+    assert settled(operations.handle(InteractAcknowledged("darkness"))) == [Resolve(2, "darkness")]
+    return operations
+
+
+def test_stream_error_rejects_end_after_repeated_interaction() -> None:
+    operations = lost_then_repeated()
+    operations.handle(End(3))
+    assert rejected(operations.handle(MODERATED)) == [(3, "moderation_failed")]
+    assert operations.state is OperationState.IDLE
+
+
+def test_late_rewritten_reply_settles_no_other_interaction() -> None:
+    operations = lost_then_repeated()
+    operations.handle(Interact(3, "rain"))
+    late = InteractAcknowledged("darkness")
+    assert operations.handle(late) == (Announce(late),)
+    assert settled(operations.handle(InteractAcknowledged("a storm"))) == [Resolve(3, "a storm")]
+
+
+def test_reply_to_later_call_overtakes_earlier_ones() -> None:
+    operations = streaming()
+    operations.handle(Interact(1, "night"))
+    operations.handle(GaveUp(1))
+    operations.handle(Interact(2, "rain"))
+    assert settled(operations.handle(InteractAcknowledged("rain, at dusk"))) == [Resolve(2, "rain, at dusk")]
+    operations.handle(Interact(3, "snow"))
+    assert rejected(operations.handle(MODERATED)) == [(3, "moderation_failed")]
+    operations.handle(Interact(4, "fog"))
+    assert settled(operations.handle(InteractAcknowledged("mist"))) == [Resolve(4, "mist")]
+    assert settled(operations.handle(InteractAcknowledged("night, with stars"))) == [], "the late reply to call 1"
+
+
+def test_acknowledgment_belongs_to_the_prompt_that_begins_it() -> None:
+    operations = streaming()
+    operations.handle(Interact(1, "night"))
+    operations.handle(GaveUp(1))
+    operations.handle(Interact(2, "rain"))
+    assert settled(operations.handle(InteractAcknowledged("rain at night"))) == [Resolve(2, "rain at night")]
+
+
+def slow_start(*, then: str) -> OperationMachine:
+    """Return a machine whose start of "a castle" gave up before `stream_started`, and whose next start waits."""
+    operations = OperationMachine()
+    operations.handle(Start(0, "a castle"))
+    operations.handle(GaveUp(0))
+    operations.handle(Start(1, then))
+    return operations
+
+
+@pytest.mark.parametrize("started", [STARTED, StreamStarted("stream-1", "REWRITTEN")], ids=["shown", "rewritten"])
+def test_refusal_rejects_start_after_slow_one(started: StreamStarted) -> None:
+    operations = slow_start(then="a dog")
+    assert rejected(operations.handle(REFUSED)) == [(1, ALREADY_ACTIVE)]
+    assert operations.handle(started) == (Announce(started),), "the stream of the start that gave up"
+    assert operations.state is OperationState.STREAMING
+
+
+def test_two_refusals_leave_running_start_queued() -> None:
+    operations = slow_start(then="a dog")
+    operations.handle(GaveUp(1))
+    operations.handle(Start(2, "a cat"))
+    assert rejected(operations.handle(REFUSED)) == [(2, ALREADY_ACTIVE)]
+    assert operations.handle(REFUSED) == (Announce(REFUSED),)
+    operations.handle(Start(3, "a fish"))
+    rewritten = StreamStarted("stream-1", "REWRITTEN")
+    assert operations.handle(rewritten) == (Announce(rewritten),), "the stream of the first start"
+
+
+@pytest.mark.parametrize("started", [STARTED, StreamStarted("stream-1", "REWRITTEN")], ids=["shown", "rewritten"])
+@pytest.mark.parametrize("others", [[], ["a dog"]], ids=["alone", "another"])
+def test_repeated_slow_start_gets_stream_started(started: StreamStarted, others: list[str]) -> None:
+    operations = OperationMachine()
+    operations.handle(Start(0, "a castle"))
+    operations.handle(GaveUp(0))
+    for call, prompt in enumerate(others, 1):
+        operations.handle(Start(call, prompt))
+        operations.handle(GaveUp(call))
+    operations.handle(Start(9, "a castle"))
+    assert operations.handle(REFUSED) == (Announce(REFUSED),)
+    assert operations.handle(started) == (Announce(started), Resolve(9, "stream-1"))
+    assert operations.state is OperationState.STREAMING
+
+
+def test_second_refusal_rejects_the_repeated_start() -> None:
+    operations = slow_start(then="a castle")
+    assert operations.handle(REFUSED) == (Announce(REFUSED),)
+    assert rejected(operations.handle(REFUSED)) == [(1, ALREADY_ACTIVE)]
+    assert operations.state is OperationState.IDLE
+
+
+@pytest.mark.parametrize("happened", [REFUSED, MODERATED, GaveUp(1)], ids=["active", "moderated", "gave up"])
+def test_stream_that_started_late_can_be_ended(happened: OperationEvent) -> None:
+    operations = slow_start(then="a dog")
+    assert operations.handle(STARTED) == (Announce(STARTED),)
+    operations.handle(happened)
+    assert operations.state is OperationState.STREAMING
+    operations.handle(End(2))
+    assert settled(operations.handle(StreamEnded())) == [Resolve(2)]
+
+
+def test_lost_session_ends_the_stream_that_started_late() -> None:
+    operations = slow_start(then="a dog")
+    operations.handle(STARTED)
+    effects = operations.handle(GONE)
+    assert effects[:2] == LOST
+    assert rejected(effects) == [(1, "session_lost")]
+
+
+def test_late_refusal_of_update_rejects_no_start() -> None:
+    operations = streaming()
+    operations.handle(Interact(1, "night"))
+    assert rejected(operations.handle(StreamEnded())) == [(1, "stream_ended")]
+    operations.handle(Start(2, "a boat"))
+    refused = StreamFailed(NO_STREAM, "No stream is running.")
+    assert operations.handle(refused) == (Announce(refused),)
+    assert settled(operations.handle(StreamStarted("stream-2", "a boat"))) == [Resolve(2, "stream-2")]
 
 
 def test_second_gave_up_event_stops_expecting_reply() -> None:
@@ -277,7 +436,7 @@ def test_late_stream_started_does_not_settle_next_start() -> None:
     operations.handle(GaveUp(0))
     operations.handle(Start(1, "a boat"))
     assert settled(operations.handle(STARTED)) == []
-    assert operations.state is OperationState.STARTING
+    assert operations.state is OperationState.STARTING_ANOTHER
     assert settled(operations.handle(StreamStarted("stream-2", "a boat"))) == [Resolve(1, "stream-2")]
 
 
@@ -430,6 +589,7 @@ ANSWERS: st.SearchStrategy[StreamerMessage] = st.sampled_from(
         StreamEnded(),
         StreamFailed("moderation", "no"),
         StreamFailed(ALREADY_ACTIVE, "no"),
+        StreamFailed(NO_STREAM, "no"),
         BroadcastReady(BroadcastInfo("http://x", "t", None)),
         BroadcastUnusable("no URL"),
     ]
@@ -461,7 +621,11 @@ def test_random_events_settle_each_call_exactly_once(data: st.DataObject) -> Non
             }
             happened = calls[kind]
         pending = operations.pending
-        was_streaming = operations.state in {OperationState.STREAMING, OperationState.ENDING}
+        was_streaming = operations.state in {
+            OperationState.STREAMING,
+            OperationState.ENDING,
+            OperationState.STARTING_ANOTHER,
+        }
         try:
             effects = operations.handle(happened)
         except InvalidStateError:
@@ -486,6 +650,7 @@ def test_random_events_settle_each_call_exactly_once(data: st.DataObject) -> Non
             else:
                 assert told == [happened]
         done += [effect.call for effect in effects if isinstance(effect, Resolve | Reject)]
-        assert (operations.state is OperationState.STARTING) <= bool(operations.pending)
+        is_starting = operations.state in {OperationState.STARTING, OperationState.STARTING_ANOTHER}
+        assert is_starting <= bool(operations.pending)
     done += [effect.call for effect in operations.handle(Close(PeerError("gone"))) if isinstance(effect, Reject)]
     assert sorted(done) == sorted(made)

@@ -1,17 +1,20 @@
 """Tests of stale sessions, which their client left without `client_disconnecting` (setting `stale_session`)."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 
 import pytest
 from websockets.asyncio.client import ClientConnection
 
-from odyssey_mock import MockOdyssey
-from odyssey_mock.sessions.session_machine import SessionState
+from odyssey_mock import Entry, MockOdyssey
+from odyssey_mock.rtc.peer_connection import DescriptionError
+from odyssey_mock.sessions.client_connection import ClientConnection as MockConnection
+from odyssey_mock.sessions.session_machine import SessionEvent, SessionState
 from tests.support.leftovers import nothing_left
-from tests.support.raw import LIMIT, RawPeer, raw_socket, receive
+from tests.support.raw import LIMIT, Message, RawPeer, raw_socket, receive
 from tests.support.streams import start
-from tests.support.visits import SMALL, Visits, visits
+from tests.support.visits import SMALL, Visits, close_code, visits
 
 stale = pytest.mark.odyssey(clock="manual", portrait_size=SMALL, stale_session=40, concurrent_sessions=1)
 
@@ -28,6 +31,7 @@ async def closes_its_peer(_: ClientConnection, peer: RawPeer) -> None:
     await peer.connection.close()
 
 
+ANSWER = {"type": "answer", "sdp": "v=0\r\n"}
 WAYS = [closes_its_socket, goes_away, closes_its_peer]
 
 
@@ -69,6 +73,87 @@ async def test_abandoned_session_is_stale_at_once(odyssey_mock: MockOdyssey) -> 
             assert peer.socket.close_code == 1000
             await odyssey_mock.advance(40)
         assert to.slot_is_free()
+
+
+async def left(to: Visits, socket: ClientConnection) -> None:
+    """Check that the session was abandoned once, and that its socket was closed cleanly."""
+    with pytest.raises(RuntimeError, match="expected an open signaling socket, got none"):
+        to.session.abandon()
+    assert await close_code(socket) == (1000, "")
+
+
+@stale
+async def test_session_abandoned_early_waits_for_another_socket(odyssey_mock: MockOdyssey) -> None:
+    async with visits(odyssey_mock) as to:
+        async with to.socket() as socket:
+            assert (await receive(socket))["type"] == "offer"
+            assert to.session._connection is not None
+            for unread in SessionEvent:
+                to.session._connection.instruct(unread)
+            to.session.abandon()
+            assert to.session.state is SessionState.WAITING
+            await left(to, socket)
+        assert to.session.state is SessionState.WAITING
+        async with to.peer():
+            await to.reaches("connected")
+
+
+@stale
+@pytest.mark.parametrize("message", [ANSWER, {"type": "interactive_stream_start", "prompt": ""}])
+async def test_message_received_before_abandon_is_ignored(odyssey_mock: MockOdyssey, message: Message) -> None:
+    async with visits(odyssey_mock) as to:
+        async with to.socket() as socket:
+            assert (await receive(socket))["type"] == "offer"
+
+            def leave(entry: Entry) -> None:
+                if (entry.kind, entry.name) == ("signaling", message["type"]):
+                    to.session.abandon()
+
+            odyssey_mock.journal.observe(leave)
+            await socket.send(json.dumps(message))
+            assert await close_code(socket) == (1000, "")
+        assert to.session.state is SessionState.WAITING
+        assert to.session.stream is None
+
+
+@stale
+@pytest.mark.parametrize("is_return", [False, True], ids=["connecting", "rejoining"])
+async def test_session_abandoned_during_answer_keeps_its_state(
+    odyssey_mock: MockOdyssey, monkeypatch: pytest.MonkeyPatch, is_return: bool
+) -> None:
+    async with visits(odyssey_mock) as to:
+        if is_return:
+            async with to.peer() as peer:
+                await to.lose(peer.socket)
+
+        async def apply_answer(_: MockConnection) -> None:
+            to.session.abandon()
+            raise DescriptionError("no fingerprint")
+
+        monkeypatch.setattr(MockConnection, "apply_answer", apply_answer)
+        async with to.socket() as socket:
+            assert (await receive(socket))["type"] == "offer"
+            await socket.send(json.dumps(ANSWER))
+            assert await close_code(socket) == (1000, "")
+        assert to.session.state is (SessionState.STALE if is_return else SessionState.WAITING)
+
+
+@stale
+async def test_session_abandoned_during_late_offer_is_left(
+    odyssey_mock: MockOdyssey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odyssey_mock.faults.add(at="signaling.offer", do="delay", seconds=3600)
+    async with visits(odyssey_mock) as to:
+        send_offer = MockConnection.send_offer
+
+        async def abandoned_meanwhile(connection: MockConnection) -> None:
+            to.session.abandon()
+            await send_offer(connection)
+
+        monkeypatch.setattr(MockConnection, "send_offer", abandoned_meanwhile)
+        async with to.socket() as socket:
+            assert await close_code(socket) == (1000, "")
+        assert to.session.state is SessionState.WAITING
 
 
 @stale

@@ -13,7 +13,7 @@ from odyssey_mock.cli.extras import require_mock
 from odyssey_mock.cli.serve import serve
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 120})
 @click.version_option(package_name="odyssey-testkit")
 def main() -> None:
     """Run a fake Odyssey service for tests, with real HTTP, WebSocket and WebRTC.

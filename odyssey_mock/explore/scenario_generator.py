@@ -164,6 +164,7 @@ def _settings(randomness: random.Random) -> Mapping[str, JSON]:
         ("session_grace", 2.0),
         ("usage_error_form", "string"),
         ("stale_session", 5.0),
+        ("latency", "realistic"),
     )
     settings |= {name: value for name, value in rare if randomness.random() < 0.08}
     return settings

@@ -60,6 +60,7 @@ from odyssey_client.events import (
     StreamStarted,
 )
 from odyssey_client.media.frames import FrameReader, VideoFrame
+from odyssey_client.media.recovery import recover_recordings
 from odyssey_client.media.stream import MediaStream
 from odyssey_client.models import (
     BroadcastInfo,
@@ -171,6 +172,7 @@ __all__ = [
     "UnexpectedResponseError",
     "VideoFrame",
     "connect_to_stream",
+    "recover_recordings",
 ]
 
 

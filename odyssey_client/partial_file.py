@@ -1,9 +1,13 @@
 """Hidden files in which new files are written before they get their names.
 
-A partial file is in the directory of its target, and its name contains a hash of the target's name. Its writer locks it
-(``flock``). The system releases the lock when the process ends, however it ends. A partial file without a lock is
-therefore a leftover of a process that was killed, and `PartialFile.leftovers` finds it. No process ids and no times are
-compared: ids are used again, and a recording has no maximum duration.
+A partial file is in the directory of its target. Its name contains a hash of the target's name, and this name itself,
+shortened if it is long. Its writer locks the file (``flock``). The system releases the lock when the process ends,
+however it ends. A partial file without a lock is therefore a leftover of a process that was killed, and
+`PartialFile.leftovers` finds it. No process ids and no times are compared: ids are used again, and a recording has no
+maximum duration.
+
+A child process that the writer forked without starting another program, as ``multiprocessing`` may do, has the lock
+too. While it runs, the file of its killed parent does not count as a leftover.
 
 Where a lock is impossible, as on some network file systems, no file counts as a leftover. Windows has no such locks,
 but does not rename a file that a process has open. There, a file that can be renamed is a leftover. All functions
@@ -16,9 +20,10 @@ import contextlib
 import hashlib
 import itertools
 import os
+import re
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from io import FileIO
 from pathlib import Path
 
@@ -26,6 +31,9 @@ from odyssey_client.file_replacement import replace, take_free_name
 
 if sys.platform != "win32":
     import fcntl
+
+LONGEST_NAME = 96
+"""Maximum size in bytes of a target's name as a part of a hidden name. Some file systems limit names to 143 bytes."""
 
 
 class PartialFile:
@@ -49,9 +57,9 @@ class PartialFile:
         """
         numbers = itertools.count()
         while True:
-            path = target.with_name(f"{_beginning(target, purpose)}{next(numbers)}.part")
+            path = target.with_name(f"{_beginning(target, purpose)}{next(numbers)}-{_shortened(target.name)}.part")
             with contextlib.suppress(FileExistsError):
-                made = cls(path, path.open("xb", buffering=0))
+                made = cls(path, path.open("x+b", buffering=0))
                 try:
                     if made._lock():
                         return made
@@ -65,7 +73,21 @@ class PartialFile:
 
         Delete or close each file before the next one is requested.
         """
-        for path in sorted(target.parent.glob(f"{_beginning(target, purpose)}*.part")):
+        yield from cls._left(target.parent.glob(f"{_beginning(target, purpose)}*.part"))
+
+    @classmethod
+    def leftovers_in(cls, directory: Path, purpose: str) -> Iterator[PartialFile]:
+        """Lock and yield the partial files of all targets in ``directory``, as `leftovers` does for one.
+
+        Raises:
+            OSError: the directory cannot be read.
+        """
+        names = re.compile(rf"\.odyssey-{purpose}-[0-9a-f]{{16}}-\d+-.+\.part", re.DOTALL)
+        yield from cls._left(path for path in directory.iterdir() if names.fullmatch(path.name))
+
+    @classmethod
+    def _left(cls, paths: Iterable[Path]) -> Iterator[PartialFile]:
+        for path in sorted(paths):
             try:
                 if not stat.S_ISREG(path.lstat().st_mode):
                     continue
@@ -84,9 +106,9 @@ class PartialFile:
                 found.close()
 
     @property
-    def size(self) -> int:
-        """The number of bytes in the file."""
-        return os.fstat(self.file.fileno()).st_size
+    def target_name(self) -> str:
+        """The name of the target; shortened if it is longer than `LONGEST_NAME`."""
+        return self.path.name.removesuffix(".part").split("-", 4)[4]
 
     def replace(self, target: Path) -> None:
         """Move the complete file to ``target``, a path that `file_to_replace` returned.
@@ -153,3 +175,13 @@ def _beginning(target: Path, purpose: str) -> str:
     """Return the beginning of hidden names for ``target``. A hash, because the name may be as long as names can be."""
     digest = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
     return f".odyssey-{purpose}-{digest}-"
+
+
+def _shortened(name: str) -> str:
+    """Return ``name`` with at most `LONGEST_NAME` bytes. Its end is cut off, but not its suffix."""
+    stem, suffix = Path(name).stem, Path(name).suffix
+    if len(os.fsencode(suffix)) >= LONGEST_NAME:
+        stem, suffix = name, ""
+    while len(os.fsencode(stem + suffix)) > LONGEST_NAME:
+        stem = stem[:-1]
+    return stem + suffix

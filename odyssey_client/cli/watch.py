@@ -86,8 +86,8 @@ def watch(
 
     The command shows the number of frames and the frame rate. If the frames have stamps of odyssey-mock, it also shows
     the age of the last frame by this machine's clock, and the number of missing frames. A recording that is interrupted
-    is still playable. If the command was killed, its next run with the same FILE renames the recording, for example to
-    out-recovered.mp4.
+    is still playable. If recording fails, the video recorded before is kept, for example as out-recovered.mp4. If the
+    command was killed, its next run with the same FILE gives the recording such a name.
 
     Example: odyssey watch http://localhost:8400/broadcast/ID --save out.mp4
     """
@@ -130,7 +130,7 @@ class _Watch:
         """Watch, and record if ``--save`` was given. When this method ends, the recording is finished.
 
         Raises:
-            DownloadError: the file cannot be written. No partial file is left.
+            DownloadError: the file cannot be written. The error says where the video recorded before is.
             OdysseyError: the connection was lost.
         """
         self._progress.live("Connected.")
@@ -153,7 +153,7 @@ class _Watch:
         saved: dict[str, JSON] | None = None
         told: str | None = None
         if (recorder := self._recorder) is not None:
-            told = "nothing, no frame was recorded"
+            told = "nothing, recording failed" if recorder.has_failed else "nothing, no frame was recorded"
             if frames := recorder.frames_recorded:
                 saved = {"path": str(self._order.save), "frames": frames, "dropped": recorder.frames_dropped}
                 told = f"{self._order.save}, {counted(frames)}, {recorder.frames_dropped} dropped"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -29,12 +30,16 @@ class Recorder:
     While recording, the client appends each second of video to a hidden file in the same directory, as fragmented MP4.
     When recording stops, it writes this video to a plain MP4 file, without encoding it again. The plain file gets the
     final name and replaces an existing file, whose permissions it takes; a link is followed. If the plain file cannot
-    be written, for example because the disk is full, the fragmented file gets the final name. If no frame was recorded
-    or recording failed, the hidden file is deleted.
+    be written, the fragmented file gets the final name. If no frame was recorded, the
+    hidden file is deleted.
+
+    If recording fails, for example because the disk is full, the video recorded before is kept, and a file at the path
+    stays unchanged. For ``a.mp4``, this video gets the name ``a-recovered.mp4``, or ``a-recovered-2.mp4`` if that
+    exists, and so on. The error that `stop` raises contains the name.
 
     If the process is killed while it records, the hidden file stays, and is playable up to its last complete second.
-    The next recording to the same path renames it: for ``a.mp4`` to ``a-recovered.mp4``, or to ``a-recovered-2.mp4`` if
-    that exists, and so on. The hidden file of a process that is still recording is left alone.
+    The next recording to the same path renames it in the same way, and `odyssey_client.recover_recordings` does so for
+    all recordings in a directory. The hidden file of a process that is still recording is left alone.
     """
 
     def __init__(self, stream: FrameSource, path: Path) -> None:
@@ -54,7 +59,7 @@ class Recorder:
     def has_failed(self) -> bool:
         """Whether recording ended because the file could not be written; `stop` raises the reason."""
         task = self._task
-        return task is not None and task.done() and (task.cancelled() or task.exception() is not None)
+        return task is not None and task.done() and not task.cancelled() and task.exception() is not None
 
     @property
     def frames_dropped(self) -> int:
@@ -82,20 +87,24 @@ class Recorder:
             self._thread.shutdown(wait=isinstance(error, Exception))
             raise
         self._reader = self._stream.frames(buffer=BUFFER)
-        self._task = asyncio.create_task(self._record(self._reader, self._thread), name=f"record {self.path.name}")
+        # Eager, so that the task finishes the file even if it is cancelled at once.
+        name = f"record {self.path.name}"
+        self._task = asyncio.Task(self._record(self._reader, self._thread), loop=loop, name=name, eager_start=True)
         _running.add(self._task)
         self._task.add_done_callback(_running.discard)
 
     async def stop(self) -> None:
         """Stop, write the buffered frames, and close the file; may be called more than once.
 
+        If the call is interrupted, for example by a timeout, the file is still finished. Another call waits for it.
+
         Raises:
-            OSError: the file could not be written.
+            OSError: the file could not be written. The error contains the name under which the video before is kept.
         """
         if self._reader is not None:
             self._reader.close()
         if self._task is not None:
-            await self._task
+            await asyncio.shield(self._task)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -107,18 +116,34 @@ class Recorder:
         await self.stop()
 
     async def _record(self, reader: FrameReader, thread: Executor) -> None:
+        """Write the frames of ``reader``, then finish the file. A cancellation only ends the reading."""
         loop = asyncio.get_running_loop()
-        finish = self._file.commit  # after a cancellation too, to keep the recorded frames
-        with thread:
-            try:
+        finish = self._file.commit
+        try:
+            with contextlib.suppress(asyncio.CancelledError):
                 async for frame in _until_end(reader):
-                    await loop.run_in_executor(thread, self._file.write, frame)
-            except Exception:
-                finish = self._file.discard
-                raise
-            finally:
-                # Shielded from cancellation: the thread finishes the file in any case.
-                await asyncio.shield(loop.run_in_executor(thread, finish))
+                    await _done(loop.run_in_executor(thread, self._file.write, frame))
+        except Exception:
+            finish = self._file.discard
+            raise
+        finally:
+            reader.close()
+            with contextlib.suppress(asyncio.CancelledError):
+                await _done(loop.run_in_executor(thread, finish))
+            thread.shutdown()  # at once: the thread has nothing left to do
+
+
+async def _done(work: asyncio.Future[None]) -> None:
+    """Wait until ``work`` is done, even if the task is cancelled meanwhile; raise its error or the cancellation."""
+    cancellation: asyncio.CancelledError | None = None
+    while not work.done():
+        try:
+            await asyncio.wait([work])
+        except asyncio.CancelledError as error:
+            cancellation = error
+    work.result()
+    if cancellation is not None:
+        raise cancellation
 
 
 _running: set[asyncio.Task[None]] = set()

@@ -1,9 +1,8 @@
-"""The MP4 file of a recording: fragmented while it is written, plain when it is complete, recovered after a crash."""
+"""The MP4 file of a recording: fragmented while it is written, plain when it is complete, recovered after a failure."""
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import logging
 from collections.abc import Iterator
 from fractions import Fraction
@@ -16,6 +15,7 @@ from av.video.stream import VideoStream
 
 from odyssey_client.file_replacement import file_to_replace, protect
 from odyssey_client.media.frames import VideoFrame
+from odyssey_client.media.recovery import COPY, RECORDING, keep, recover_target
 from odyssey_client.partial_file import PartialFile
 
 TIME_BASE = Fraction(1, 90_000)
@@ -33,9 +33,6 @@ _FRAGMENTED = {
     "flush_packets": "1",
 }
 _PLAIN = {"movflags": "faststart"}
-
-_RECORDING, _COPY = "recording", "copy"
-"""Parts of the hidden names of the fragmented file, and of the plain file that is copied from it at the end."""
 
 logger = logging.getLogger("odyssey_client")
 
@@ -61,24 +58,20 @@ class RecordingFile:
         """Create the hidden file, so that errors are raised at once; call `commit` or `discard` afterward."""
         with self._named():
             self._target = file_to_replace(self._target)
-            self._part = PartialFile.create(self._target, _RECORDING)
+            self._part = PartialFile.create(self._target, RECORDING)
             protect(self._part.path, self._target)
 
     def recover(self) -> None:
         """Rename the hidden files of recordings to this path whose process was killed. Delete those without a frame."""
-        for copy in PartialFile.leftovers(self._target, _COPY):
-            with _tolerated(copy):
-                copy.delete()
-        for recording in PartialFile.leftovers(self._target, _RECORDING):
-            with _tolerated(recording):
-                if recording.size:
-                    name = _named_as_recovered(recording, self._target)
-                    logger.warning("recovered a recording that was interrupted by the end of its process: %s", name)
-                recording.delete()
+        recover_target(self._target)
 
     def write(self, frame: VideoFrame) -> None:
-        """Append a frame."""
-        with self._named():
+        """Append a frame. After an error, the file is closed, and the frames before are kept (see `_kept`).
+
+        Raises:
+            OSError: the frame cannot be encoded or written.
+        """
+        with self._kept():
             if self._container is None or self._stream is None:
                 self._container = av.open(str(self._opened().path), "w", format="mp4", options=_FRAGMENTED)
                 self._stream = self._container.add_stream("libx264", options=_CODEC_OPTIONS)
@@ -95,19 +88,18 @@ class RecordingFile:
         self.frames += 1
 
     def commit(self) -> None:
-        """Finish the file and give it its final name; without frames, delete it."""
-        try:
-            with self._named():
-                if self._container is not None and self._stream is not None:
-                    self._container.mux(self._stream.encode(None))
-                    self._container.close()
-                    self._container = None
-                    self._publish(self._opened())
-        except BaseException:
-            self.frames = 0
-            raise
-        finally:
-            self._remove()
+        """Finish the file and give it its final name; without frames, delete it.
+
+        Raises:
+            OSError: the file cannot be written or moved. Its frames are kept (see `_kept`).
+        """
+        with self._kept():
+            if self._container is not None and self._stream is not None:
+                self._container.mux(self._stream.encode(None))
+                container, self._container = self._container, None
+                container.close()
+                self._publish(self._opened())
+        self._remove()
 
     def discard(self) -> None:
         """Delete the hidden file, if there is one."""
@@ -120,7 +112,7 @@ class RecordingFile:
         copy: PartialFile | None = None
         try:
             try:
-                copy = PartialFile.create(self._target, _COPY)
+                copy = PartialFile.create(self._target, COPY)
                 protect(copy.path, self._target)
                 _copy_as_plain(fragmented.path, copy.path)
             except (OSError, av.FFmpegError) as error:
@@ -136,12 +128,38 @@ class RecordingFile:
 
     def _remove(self) -> None:
         part, self._part = self._part, None
+        if part is not None:
+            self._close()
+            part.delete()
+
+    def _close(self) -> None:
+        """Close the container, which writes its last frames. This may fail like an earlier write."""
+        container, self._container = self._container, None
+        if container is not None:
+            with contextlib.suppress(OSError, av.FFmpegError):
+                container.close()
+
+    @contextlib.contextmanager
+    def _kept(self) -> Iterator[None]:
+        """After an error in the block, keep the recorded video under another name, which the error then contains."""
+        try:
+            yield
+        except BaseException as error:
+            path = self._keep()
+            if path is not None:
+                logger.warning("%s: recording failed; the video recorded before is in %s", self._target, path)
+            if not isinstance(error, OSError | av.FFmpegError):
+                raise
+            kept = "" if path is None else f"; the video recorded before is in {path}"
+            raise OSError(error.errno, f"{error.strerror}{kept}", str(self._target)) from error
+
+    def _keep(self) -> Path | None:
+        self.frames = 0
+        part, self._part = self._part, None
         if part is None:
-            return
-        if self._container is not None:
-            with contextlib.suppress(OSError):  # closing writes too, and may fail like the earlier write
-                self._container.close()
-        part.delete()
+            return None
+        self._close()
+        return keep(part, self._target)
 
     def _opened(self) -> PartialFile:
         if self._part is None:
@@ -167,29 +185,6 @@ def _copy_as_plain(fragmented: Path, plain: Path) -> None:
             if packet.dts is not None:  # the last packet only marks the end
                 packet.stream = stream
                 result.mux(packet)
-
-
-def _named_as_recovered(recording: PartialFile, target: Path) -> Path:
-    """Give the recording the first free name after that of ``target``, and return it."""
-    numbers = itertools.count(2)
-    path = target.with_stem(f"{target.stem}-recovered")
-    while True:
-        try:
-            recording.take_free_name(path)
-        except FileExistsError:
-            path = target.with_stem(f"{target.stem}-recovered-{next(numbers)}")
-        else:
-            return path
-
-
-@contextlib.contextmanager
-def _tolerated(leftover: PartialFile) -> Iterator[None]:
-    """Log an `OSError` in the block, and keep the file. A leftover must not prevent a new recording."""
-    try:
-        yield
-    except OSError as error:
-        logger.warning("%s: this file of an interrupted recording cannot be moved: %s", leftover.path, error)
-        leftover.close()
 
 
 class _Fit:

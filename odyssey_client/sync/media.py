@@ -120,12 +120,16 @@ class Recorder:
     While recording, the client appends each second of video to a hidden file in the same directory, as fragmented MP4.
     When recording stops, it writes this video to a plain MP4 file, without encoding it again. The plain file gets the
     final name and replaces an existing file, whose permissions it takes; a link is followed. If the plain file cannot
-    be written, for example because the disk is full, the fragmented file gets the final name. If no frame was recorded
-    or recording failed, the hidden file is deleted.
+    be written, the fragmented file gets the final name. If no frame was recorded, the
+    hidden file is deleted.
+
+    If recording fails, for example because the disk is full, the video recorded before is kept, and a file at the path
+    stays unchanged. For ``a.mp4``, this video gets the name ``a-recovered.mp4``, or ``a-recovered-2.mp4`` if that
+    exists, and so on. The error that `stop` raises contains the name.
 
     If the process is killed while it records, the hidden file stays, and is playable up to its last complete second.
-    The next recording to the same path renames it: for ``a.mp4`` to ``a-recovered.mp4``, or to ``a-recovered-2.mp4`` if
-    that exists, and so on. The hidden file of a process that is still recording is left alone.
+    The next recording to the same path renames it in the same way, and `odyssey_client.recover_recordings` does so for
+    all recordings in a directory. The hidden file of a process that is still recording is left alone.
     """
 
     def __init__(self, recorder: AsyncRecorder, loop: BackgroundLoop, source: object) -> None:
@@ -163,8 +167,10 @@ class Recorder:
     def stop(self) -> None:
         """Stop, write the buffered frames, and close the file; may be called more than once.
 
+        If the call is interrupted, for example by a timeout, the file is still finished. Another call waits for it.
+
         Raises:
-            OSError: the file could not be written.
+            OSError: the file could not be written. The error contains the name under which the video before is kept.
         """
         self._loop.run("stop", self._recorder.stop)
 

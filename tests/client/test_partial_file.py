@@ -8,6 +8,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from odyssey_client.partial_file import PartialFile
 from odyssey_client.rest.atomic_file import AtomicFile
@@ -78,6 +80,30 @@ def test_other_kinds_of_files_are_no_leftovers(kind: str, tmp_path: Path) -> Non
         case _:
             made.path.mkdir()
     assert left(target) == []
+
+
+NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=255).filter(
+    lambda name: name not in {".", ".."} and len(name.encode()) <= 255
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=NAMES)
+@example(name="x" * 251 + ".mp4")
+@example(name="ü" * 125 + ".mp4")
+@example(name="a." + "x" * 253)
+def test_hidden_name_contains_target_name(name: str, tmp_path: Path) -> None:
+    PartialFile.create(tmp_path / name, KIND).close()
+    (found,) = PartialFile.leftovers_in(tmp_path, KIND)
+    suffix = Path(name).suffix
+    if len(name.encode()) <= 96:
+        assert found.target_name == name
+    else:
+        assert name.startswith(found.target_name.removesuffix(suffix))
+        assert 92 < len(found.target_name.encode()) <= 96
+        assert found.target_name.endswith(suffix) or len(suffix.encode()) >= 96
+    assert len(found.path.name.encode()) <= 143
+    found.delete()
 
 
 def test_without_locks_no_file_is_a_leftover(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

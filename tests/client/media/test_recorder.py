@@ -14,6 +14,7 @@ import av
 import pytest
 
 from odyssey_client import ConnectionClosedError, MediaStream
+from odyssey_client.media import recording_file
 from odyssey_client.media.recorder import Recorder, check_target
 from tests.support.leftovers import nothing_left
 from tests.support.pictures import fill, noise, picture
@@ -83,7 +84,8 @@ async def test_unfittable_frame_raises_error_with_file_name(tmp_path: Path) -> N
     with pytest.raises(OSError, match="Invalid argument") as raised:
         await recorder.stop()
     assert raised.value.filename == str(path)
-    assert names(tmp_path) == []
+    assert names(tmp_path) == ["video-recovered.mp4"]
+    assert len(decoded(tmp_path / "video-recovered.mp4")) == 1
 
 
 async def test_recording_is_complete_when_connection_fails(tmp_path: Path) -> None:
@@ -183,7 +185,8 @@ async def test_device_created_while_recording_is_kept(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError):
         await recorder.stop()
     assert path.readlink() == Path("/dev/null")
-    assert names(tmp_path) == ["video.mp4"]
+    assert names(tmp_path) == ["video-recovered.mp4", "video.mp4"]
+    assert len(decoded(tmp_path / "video-recovered.mp4")) == 2
 
 
 async def test_relative_path_is_resolved_at_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,37 +276,51 @@ async def recorded(recorder: Recorder, count: int) -> None:
             await others_go_on()
 
 
-async def test_full_disk_fails_recording_without_leftovers(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("size", "kept"), [(200_000, 0), (700_000, 20)])
+async def test_full_disk_keeps_complete_seconds(size: int, kept: int, tmp_path: Path) -> None:
     stream, path = MediaStream(), tmp_path / "video.mp4"
     path.write_bytes(OLD)
     async with nothing_left():
         recorder = stream.record(path)
         await recorder.start()
-        with room_for(200_000):
-            for index in range(40):
+        with room_for(size):
+            for index in range(45):
                 stream.push(noise(index))
-            await recorded(recorder, 40)
+            await recorded(recorder, 45)
         assert recorder.has_failed
         for _ in range(2):
             with pytest.raises(OSError, match="File too large") as caught:
                 await recorder.stop()
             assert caught.value.filename == str(path)
-    assert (path.read_bytes(), names(tmp_path), recorder.frames_recorded) == (OLD, ["video.mp4"], 0)
+    assert (path.read_bytes(), recorder.frames_recorded) == (OLD, 0)
+    check_kept(tmp_path, kept, caught.value)
 
 
-async def test_full_disk_at_stop_leaves_no_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("frames", "room", "kept"), [(2, 0, 0), (30, 600_000, 20)])
+async def test_full_disk_at_stop_keeps_complete_seconds(frames: int, room: int, kept: int, tmp_path: Path) -> None:
     stream = MediaStream()
     recorder = stream.record(tmp_path / "video.mp4")
     await recorder.start()
-    fill(stream, 2)
-    await recorded(recorder, 2)
-    with room_for(0), pytest.raises(OSError, match="File too large"):
+    for index in range(frames):
+        stream.push(noise(index))
+    await recorded(recorder, frames)
+    with room_for(room), pytest.raises(OSError, match="File too large") as caught:
         await recorder.stop()
-    assert recorder.has_failed
-    assert (names(tmp_path), recorder.frames_recorded) == ([], 0)
+    assert (recorder.has_failed, recorder.frames_recorded) == (True, 0)
+    check_kept(tmp_path, kept, caught.value)
 
 
-async def test_encoder_error_ends_recording_without_leftovers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def check_kept(directory: Path, frames: int, error: OSError) -> None:
+    """Assert that a failed recording kept ``frames`` frames, and that its error says where they are."""
+    kept = directory / "video-recovered.mp4"
+    assert kept.exists() == bool(frames), f"got {names(directory)}"
+    assert (str(kept) in str(error)) == bool(frames), f"got the error {error}"
+    if frames:
+        assert len(decoded(kept)) == frames
+    assert not list(directory.glob(".*"))
+
+
+async def test_encoder_error_keeps_earlier_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stream = MediaStream()
     recorder = stream.record(tmp_path / "video.mp4")
     await recorder.start()
@@ -313,7 +330,8 @@ async def test_encoder_error_ends_recording_without_leftovers(tmp_path: Path, mo
     stream.push(picture(3))
     with pytest.raises(AttributeError):
         await recorder.stop()
-    assert (names(tmp_path), recorder.frames_recorded) == ([], 0)
+    assert (names(tmp_path), recorder.frames_recorded) == (["video-recovered.mp4"], 0)
+    assert len(decoded(tmp_path / "video-recovered.mp4")) == 3
 
 
 async def test_cancelled_recording_keeps_its_frames(tmp_path: Path) -> None:
@@ -329,9 +347,58 @@ async def test_cancelled_recording_keeps_its_frames(tmp_path: Path) -> None:
         for _ in range(2):  # for example two Ctrl+C
             recorder._task.cancel()
             await others_go_on()
+        await recorder.stop()
+    assert (recorder.frames_recorded, recorder.has_failed) == (5, False)
+    assert len(decoded(path)) == 5
+
+
+async def test_recording_cancelled_at_once_leaves_no_file(tmp_path: Path) -> None:
+    async with nothing_left():
+        recorder = MediaStream().record(tmp_path / "video.mp4")
+        await recorder.start()
+        assert recorder._task is not None
+        recorder._task.cancel()
+        await recorder.stop()
+    assert (names(tmp_path), recorder.has_failed) == ([], False)
+
+
+@pytest.fixture
+def slow_copy(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Delay the copy to a plain file until the event is set, or for 5 s."""
+    proceed, copy = threading.Event(), recording_file._copy_as_plain
+
+    def wait_first(fragmented: Path, plain: Path) -> None:
+        proceed.wait(5)
+        copy(fragmented, plain)
+
+    monkeypatch.setattr(recording_file, "_copy_as_plain", wait_first)
+    return proceed
+
+
+@pytest.mark.parametrize("cancelled", ["call", "task"])
+async def test_loop_continues_while_cancelled_stop_finishes(
+    cancelled: str, tmp_path: Path, slow_copy: threading.Event
+) -> None:
+    stream, path = MediaStream(), tmp_path / "video.mp4"
+    async with nothing_left():
+        recorder = stream.record(path)
+        await recorder.start()
+        fill(stream, 5)
+        await recorded(recorder, 5)
+        stopping = asyncio.ensure_future(recorder.stop())
+        await asyncio.wait({stopping}, timeout=0)
+        task = stopping if cancelled == "call" else recorder._task
+        assert task is not None
+        task.cancel()
+        for _ in range(3):
+            await others_go_on()
+        assert not path.exists(), "expected the loop to continue before the file is complete"
+        assert not recorder.has_failed
+        slow_copy.set()
+        await recorder.stop()
         with suppress(asyncio.CancelledError):
-            await recorder._task
-    assert recorder.frames_recorded == 5
+            await stopping
+    assert (stopping.cancelled(), recorder.has_failed, recorder.frames_recorded) == (cancelled == "call", False, 5)
     assert len(decoded(path)) == 5
 
 

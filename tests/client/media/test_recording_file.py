@@ -1,94 +1,22 @@
-"""Tests of the file of a recording: its form while it is written and when it is complete, and its recovery."""
+"""Tests of the file of a recording: its form while it is written and when it is complete, and what a failure leaves."""
 
-import asyncio
 import errno
 import os
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import av
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from odyssey_client import MediaStream
 from odyssey_client.media import recording_file
-from odyssey_client.media.frames import VideoFrame
-from odyssey_client.media.recorder import check_target
-from odyssey_client.media.recording_file import TIME_BASE, RecordingFile
-from odyssey_mock import MockOdyssey
+from odyssey_client.media.recording_file import TIME_BASE
+from odyssey_client.partial_file import PartialFile
 from tests.support.ffprobe import probe
-from tests.support.pictures import fill, picture
-
-LIMIT = 60.0
-"""Timeout in seconds for the start of another process, which usually takes a second."""
-
-
-def names(directory: Path) -> list[str]:
-    return sorted(path.name for path in directory.iterdir())
-
-
-def boxes(path: Path) -> list[str]:
-    """Return the types of the boxes at the top level of an MP4 file, in order (ISO/IEC 14496-12)."""
-    content, at, found = path.read_bytes(), 0, []
-    while at < len(content):
-        found.append(content[at + 4 : at + 8].decode())
-        at += int.from_bytes(content[at : at + 4])
-    return found
-
-
-def description(path: Path) -> dict[str, Any]:
-    """Return all packets of an MP4 file, and what its header says about them."""
-    with av.open(str(path)) as container:
-        (stream,) = container.streams
-        packets = [
-            (each.pts, each.dts, each.duration, each.is_keyframe, bytes(each))
-            for each in container.demux(stream)
-            if each.size
-        ]
-        return {
-            "packets": packets,
-            "start": stream.start_time,
-            "duration": stream.duration,
-            "frames": stream.frames,
-            "time base": stream.time_base,
-            "length": container.duration,
-        }
-
-
-def frame(index: int, time_ms: float) -> VideoFrame:
-    return VideoFrame(picture(index), time_ms)
-
-
-def recording(path: Path, times_ms: Sequence[float]) -> RecordingFile:
-    """Return an unfinished recording with a frame for each of the times."""
-    file = RecordingFile(path)
-    file.open()
-    for index, time_ms in enumerate(times_ms):
-        file.write(frame(index, time_ms))
-    return file
-
-
-def hidden(directory: Path) -> Path:
-    """Return the path of the only hidden file."""
-    (path,) = directory.glob(".odyssey-*")
-    return path
-
-
-def leave(target: Path, times_ms: Sequence[float], number: int = 7) -> Path:
-    """Create the hidden file that a process leaves which is killed while it records; return its path."""
-    file = recording(target, times_ms)
-    part = file._opened().path
-    left = part.with_name(f"{part.name.rpartition('-')[0]}-{number}.part")
-    shutil.copyfile(part, left)
-    file.discard()
-    return left
-
-
-THREE_SECONDS = [index * 50.0 for index in range(60)]
+from tests.support.pictures import picture
+from tests.support.recording_files import THREE_SECONDS, boxes, description, hidden, names, recording
 
 
 def encoded_directly(path: Path, times_ms: Sequence[float]) -> None:
@@ -158,130 +86,43 @@ def test_fragmented_file_is_kept_if_copying_fails(
     assert "No space left on device" in caplog.text
 
 
-async def record(path: Path) -> None:
-    """Record one frame."""
-    stream = MediaStream()
-    async with stream.record(path):
-        fill(stream, 1)
-
-
-async def test_leftover_is_recovered_by_next_recording(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    target = tmp_path / "a.mp4"
-    left = leave(target, THREE_SECONDS)
-    content = left.read_bytes()
-    await record(target)
-    assert names(tmp_path) == ["a-recovered.mp4", "a.mp4"]
-    assert (tmp_path / "a-recovered.mp4").read_bytes() == content
-    assert len(description(tmp_path / "a-recovered.mp4")["packets"]) == 40
-    assert str(tmp_path / "a-recovered.mp4") in caplog.text
-
-
-async def test_recovery_replaces_no_file(tmp_path: Path) -> None:
-    target = tmp_path / "a.mp4"
-    taken = tmp_path / "a-recovered.mp4"
-    taken.write_bytes(b"mine")
-    (tmp_path / "a-recovered-2.mp4").symlink_to("nowhere")
-    for number in (5, 6):
-        leave(target, THREE_SECONDS, number)
-    await record(target)
-    assert taken.read_bytes() == b"mine"
-    assert names(tmp_path) == [
-        "a-recovered-2.mp4",
-        "a-recovered-3.mp4",
-        "a-recovered-4.mp4",
-        "a-recovered.mp4",
-        "a.mp4",
-    ]
-
-
-async def test_leftovers_without_frames_are_deleted(tmp_path: Path) -> None:
-    target = tmp_path / "a.mp4"
-    leave(target, THREE_SECONDS[:20])
-    copy = leave(target, THREE_SECONDS, 8)
-    copy.rename(copy.with_name(copy.name.replace("recording", "copy")))
-    await record(target)
-    assert names(tmp_path) == ["a.mp4"]
-
-
-async def test_leftovers_of_other_targets_stay(tmp_path: Path) -> None:
-    left = leave(tmp_path / "b.mp4", THREE_SECONDS)
-    await record(tmp_path / "a.mp4")
-    assert names(tmp_path) == [left.name, "a.mp4"]
-
-
-async def test_leftover_is_found_through_a_link(tmp_path: Path) -> None:
-    (tmp_path / "films").mkdir()
-    leave(tmp_path / "films" / "a.mp4", THREE_SECONDS)
-    (tmp_path / "link.mp4").symlink_to(tmp_path / "films" / "a.mp4")
-    await record(tmp_path / "link.mp4")
-    assert names(tmp_path / "films") == ["a-recovered.mp4", "a.mp4"]
-
-
-async def test_running_recording_to_same_path_is_left_alone(tmp_path: Path) -> None:
-    target = tmp_path / "a.mp4"
-    running = recording(target, THREE_SECONDS)
-    await record(target)
-    assert len(description(target)["packets"]) == 1
-    running.commit()
-    assert names(tmp_path) == ["a.mp4"]
-    assert len(description(target)["packets"]) == 60
-
-
-def test_checking_target_recovers_nothing(tmp_path: Path) -> None:
-    left = leave(tmp_path / "a.mp4", THREE_SECONDS)
-    check_target(tmp_path / "a.mp4")
-    assert names(tmp_path) == [left.name]
-
-
-async def test_unmovable_leftover_does_not_prevent_recording(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    target = tmp_path / f"{'x' * 248}.mp4"  # a name in which `-recovered` finds no room
-    left = leave(target, THREE_SECONDS)
-    await record(target)
-    assert names(tmp_path) == [left.name, target.name]
-    assert "cannot be moved" in caplog.text
-
-
-KILLED = """
-import asyncio, sys
-from odyssey_client import Odyssey
-
-async def main(url, key, path):
-    async with Odyssey(key, api_url=url) as client:
-        stream = await client.connect()
-        async with stream.record(path) as recorder:
-            async for _ in stream:
-                if recorder.frames_recorded > 25:
-                    print("recording", flush=True)
-                    await asyncio.Event().wait()
-
-asyncio.run(main(*sys.argv[1:]))
-"""
-
-
-async def test_recording_of_killed_process_is_playable(odyssey_mock: MockOdyssey, tmp_path: Path) -> None:
-    target = tmp_path / "a.mp4"
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        KILLED,
-        odyssey_mock.url,
-        odyssey_mock.api_key,
-        str(target),
-        stdout=asyncio.subprocess.PIPE,
+def test_video_is_kept_if_target_became_a_directory(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    target, kept = tmp_path / "a.mp4", tmp_path / "a-recovered.mp4"
+    file = recording(target, THREE_SECONDS)
+    target.mkdir()
+    with pytest.raises(IsADirectoryError) as caught:
+        file.commit()
+    assert str(caught.value) == (
+        f"[Errno {errno.EISDIR}] Is a directory; the video recorded before is in {kept}: {str(target)!r}"
     )
-    try:
-        assert child.stdout is not None
-        async with asyncio.timeout(LIMIT):
-            assert await child.stdout.readline() == b"recording\n"
-    finally:
-        child.kill()
-        await child.wait()
-    left = hidden(tmp_path)
-    seen, _ = await asyncio.to_thread(probe, left)
-    frames = int(seen["nb_read_frames"])
-    assert (len(description(left)["packets"]), seen["start_time"]) == (frames, "0.000000")
-    assert frames >= 15, f"expected the frames of the first second (20 at most), got {frames}"
-    await record(target)
-    assert names(tmp_path) == ["a-recovered.mp4", "a.mp4"]
-    recovered, _ = await asyncio.to_thread(probe, tmp_path / "a-recovered.mp4")
-    assert recovered["nb_read_frames"] == str(frames)
+    assert str(kept) in caplog.text
+    assert (names(tmp_path), file.frames) == (["a-recovered.mp4", "a.mp4"], 0)
+    assert len(description(kept)["packets"]) == 60
+
+
+def test_hidden_file_stays_if_directory_became_read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    file = recording(tmp_path / "a.mp4", THREE_SECONDS)
+    kept = hidden(tmp_path)
+    for call in ("rename", "replace", "link", "unlink"):
+        monkeypatch.setattr(os, call, refuse)
+    monkeypatch.setattr(recording_file, "_copy_as_plain", refuse)
+    monkeypatch.setattr(PartialFile, "create", refuse)
+    with pytest.raises(PermissionError) as caught:
+        file.commit()
+    assert str(kept) in str(caught.value)
+    assert names(tmp_path) == [kept.name]
+    assert len(description(kept)["packets"]) == 60
+
+
+def test_error_names_no_file_if_directory_was_deleted(tmp_path: Path) -> None:
+    (tmp_path / "films").mkdir()
+    file = recording(tmp_path / "films" / "a.mp4", THREE_SECONDS)
+    shutil.rmtree(tmp_path / "films")
+    with pytest.raises(FileNotFoundError) as caught:
+        file.commit()
+    assert str(caught.value) == (
+        f"[Errno {errno.ENOENT}] No such file or directory: {str(tmp_path / 'films' / 'a.mp4')!r}"
+    )

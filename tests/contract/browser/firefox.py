@@ -22,6 +22,8 @@ from tests.contract.browser.chromium import missing_package
 NAMES = ("firefox-esr", "firefox")
 READY = "WebDriver BiDi listening on "
 START_LIMIT_S = 60.0
+COMMAND_LIMIT_S = 60.0
+"""Timeout in seconds for the answer to a command, which usually takes much less. A test has 150 s in all."""
 LARGEST_MESSAGE = 64 * 1024 * 1024
 """Maximum size in bytes of a message from Firefox. The largest are frames of a video as PNG, encoded in base64."""
 
@@ -85,9 +87,13 @@ class FirefoxPage:
 
     async def evaluate(self, expression: str, arg: object = None) -> Any:  # Any: JSON from the page
         """Evaluate an expression, and call its value with `arg` if it is a function; return the decoded result."""
+        return await self._evaluate(expression, arg, COMMAND_LIMIT_S)
+
+    async def _evaluate(self, expression: str, arg: object, limit: float) -> Any:  # Any: JSON from the page
         values = [{"type": "string", "value": text} for text in (expression, json.dumps(arg))]
         answer = await self._firefox.command(
             "script.callFunction",
+            limit=limit,
             functionDeclaration=CALL,
             arguments=values,
             awaitPromise=True,
@@ -101,7 +107,8 @@ class FirefoxPage:
 
     async def wait_for_function(self, expression: str, *, arg: object = None, timeout: float = 30_000) -> None:
         """Wait at most `timeout` milliseconds until the expression, or a call of its value, is true."""
-        assert await self.evaluate(WAIT, [expression, arg, timeout]), (
+        limit = timeout / 1000 + COMMAND_LIMIT_S
+        assert await self._evaluate(WAIT, [expression, arg, timeout], limit), (
             f"expected a true value of {expression} within {timeout} ms, with the argument {arg!r}"
         )
 
@@ -121,24 +128,46 @@ class Firefox:
         self._numbers = itertools.count(1)
         self._answers: dict[int, asyncio.Future[Any]] = {}  # Any: each command has an answer of its own form
         self._pages: dict[str, FirefoxPage] = {}
+        self._ended: str | None = None
+        """Why no answers are received any more; None as long as they are."""
 
-    async def command(self, method: str, **parameters: object) -> Any:  # Any: see `_answers`
-        """Send a command; return the result in its answer."""
+    async def command(
+        self, method: str, *, limit: float = COMMAND_LIMIT_S, **parameters: object
+    ) -> Any:  # Any: see `_answers`
+        """Send a command; return the result in its answer, for which it waits at most `limit` seconds.
+
+        Raises:
+            BidiError: Firefox answered with an error, or its answers are no longer received.
+            TimeoutError: Firefox did not answer in time.
+        """
+        if self._ended is not None:
+            raise BidiError(self._ended)
         number = next(self._numbers)
         answer = self._answers[number] = asyncio.get_running_loop().create_future()
-        await self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
         try:
-            return await answer
+            async with asyncio.timeout(limit):
+                await self._socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
+                return await answer
+        except TimeoutError:
+            raise TimeoutError(f"expected an answer to {method} within {limit} s, got none") from None
         finally:
             del self._answers[number]
 
     async def receive(self) -> None:
         """Pass answers to their commands, and log entries to their pages, until the connection is closed."""
-        with suppress(ConnectionClosed):
-            async for text in self._socket:
-                self._take(json.loads(text))
-        for answer in self._answers.values():
-            answer.set_exception(BidiError("Firefox closed the connection"))
+        reason = "Firefox closed the connection"
+        try:
+            with suppress(ConnectionClosed):
+                async for text in self._socket:
+                    self._take(json.loads(text))
+        except BaseException as error:
+            reason = f"messages of Firefox are no longer received: {error!r}"
+            raise
+        finally:
+            self._ended = reason
+            for answer in self._answers.values():
+                if not answer.done():
+                    answer.set_exception(BidiError(reason))
 
     def _take(self, message: dict[str, Any]) -> None:
         if message["type"] == "event":

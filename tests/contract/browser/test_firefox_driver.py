@@ -14,7 +14,7 @@ from tests.contract.browser.firefox import BidiError, Firefox, FirefoxPage
 LIMIT = 10.0
 """Timeout in seconds for every wait. Waits usually take much less."""
 
-type Play = Callable[[ServerConnection], Awaitable[object]]
+type Play = Callable[[ServerConnection], Awaitable[None]]
 
 
 @asynccontextmanager

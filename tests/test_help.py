@@ -1,18 +1,21 @@
 """Tests of `--help` of every command: the text begins with one sentence, and its example is valid."""
 
 import inspect
-import json
 import re
 import shlex
+import textwrap
 from collections.abc import Iterator
 
 import click
 import pytest
+import yaml
 
 from odyssey_client import Script
 from odyssey_client.cli.app import main as odyssey
 from odyssey_mock.cli import main as odyssey_mock
 from odyssey_mock.faults.fault import Fault
+from odyssey_mock.setting_values import from_data
+from odyssey_mock.settings import Settings
 
 
 def commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
@@ -62,10 +65,14 @@ def test_script_shown_by_help_is_valid(path: str) -> None:
     assert script.advice() == ()
 
 
-def test_fault_shown_by_help_is_valid() -> None:
-    command = COMMANDS["odyssey-mock serve"]
-    shown = re.search(r"^ +(\[\{.+\}\])$", command.get_help(click.Context(command)), re.MULTILINE)
-    assert shown, "expected the help of odyssey-mock serve to contain an example of a fault file, found none"
+def test_settings_file_shown_by_help_is_valid() -> None:
+    text = COMMANDS["odyssey-mock serve"].get_help(click.Context(COMMANDS["odyssey-mock serve"]))
+    shown = re.search(r"^ +Example of a file for --config:\n\n(.+?)\n\n", text, re.MULTILINE | re.DOTALL)
+    assert shown, "expected the help of odyssey-mock serve to contain an example of a settings file, found none"
 
-    (fault,) = json.loads(shown[1])
-    assert Fault.of(fault).at == "rest.sessions.request"
+    given = yaml.safe_load(textwrap.dedent(shown[1]))
+    settings = Settings().replace(
+        plan=given.pop("plan"), **{name: from_data(name, value) for name, value in given.items()}
+    )
+    assert (settings.fps, settings.inactivity, set(settings.keys or ())) == (10, None, {"ody_anna", "ody_berta"})
+    assert [Fault.of(each).at for each in settings.faults] == ["rest.sessions.request"]

@@ -66,7 +66,7 @@ def from_text(name: str, text: str) -> Any:  # Any: settings differ in type
         return from_data(name, [each.strip() for each in text.split(",") if each.strip()])
     if kind in {Sequence[str], *_STRUCTURES}:
         try:
-            return from_data(name, read_json(text))
+            return from_data(name, read_json(text, unique=True))
         except SettingsError:
             raise
         except ValueError as error:
@@ -173,7 +173,9 @@ def _check_field(setting: str, name: str, known: Sequence[str]) -> None:
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise SettingsError(f"{setting}: unknown field {name!r}; {hint}known: {', '.join(known)}")
+        # Text in `keys` may be a misplaced key.
+        shown = "" if setting == "keys" else f" {name!r}"
+        raise SettingsError(f"{setting}: unknown field{shown}; {hint}known: {', '.join(known)}")
 
 
 def _faults(data: JSON) -> object:

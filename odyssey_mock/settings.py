@@ -16,6 +16,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any, Final, Literal, Self, TypeAliasType, TypedDict, Unpack, get_args, get_type_hints
 
+from odyssey_mock.core.api_keys import without_keys
 from odyssey_mock.core.url_parts import BaseUrl
 
 type PixelSize = tuple[int, int]
@@ -53,11 +54,17 @@ KEY_PATTERN = r"^ody_[A-Za-z0-9_-]{4,}$"
 
 
 class SettingsError(ValueError):
-    """A setting has an invalid value. The message states the setting and the expected values."""
+    """A setting has an invalid value. The message states the setting and the expected values, without API keys."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(without_keys(message))
 
 
 class UnknownSettingError(TypeError):
-    """A setting name is unknown. The message lists the known names."""
+    """A setting name is unknown. The message lists the known names, and contains no API keys."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(without_keys(message))
 
 
 class FixedSettingError(SettingsError):
@@ -73,6 +80,11 @@ def _echo(value: object) -> str:
     except ValueError:
         # Python refuses to convert whole numbers with thousands of digits to text.
         return f", got {type(value).__name__} with a number that is too long to show"
+
+
+def _echo_number(value: object) -> str:
+    """Return the end of a message about a value within `keys`: text there may be a misplaced key, and is not shown."""
+    return _echo(value) if isinstance(value, int | float) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -459,14 +471,15 @@ class AccountSettings:
         """Check the plan and the limits.
 
         Raises:
-            SettingsError: the plan or a limit is invalid.
+            SettingsError: the plan or a limit is invalid. The message repeats no text.
         """
+        rules = {name: SETTINGS[name].rule for name in self.own_limits}
         if self.plan is not None:
-            PLAN.check("plan of a key", self.plan)
+            rules["plan"] = PLAN
         if self.bypass_privilege is not None:
-            FLAG.check("bypass_privilege of a key", self.bypass_privilege)
-        for name, value in self.own_limits.items():
-            SETTINGS[name].rule.check(f"{name} of a key", value)
+            rules["bypass_privilege"] = FLAG
+        for name, rule in rules.items():
+            dataclasses.replace(rule, echo=_echo_number).check(f"{name} of a key", getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args, get_origin, override
 import click
 from click.core import ParameterSource
 
+from odyssey_mock.core.api_keys import without_keys
 from odyssey_mock.core.data_files import DataFileError, read_data_file
 from odyssey_mock.setting_values import NO_LIMIT, from_data, from_text, region_of
 from odyssey_mock.settings import (
@@ -283,8 +284,10 @@ def _read_config(path: Path) -> dict[str, Any]:  # Any: settings differ in type
         data = read_data_file(path)
     except DataFileError as error:
         raise click.UsageError(str(error)) from error
+    if data is None:  # YAML without content
+        return {}
     if not isinstance(data, Mapping):
-        got = "nothing" if data is None else type(data).__name__
+        got = type(data).__name__
         raise click.UsageError(f"{path} must contain settings by name, such as `fps: 10`, got {got}")
     found = {}
     for name, value in data.items():
@@ -305,7 +308,7 @@ def _assigned(
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if not equals:
-            raise click.UsageError(f"--set must be NAME=VALUE, such as fps=10, got {assignment!r}")
+            raise click.UsageError(f"--set must be NAME=VALUE, such as fps=10, got {without_keys(repr(assignment))}")
         if name in fixed:
             raise click.UsageError(f"--set {name}: {fixed[name]}")
         try:

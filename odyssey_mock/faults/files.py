@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from odyssey_mock.core.api_keys import without_keys
 from odyssey_mock.core.data_files import DataFileError, read_data_file
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.fault import Fault, FaultError
 
 
 class FaultFileError(Exception):
-    """A file cannot be read or contains an invalid fault. The message states the file and the reason."""
+    """A file cannot be read or has an invalid fault. The message states file and reason, without API keys."""
 
 
 def read_faults(path: Path) -> Sequence[Mapping[str, JSON]]:
@@ -37,5 +38,6 @@ def parse_faults(described: Any, source: str) -> Sequence[Mapping[str, JSON]]:  
         try:
             Fault.of(fault)
         except FaultError as error:
-            raise FaultFileError(f"{source}: fault {number} of {len(faults)}: {error}") from error
+            reason = without_keys(str(error))
+            raise FaultFileError(f"{source}: fault {number} of {len(faults)}: {reason}") from error
     return faults

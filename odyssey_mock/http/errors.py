@@ -222,8 +222,8 @@ async def parse[M: BaseModel](model: type[M], request: Request) -> M:
     return validate(model, await read_body(request), "body")
 
 
-async def read_body(request: Request) -> JSON:
-    """Parse the body of the request as JSON.
+async def read_body(request: Request, *, unique: bool = False) -> JSON:
+    """Parse the body of the request as JSON; `unique` is that of `read_json`.
 
     Raises:
         ApiError: 422, the body is missing or is not JSON.
@@ -232,7 +232,7 @@ async def read_body(request: Request) -> JSON:
     if not body:
         raise unprocessable(["body"], "Field required", "missing")
     try:
-        return read_json(body)
+        return read_json(body, unique=unique)
     except ValueError as error:
         place: list[str | int] = ["body", error.pos] if isinstance(error, json.JSONDecodeError) else ["body"]
         raise unprocessable(place, f"JSON decode error: {error}", "json_invalid") from error

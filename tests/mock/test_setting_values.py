@@ -122,6 +122,11 @@ def test_data_of_lists_and_objects_is_parsed(name: str, data: JSON, expected: ob
         ("portrait_size", "705x1280", "portrait_size must be .*, got [(]705, 1280[)]"),
         ("portrait_size", "large", "portrait_size must be .*, got 'large'"),
         ("regions", "here", "regions must be JSON: Expecting value"),
+        (
+            "regions",
+            '[{"id": "here", "id": "there"}]',
+            "regions must be JSON: an object must have each name once, got 'id'",
+        ),
         ("regions", '["here=soon"]', "a region must be NAME or NAME=SECONDS, got 'here=soon'"),
         ("regions", '[{"id": "here", "latancy": 1}]', "regions: unknown field 'latancy'; did you mean 'latency'"),
         ("regions", '[{"id": "here", "latency": "1"}]', "regions must be a non-empty list of Region"),
@@ -145,6 +150,13 @@ def test_invalid_text_is_rejected_with_name_and_value(name: str, text: str, mess
         '{"ody_hush": {"bypass_privilege": "yes"}}',
         '{"ody_hush": {"simulation_priority": "urgent"}}',
         '{"ody_hush": {}',
+        '{"accounts": {"ody_hush": {}}}',
+        '{"accounts": {"hush": {}}}',
+        '{"ody_good": {"plan": "hush"}}',
+        '{"ody_good": {"plan": "ody_hush"}}',
+        '{"ody_good": {"plan": ["hush"]}}',
+        '{"ody_good": {"stream_duration": "hush"}}',
+        '{"ody_hush": {}, "ody_hush": {}}',
     ],
 )
 def test_message_about_keys_contains_no_key(text: str) -> None:

@@ -52,7 +52,7 @@ class FaultRoutes:
 
     async def add(self, request: Request) -> Response:
         """Append one or several faults to the list. If one of the faults is invalid, none is appended."""
-        body = await read_body(request)
+        body = await read_body(request, unique=True)
         described: Sequence[Any] = body if isinstance(body, list) else [body]  # Any: `extend` validates each
         return _listed(self.faults.extend(described), 201)
 

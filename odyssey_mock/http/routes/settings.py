@@ -59,7 +59,7 @@ class SettingRoutes:
 
     async def changed(self, request: Request) -> Response:
         """Change settings, and show their new values. If one value is invalid, nothing changes."""
-        body = await read_body(request)
+        body = await read_body(request, unique=True)
         if not isinstance(body, Mapping):
             raise unprocessable(["body"], "Input should be an object with settings by name", "model_type")
         given = dict(body)

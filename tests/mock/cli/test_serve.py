@@ -345,6 +345,14 @@ def test_config_file_sets_settings_in_each_format(name: str, tmp_path: Path, ser
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "content"), [("empty.yaml", ""), ("comment.yaml", "# fps: 10\n"), ("empty.toml", ""), ("empty.json", "{}")]
+)
+def test_config_file_may_contain_no_settings(name: str, content: str, tmp_path: Path, served: list[Settings]) -> None:
+    (tmp_path / name).write_text(content)
+    assert served_with(served, "--config", str(tmp_path / name)) == Settings(port=8400)
+
+
 def test_options_precede_file_and_file_precedes_plan(tmp_path: Path, served: list[Settings]) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("{plan: unlimited, port: 9000, fps: 10, bitrate: 5000, inactivity: 7, stream_duration: 8}")
@@ -366,8 +374,12 @@ def test_options_precede_file_and_file_precedes_plan(tmp_path: Path, served: lis
         ("faults: [{at: nope, do: silent}]", "config.yaml: faults: fault 1 of 1: unknown fault point 'nope'"),
         ("faults: all", "config.yaml: faults must be a list of faults"),
         ("- fps", "config.yaml must contain settings by name, such as `fps: 10`, got list"),
-        ("", "config.yaml must contain settings by name, such as `fps: 10`, got nothing"),
         ("[", "config.yaml must be YAML"),
+        ("{fps: 10, fps: 11}", "config.yaml must be YAML"),
+        ("ody_hush: {}", "config.yaml: unknown setting 'ody_...'"),
+        ("keys: [ody_hush", "config.yaml must be YAML"),
+        ("keys: {accounts: {ody_hush: {}}}", "config.yaml: keys: unknown field; known: bypass_privilege"),
+        ("faults: [{at: ody_hush, do: silent}]", "config.yaml: faults: fault 1 of 1: unknown fault point 'ody_...'"),
         ("keys: {ody_hush: {plan: golden}}", "config.yaml: plan of a key must be one of"),
     ],
 )
@@ -391,6 +403,9 @@ def test_invalid_config_file_is_rejected(content: str, message: str, tmp_path: P
         (["--set", "fps=1", "--fps", "1"], "--set fps and --fps set the same setting; give one of them"),
         (["--plan", "free", "--set", "plan=free"], "--set plan and --plan set the same setting; give one of them"),
         (["--key", "ody_hush", "--set", 'keys=["ody_hush"]'], "--set keys and --key set the same setting"),
+        (["--set", "keys:ody_hush"], "--set must be NAME=VALUE, such as fps=10, got 'keys:ody_...'"),
+        (["--set", "ody_hush=1"], "--set: unknown setting 'ody_...'"),
+        (["--set", "clock=ody_hush"], "--set: clock must be 'real' or 'manual', got 'ody_...'"),
         (["--set", "keys=ody_hush"], "--set: keys must be JSON"),
         (["--set", 'faults={"at": "nope"}'], "--set faults: fault 1 of 1: unknown fault point 'nope'"),
     ],

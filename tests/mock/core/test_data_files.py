@@ -55,6 +55,55 @@ def test_invalid_content_is_rejected_with_the_file(tmp_path: Path, name: str, co
     assert message in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "place"),
+    [
+        ("x.json", '{"a": {"fps": 10, "fps": 20}}', ""),
+        ("x.yaml", "a:\n  fps: 10\n  'fps': 20\n", r" \(line 3, column 3\)"),
+    ],
+)
+def test_name_that_stands_twice_is_rejected(tmp_path: Path, name: str, content: str, place: str) -> None:
+    with pytest.raises(DataFileError, match=f"an object must have each name once, got 'fps' twice{place}$"):
+        read_data_file(write(tmp_path, name, content))
+
+
+def test_names_that_are_equal_as_text_are_rejected(tmp_path: Path) -> None:
+    with pytest.raises(DataFileError, match="an object must have each name once, got '1' twice"):
+        read_data_file(write(tmp_path, "x.yaml", "{1: a, '1': b}"))
+
+
+def test_merged_names_may_be_replaced(tmp_path: Path) -> None:
+    content = "p: {q: &b {<<: &a {x: 1}, x: 2}}\nc: {<<: *b, x: 3}\nd: {<<: [*a, *b]}\n"
+    expected = {"p": {"q": {"x": 2}}, "c": {"x": 3}, "d": {"x": 1}}
+    assert read_data_file(write(tmp_path, "x.yaml", content)) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("x.json", '{"fps": 10}'), ("x.toml", "fps = 10"), ("x.yaml", "fps: 10")]
+)
+def test_byte_order_mark_is_ignored(tmp_path: Path, name: str, content: str) -> None:
+    assert read_data_file(write(tmp_path, name, f"\ufeff{content}")) == {"fps": 10}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("x.yaml", "keys: [ody_hush"),
+        ("x.yaml", "keys: {ody_hush: {}, ody_hush: {}}"),
+        ("x.yaml", "keys: *ody_hush"),
+        ("x.yaml", "keys: !ody_hush x"),
+        ("x.toml", "[keys.ody_hush]\n[keys.ody_hush]"),
+        ("x.toml", "keys = {ody_hush"),
+        ("x.json", '{"keys": {"ody_hush": {}, "ody_hush": {}}}'),
+        ("x.json", '{"keys": ["ody_hush"'),
+    ],
+)
+def test_message_contains_no_key(tmp_path: Path, name: str, content: str) -> None:
+    with pytest.raises(DataFileError) as refused:
+        read_data_file(write(tmp_path, name, content))
+    assert "hush" not in str(refused.value)
+
+
 def test_missing_file_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(DataFileError, match="cannot be read"):
         read_data_file(tmp_path / "missing.yaml")

@@ -93,5 +93,12 @@ async def test_lone_surrogate_is_rejected(http: httpx.AsyncClient, odyssey_mock:
     assert r"got [Region(id='\\ud800'" in response.text
 
 
+@pytest.mark.parametrize("path", ["/_mock/settings", "/_mock/faults"])
+async def test_name_that_stands_twice_is_rejected(path: str, http: httpx.AsyncClient) -> None:
+    response = await http.post(path, content='{"streamers": 1, "streamers": 2}')
+    assert response.status_code == 422
+    assert "an object must have each name once, got 'streamers' twice" in response.text
+
+
 async def test_body_that_is_not_json_is_rejected(http: httpx.AsyncClient) -> None:
     assert (await http.post("/_mock/settings", content="fps=10")).status_code == 422

@@ -1,7 +1,6 @@
 """The settings of a test's mock: from the ini file, from fixtures that a project overrides, and from markers."""
 
 import ast
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -38,16 +37,22 @@ def ini_settings(config: pytest.Config) -> dict[str, Any]:  # Any: settings have
     """Return the settings in the ini option `odyssey_settings`.
 
     Raises:
-        pytest.UsageError: a line is not `name = value`, or its value is not a Python literal.
+        pytest.UsageError: a line is not `name = value`, its value is not a Python literal, or two lines have one name.
     """
-    return dict(_setting(line) for line in config.getini(INI_SETTINGS))
+    found: dict[str, Any] = {}  # Any: as above
+    for line in config.getini(INI_SETTINGS):
+        name, value = _setting(line)
+        if name in found:
+            raise pytest.UsageError(f"{INI_SETTINGS}: expected each setting once, got {_shown(name)} twice")
+        found[name] = value
+    return found
 
 
 def ini_faults(config: pytest.Config) -> Sequence[Mapping[str, Any]]:  # Any: as in the setting `faults`
     """Return the faults in the ini option `odyssey_faults`.
 
     Raises:
-        pytest.UsageError: a line is not a JSON object.
+        pytest.UsageError: a line is not a JSON object, or has a name twice.
     """
     return [_fault(line) for line in config.getini(INI_FAULTS)]
 
@@ -111,18 +116,27 @@ def _setting(line: str) -> tuple[str, Any]:
         return name.strip(), ast.literal_eval(text.strip())
     except (ValueError, SyntaxError):
         raise pytest.UsageError(
-            f'{INI_SETTINGS}: expected lines such as `stream_duration = 60` or `clock = "manual"`, got {line!r}'
+            f'{INI_SETTINGS}: expected lines such as `stream_duration = 60` or `clock = "manual"`, got {_shown(line)}'
         ) from None
 
 
+def _shown(text: str) -> str:
+    """Return text of the ini file for messages, without API keys."""
+    from odyssey_mock.core.api_keys import without_keys  # noqa: PLC0415
+
+    return without_keys(repr(text))
+
+
 def _fault(line: str) -> Mapping[str, Any]:
+    from odyssey_mock.core.strict_json import read_json  # noqa: PLC0415
+
     try:
-        fault = json.loads(line)
+        fault = read_json(line, unique=True)
     except ValueError:
         fault = None
     if not isinstance(fault, dict):
         raise pytest.UsageError(
             f'{INI_FAULTS}: expected one JSON object per line, such as {{"at": "rest.auth.token", "do": "status", '
-            f'"status": 503}}, got {line!r}'
+            f'"status": 503}}, with each name once, got {_shown(line)}'
         )
     return fault

@@ -196,11 +196,23 @@ def test_invalid_settings_of_all_tests_name_their_source(pytester: pytest.Pytest
     result.stdout.fnmatch_lines([everywhere, "@pytest.mark.odyssey: fps must *", given])
 
 
-def test_malformed_ini_line_stops_the_run(pytester: pytest.Pytester) -> None:
-    pytester.makeini("[pytest]\nodyssey_settings = fps: 5\n")
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("odyssey_settings = fps: 5", "odyssey_settings: expected lines such as `stream_duration = 60`*'fps: 5'"),
+        ("odyssey_settings =\n fps = 5\n fps = 6", "odyssey_settings: expected each setting once, got 'fps' twice"),
+        ("odyssey_settings = keys = ody_hush", "odyssey_settings: expected lines such as *, got 'keys = ody_...'"),
+        (
+            'odyssey_faults = {"at": "ody_hush", "at": "x"}',
+            'odyssey_faults: *once, got \'{"at": "ody_...", "at": "x"}\'',
+        ),
+    ],
+)
+def test_malformed_ini_line_stops_the_run(pytester: pytest.Pytester, lines: str, message: str) -> None:
+    pytester.makeini(f"[pytest]\n{lines}\n")
     result = run(pytester, "def test_it(): pass")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: odyssey_settings: expected lines such as `stream_duration = 60`*'fps: 5'"])
+    result.stderr.fnmatch_lines([f"ERROR: {message}"])
 
 
 def test_marker_and_fixtures_appear_in_help(pytester: pytest.Pytester) -> None:

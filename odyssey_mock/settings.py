@@ -261,7 +261,8 @@ SEED = Rule(
 FLAG = Rule("True or False", lambda value: isinstance(value, bool))
 ADDRESS = Rule("an address to listen on, without spaces", _is_address)
 PUBLIC_URL = Rule(
-    "None, or an http or https URL of host, optional port and optional path, such as https://example.com/mock",
+    "None, or an http or https URL of host, optional port and optional path, such as https://example.com/mock; "
+    "the path must not begin like one of the service, such as /auth",
     _is_public_url,
     unit="URL",
     # A URL that contains a password is invalid, and the message must not show the password.

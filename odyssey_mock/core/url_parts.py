@@ -12,6 +12,25 @@ _PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)*")
 _BASE_URL = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/]*)(?P<path>.*)", re.IGNORECASE)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
+SERVICE_SEGMENTS = frozenset(
+    {
+        "_mock",
+        "artifacts",
+        "auth",
+        "broadcast",
+        "config",
+        "ping",
+        "recordings",
+        "regions",
+        "sessions",
+        "signaling",
+        "simulation-jobs",
+        "stream-recordings",
+        "telemetry",
+    }
+)
+"""The first segments of the paths of the service and the control API."""
+
 
 @dataclass(frozen=True, slots=True)
 class Authority:
@@ -51,7 +70,8 @@ class BaseUrl:
     Attributes:
         scheme: `http` or `https`.
         authority: host and port.
-        prefix: a path that ends without a slash, such as `/mock`; empty if the service is at the root.
+        prefix: a path that ends without a slash, such as `/mock`; empty if the service is at the root. Its first
+            segment is not in `SERVICE_SEGMENTS`.
     """
 
     scheme: Scheme
@@ -60,11 +80,11 @@ class BaseUrl:
 
     @classmethod
     def read(cls, text: str) -> Self | None:
-        """Parse `text`; return None unless it is an http or https URL of authority and prefix only."""
+        """Parse `text`; return None unless it is an http or https URL of authority and valid prefix only."""
         match = _BASE_URL.fullmatch(text)
         authority = Authority.read(match["authority"]) if match else None
         prefix = read_prefix(match["path"]) if match else None
-        if match is None or authority is None or prefix is None:
+        if match is None or authority is None or prefix is None or is_ambiguous(prefix):
             return None
         return cls("https" if match["scheme"].lower() == "https" else "http", authority, prefix)
 
@@ -79,6 +99,15 @@ def read_prefix(text: str) -> str | None:
     """
     prefix = text.rstrip("/")
     return prefix if _PREFIX.fullmatch(prefix) else None
+
+
+def is_ambiguous(prefix: str) -> bool:
+    """Return whether a path of the service can begin with `prefix`.
+
+    Proxies may remove the prefix from a path or keep it. With the prefix `/auth`, the path `/auth/token` could then be
+    the token route without the prefix, or the path `/token` with it.
+    """
+    return prefix.removeprefix("/").partition("/")[0] in SERVICE_SEGMENTS
 
 
 def read_port(text: str) -> int | None:

@@ -1,7 +1,7 @@
 """The address at which a client reaches the mock: one rule for every URL that the mock sends.
 
 The address is the setting `public_url`. Without the setting, it has the scheme, host and prefix that a trusted proxy
-states in `Forwarded` (RFC 7239) or `X-Forwarded-*`. Otherwise it has those of the request itself.
+states in `X-Forwarded-*` or `Forwarded` (RFC 7239). Otherwise it has those of the request itself.
 
 The middleware `PublicUrls` writes the address into the ASGI scope of each request: into `scheme`, the `Host` header and
 `root_path`. All URLs that Starlette derives from a request therefore begin with the address, redirects included.
@@ -17,7 +17,7 @@ from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from odyssey_mock.core.url_parts import Authority, BaseUrl, Scheme, read_port, read_prefix
+from odyssey_mock.core.url_parts import Authority, BaseUrl, Scheme, is_ambiguous, read_port, read_prefix
 
 type IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 type IsTrusted = Callable[[str], bool]
@@ -28,11 +28,17 @@ _STUN_URL = "odyssey_mock.stun_url"
 
 _SCHEMES: Mapping[str, Scheme] = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
 
+LONGEST_LIST = 8192
+"""Maximum length of a header with which proxies state the address, in characters. Longer ones are ignored."""
+
 _PARAMETER = re.compile(
-    r"""[ \t]*(?:(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<value>[^ \t",;]*)))?"""
-    r"""[ \t]*(?P<end>[;,]|\Z)"""
+    r"""[ \t]*+(?:(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]++)=(?:"(?P<quoted>(?:[^"\\]|\\.)*+)"|(?P<value>[^ \t",;]*+)))?+"""
+    r"""[ \t]*+(?P<end>[;,]|\Z)"""
 )
-"""A parameter of `Forwarded` with the delimiter after it. Values need no quotes, because some proxies omit them."""
+"""A parameter of `Forwarded` with the delimiter after it. Values need no quotes, because some proxies omit them.
+
+All quantifiers are possessive, so that the time for a malformed text is proportional to its length.
+"""
 
 
 def base_url(connection: HTTPConnection) -> str:
@@ -140,48 +146,65 @@ def _address_of(scope: Scope) -> BaseUrl:
 
 
 @dataclass(frozen=True, slots=True)
-class _Statements:
-    """What the trusted proxies state, the outermost proxy first. Invalid values are left out."""
+class _Stated:
+    """What the trusted proxies state about the client's address; None for what they do not state validly."""
 
-    schemes: Sequence[Scheme] = ()
-    authorities: Sequence[Authority] = ()
+    scheme: Scheme | None
+    authority: Authority | None
 
 
 def read_forwarded(headers: Headers, own: BaseUrl, is_trusted: IsTrusted) -> BaseUrl:
     """Return the address that trusted proxies state in the headers of a request from a trusted proxy.
 
     Each proxy appends its values at the end of the list. Values before those of the outermost trusted proxy may come
-    from the client and are ignored, as are invalid ones. `Forwarded` takes precedence over `X-Forwarded-*`.
+    from the client and are ignored, as are invalid ones.
+
+    `X-Forwarded-*` take precedence. Scheme and host never come from both kinds of headers: most proxies write one kind,
+    usually `X-Forwarded-*`, and pass on what the client sends in the other. The prefix always has its own header,
+    because `Forwarded` has no parameter for it.
 
     Args:
         headers: the headers of the request.
         own: the address that the request itself states. It has the values that the proxies do not state.
         is_trusted: returns whether the proxy at an address is trusted.
     """
-    standard = _standard(headers, is_trusted)
-    lists = {name: _values(headers, f"x-forwarded-{name}") for name in ("for", "proto", "host", "port", "prefix")}
-    hops = _hops(lists["for"], is_trusted)
-    near = {name: values[-hops:] for name, values in lists.items()}
-    common = _Statements(_schemes(near["proto"]), _authorities(near["host"]))
-    if standard.authorities:
-        authority = standard.authorities[0]
-    else:
-        authority = next(iter(common.authorities), own.authority)
-        ports = [port for value in near["port"] if (port := read_port(value)) is not None]
-        if authority.port is None and ports:
-            authority = replace(authority, port=ports[0])
-    scheme = next(iter([*standard.schemes, *common.schemes]), own.scheme)
+    senders = _values(headers, "x-forwarded-for")
+    hops = _hops(senders, is_trusted)
+
+    def near(name: str) -> Sequence[str]:
+        """Return the values of the trusted proxies in a list, the outermost proxy first.
+
+        If the lists have different lengths, not every proxy appends to both. Only the last value is then certainly from
+        a trusted proxy.
+        """
+        values = _values(headers, f"x-forwarded-{name}")
+        return values[-hops:] if len(values) == len(senders) else values[-1:]
+
+    schemes, hosts, ports = near("proto"), near("host"), near("port")
+    is_common = bool(schemes or hosts or ports)
+    stated = _common(schemes, hosts, ports, own) if is_common else _standard(headers, is_trusted)
     # Each proxy removes its own prefix, so the path of the client begins with the prefix of the outermost one.
-    prefixes = [prefix for value in near["prefix"] if (prefix := read_prefix(value)) is not None]
-    return BaseUrl(scheme, authority, "".join(prefixes))
+    prefix = "".join(each for value in near("prefix") if (each := read_prefix(value)) is not None)
+    return BaseUrl(
+        stated.scheme or own.scheme, stated.authority or own.authority, "" if is_ambiguous(prefix) else prefix
+    )
 
 
-def _standard(headers: Headers, is_trusted: IsTrusted) -> _Statements:
-    elements = parse_forwarded(",".join(headers.getlist("forwarded")))
+def _common(schemes: Sequence[str], hosts: Sequence[str], ports: Sequence[str], own: BaseUrl) -> _Stated:
+    """Return what `X-Forwarded-*` state. Their port completes their host, or else replaces the port of `own`."""
+    authority = _authority(hosts)
+    port = next((port for value in ports if (port := read_port(value)) is not None), None)
+    if port is not None and (authority is None or authority.port is None):
+        authority = replace(authority or own.authority, port=port)
+    return _Stated(_scheme(schemes), authority)
+
+
+def _standard(headers: Headers, is_trusted: IsTrusted) -> _Stated:
+    elements = parse_forwarded(_joined(headers, "forwarded"))
     near = elements[-_hops([each.get("for", "") for each in elements], is_trusted) :]
-    return _Statements(
-        _schemes([each["proto"] for each in near if "proto" in each]),
-        _authorities([each["host"] for each in near if "host" in each]),
+    return _Stated(
+        _scheme([each["proto"] for each in near if "proto" in each]),
+        _authority([each["host"] for each in near if "host" in each]),
     )
 
 
@@ -214,15 +237,21 @@ def _hops(senders: Sequence[str], is_trusted: IsTrusted) -> int:
 
 
 def _values(headers: Headers, name: str) -> Sequence[str]:
-    return [value for part in ",".join(headers.getlist(name)).split(",") if (value := part.strip())]
+    return [value for part in _joined(headers, name).split(",") if (value := part.strip())]
 
 
-def _schemes(values: Sequence[str]) -> Sequence[Scheme]:
-    return [_SCHEMES[value.lower()] for value in values if value.lower() in _SCHEMES]
+def _joined(headers: Headers, name: str) -> str:
+    """Return the list in a header, which may occur more than once; empty if it is too long."""
+    text = ",".join(headers.getlist(name))
+    return text if len(text) <= LONGEST_LIST else ""
 
 
-def _authorities(values: Sequence[str]) -> Sequence[Authority]:
-    return [authority for value in values if (authority := Authority.read(value)) is not None]
+def _scheme(values: Sequence[str]) -> Scheme | None:
+    return next((_SCHEMES[value.lower()] for value in values if value.lower() in _SCHEMES), None)
+
+
+def _authority(values: Sequence[str]) -> Authority | None:
+    return next((authority for value in values if (authority := Authority.read(value)) is not None), None)
 
 
 def _peer(scope: Scope) -> str:

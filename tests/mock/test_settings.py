@@ -182,6 +182,12 @@ def test_public_url_is_normalized(given: str, expected: str) -> None:
     assert Settings(public_url=given).public_url == expected
 
 
+@pytest.mark.parametrize("path", ["/auth", "/auth/", "/sessions/a", "/_mock"])
+def test_public_url_rejects_service_paths(path: str) -> None:
+    with pytest.raises(SettingsError, match="the path must not begin like one of the service, such as /auth, got "):
+        Settings(public_url=f"http://example.com{path}")
+
+
 def test_keyword_types_match_the_settings() -> None:
     """`SettingsOverrides`, the type of keywords that change settings, has the same fields and types as `Settings`."""
     assert get_type_hints(SettingsOverrides) == get_type_hints(Settings)

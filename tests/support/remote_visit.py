@@ -17,12 +17,21 @@ from aioice import stun
 from odyssey_client import BroadcastInfo, Odyssey
 
 KEY, *URLS = sys.argv[1:]
+FORGED = {
+    "Forwarded": "for=127.0.0.1;host=forged.example;proto=http",
+    "X-Forwarded-For": "127.0.0.1, 127.0.0.1",
+    "X-Forwarded-Host": "forged.example",
+    "X-Forwarded-Port": "99",
+    "X-Forwarded-Prefix": "/forged",
+    "X-Forwarded-Proto": "http",
+}
+"""Headers that state another address of the mock. From a client that is no trusted proxy, they have no effect."""
 
 
 async def visit(url: str) -> dict[str, object]:
     """Use each kind of URL that the mock at `url` sends; return the beginnings of these URLs."""
     ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
-    async with Odyssey(KEY, api_url=url) as client, httpx.AsyncClient() as http:
+    async with Odyssey(KEY, api_url=url) as client, httpx.AsyncClient(headers=FORGED) as http:
         stream = await client.connect(on_broadcast_ready=ready.set_result)
         stream_id = await client.start_stream("A cat", broadcast=True)
         await anext(stream.frames())

@@ -14,12 +14,21 @@ from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 from websockets.asyncio.client import connect
 
 from odyssey_mock import MockOdyssey
-from odyssey_mock.core.url_parts import Authority, BaseUrl
-from odyssey_mock.http.public_urls import PublicUrls, base_url, parse_forwarded, read_forwarded, service_path, stun_url
+from odyssey_mock.core.url_parts import SERVICE_SEGMENTS, Authority, BaseUrl
+from odyssey_mock.http.app import create_app
+from odyssey_mock.http.public_urls import (
+    LONGEST_LIST,
+    PublicUrls,
+    base_url,
+    parse_forwarded,
+    read_forwarded,
+    service_path,
+    stun_url,
+)
 from tests.support.raw import RawPeer
 from tests.support.recordings import remembered
 from tests.support.simulations import URLS, job, script, submit
@@ -83,19 +92,31 @@ async def reported(
         ({"X-Forwarded-Host": "a:8443", "X-Forwarded-Port": "443"}, "http://a:8443"),
         ({"X-Forwarded-Host": "a", "X-Forwarded-Port": "8443", "X-Forwarded-Proto": "https"}, "https://a:8443"),
         ({"Host": "a", "X-Forwarded-Proto": "https", "X-Forwarded-Port": "443"}, "https://a"),
+        # A port completes the host that is stated, or else replaces the port of `Host`
+        ({"X-Forwarded-Port": "8443"}, "http://mock.test:8443"),
+        ({"X-Forwarded-Port": "443", "X-Forwarded-Proto": "https"}, "https://mock.test"),
+        ({"X-Forwarded-Port": "8443", "X-Forwarded-Host": "a b"}, "http://mock.test:8443"),
         ({"X-Forwarded-Prefix": "/mock/"}, f"{OWN}/mock"),
+        ({"X-Forwarded-Prefix": "/mock/auth"}, f"{OWN}/mock/auth"),
+        ({"X-Forwarded-Prefix": "/authors"}, f"{OWN}/authors"),
         ({"X-Forwarded-Host": "evil.example, a", "X-Forwarded-Proto": "https,http"}, "http://a"),
         (
             {
-                "X-Forwarded-For": "192.0.2.7, 10.0.0.8",
+                "X-Forwarded-For": "192.0.2.9, 192.0.2.7, 10.0.0.8",
                 "X-Forwarded-Host": "evil.example, a, b",
                 "X-Forwarded-Prefix": "/evil, /outer, /inner",
             },
             "http://a/outer/inner",
         ),
-        # Together
-        ({"Forwarded": "host=a", "X-Forwarded-Host": "b", "X-Forwarded-Proto": "https"}, "https://a"),
-        ({"Forwarded": "host=a", "X-Forwarded-Port": "99"}, "http://a"),
+        # Not every proxy appends to both lists: the last value is certainly that of the last proxy
+        ({"X-Forwarded-For": "x, 192.0.2.7, 10.0.0.8", "X-Forwarded-Host": "evil.example, b"}, "http://b"),
+        ({"X-Forwarded-For": "192.0.2.7, 10.0.0.8", "X-Forwarded-Host": "evil.example, c, b"}, "http://b"),
+        ({"X-Forwarded-For": "192.0.2.7, 10.0.0.8", "X-Forwarded-Prefix": "/mock"}, f"{OWN}/mock"),
+        # Scheme and host from one kind of headers
+        ({"Forwarded": "host=evil;proto=http", "X-Forwarded-Host": "b", "X-Forwarded-Proto": "https"}, "https://b"),
+        ({"Forwarded": "host=evil", "X-Forwarded-Proto": "https"}, "https://mock.test:8400"),
+        ({"Forwarded": "host=evil;proto=https", "X-Forwarded-Port": "99"}, "http://mock.test:99"),
+        ({"Forwarded": "host=a;proto=https", "X-Forwarded-For": "192.0.2.7"}, "https://a"),
         (EXAMPLE, "https://example.com/mock"),
     ],
     ids=str,
@@ -127,8 +148,12 @@ async def test_proxy_headers_state_the_clients_url(headers: Mapping[str, str], e
         {"X-Forwarded-Prefix": "/../admin"},
         {"X-Forwarded-Prefix": "mock"},
         {"X-Forwarded-Prefix": "/a?b"},
+        {"X-Forwarded-Prefix": "/auth"},
+        {"X-Forwarded-Prefix": "/_mock/mock"},
+        {"Forwarded": f"ext={'a' * LONGEST_LIST};host=a"},
+        {"X-Forwarded-Host": f"{'b,' * (LONGEST_LIST // 2)}a"},
     ],
-    ids=str,
+    ids=lambda headers: str(headers)[:60],
 )
 async def test_invalid_proxy_headers_are_ignored(headers: Mapping[str, str]) -> None:
     assert (await reported(headers))["url"] == OWN
@@ -177,6 +202,15 @@ async def test_unknown_prefix_is_not_removed() -> None:
     async with reporting(LOCAL) as http:
         assert (await http.get("/other/report", headers=EXAMPLE)).status_code == 404
         assert (await http.get("/mockery/report", headers=EXAMPLE)).status_code == 404
+
+
+async def test_prefix_of_a_service_path_is_ignored(odyssey_mock: MockOdyssey) -> None:
+    """With `X-Forwarded-Prefix: /auth`, `/auth/token` is the token route, not `/token` below the prefix."""
+    routes = create_app(odyssey_mock.backend, odyssey_mock.go_away).routes
+    assert {route.path.split("/")[1] for route in routes if isinstance(route, Route | Mount)} == SERVICE_SEGMENTS
+    for segment in SERVICE_SEGMENTS:
+        found = await reported({"X-Forwarded-Prefix": f"/{segment}"})
+        assert (found["url"], found["path"]) == (OWN, "/report")
 
 
 async def test_redirect_leads_to_the_clients_url() -> None:
@@ -236,6 +270,23 @@ def test_forwarded_elements_survive_serialization(
 
     header = delimiter[1].join(delimiter[0].join(pair(*each) for each in element.items()) for element in elements)
     assert parse_forwarded(header) == elements
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a=b," + " " * 10**5 + "x",
+        "a=b;" + " \t" * 10**5 + "=",
+        "a" * 10**5,
+        'a="' + "\\a" * 10**5,
+        "a=" + "b" * 10**5 + '"',
+        "a=b" + " ;" * 10**5 + "x",
+    ],
+    ids=lambda text: f"{text[:6]}...{text[-1]}",
+)
+@pytest.mark.timeout(30)  # with a search that is not linear: several minutes
+def test_malformed_header_takes_linear_time(text: str) -> None:
+    assert parse_forwarded(text) == ()
 
 
 @given(st.lists(st.tuples(names, values | st.from_regex(r"[a-z/:@.,;=\"\\]*"))), st.sets(values))

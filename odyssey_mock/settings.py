@@ -650,7 +650,7 @@ class Settings(Limits):
         "crop",
         _one_of(StartImageFit),
         "How a start image fills the frame: `crop` cuts off what does not fit, `letterbox` adds black bars, and "
-        "`service_crop` cuts off 65 % of the image, as reported of the real service.",
+        "`service_crop` cuts off at least 65 % of the image, as reported of the real service.",
         applies="new sessions and jobs",
     )
     fonts: Fonts = setting(

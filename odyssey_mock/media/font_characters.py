@@ -3,6 +3,8 @@
 Drawing each character in each font would take seconds for a prompt with characters that no font has.
 """
 
+import os
+import stat
 import struct
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -32,6 +34,8 @@ class Characters:
 def characters_of(path: str) -> Characters:
     """Return the code points for which the first font of a file may have a glyph. Damaged and other files have none."""
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - as below
+            return Characters()  # without opening it, which blocks for a named pipe
         with open(path, "rb") as file:  # noqa: PTH123 - many files: a Path takes longer to make than the file to read
             table = _cmap(file)
         return _merged(sorted(_ranges(table)))

@@ -42,6 +42,12 @@ _NO_CHARACTER = "\U0010ffff"
 _JOINERS = {"\u200c", "\u200d", "\ufe0e", "\ufe0f", *map(chr, range(0xE0020, 0xE0080))}
 """Invisible characters that choose the form of others: ZWNJ, ZWJ, the variation selectors, and the tags of flags."""
 
+_BLANK = frozenset("\u2800\U00013441\U00013442\U0001d159")
+"""Characters without ink in every font: the empty Braille cell, the blanks of hieroglyphs, and the null notehead."""
+
+_UNDRAWN = {"Cn", "Co", "Cs"}
+"""Categories of characters for which there are no fonts to install: unassigned, private use, and surrogates."""
+
 _REGULAR_WEIGHT = 400
 _WEIGHT_NAMES = {"weight", "wght"}
 
@@ -218,7 +224,9 @@ def _axis_name(name: object) -> str:
 def _has(path: str | None, character: str) -> bool:
     if path is not None and ord(character) not in _characters(path):
         return False
-    # A font may map a character to the box for missing ones, so draw it.
+    if character in _BLANK:
+        return path is not None
+    # A font may map a character to the box for missing ones, or to an empty glyph, so draw it.
     try:
         drawn = _drawn(path, character)
         return any(drawn[1]) and drawn != _placeholder(path)
@@ -246,10 +254,12 @@ class FontSet:
 
     Args:
         find: returns the paths of the font files.
+        is_complete: whether the set has all fonts of this machine, so that more fonts have to be installed.
     """
 
-    def __init__(self, find: Callable[[], Iterable[Path]] = tuple) -> None:
+    def __init__(self, find: Callable[[], Iterable[Path]] = tuple, *, is_complete: bool = True) -> None:
         self._find = find
+        self._is_complete = is_complete
         self._lock = threading.Lock()
         self._files: tuple[FontFile, ...] | None = None
         self._by_script: dict[Script, tuple[FontFile, ...]] = {}
@@ -273,19 +283,24 @@ class FontSet:
         return [each.name for each in scripts if self.font_of(each.sample) is None]
 
     def report_missing(self, cluster: str) -> None:
-        """Log a warning that no font has `cluster`, once for each script."""
+        """Log a warning that no font has `cluster`, once for each script.
+
+        Characters that are not assigned, or only for private use, give no warning.
+        """
+        if any(unicodedata.category(c) in _UNDRAWN for c in cluster):
+            return
         script = script_of(cluster)
         name = "some symbols" if script is None else script.name
         with self._lock:
             if name in self._reported:
                 return
             self._reported.add(name)
-        logger.warning(
-            "no font for %s on this machine, so prompts show the code points of these characters (U+%04X); %s",
-            name,
-            ord(cluster[0]),
-            ADVICE,
-        )
+        code = f"U+{ord(cluster[0]):04X}"
+        shown = f"prompts show the code points of these characters ({code})"
+        if self._is_complete:
+            logger.warning("no font for %s on this machine, so %s; %s", name, shown, ADVICE)
+        else:
+            logger.warning("no font for %s, because the setting `fonts` is `bundled`, so %s", name, shown)
 
     def _look_for(self, cluster: str) -> FontFile | None:
         if BUNDLED.has(cluster):
@@ -329,7 +344,7 @@ def machine_fonts() -> FontSet:
 @lru_cache(maxsize=1)
 def bundled_fonts() -> FontSet:
     """Return only the font bundled with Pillow."""
-    return FontSet()
+    return FontSet(is_complete=False)
 
 
 def font_set(fonts: Fonts) -> FontSet:
@@ -338,7 +353,7 @@ def font_set(fonts: Fonts) -> FontSet:
 
 
 def _installed() -> Iterator[Path]:
-    for folder in (*_package_folders(), *font_folders(sys.platform, os.environ, Path.home())):
+    for folder in (*_package_folders(), *font_folders(sys.platform, os.environ, _home())):
         for root, _, names in os.walk(folder):
             yield from (Path(root, name) for name in names)
 
@@ -350,15 +365,33 @@ def _package_folders() -> Iterator[Path]:
             yield from map(Path, spec.submodule_search_locations or ())
 
 
-def font_folders(platform: str, environment: Mapping[str, str], home: Path) -> list[Path]:
-    """Return the folders in which a platform, as in `sys.platform`, keeps its fonts."""
+def _home() -> Path | None:
+    try:
+        return Path.home()
+    except RuntimeError:  # a process without HOME, whose user has no entry in the password database
+        return None
+
+
+def font_folders(platform: str, environment: Mapping[str, str], home: Path | None) -> list[Path]:
+    """Return the folders in which a platform, as in `sys.platform`, keeps its fonts.
+
+    Without a home folder, only the folders that do not depend on it are returned.
+    """
     if platform == "win32":
         system = Path(environment.get("WINDIR", r"C:\Windows"))
-        local = Path(environment.get("LOCALAPPDATA", home / "AppData" / "Local"))
-        return [system / "Fonts", local / "Microsoft" / "Windows" / "Fonts"]
+        local = _paths(environment.get("LOCALAPPDATA")) or _below(home, "AppData", "Local")
+        return [system / "Fonts", *(each / "Microsoft" / "Windows" / "Fonts" for each in local)]
     if platform == "darwin":
-        return [Path("/System/Library/Fonts"), Path("/Library/Fonts"), home / "Library" / "Fonts"]
+        return [Path("/System/Library/Fonts"), Path("/Library/Fonts"), *_below(home, "Library", "Fonts")]
     # The folders of fontconfig (XDG Base Directory Specification).
-    data = environment.get("XDG_DATA_HOME") or str(home / ".local" / "share")
+    data = _paths(environment.get("XDG_DATA_HOME")) or _below(home, ".local", "share")
     shared = environment.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share"
-    return [*(Path(each) / "fonts" for each in (data, *shared.split(":")) if each), home / ".fonts"]
+    return [*(each / "fonts" for each in (*data, *_paths(*shared.split(":")))), *_below(home, ".fonts")]
+
+
+def _paths(*paths: str | None) -> list[Path]:
+    return [Path(each) for each in paths if each]
+
+
+def _below(home: Path | None, *parts: str) -> list[Path]:
+    return [] if home is None else [home.joinpath(*parts)]

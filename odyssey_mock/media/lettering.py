@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from odyssey_mock.media.fonts import BUNDLED, Face, FontSet, is_joiner
 from odyssey_mock.media.planes import Plane
-from odyssey_mock.media.text_runs import clusters, runs, units
+from odyssey_mock.media.text_runs import characters, clusters, runs, units
 
 type Ink = tuple[int, int, int, int]
 """The color of text as red, green, blue and opacity, each from 0 to 255."""
@@ -20,6 +20,8 @@ _NARROWEST = 0.12
 """Width of the narrowest characters, as a share of the font size. Longer parts of a line are cut before measuring."""
 
 _DASHES = str.maketrans(dict.fromkeys("\N{EN DASH}\N{EM DASH}\N{HYPHEN}\N{NON-BREAKING HYPHEN}\N{MINUS SIGN}", "-"))
+_FILLERS = str.maketrans(dict.fromkeys("\u115f\u1160\u3164\uffa0", " "))
+"""Blank letters of Korean, which are also used as spaces; few fonts have them."""
 _SPELLED = str.maketrans(
     {
         "ß": "ss",
@@ -68,7 +70,7 @@ class Lettering:
         accents. All other missing characters are replaced by their code points, as in "U+4E2D".
         """
         # Cut the text first, so that a text of megabytes is cheap.
-        spaced = " ".join(text[: 2 * _LONGEST].split()).translate(_DASHES)
+        spaced = " ".join(text[: 2 * _LONGEST].translate(_FILLERS).split()).translate(_DASHES)
         if spaced.isascii():
             return "".join(filter(str.isprintable, spaced))[:_LONGEST]
         visible = (c for c in unicodedata.normalize("NFC", spaced) if _is_visible(c))
@@ -134,19 +136,30 @@ class Lettering:
         """Shorten one line of readable text to `width` pixels; an ellipsis marks text that was cut off."""
         if len(text) * self._size * _NARROWEST <= width and self.length(text) <= width:
             return text
-        return self._fitting(text.rstrip("…"), width - self.length("…")).rstrip() + "…"
+        return self._fitting(text.rstrip("…"), width, ending="…")
 
-    def _fitting(self, text: str, width: float) -> str:
-        """Return the longest beginning of `text` that fits in `width` pixels, at least one cluster."""
+    def _fitting(self, text: str, width: float, *, ending: str = "") -> str:
+        """Return the longest beginning of `text` that fits in `width` pixels with `ending`, at least one character.
+
+        A cluster is broken only if it is wider than `width`.
+        """
+
+        def cut(count: int) -> str:
+            # Measure with the ending, whose font depends on the text before it.
+            beginning = "".join(parts[:count])
+            return beginning.rstrip() + ending if ending else beginning
+
         parts = clusters(text[: int(width / (self._size * _NARROWEST)) + 1])
+        if parts and self.length(cut(1)) > width:
+            parts = characters(parts[0])
         low, high = 1, len(parts)
         while low < high:
             middle = (low + high + 1) // 2
-            if self.length("".join(parts[:middle])) <= width:
+            if self.length(cut(middle)) <= width:
                 low = middle
             else:
                 high = middle - 1
-        return "".join(parts[:low])
+        return cut(low)
 
     def draw(
         self, image: Image.Image, left: float, top: float, text: str, ink: Ink, *, right: float | None = None

@@ -15,6 +15,8 @@ from odyssey_mock.media.fonts import BUNDLED, FontFile, FontSet, is_emoji, is_jo
 _ZWJ = "\u200d"
 _SKIN_TONES = range(0x1F3FB, 0x1F400)
 _REGIONAL_INDICATORS = range(0x1F1E6, 0x1F200)
+_LONGEST_EMOJI = 16
+"""Maximum number of characters in a cluster of emoji. The longest that fonts have, a couple with skin tones, has 10."""
 _RIGHT_TO_LEFT = {"R", "AL"}
 _WIDE = {"W", "F"}
 _BRACKETS = {"(": ")", "[": "]", "{": "}"}
@@ -41,6 +43,17 @@ def clusters(text: str) -> list[str]:
     return found
 
 
+def characters(cluster: str) -> list[str]:
+    """Divide a cluster into characters, each with the joiners after it."""
+    found: list[str] = []
+    for character in cluster:
+        if found and is_joiner(character):
+            found[-1] += character
+        else:
+            found.append(character)
+    return found
+
+
 def _continues(cluster: str, character: str) -> bool:
     code = ord(character)
     if cluster[0] == " ":
@@ -48,10 +61,14 @@ def _continues(cluster: str, character: str) -> bool:
     return (
         unicodedata.category(character).startswith("M")
         or is_joiner(character)
-        or code in _SKIN_TONES
-        or (cluster[-1] == _ZWJ and is_emoji_like(cluster))
+        or (len(cluster) < _LONGEST_EMOJI and (code in _SKIN_TONES or _is_joined(cluster, character)))
         or (code in _REGIONAL_INDICATORS and len(cluster) == 1 and ord(cluster) in _REGIONAL_INDICATORS)
     )
+
+
+def _is_joined(cluster: str, character: str) -> bool:
+    # Arrows in emoji sequences are symbols of mathematics.
+    return cluster[-1] == _ZWJ and is_emoji_like(cluster) and unicodedata.category(character)[0] == "S"
 
 
 def is_emoji_like(cluster: str) -> bool:

@@ -1,6 +1,8 @@
 """Tests that the characters of a font file are read from its table `cmap`, and that damaged files have none."""
 
+import os
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -91,3 +93,15 @@ def test_damaged_file_raises_nothing(tmp_path: Path, data: st.DataObject) -> Non
 def test_other_file_has_no_characters(tmp_path: Path, content: bytes) -> None:
     assert read(tmp_path / "file", content) == Characters()
     assert characters_of(str(tmp_path / "absent")) == Characters()
+    assert characters_of(str(tmp_path)) == Characters()
+
+
+def test_named_pipe_is_not_opened(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.ttf"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        characters = pool.submit(characters_of, str(pipe))
+        try:
+            assert characters.result(timeout=10) == Characters()
+        finally:  # a thread that waits for a writer gets one
+            os.close(os.open(pipe, os.O_RDWR))

@@ -1,5 +1,6 @@
 """Tests that fonts are found where platforms and packages keep them, and that the most suitable one is chosen."""
 
+import pwd
 import shutil
 import sys
 from collections.abc import Mapping
@@ -39,6 +40,38 @@ def test_fonts_are_in_folders_of_the_platform(
     platform: str, environment: Mapping[str, str], folders: list[str]
 ) -> None:
     assert [folder.as_posix() for folder in font_folders(platform, environment, HOME)] == folders
+
+
+@pytest.mark.parametrize(
+    ("platform", "environment", "folders"),
+    [
+        ("linux", {}, ["/usr/local/share/fonts", "/usr/share/fonts"]),
+        ("linux", {"XDG_DATA_HOME": "/x", "XDG_DATA_DIRS": "/y"}, ["/x/fonts", "/y/fonts"]),
+        ("darwin", {}, ["/System/Library/Fonts", "/Library/Fonts"]),
+        ("win32", {"WINDIR": "/windows"}, ["/windows/Fonts"]),
+        (
+            "win32",
+            {"WINDIR": "/windows", "LOCALAPPDATA": "/local"},
+            ["/windows/Fonts", "/local/Microsoft/Windows/Fonts"],
+        ),
+    ],
+)
+def test_folders_of_a_missing_home_are_left_out(
+    platform: str, environment: Mapping[str, str], folders: list[str]
+) -> None:
+    assert [folder.as_posix() for folder in font_folders(platform, environment, None)] == folders
+
+
+def test_user_without_a_home_has_fonts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(uid: int) -> pwd.struct_passwd:
+        raise KeyError(uid)
+
+    fonts = set(fonts_module._installed())
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    with pytest.raises(RuntimeError, match="home"):
+        Path.home()
+    assert set(fonts_module._installed()) <= fonts
 
 
 def test_bundled_font_is_used_if_possible() -> None:
@@ -87,6 +120,14 @@ def test_damaged_and_other_files_are_ignored(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"not a font" if name != "empty.otf" else b"")
     fonts = FontSet(lambda: [*tmp_path.iterdir(), tmp_path / "absent.ttc"])
     assert fonts.font_of("\u4e2d") is None
+
+
+def test_blank_character_has_the_font_of_its_script() -> None:
+    font = require_fonts().font_of("\N{BRAILLE PATTERN DOTS-123456}")
+    if font is None:
+        pytest.skip("no font for Braille on this machine")
+    assert machine_fonts().font_of("\N{BRAILLE PATTERN BLANK}") is not None
+    assert bundled_fonts().font_of("\N{BRAILLE PATTERN BLANK}") is None
 
 
 @pytest.fixture

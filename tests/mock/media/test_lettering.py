@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from odyssey_mock.media.fonts import FontSet, bundled_fonts
+from odyssey_mock.media.fonts import FontSet, bundled_fonts, is_joiner
 from odyssey_mock.media.lettering import Digits, Lettering
 from tests.support.fonts import require_fonts
 
@@ -41,6 +41,7 @@ def letters(text: str, fonts: FontSet, *, size: int = 40, is_rtl: bool = False) 
         ("a\ufe0f \ufe0f\u00a9\ufe0f", "a \u00a9"),
         ("", ""),
         (" \u200d ", ""),
+        ("a\u3164cat\uffa0\u115f\u1160", "a cat"),
     ],
 )
 def test_text_is_reduced_to_printable_characters(text: str, shown: str) -> None:
@@ -64,6 +65,20 @@ def test_wrapped_lines_fit_the_panel(text: str, width: int, lines: int) -> None:
     wrapped = BUNDLED.wrap(BUNDLED.readable(text), width, lines)
     assert len(wrapped) <= lines
     assert all(BUNDLED.length(line) <= width for line in wrapped)
+
+
+@pytest.mark.parametrize("width", [70, 160, 600])
+@pytest.mark.parametrize(
+    "text",
+    ["👩" + "\u200d🚀" * 250, "👍" + "🏽" * 250, "क" + "\u093e" * 300, "a" + "\u0301" * 300, "ก" + "\u0e33" * 300],
+)
+def test_endless_clusters_fit_the_panel(text: str, width: int) -> None:
+    lettering = Lettering(20, require_fonts())
+    wrapped = lettering.wrap(lettering.readable(text), width, 4)
+    widths = [lettering.length(line) for line in [*wrapped, lettering.ellipsised(lettering.readable(text), width)]]
+    assert max(widths) <= width, f"expected lines of at most {width} pixels, got {widths}"
+    # A joiner at the start of a line would be drawn as a box.
+    assert not any(is_joiner(line[0]) for line in wrapped)
 
 
 @given(words=st.lists(st.text("abcdefghij", min_size=1, max_size=12), max_size=30))
@@ -183,6 +198,23 @@ def test_missing_script_is_logged_once(caplog: pytest.LogCaptureFixture) -> None
         "no font for Chinese on this machine, so prompts show the code points of these characters (U+7A97)",
         "no font for Thai on this machine, so prompts show the code points of these characters (U+0E01)",
     ]
+
+
+def test_bundled_fonts_are_the_stated_reason(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        Lettering(20, bundled_fonts.__wrapped__()).readable("窗台")
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "no font for Chinese, because the setting `fonts` is `bundled`, "
+        "so prompts show the code points of these characters (U+7A97)"
+    )
+
+
+@pytest.mark.parametrize("text", ["\ud800", "\ue000", "\U000e0fff", "\uffff", "\u3164"])
+def test_no_font_is_missed_for_characters_without_fonts(text: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        Lettering(20, FontSet()).readable(f"a {text} cat")
+    assert [record.getMessage() for record in caplog.records] == []
 
 
 def test_width_of_a_number_ignores_its_digits() -> None:

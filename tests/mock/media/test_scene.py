@@ -254,6 +254,19 @@ def test_start_image_keeps_its_colors_with_every_prompt(prompt: str) -> None:
         assert np.abs(shown - CHART).max() <= 3, f"frame {index}: expected {CHART.tolist()}, got {shown.tolist()}"
 
 
+@pytest.mark.parametrize(
+    ("prompt", "most"), [("Birds over hills by day", 0.002), ("clouds", 0.002), ("it snows", 0.01), ("it rains", 0.01)]
+)
+@pytest.mark.parametrize("color", [(60, 160, 90), (0, 0, 0)], ids=str)
+def test_only_lights_and_weather_cover_start_images(prompt: str, most: float, color: tuple[int, ...]) -> None:
+    image = encoded("PNG", color, (PORTRAIT.width, PORTRAIT.height))
+    renderer = Renderer(stream(prompt, size=PORTRAIT, image=image, look=Look(overlay="none")))
+    for index in (0, 40):
+        shown = renderer.render(index).to_ndarray(format="rgb24").astype(int)
+        changed = (np.abs(shown - color).max(axis=2) > 6).mean()
+        assert 0 < changed < most, f"frame {index}: expected a share of changed pixels below {most}, got {changed:.4f}"
+
+
 @pytest.mark.parametrize("size", [PORTRAIT, LANDSCAPE], ids=str)
 @pytest.mark.parametrize("codec", ["h264", "vp8"])
 def test_start_image_keeps_its_colors_in_encoded_video(codec: Codec, size: Size) -> None:

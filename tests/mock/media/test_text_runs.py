@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odyssey_mock.media.fonts import bundled_fonts
-from odyssey_mock.media.text_runs import clusters, is_right_to_left, runs, units
+from odyssey_mock.media.text_runs import characters, clusters, is_right_to_left, runs, units
 from tests.support.fonts import TableOfFonts
 
 ALEF, BET, GIMEL = "\u05d0", "\u05d1", "\u05d2"
@@ -25,6 +25,8 @@ FONTS = TableOfFonts(
         ("abc", ["a", "b", "c"]),
         ("e\u0301o", ["e\u0301", "o"]),
         ("👩\u200d🚀🐈", ["👩\u200d🚀", "🐈"]),
+        ("👩\u200d…", ["👩\u200d", "…"]),
+        ("🙂\u200d↔\ufe0f🏃🏽\u200d♀\ufe0f", ["🙂\u200d↔\ufe0f", "🏃🏽\u200d♀\ufe0f"]),
         ("🇫🇷🇩🇪", ["🇫🇷", "🇩🇪"]),
         ("👍🏽!", ["👍🏽", "!"]),
         ("1\ufe0f\u20e32", ["1\ufe0f\u20e3", "2"]),
@@ -36,6 +38,25 @@ FONTS = TableOfFonts(
 )
 def test_marks_and_emoji_sequences_are_clusters(text: str, parts: list[str]) -> None:
     assert clusters(text) == parts
+
+
+@pytest.mark.parametrize(
+    "emoji", ["👩🏽\u200d❤\ufe0f\u200d💋\u200d👨🏿", "🏴" + "".join(chr(0xE0000 + ord(c)) for c in "gbeng\x7f")]
+)
+def test_longest_emoji_are_one_cluster(emoji: str) -> None:
+    assert clusters(emoji * 2) == [emoji, emoji]
+
+
+@pytest.mark.parametrize("text", ["👩" + "\u200d🚀" * 250, "👍" + "🏽" * 250, "❤\ufe0f" + "\u200d❤" * 250])
+def test_endless_emoji_are_divided(text: str) -> None:
+    parts = clusters(text)
+    assert "".join(parts) == text
+    assert max(map(len, parts)) <= 17, f"expected clusters of about 16 characters, got {[*map(len, parts)]}"
+
+
+def test_characters_of_a_cluster_keep_their_joiners() -> None:
+    assert characters("👩🏽\u200d❤\ufe0f\u200d💋") == ["👩", "🏽\u200d", "❤\ufe0f\u200d", "💋"]
+    assert characters("") == []
 
 
 @given(st.text(max_size=60))

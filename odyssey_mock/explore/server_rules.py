@@ -44,7 +44,8 @@ _HEARD: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 """For each type of server message that handlers receive: `SentMessage.kind`, and the field with `SentMessage.text`."""
 
-_REFUSING = frozenset({401, 403})
+_REFUSING = frozenset({401, 403, 422})
+"""Statuses of faults that may make the client raise an `OdysseyAuthError`; 422 rejects the form of an API key."""
 _MAY_REFUSE = frozenset({"refuse", "close", "error"})
 """Actions of faults that may make the client raise an `OdysseyAuthError`."""
 
@@ -97,6 +98,8 @@ class ServerRules:
         self._requests: defaultdict[str, deque[float]] = defaultdict(deque)
         self._may_refuse = False
         """Whether a fault may have made a client raise an `OdysseyAuthError`."""
+        self._offsets_of_tokens: dict[str | None, float] = {}
+        """By host: by how much the server's clock had jumped when it issued the last access token."""
         self._has_stalled = False
         """Whether a fault or a prompt marker has stalled a job. A stalled job never ends."""
         self._has_refused = False
@@ -190,12 +193,24 @@ class ServerRules:
             )
 
     def refused(self, host: str, name: str, error: OdysseyError) -> None:
-        """Check the error of the failed step `name`. An `OdysseyAuthError` violates a rule unless a fault caused it."""
-        if isinstance(error, OdysseyAuthError) and not self._may_refuse:
+        """Check the error of the failed step `name`.
+
+        An `OdysseyAuthError` violates a rule, unless a fault caused it. The server's clock may also jump so far that a
+        new access token has expired.
+        """
+        if isinstance(error, OdysseyAuthError) and not (self._may_refuse or self._token_has_expired(host)):
             self._report_violation(
                 "no_false_refusal",
                 f"expected {name} of {host} to be authorized, because its API key is valid, got {error.code}: {error}",
             )
+
+    def _token_has_expired(self, host: str) -> bool:
+        """Return whether the clock of the server has jumped past the lifetime of the host's last access token."""
+        offsets = self._offsets_of_tokens
+        if (offset := offsets.get(host, offsets.get(None))) is None:
+            return False
+        jumped = self._world.wall_clock(SERVER).offset - offset
+        return jumped >= self._world.mock.settings.access_token_lifetime
 
     def _take(self, entry: Entry) -> None:
         data, host = entry.data, self._host_of(entry)
@@ -203,6 +218,8 @@ class ServerRules:
             case "rest", _:
                 self._has_stalled |= "[stall]" in entry.encoded
                 status = {"status": data.get("status")}
+                if (entry.name, data.get("status")) == ("POST /auth/token", 200):
+                    self._offsets_of_tokens[host] = self._world.wall_clock(SERVER).offset
                 if host is None:
                     self._trace.add(SERVER, f"{entry.name} answered", status)
                 else:

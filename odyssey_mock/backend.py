@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Unpack
 
-from odyssey_mock import latency
 from odyssey_mock.accounts.accounts import Accounts
 from odyssey_mock.accounts.session_tokens import SessionTokens
 from odyssey_mock.accounts.usage import Usage
@@ -88,9 +87,7 @@ class Backend:
             make_session=self._make_session,
         )
         urls = ArtifactUrls(self.clock, self.entropy, lambda: self.settings.now.artifact_url_lifetime)
-        self.recordings = Recordings(
-            self.streams, urls, self.clock, lambda: latency.seconds(self.settings.now.latency, "recording")
-        )
+        self.recordings = Recordings(self.streams, urls, self.clock)
         self.jobs = Jobs(
             settings=self.settings,
             clock=self.clock,

@@ -66,6 +66,10 @@ LATENCIES: Mapping[str, Latency] = MappingProxyType(
 """The durations by point. Points that are not listed take no time."""
 
 
+CONNECTING = ("rest.sessions.token", "signaling.config", "signaling.upgrade", "signaling.offer", "signaling.answer")
+"""The points of a client that connects to its session, or returns to it."""
+
+
 def seconds(profile: LatencyProfile, point: str) -> float:
     """Return how long `point` takes in a profile."""
     match profile:
@@ -75,3 +79,8 @@ def seconds(profile: LatencyProfile, point: str) -> float:
             return LATENCIES[point].realistic if point in LATENCIES else 0.0
         case "slow":
             return LATENCIES[point].slow if point in LATENCIES else 0.0
+
+
+def connecting(profile: LatencyProfile) -> float:
+    """Return how long a profile delays a client that connects to its session, or returns to it."""
+    return sum(seconds(profile, point) for point in CONNECTING)

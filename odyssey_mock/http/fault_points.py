@@ -20,6 +20,9 @@ from odyssey_mock.http.fault_responses import ACTIONS, Exchange
 from odyssey_mock.http.pacing import Pace
 from odyssey_mock.http.uvicorn_server import connection_of
 
+_SAFE = frozenset({"GET", "HEAD"})
+"""Methods of the service whose requests change nothing (RFC 9110 section 9.2.1)."""
+
 type Endpoint = Callable[[Request], Awaitable[Response]]
 type WhoAsks = Callable[[Scope, bytes], Asked]
 """A method of `Callers`, which returns the values of a request that `match` of a fault can test."""
@@ -61,7 +64,8 @@ class FaultGate:
         connection = connection_of(scope)
         with Pace(self._clock, connection, f"latency: {passed.point}") as pace:
             await pace.pause(seconds)
-            if connection.lost.done():
+            if connection.lost.done() and (connection.is_spoilt or scope["method"] in _SAFE):
+                # Other requests take effect although the client has given up, as those that a service is handling do.
                 return None
             if not has_faults:
                 return await passed.usual(scope, receive, send)

@@ -1,6 +1,5 @@
 """The recordings of streams; their files are written on first request (`protocol.md` section 6)."""
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -20,27 +19,28 @@ class NoArtifactError(LookupError):
 
 
 class Recordings:
-    """The recordings of the streams in a `StreamStore`. When the store drops a record, its files are deleted.
+    """The recordings of the streams in a `StreamStore`. When the store drops a record, its files are deleted."""
 
-    Clients can get the recording of a live stream `delay()` seconds after its end.
-    """
-
-    def __init__(
-        self, streams: StreamStore, urls: ArtifactUrls, clock: Clock, delay: Callable[[], float] = lambda: 0.0
-    ) -> None:
+    def __init__(self, streams: StreamStore, urls: ArtifactUrls, clock: Clock) -> None:
         self.urls = urls
         self._streams = streams
         self._clock = clock
-        self._delay = delay
         self._store = FileStore()
         streams.on_forgotten(self._drop)
 
     def is_available(self, record: StreamRecord) -> bool:
         """Return whether clients can get the recording. The streams of simulation jobs have theirs at once."""
-        delay = self._delay()
-        if not delay or record.session_id is None:
-            return True
-        return record.ended_at is not None and self._clock.time() - record.ended_at > delay - GRAIN
+        return self.why_unavailable(record) is None
+
+    def why_unavailable(self, record: StreamRecord) -> str | None:
+        """Return why clients cannot get the recording yet; None if they can."""
+        if not record.recording_delay:
+            return None
+        takes = f"its recording takes {record.recording_delay:g} s after its end (setting `latency`)"
+        if record.ended_at is None:
+            return f"the stream {record.id} is still running; {takes}"
+        left = record.recording_delay - (self._clock.time() - record.ended_at)
+        return f"the stream {record.id} has ended; {takes}, of which {left:.1f} s are left" if left >= GRAIN else None
 
     def describe(self, record: StreamRecord, base_url: str) -> dict[str, JSON]:
         """Return a stream's `Recording` as JSON, with newly signed URLs. The URL of a missing artifact is null.

@@ -27,6 +27,8 @@ class StreamRecord:
     broadcast: bool = False
     error: str | None = None
     """Why the stream failed; None if it has not failed. A failed stream has no video."""
+    recording_delay: float = 0.0
+    """Seconds from the end of the stream until clients can get its recording."""
 
     def time_at(self, now: float) -> float:
         """Return the time of the stream when `Clock.monotonic` is `now`.

@@ -122,6 +122,11 @@ class ClientConnection:
         await self.peer.close()
         await self.socket.close(self._close_code, why=self._close_why)
 
+    @property
+    def has_late_stream_message(self) -> bool:
+        """Whether a message about a stream waits for the end of its latency, or is being handled."""
+        return self._late.has_stream_message
+
     def run(self, work: Coroutine[object, object, None]) -> None:
         """Start `work` as a task in `tasks`; `hang_up` cancels it. After `hang_up`, `work` is not started."""
         if self.hung_up:

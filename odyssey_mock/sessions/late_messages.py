@@ -69,6 +69,11 @@ class LateMessages:
         late.deadline = self._clock.call_later(max(0.0, due - now), f"latency: {point}", self._due)
         return True
 
+    @property
+    def has_stream_message(self) -> bool:
+        """Whether a message about a stream was received and is not handled yet."""
+        return any(isinstance(late.message, Start | Update | End) for late in (*self._waiting, *self._delivered))
+
     def done(self, late: LateMessage) -> None:
         """Note that a delivered message was handled or discarded."""
         self._delivered.discard(late)

@@ -77,6 +77,8 @@ class Session:
         self._connect = connect
         self._on_gone = on_gone
         self._connection: ClientConnection | None = None
+        self._is_taking = False
+        """Whether a message about a stream is being handled; the preparation of a stream can take seconds."""
         self._serving = 0
         """Number of running `serve` calls: sockets that are open or closing, or whose task runs the video."""
         self._idle = asyncio.Event()
@@ -255,7 +257,11 @@ class Session:
                 pass  # does not count as activity: clients send `keepalive` periodically
             case Start() | Update() | End():
                 self._lifecycle.touch()
-                await self._lifecycle.video.controller.take(item)
+                self._is_taking = True
+                try:
+                    await self._lifecycle.video.controller.take(item)
+                finally:
+                    self._is_taking = False
             case _ as unreachable:
                 assert_never(unreachable)
 
@@ -268,12 +274,20 @@ class Session:
         """Handle the event of an expired deadline; return once the sockets that the event closes are closed."""
         if event is SessionEvent.INACTIVE and self.stream is not None:
             return  # no timeout during a stream; `touch` restarts it when the stream ends
+        if event is SessionEvent.INACTIVE and self._has_stream_message:
+            self._lifecycle.touch()
+            return
         effects = self._lifecycle.handle(event)
         if not effects:
             return  # too late: the session is already over or connected
         if self._connection is not None and not self._connection.hung_up:
             self._connection.instruct(effects)
         await self._idle.wait()
+
+    @property
+    def _has_stream_message(self) -> bool:
+        """Whether the client has sent a message about a stream that is not handled yet."""
+        return self._is_taking or (self._connection is not None and self._connection.has_late_stream_message)
 
     async def _carry_out(  # noqa: PLR0912 - one case for each effect
         self, effects: tuple[SessionEffect, ...], connection: ClientConnection

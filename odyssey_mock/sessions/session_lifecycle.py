@@ -53,15 +53,22 @@ _WHY: Mapping[SessionEvent, str] = MappingProxyType(
         "`connection_duration`)",
         SessionEvent.INACTIVE: "for {inactivity:g} s no stream ran, and the client sent no message about one (setting "
         "`inactivity`)",
-        SessionEvent.DANGLING: "no peer connected within {dangling_session:g} s (setting `dangling_session`)",
+        SessionEvent.DANGLING: "no peer connected within {dangling_session:g} s (setting `dangling_session`)"
+        "{and_latency}",
         SessionEvent.UNUSED: "all tokens of the session expired before a client connected (setting "
         "`session_token_lifetime`: {session_token_lifetime:g} s)",
-        SessionEvent.GRACE_OVER: "the lost client did not return within {session_grace:g} s (setting `session_grace`)",
+        SessionEvent.GRACE_OVER: "the lost client did not return within {session_grace:g} s (setting `session_grace`)"
+        "{and_latency}",
         SessionEvent.STALE_OVER: "the session was stale for {stale_session:g} s (setting `stale_session`)",
         SessionEvent.SHUT_DOWN: "the mock was stopped or reset, or ended the session",
     }
 )
 """The causes of state changes, for the journal, formatted with the settings and the limits of the account."""
+
+
+def _and_latency(delay: float) -> str:
+    """Return the end of a text about a time limit which is `delay` seconds longer in a latency profile."""
+    return f" and {delay:g} s for the delays of a connect (setting `latency`)" if delay else ""
 
 
 class SessionVideo:
@@ -186,9 +193,11 @@ class SessionLifecycle:
         self._identity = identity
         self.why = ""
         """The cause of the latest state change, for the journal; empty if `_WHY` has none."""
-        self._grace = settings.session_grace
+        # A client that connects to the session, or returns to it, has the usual time in every latency profile.
+        delay = latency.connecting(settings.latency)
+        self._grace = settings.session_grace + delay if settings.session_grace else 0.0
         self._stale = settings.stale_session
-        self._values = vars(settings) | vars(identity.limits)
+        self._values = vars(settings) | vars(identity.limits) | {"and_latency": _and_latency(delay)}
         self._journal = journal
         self._make_video = make_video
         self._due = due
@@ -196,7 +205,7 @@ class SessionLifecycle:
         self._machine = SessionMachine()
         self.video = self._new_video()
         self._deadlines = _Deadlines(clock, due)
-        self._deadlines.arm(SessionEvent.DANGLING, settings.dangling_session)
+        self._deadlines.arm(SessionEvent.DANGLING, settings.dangling_session + delay)
 
     @property
     def state(self) -> SessionState:

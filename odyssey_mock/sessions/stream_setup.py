@@ -3,6 +3,7 @@
 import asyncio
 from functools import partial
 
+from odyssey_mock import latency
 from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.entropy import Entropy
 from odyssey_mock.core.picklable_error import PicklableError
@@ -113,6 +114,7 @@ class StreamSetup:
             broadcast=message.broadcast,
             started_at=self._clock.time(),
             began=self._clock.monotonic(),
+            recording_delay=latency.seconds(self._settings.latency, "recording"),
         )
         frame_fault = partial(self._faults.fire, "peer.frame", **identity.where, stream=record.id, prompt=record.prompt)
         return record, StreamSource(timeline, encoder, frame_fault=frame_fault)

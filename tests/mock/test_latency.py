@@ -9,10 +9,13 @@ import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from odyssey_client import Odyssey, OdysseyApiError
+from odyssey_client import ConnectionStatus, Odyssey, OdysseyApiError
 from odyssey_mock import MockOdyssey
 from odyssey_mock.faults.catalog import POINTS
-from odyssey_mock.latency import LATENCIES, seconds
+from odyssey_mock.latency import LATENCIES, connecting, seconds
+from odyssey_mock.sessions.messages import Start
+from odyssey_mock.sessions.session_identity import SessionIdentity
+from odyssey_mock.sessions.stream_setup import StreamSetup
 from odyssey_mock.settings import LatencyProfile
 from odyssey_mock.sim.run import run
 from odyssey_mock.sim.world import World
@@ -111,13 +114,37 @@ async def test_fault_delays_in_addition() -> None:
         assert (await asking).status_code == 200
 
 
-async def test_cancelled_request_leaves_nothing() -> None:
+@pytest.mark.parametrize("point", sorted(set(HTTP_POINTS) - NO_DELAY))
+async def test_given_up_request_is_handled_unless_it_reads(point: str) -> None:
+    async with nothing_left(), running() as (mock, clock), instant_http(mock) as (http, token):
+        since = mock.journal.next_index
+        asking = asyncio.create_task(ask(mock, http, point, token))
+        await clock.until_delayed(point)
+        asking.cancel()
+        async with asyncio.timeout(LIMIT):
+            while not (entries := [each for each in mock.journal.find("rest") if each.index >= since]):
+                await mock.journal.reach(mock.journal.next_index)
+        (entry,) = entries
+        is_handled = entry.data["status"] is not None
+        assert is_handled == (entry.data["method"] != "GET"), (
+            f"expected {entry.name} to be handled unless it only reads"
+        )
+        assert clock.delayed == []
+        assert (len(mock.sessions), len(mock.jobs)) == (
+            int(point == "rest.sessions.request"),
+            int(point == "rest.simulations.create"),
+        )
+
+
+async def test_request_cut_off_by_server_is_not_handled() -> None:
     async with nothing_left(), running() as (mock, clock), instant_http(mock) as (http, token):
         asking = asyncio.create_task(ask(mock, http, "rest.sessions.request", token))
         await clock.until_delayed("rest.sessions.request")
-        asking.cancel()
+        await mock.go_away()
+        with pytest.raises(httpx.TransportError):
+            await asking
         await mock.wait_for("rest", "POST /sessions/request", status=None)
-        assert (clock.pending, dict(mock.sessions)) == ([], {})
+        assert (dict(mock.sessions), clock.delayed) == ({}, [])
 
 
 async def test_request_during_reset_gets_a_response() -> None:
@@ -136,6 +163,7 @@ async def test_closing_mock_ends_delayed_requests() -> None:
             await clock.until_delayed("rest.auth.token")
         with pytest.raises(httpx.TransportError):
             await asking
+        mock.expect("POST /auth/token", status=None)
 
 
 async def test_profile_changes_for_new_requests() -> None:
@@ -267,12 +295,122 @@ async def _opened(url: str) -> ClientConnection:
     return await connect(url, proxy=None)
 
 
+INACTIVITY = 40
+"""The default of the setting `inactivity` in seconds."""
+
+
+@pytest.mark.parametrize("profile", ["realistic", "slow"])
+@pytest.mark.parametrize(
+    ("point", "message"),
+    [
+        ("stream.start", START),
+        ("stream.interact", {"type": "update", "prompt": "It rains"}),
+        ("stream.end", {"type": "interactive_stream_end"}),
+    ],
+)
+async def test_message_that_waits_counts_as_activity(point: str, message: object, profile: LatencyProfile) -> None:
+    async with running() as (mock, clock), instant_peer(mock, profile) as peer:
+        (session,) = mock.sessions.values()
+        delay = seconds(profile, point)
+        await mock.advance(INACTIVITY - delay / 2)
+        peer.say(message)
+        await clock.until_delayed(point)
+        await mock.advance(delay)
+        assert (session.state, clock.delayed) == ("connected", [])
+        if point == "stream.start":
+            assert (await peer.hear())["type"] == "stream_started"
+        else:
+            await mock.advance(INACTIVITY)
+            assert session.state == "closed", "expected the session to end when the client is inactive afterward"
+
+
+async def test_start_may_wait_longer_than_the_inactivity_limit() -> None:
+    async with running(inactivity=3) as (mock, clock), instant_peer(mock, "slow") as peer:
+        peer.say(START)
+        await clock.until_delayed("stream.start")
+        await mock.advance(8)
+        assert (await peer.hear())["type"] == "stream_started"
+
+
+async def test_preparation_of_a_stream_counts_as_activity(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, may_end = asyncio.Event(), asyncio.Event()
+    prepare = StreamSetup.prepare
+
+    async def prepare_slowly(self: StreamSetup, message: Start, identity: SessionIdentity) -> Any:
+        begun.set()
+        await may_end.wait()
+        return await prepare(self, message, identity)
+
+    monkeypatch.setattr(StreamSetup, "prepare", prepare_slowly)
+    async with running("instant") as (mock, _), instant_peer(mock, "instant") as peer:
+        peer.say(START)
+        async with asyncio.timeout(LIMIT):
+            await begun.wait()
+        async with asyncio.timeout(LIMIT):
+            await mock.advance(INACTIVITY)
+        may_end.set()
+        assert (await peer.hear())["type"] == "stream_started"
+
+
+@pytest.mark.parametrize("grace", [2, 10])
+@pytest.mark.parametrize("profile", ["instant", "realistic", "slow"])
+def test_lost_client_returns_in_every_profile(profile: LatencyProfile, grace: float) -> None:
+    async def scenario(world: World) -> list[str]:
+        told: list[str] = []
+        returned = asyncio.Event()
+
+        def tell(status: ConnectionStatus) -> None:
+            told.append(str(status))
+            if told[-2:] == ["reconnecting", "connected"] or status == "failed":
+                returned.set()
+
+        world.mock.faults.add(at="signaling.connected", do="close", code=1011, seconds=1, times=1)
+        client = world.client()
+        await client.connect(on_status_change=tell)
+        session = client.current_session_id
+        await returned.wait()
+        assert client.current_session_id == session, "expected the client to return to its session"
+        await client.disconnect()
+        return told
+
+    went = run(7, scenario, settings={"latency": profile, "session_grace": grace})
+    assert (went.error, went.left) == (None, ())
+    assert went.result is not None
+    assert went.result[-3:] == ["reconnecting", "connected", "disconnected"]
+
+
+@pytest.mark.parametrize("profile", ["realistic", "slow"])
+@pytest.mark.parametrize(
+    ("setting", "why"),
+    [
+        ("session_grace", "the lost client did not return within 5 s (setting `session_grace`)"),
+        ("dangling_session", "no peer connected within 5 s (setting `dangling_session`)"),
+    ],
+)
+async def test_connect_limits_leave_time_for_the_delays(setting: str, why: str, profile: LatencyProfile) -> None:
+    async with running("instant", **{setting: 5}) as (mock, clock):
+        if setting == "session_grace":
+            async with instant_peer(mock, profile) as peer:
+                peer.socket.transport.abort()
+                await mock.wait_for("state", "session", to="held")
+        else:
+            mock.change_settings(latency=profile)
+            async with clock.passing(), RawApi(mock) as api:
+                await api.request_session()
+        delay = connecting(profile)
+        await mock.advance(5 + delay - GRAIN)
+        mock.expect_none("session", to="closed")
+        await mock.advance(GRAIN)
+        closed = mock.expect("session", to="closed")
+        assert closed.why == f"{why} and {delay:g} s for the delays of a connect (setting `latency`)"
+
+
 # Recordings and jobs
 
 
 async def test_recording_is_missing_at_first() -> None:
     async with running() as (mock, clock), instant_http(mock) as (http, token):
-        live, simulated = remembered(mock, session_id="a-session"), remembered(mock)
+        live, simulated = remembered(mock, recording_delay=15), remembered(mock)
         assert await _recordings(mock, clock, http, token) == {simulated}
         await mock.advance(15)
         assert await _recordings(mock, clock, http, token) == {live, simulated}
@@ -280,11 +418,50 @@ async def test_recording_is_missing_at_first() -> None:
 
 async def test_recording_exists_fifteen_seconds_after_the_end() -> None:
     async with running() as (mock, _):
-        record = mock.streams[remembered(mock, session_id="a-session")]
+        record = mock.streams[remembered(mock, recording_delay=15)]
         await mock.advance(15 - GRAIN)
         assert not mock.recordings.is_available(record)
         await mock.advance(GRAIN)
         assert mock.recordings.is_available(record)
+
+
+@pytest.mark.parametrize(("profile", "later"), [("instant", "slow"), ("slow", "instant"), ("realistic", "slow")])
+async def test_recording_keeps_the_profile_of_its_session(profile: LatencyProfile, later: LatencyProfile) -> None:
+    async with running("instant") as (mock, clock), instant_peer(mock, profile) as peer:
+        peer.say(START)
+        await mock.wait_for("channel", "interactive_stream_start")
+        async with clock.passing():
+            stream_id = (await peer.hear())["stream_id"]
+            peer.say({"type": "interactive_stream_end"})
+            assert (await peer.hear())["type"] == "stream_ended"
+        record = mock.streams[stream_id]
+        delay = seconds(profile, "recording")
+        assert mock.recordings.is_available(record) == (profile == "instant")
+        mock.change_settings(latency=later)
+        assert mock.recordings.is_available(record) == (profile == "instant")
+        await mock.advance(delay)
+        assert mock.recordings.is_available(record)
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({}, "has ended; its recording takes 15 s after its end (setting `latency`), of which 11.0 s are left"),
+        (
+            {"ended_at": None},
+            "is still running; its recording takes 15 s after its end (setting `latency`)",
+        ),
+    ],
+)
+async def test_missing_recording_states_its_cause(fields: dict[str, object], why: str) -> None:
+    async with running() as (mock, _), instant_http(mock) as (http, token):
+        stream_id = remembered(mock, recording_delay=15, **fields)
+        mock.change_settings(latency="instant")
+        await mock.advance(4)
+        answer = await http.get(f"{mock.url}/recordings/{stream_id}", headers={"Authorization": f"Bearer {token}"})
+        assert answer.status_code == 404
+        entry = mock.expect("GET /recordings/{stream_id}", status=404)
+        assert entry.why == f"the stream {stream_id} {why}"
 
 
 async def _recordings(mock: MockOdyssey, clock: LatencyClock, http: httpx.AsyncClient, token: str) -> set[str]:

@@ -50,8 +50,11 @@ class RecordingRoutes:
         """Return the recording of one stream."""
         account = authorized(request, self.accounts)
         record = self.streams.records.get(request.path_params["stream_id"])
-        if record is None or record.account_id != account.id or not self.recordings.is_available(record):
-            raise ApiError(404, "Recording not found in this account; GET /stream-recordings lists its recordings")
+        if record is None or record.account_id != account.id:
+            raise _missing()
+        why = self.recordings.why_unavailable(record)
+        if why is not None:
+            raise _missing().because(why)
         request.state.stream = record.id
         return JSONResponse(self.recordings.describe(record, base_url(request)), headers={"Cache-Control": "no-store"})
 
@@ -74,6 +77,10 @@ class RecordingRoutes:
                 "offset": page.offset,
             }
         )
+
+
+def _missing() -> ApiError:
+    return ApiError(404, "Recording not found in this account; GET /stream-recordings lists its recordings")
 
 
 def _summary(record: StreamRecord) -> dict[str, JSON]:

@@ -453,7 +453,7 @@ async def test_recording_keeps_the_profile_of_its_session(profile: LatencyProfil
         ),
     ],
 )
-async def test_missing_recording_states_its_cause(fields: dict[str, object], why: str) -> None:
+async def test_missing_recording_states_its_cause(fields: dict[str, Any], why: str) -> None:
     async with running() as (mock, _), instant_http(mock) as (http, token):
         stream_id = remembered(mock, recording_delay=15, **fields)
         mock.change_settings(latency="instant")

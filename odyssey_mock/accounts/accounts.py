@@ -26,6 +26,9 @@ type Refusal = Callable[[Settings, float], AccountError]
 """Creates the error that rejects requests of a test key, from the settings and the server's current time."""
 
 
+EXPIRED_KEPT = 1000
+"""Number of expired access tokens that the server remembers, to tell them from unknown ones."""
+
 TEST_KEY_HOURS = 10.0
 """The hours that the error of the test key `ody_monthly_limit` states, both as hours used and as limit."""
 TEST_KEY_SESSIONS = 5
@@ -125,6 +128,16 @@ class AccessToken:
     """The lifetime in seconds."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Issued:
+    """What the server knows about an access token that it has issued."""
+
+    account: Account
+    lifetime: float
+    """The setting `access_token_lifetime` when the token was issued."""
+    expires_at: float
+
+
 class Accounts:
     """The accounts of one server and their access tokens, which expire on the server's clock."""
 
@@ -132,7 +145,8 @@ class Accounts:
         self._settings = settings
         self._clock = clock
         self._entropy = entropy
-        self._tokens: dict[str, tuple[Account, float]] = {}
+        self._tokens: dict[str, _Issued] = {}
+        """The access tokens, oldest first; of the expired ones only the latest `EXPIRED_KEPT`."""
         self._added: dict[str, AccountSettings] = {}
         """The accounts that were added later, by API key."""
         self._configured = {account_id(key): configured for key, configured in (settings.now.keys or {}).items()}
@@ -189,9 +203,11 @@ class Accounts:
     def issue_token(self, account: Account) -> AccessToken:
         """Issue a new access token; earlier tokens of the account stay valid."""
         now = self._clock.time()
-        self._tokens = {value: held for value, held in self._tokens.items() if held[1] > now}
+        expired = [value for value, issued in self._tokens.items() if issued.expires_at <= now]
+        for value in expired[: max(0, len(expired) - EXPIRED_KEPT)]:
+            del self._tokens[value]
         token = AccessToken(self._entropy.token(32), self._settings.now.access_token_lifetime)
-        self._tokens[token.value] = (account, now + token.expires_in)
+        self._tokens[token.value] = _Issued(account, token.expires_in, now + token.expires_in)
         return token
 
     def holder_of(self, access_token: str) -> Account:
@@ -201,17 +217,19 @@ class Accounts:
             InvalidTokenError: the token is unknown.
             TokenExpiredError: the token has expired.
         """
-        account, expires_at = self._tokens.get(access_token, (None, 0.0))
-        if account is None:
+        issued = self._tokens.get(access_token)
+        if issued is None:
             raise InvalidTokenError().because(
-                "expected an access token from POST /auth/token of this mock, since its last reset; got another one"
+                "expected an access token from POST /auth/token of this mock, since its last reset; got one that is "
+                f"unknown, or that expired before {EXPIRED_KEPT} others"
             )
-        if expires_at <= self._clock.time():
+        late = self._clock.time() - issued.expires_at
+        if late >= 0:
             raise TokenExpiredError().because(
-                f"the access token has expired {self._clock.time() - expires_at:.1f} s ago (setting "
-                f"`access_token_lifetime`: {self._settings.now.access_token_lifetime:g} s)"
+                f"the access token has expired {late:.1f} s ago; it was issued for {issued.lifetime:g} s (setting "
+                "`access_token_lifetime`)"
             )
-        return account
+        return issued.account
 
     def check_session_request(self, account: Account) -> None:
         """Raise the error of a test key that rejects session requests. Accounts of other keys pass.

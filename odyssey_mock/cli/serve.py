@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from odyssey_mock.cli.setting_options import GroupedCommand, chosen_settings, setting_options
+from odyssey_mock.cli.stderr_lines import StderrLines
 from odyssey_mock.settings import SETTING_NAMES, Settings
 
 if TYPE_CHECKING:
@@ -79,12 +80,14 @@ async def _serve(settings: Settings, *, as_json: bool, verbose: bool) -> None:
         # On Windows the event loop supports no signal handlers.
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(signum, stop.set)
-    async with MockOdyssey(settings) as mock:
-        click.echo(_ready_line(mock) if as_json else _welcome(mock, await asyncio.to_thread(_missing_fonts, settings)))
-        if verbose:
-            journal = mock.journal
-            journal.observe(lambda entry: click.echo(line_of(entry, journal.began_at), err=True))
-        await stop.wait()
+    with StderrLines() if verbose else contextlib.nullcontext() as lines:
+        async with MockOdyssey(settings) as mock:
+            missing_fonts = "" if as_json else await asyncio.to_thread(_missing_fonts, settings)
+            click.echo(_ready_line(mock) if as_json else _welcome(mock, missing_fonts))
+            if lines is not None:
+                journal = mock.journal
+                journal.observe(lambda entry: lines.print(line_of(entry, journal.began_at)))
+            await stop.wait()
 
 
 def _ready_line(mock: MockOdyssey) -> str:

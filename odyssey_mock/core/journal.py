@@ -1,12 +1,13 @@
 """The journal of a server: an ordered record of requests, messages, state changes and deadlines.
 
 Tests check the entries of the journal, and the report of a failed simulated test shows them. Entries are immutable.
-Their data is JSON, in which secrets are masked.
+Their data is JSON, in which secrets are masked: values of keys in `SECRETS`, secrets in URLs, and API keys anywhere.
 """
 
 import asyncio
 import difflib
 import json
+import logging
 import math
 import re
 from collections import deque
@@ -15,7 +16,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
+from odyssey_mock.core.api_keys import without_keys
 from odyssey_mock.core.strict_json import JSON
+
+logger = logging.getLogger("odyssey_mock")
 
 type Kind = Literal["rest", "signaling", "channel", "state", "deadline", "telemetry", "peer", "fault", "note"]
 KINDS: tuple[Kind, ...] = get_args(Kind.__value__)
@@ -141,7 +145,12 @@ class Journal:
         self._observers: list[Callable[[Entry], object]] = []
 
     def observe(self, observer: Callable[[Entry], object]) -> None:
-        """Call `observer` with every entry written from now on."""
+        """Call `observer` with every entry written from now on.
+
+        An observer that raises an exception is not called again. The exception is passed to the exception handler of
+        the running event loop, or logged if there is none. It never reaches the code that writes an entry, such as the
+        handling of a request.
+        """
         self._observers.append(observer)
 
     @property
@@ -179,15 +188,19 @@ class Journal:
             encoded = '{"omitted":"nested too deeply"}'
         if len(encoded) > ENTRY_LIMIT:
             encoded = f'{{"omitted":"{len(encoded)} characters of JSON"}}'
-        name = _encodable(name[:NAME_LIMIT])
+        name = _encodable(without_keys(name)[:NAME_LIMIT])
         entry = Entry(self._recorded, self._now(), kind, name, account, session, stream, encoded)
         self._recorded += 1
         self._entries.append(entry)
         for waiter in self._waiters:
             if not waiter.found.done() and waiter.wants(entry):
                 waiter.found.set_result(entry)
-        for observer in self._observers:
-            observer(entry)
+        for observer in tuple(self._observers):
+            try:
+                observer(entry)
+            except Exception as error:
+                self._observers.remove(observer)
+                _report(f"an observer of the journal failed at entry {entry.index}; it is not called again", error)
         return entry
 
     def find(self, kind: Kind | None = None, name: str | None = None, *, since: int = 0, **where: JSON) -> list[Entry]:
@@ -308,14 +321,25 @@ def nearest(entries: Iterable[Entry], kind: Kind | None, name: str, where: Mappi
     return max(entries, key=likeness, default=None)
 
 
+def _report(message: str, error: Exception) -> None:
+    """Report an exception that nobody catches."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        logger.error(message, exc_info=error)
+    else:
+        loop.call_exception_handler({"message": message, "exception": error})
+
+
 def _clean(value: JSON) -> JSON:
     match value:
         case Mapping():
             return {
-                _encodable(key): _redacted(each) if key.lower() in SECRETS else _clean(each)
+                _encodable(without_keys(key)): _redacted(each) if key.lower() in SECRETS else _clean(each)
                 for key, each in value.items()
             }
         case str():
+            value = without_keys(value)
             return _encodable(_URL_SECRET.sub(rf"\1{REDACTED}", value) if _URL.match(value) else value)
         case Sequence():
             return [_clean(each) for each in value]

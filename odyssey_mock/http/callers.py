@@ -15,6 +15,9 @@ from odyssey_mock.http.errors import ApiError
 from odyssey_mock.recordings.stream_records import StreamStore
 from odyssey_mock.sessions.registry import SessionRegistry
 
+_SCHEMES = frozenset({"apikey", "basic", "digest", "negotiate", "token"})
+"""Schemes of the header `Authorization`, in lower case, that clients send by mistake."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -36,9 +39,9 @@ def authorized(request: Request, accounts: Accounts) -> Account:
     """
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
-        got = f"the scheme {scheme[:20]!r}" if scheme and scheme.lower() != "bearer" else "none"
         raise ApiError(401, "Not authenticated", {"WWW-Authenticate": "Bearer"}).because(
-            f"expected the header `Authorization: Bearer` with the access token of POST /auth/token, got {got}"
+            "expected the header `Authorization: Bearer` with the access token of POST /auth/token, "
+            f"got {_shown_scheme(scheme)}"
         )
     account = accounts.holder_of(token.strip())
     request.state.account = account.id
@@ -96,6 +99,18 @@ class Callers:
         if record is None:
             return Asked(stream=stream_id, more=_named(scope))
         return Asked(account=record.account_id, session=record.session_id, stream=stream_id, more=_named(scope))
+
+
+def _shown_scheme(scheme: str) -> str:
+    """Describe an `Authorization` header that has no access token.
+
+    Only a known scheme is named: without a scheme, the first word of the header is the key or the token itself.
+    """
+    if not scheme:
+        return "none"
+    if scheme.lower() == "bearer":
+        return "the scheme without a token"
+    return f"the scheme {scheme!r}" if scheme.lower() in _SCHEMES else "a header without a known scheme"
 
 
 def _named(scope: Scope) -> Mapping[str, JSON]:

@@ -81,6 +81,8 @@ class ClientConnection:
         """The codec that the answer selected."""
         self.fault = ""
         """The reason why the answer could not be applied."""
+        self.socket_fault = ""
+        """The fault that has closed the socket, and how, for the journal; empty if none has."""
         self.hung_up = False
         self.gone = asyncio.Event()
         """Set once the connection is completely closed."""
@@ -236,6 +238,12 @@ class ClientConnection:
     async def _open_channels_later(self, seconds: float) -> None:
         await sleep(self._clock, seconds, "fault: peer.channels delay")
         self.peer.open_channels(self._channel_delay)
+
+    async def close_socket(self, fault: Fault, code: int, reason: str) -> None:
+        """Close the socket because of `fault`, which the journal then names as the cause of the loss."""
+        if self.socket.close_code is None:
+            self.socket_fault = f"{fault.label} closes the socket with {code}"
+        await self.socket.close(code, reason, why=f"{fault.label} closes it")
 
     def freeze(self) -> None:
         """Stop sending and receiving. `read` still detects when the socket is closed."""

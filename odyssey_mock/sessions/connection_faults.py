@@ -10,7 +10,6 @@ from odyssey_mock.faults.fault import Fault
 from odyssey_mock.rtc.packet_track import PacketTrack
 from odyssey_mock.rtc.protocols import StreamerPeer
 from odyssey_mock.sessions.messages import Offer, SignalingError, SignalingReply
-from odyssey_mock.sessions.signaling_socket import SignalingSocket
 
 BROKEN_SDP = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=video"
 """An invalid SDP offer: it ends in the middle of the media line."""
@@ -30,10 +29,6 @@ class Breakable(Protocol):
     """The interface through which faults act on a client's connection."""
 
     @property
-    def socket(self) -> SignalingSocket:
-        """The client's WebSocket."""
-
-    @property
     def peer(self) -> StreamerPeer:
         """The mock's peer of the WebRTC connection."""
 
@@ -46,6 +41,9 @@ class Breakable(Protocol):
 
     async def send_raw(self, data: str | bytes, name: str, shown: JSON) -> None:
         """Send `data` on the socket and record it in the journal as `shown`, in an entry called `name`."""
+
+    async def close_socket(self, fault: Fault, code: int, reason: str) -> None:
+        """Close the socket because of `fault`, which the journal then names as the cause of the loss."""
 
     def freeze(self) -> None:
         """Stop sending and receiving."""
@@ -82,7 +80,7 @@ async def apply_fault(connection: Breakable, clock: Clock, fault: Fault) -> None
 
 async def _close(connection: Breakable, fault: Fault) -> None:
     if "code" in fault.parameters:
-        await connection.socket.close(int(fault.number("code")), fault.text("reason"), why=f"{fault.label} closes it")
+        await connection.close_socket(fault, int(fault.number("code")), fault.text("reason"))
     else:
         await connection.peer.close()
 

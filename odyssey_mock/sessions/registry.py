@@ -109,6 +109,7 @@ class SessionRegistry:
             earlier.cancel()
         left = self._tokens.expiry(lifetime) - self._clock.time()
         self._expiries[session.id] = self._clock.call_later(left, "session token", session.unused)
+        session.issued_token(lifetime)
         return self._tokens.mint(session.id, session.account_id, lifetime)
 
     async def close(self) -> None:

@@ -51,6 +51,9 @@ REASON_INVALID = "invalid_message"
 _FAULTY = frozenset({SessionEffect.REPORT_BAD_ANSWER, SessionEffect.REPORT_UNREACHABLE})
 """Effects after which the socket is closed with `INTERNAL_ERROR`."""
 
+_SOCKET_ENDS = frozenset({SessionEvent.SOCKET_CLOSED, SessionEvent.SOCKET_LOST})
+"""Events that a fault of the mock may have caused instead of the client."""
+
 
 class Session:
     """One session, from its request to the release of its streamer."""
@@ -219,6 +222,10 @@ class Session:
         if self._connection is not None:
             self._connection.peer.vanish()
 
+    def issued_token(self, lifetime: float) -> None:
+        """Note that a token was issued for the session, valid for `lifetime` seconds."""
+        self._lifecycle.issued_token(lifetime)
+
     async def unused(self) -> None:
         """Handle the expiry of all session tokens: end the session, unless a client has connected."""
         await self._due(SessionEvent.UNUSED)
@@ -268,7 +275,8 @@ class Session:
     async def _handle(self, event: SessionEvent, connection: ClientConnection) -> None:
         """Handle an event of `connection`; ignore it if `abandon` has hung up meanwhile."""
         if not connection.hung_up:
-            await self._carry_out(self._lifecycle.handle(event), connection)
+            by_fault = connection.socket_fault if event in _SOCKET_ENDS else ""
+            await self._carry_out(self._lifecycle.handle(event, by_fault), connection)
 
     async def _due(self, event: SessionEvent) -> None:
         """Handle the event of an expired deadline; return once the sockets that the event closes are closed."""

@@ -55,8 +55,8 @@ _WHY: Mapping[SessionEvent, str] = MappingProxyType(
         "`inactivity`)",
         SessionEvent.DANGLING: "no peer connected within {dangling_session:g} s (setting `dangling_session`)"
         "{and_latency}",
-        SessionEvent.UNUSED: "all tokens of the session expired before a client connected (setting "
-        "`session_token_lifetime`: {session_token_lifetime:g} s)",
+        SessionEvent.UNUSED: "all tokens of the session expired before a client connected; the latest was issued for "
+        "{session_token_lifetime:g} s (setting `session_token_lifetime`)",
         SessionEvent.GRACE_OVER: "the lost client did not return within {session_grace:g} s (setting `session_grace`)"
         "{and_latency}",
         SessionEvent.STALE_OVER: "the session was stale for {stale_session:g} s (setting `stale_session`)",
@@ -146,9 +146,9 @@ class SessionVideo:
         self._connection = None
         self.controller.pump.detach()
 
-    def end(self) -> None:
-        """End the stream. End the video as soon as its last frame is made."""
-        self.controller.gone()
+    def end(self, why: str) -> None:
+        """End the stream, for the cause `why`. End the video as soon as its last frame is made."""
+        self.controller.gone(why)
         if self._video is not None:
             self._video.cancel()
         else:
@@ -192,7 +192,7 @@ class SessionLifecycle:
         """Set once the session is over."""
         self._identity = identity
         self.why = ""
-        """The cause of the latest state change, for the journal; empty if `_WHY` has none."""
+        """The cause of the latest state change, for the journal; empty if no fault caused it and `_WHY` has none."""
         # A client that connects to the session, or returns to it, has the usual time in every latency profile.
         delay = latency.connecting(settings.latency)
         self._grace = settings.session_grace + delay if settings.session_grace else 0.0
@@ -212,18 +212,25 @@ class SessionLifecycle:
         """The state of the session's state machine."""
         return self._machine.state
 
-    def handle(self, event: SessionEvent) -> tuple[SessionEffect, ...]:
+    def issued_token(self, lifetime: float) -> None:
+        """Note that a token was issued for the session, valid for `lifetime` seconds."""
+        self._values["session_token_lifetime"] = lifetime
+
+    def handle(self, event: SessionEvent, by_fault: str = "") -> tuple[SessionEffect, ...]:
         """Handle an event: carry out its effects on the session at once, and return all its effects.
 
         The streamer of an ended session is therefore free before the client is notified.
+
+        `by_fault`: how a fault has caused the event; empty if no fault has. A session whose connection a fault has
+        closed does not become stale, because its client has not left.
         """
-        if self._stale:
+        if self._stale and not by_fault:
             event = _ABANDONED.get(event, event)
         before = self._machine.state
         effects = self._machine.handle(event)
         if self._machine.state is not before:
             data: dict[str, JSON] = {"from": before, "to": self._machine.state, "event": event}
-            self.why = _WHY[event].format_map(self._values) if event in _WHY else ""
+            self.why = by_fault or (_WHY[event].format_map(self._values) if event in _WHY else "")
             if self.why:
                 data["why"] = self.why
             self._journal.record("state", "session", data, **self._identity.where)
@@ -257,9 +264,9 @@ class SessionLifecycle:
                 if not self._grace:
                     self.handle(SessionEvent.GRACE_OVER)
             case SessionEffect.END_STREAM:
-                self.video.end()
+                self.video.end(self.why)
             case SessionEffect.HANG_UP:
-                self.video.end()
+                self.video.end(self.why)
                 if self.state is SessionState.WAITING:
                     self.video = self._new_video()
             case SessionEffect.RELEASE:

@@ -111,7 +111,7 @@ class _Cause:
     error: InteractiveStreamError = _NO_ERROR
     """The error that broke the stream."""
     why: str = ""
-    """The cause of `error`, for the journal."""
+    """The cause of the event, for the journal; empty if the client asked for it."""
 
 
 _NOTHING = _Cause()
@@ -224,9 +224,9 @@ class StreamController:
             self._running.record.error = f"{error.reason}: {error.message}"
         self._handle(StreamEvent.BROKE, _Cause(error=error, why=why))
 
-    def gone(self) -> None:
-        """End the stream without a message to the client, whose connection is over."""
-        self._handle(StreamEvent.GONE)
+    def gone(self, why: str = "") -> None:
+        """End the stream without a message to the client, whose connection is over; `why` is the cause of that."""
+        self._handle(StreamEvent.GONE, _Cause(why=why))
         self._sender.close()
 
     async def _start(self, message: Start, fault: Fault | None) -> None:
@@ -275,7 +275,9 @@ class StreamController:
         effects = self.machine.handle(event)
         stream_id = self.stream_id
         if self.machine.state is not before or effects:
-            data = {"from": before, "to": self.machine.state, "event": event}
+            data: dict[str, JSON] = {"from": before, "to": self.machine.state, "event": event}
+            if cause.why and self.machine.state is not before:
+                data["why"] = cause.why
             self._journal.record("state", "stream", data, stream=stream_id, **self._identity.where)
         for effect in effects:
             self._carry_out(effect, cause, stream_id)
@@ -294,12 +296,11 @@ class StreamController:
             case StreamEffect.FINISH:
                 self._finish(self._current)
             case StreamEffect.ANNOUNCE_END:
-                self._send(StreamEnded(), stream=stream_id, mode=cause.mode)
+                self._send(StreamEnded(), stream=stream_id, mode=cause.mode, why=cause.why)
             case StreamEffect.ANNOUNCE_ERROR:
                 self._send(cause.error, stream=stream_id, why=cause.why)
             case StreamEffect.ANNOUNCE_OVERDUE:
-                limit = f"{self._identity.limits.stream_duration:g} s"
-                self._send(OVERDUE, stream=stream_id, why=f"the stream has run for {limit} (setting `stream_duration`)")
+                self._send(OVERDUE, stream=stream_id, why=cause.why)
             case StreamEffect.REJECT_ALREADY_RUNNING:
                 self.refuse(ALREADY_RUNNING, f"the client sent another start while stream {stream_id} was running")
             case StreamEffect.REJECT_NO_STREAM:
@@ -348,10 +349,12 @@ class StreamController:
             error = InteractiveStreamError(fault.text("reason"), fault.text("message"))
             self.broke(error, f"{fault.label} fails the running stream")
         else:
-            self._handle(StreamEvent.END)
+            self._handle(StreamEvent.END, _Cause(why=f"{fault.label} ends the running stream"))
 
     async def _overdue(self) -> None:
-        if StreamEffect.HANG_UP in self._handle(StreamEvent.OVERDUE):
+        limit = f"{self._identity.limits.stream_duration:g} s"
+        overdue = _Cause(why=f"the stream has run for {limit} (setting `stream_duration`)")
+        if StreamEffect.HANG_UP in self._handle(StreamEvent.OVERDUE, overdue):
             await self._on_overdue()
 
     def _apply(self, running: RunningStream, cause: _Cause) -> None:
@@ -402,7 +405,9 @@ class StreamController:
         why: str = "",
     ) -> None:
         if isinstance(message, InteractiveStreamError):
-            note = {"why": why or message.message}
+            why = why or message.message
+        if why:
+            note = {**(note or {}), "why": why}
         self._sender.send(message, stream=stream or self.stream_id, mode=mode, note=note)
 
 

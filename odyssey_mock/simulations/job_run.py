@@ -13,6 +13,7 @@ from odyssey_mock.core.clock import Clock, Deadline
 from odyssey_mock.core.entropy import Entropy
 from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.network import Network
+from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.registry import Faults
 from odyssey_mock.recordings.stream_records import StreamRecord, StreamStore
 from odyssey_mock.settings import Settings
@@ -188,12 +189,13 @@ class JobRun:
         if plan.stalls:
             return  # runs until it is cancelled or loses its worker
         seconds = plan.seconds * self.settings.simulation_pace + plan.delay + _script_delay(self.settings)
-        self.later(seconds, "simulated stream", partial(self._end, stream, stream.record, plan))
+        why = plan.error or "" if fault is None else f"{fault.label} makes the stream fail"
+        self.later(seconds, "simulated stream", partial(self._end, stream, stream.record, plan, why))
 
-    def _end(self, stream: JobStream, record: StreamRecord, plan: Plan) -> None:
+    def _end(self, stream: JobStream, record: StreamRecord, plan: Plan, why: str) -> None:
         record.ended_at = record.time_at(self._clock.monotonic())
         stream.error_message = record.error = plan.error
-        self._set(stream, StreamStatus.COMPLETED if plan.error is None else StreamStatus.FAILED)
+        self._set(stream, StreamStatus.COMPLETED if plan.error is None else StreamStatus.FAILED, why)
         if self._begun < len(self._scripts):
             self._proceed()
         else:
@@ -209,9 +211,9 @@ class JobRun:
             told.append(f"and {len(failed) - FAILURES_TOLD} more")
         return f"{len(failed)} of {len(self._job.streams)} streams failed: {'; '.join(told)}"
 
-    def _set(self, stream: JobStream, status: StreamStatus) -> None:
+    def _set(self, stream: JobStream, status: StreamStatus, why: str = "") -> None:
         before, stream.status = stream.status, status
-        note_stream(self._journal, self._job, stream, before=before, after=status)
+        note_stream(self._journal, self._job, stream, before=before, after=status, why=why)
 
 
 def expected_work(request: JobRequest, settings: Settings, *, begun: int = 0) -> float:
@@ -235,15 +237,12 @@ def _script_delay(settings: Settings) -> float:
     return latency.seconds(settings.latency, "job.script")
 
 
-def note_stream(journal: Journal, job: JobRecord, stream: JobStream, *, before: str, after: str) -> None:
-    """Record a stream's change of state in the journal."""
-    journal.record(
-        "state",
-        "simulation stream",
-        {"from": before, "to": after, "job": job.id, "script_index": stream.script_index},
-        account=job.account_id,
-        stream=stream.stream_id,
-    )
+def note_stream(journal: Journal, job: JobRecord, stream: JobStream, *, before: str, after: str, why: str) -> None:
+    """Record a stream's change of state in the journal, with its cause `why` unless it is empty."""
+    data: dict[str, JSON] = {"from": before, "to": after, "job": job.id, "script_index": stream.script_index}
+    if why:
+        data["why"] = why
+    journal.record("state", "simulation stream", data, account=job.account_id, stream=stream.stream_id)
 
 
 async def _in_thread[T](function: Callable[[], T]) -> T:

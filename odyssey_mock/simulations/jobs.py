@@ -195,7 +195,9 @@ class Jobs(Mapping[str, JobRecord]):
         record = self._records[job_id]
         active = self._active.get(job_id)
         run = active.run if active is not None else None
-        effects = self._lose(record, JobEvent.WORKER_LOST, JobEvent.WORKER_GIVEN_UP)
+        effects = self._lose(
+            record, JobEvent.WORKER_LOST, JobEvent.WORKER_GIVEN_UP, "the worker was lost: Jobs.lose_worker was called"
+        )
         if JobEffect.REFUSE_LOSS in effects:
             raise ValueError(f"expected a job that is dispatched or processing, got one that is {record.status}")
         if run is not None:
@@ -224,14 +226,17 @@ class Jobs(Mapping[str, JobRecord]):
         """Return the jobs as `GET /_mock/state` shows them."""
         return [record.snapshot() for record in self._records.values()]
 
-    def _lose(self, record: JobRecord, lost: JobEvent, given_up: JobEvent) -> tuple[JobEffect, ...]:
-        """Handle the loss of a job's worker as the event `lost`, or as `given_up` if the job has no retries left."""
+    def _lose(self, record: JobRecord, lost: JobEvent, given_up: JobEvent, why: str) -> tuple[JobEffect, ...]:
+        """Handle the loss of a job's worker as the event `lost`, or as `given_up` if the job has no retries left.
+
+        `why`: the cause of the loss, for the journal.
+        """
         retries = self._settings.now.simulation_retries
         if record.retry_count < retries:
-            return self._happen(record, lost)
+            return self._happen(record, lost, why=why)
         attempts = retries + 1
         message = f"the worker was lost in attempt {attempts} of {attempts} (setting simulation_retries: {retries})"
-        return self._happen(record, given_up, message)
+        return self._happen(record, given_up, message, why=f"{message}; {why}")
 
     def _reach(self, point: str, record: JobRecord, event: JobEvent, message: str | None = None) -> None:
         """Apply the fault that fires at the fault point `point`; if none fires, handle `event`."""
@@ -240,11 +245,14 @@ class Jobs(Mapping[str, JobRecord]):
             case None:
                 self._happen(record, event, message)
             case Fault(do="fail"):
-                self._happen(record, JobEvent.MADE_TO_FAIL, fault.text("message"))
+                self._happen(
+                    record, JobEvent.MADE_TO_FAIL, fault.text("message"), why=f"{fault.label} makes the job fail"
+                )
             case Fault(do="lose_worker") if record.status is JobState.PENDING:
-                self._lose(record, JobEvent.WORKER_LOST_EARLY, JobEvent.WORKER_GIVEN_UP_EARLY)
+                early = (JobEvent.WORKER_LOST_EARLY, JobEvent.WORKER_GIVEN_UP_EARLY)
+                self._lose(record, *early, f"{fault.label} loses the worker")
             case Fault(do="lose_worker"):
-                self._lose(record, JobEvent.WORKER_LOST, JobEvent.WORKER_GIVEN_UP)
+                self._lose(record, JobEvent.WORKER_LOST, JobEvent.WORKER_GIVEN_UP, f"{fault.label} loses the worker")
             case _:
                 pass  # the job stalls: it has no deadline
 
@@ -255,26 +263,30 @@ class Jobs(Mapping[str, JobRecord]):
         else:
             self._happen(record, event, message)
 
-    def _happen(self, record: JobRecord, event: JobEvent, message: str | None = None) -> tuple[JobEffect, ...]:
-        """Handle an event of a job; `message` becomes the job's `error_message` if the event ends the job."""
+    def _happen(
+        self, record: JobRecord, event: JobEvent, message: str | None = None, *, why: str = ""
+    ) -> tuple[JobEffect, ...]:
+        """Handle an event of a job; `message` becomes the job's `error_message` if the event ends the job.
+
+        `why`: the cause for the journal; by default `message`.
+        """
+        why = why or message or ""
         before = record.status
         effects = record.machine.handle(event)
         if record.status is not before:
             record.history = (*record.history, (record.status, self._clock.time()))
-            self._journal.record(
-                "state",
-                "simulation",
-                {"from": before, "to": record.status, "event": event, "job": record.id},
-                account=record.account_id,
-            )
+            data: dict[str, JSON] = {"from": before, "to": record.status, "event": event, "job": record.id}
+            if why:
+                data["why"] = why
+            self._journal.record("state", "simulation", data, account=record.account_id)
         active = self._active.get(record.id)
         if active is not None:
             for effect in effects:
-                self._carry_out(effect, active, message)
+                self._carry_out(effect, active, message, why)
             self.hand_out()
         return effects
 
-    def _carry_out(self, effect: JobEffect, active: _Active, message: str | None) -> None:
+    def _carry_out(self, effect: JobEffect, active: _Active, message: str | None, why: str) -> None:
         record, run = active.record, active.run
         now = self._clock.time()
         match effect:
@@ -294,9 +306,9 @@ class Jobs(Mapping[str, JobRecord]):
                 if run is None:
                     self._queue.remove(active)
             case JobEffect.FORGET_STREAMS:
-                self._forget_streams(record, keep=())
+                self._forget_streams(record, keep=(), why=why)
             case JobEffect.FORGET_UNFINISHED:
-                self._forget_streams(record, keep=_OVER)
+                self._forget_streams(record, keep=_OVER, why=why)
             case JobEffect.RELEASE_WORKER:
                 if run is not None:
                     run.stop()
@@ -351,12 +363,12 @@ class Jobs(Mapping[str, JobRecord]):
             waits = [LONGEST_RETRY_AFTER if wait is None else wait + delay]
         return min(max(1, math.ceil(min(waits))), LONGEST_RETRY_AFTER)
 
-    def _forget_streams(self, record: JobRecord, *, keep: tuple[StreamStatus, ...]) -> None:
+    def _forget_streams(self, record: JobRecord, *, keep: tuple[StreamStatus, ...], why: str) -> None:
         """Drop the records of the job's streams, except those whose status is in `keep`."""
         for stream in record.streams:
             if stream.status not in keep:
                 self._streams.forget(stream.stream_id)
-                note_stream(self._journal, record, stream, before=stream.status, after="forgotten")
+                note_stream(self._journal, record, stream, before=stream.status, after="forgotten", why=why)
         record.streams = tuple(stream for stream in record.streams if stream.status in keep)
 
     def _count(self, record: JobRecord) -> None:

@@ -16,6 +16,13 @@ from tests.support.visits import SMALL, visits
 small = pytest.mark.odyssey(portrait_size=SMALL)
 
 
+async def submit(api: RawApi, prompt: str = "A cat") -> None:
+    """Submit a simulation job with one script of 2 s."""
+    script = [{"timestamp_ms": 0, "start": {"prompt": prompt}}, {"timestamp_ms": 2000, "end": {}}]
+    body = {"script": script, "portrait": True, "output_video": True}
+    (await api.http.post("/simulation-jobs", json=body)).raise_for_status()
+
+
 def why_of(mock: MockOdyssey, kind: Kind, name: str, **where: Any) -> str:
     """Return the cause in the latest matching entry."""
     return mock.journal.find(kind, name, **where)[-1].why
@@ -92,7 +99,64 @@ async def test_expired_token_names_the_setting(odyssey_mock: MockOdyssey) -> Non
         await odyssey_mock.advance(61)
         await api.http.post("/sessions/request", json={})
     why = why_of(odyssey_mock, "rest", "POST /sessions/request")
-    assert why == "the access token has expired 1.0 s ago (setting `access_token_lifetime`: 60 s)"
+    assert why == "the access token has expired 1.0 s ago; it was issued for 60 s (setting `access_token_lifetime`)"
+
+
+@pytest.mark.odyssey(clock="manual", access_token_lifetime=10)
+async def test_expired_token_states_its_own_lifetime_after_changes(odyssey_mock: MockOdyssey) -> None:
+    async with RawApi(odyssey_mock) as api, RawApi(odyssey_mock) as other:
+        odyssey_mock.change_settings(access_token_lifetime=5000)
+        await odyssey_mock.advance(11)
+        await other.http.post("/auth/token", json={"api_key": odyssey_mock.api_key})
+        await api.http.get("/regions")
+    why = why_of(odyssey_mock, "rest", "GET /regions")
+    assert why == "the access token has expired 1.0 s ago; it was issued for 10 s (setting `access_token_lifetime`)"
+
+
+@pytest.mark.off_contract("sends invalid headers")
+@pytest.mark.parametrize(
+    ("header", "got"),
+    [
+        ("ody_hush_hush", "a header without a known scheme"),
+        ("SECRETSECRET", "a header without a known scheme"),
+        ("SECRETSECRET x", "a header without a known scheme"),
+        ("Token ody_hush_hush", "the scheme 'Token'"),
+        ("BASIC SECRETSECRET", "the scheme 'BASIC'"),
+        ("Bearer", "the scheme without a token"),
+        ("", "none"),
+    ],
+)
+async def test_cause_contains_no_key_from_the_header(odyssey_mock: MockOdyssey, header: str, got: str) -> None:
+    async with RawApi(odyssey_mock) as api:
+        await api.http.get("/regions", headers={"Authorization": header})
+    why = why_of(odyssey_mock, "rest", "GET /regions")
+    assert why.endswith(f"of POST /auth/token, got {got}")
+    written = odyssey_mock.journal.to_jsonl()
+    assert "SECRET" not in written
+    assert "hush" not in written
+
+
+@pytest.mark.off_contract("sends invalid requests")
+@pytest.mark.parametrize(
+    ("method", "path", "arguments"),
+    [
+        ("POST", "/auth/token", {"json": "ody_hush_hush"}),
+        ("POST", "/auth/token", {"json": ["ody_hush_hush"]}),
+        ("POST", "/auth/token", {"json": {"apiKey": "ody_hush_hush"}}),
+        ("POST", "/auth/token", {"json": {"ody_hush_hush": True}}),
+        ("POST", "/auth/token", {"json": {"api_key": {"value": "ody_hush_hush"}}}),
+        ("POST", "/auth/token?key=ody_hush_hush", {"json": {}}),
+        ("POST", "/auth/ody_hush_hush", {"json": {}}),
+        ("POST", "/sessions/token", {"json": {"session_id": "ody_hush_hush"}}),
+    ],
+)
+async def test_journal_contains_no_key_from_a_request(
+    odyssey_mock: MockOdyssey, method: str, path: str, arguments: Mapping[str, Any]
+) -> None:
+    async with RawApi(odyssey_mock) as api:
+        assert (await api.http.request(method, path, **arguments)).status_code >= 400
+    assert "ody_..." in odyssey_mock.journal.to_jsonl()
+    assert "hush" not in odyssey_mock.journal.to_jsonl()
 
 
 @pytest.mark.odyssey(
@@ -185,6 +249,97 @@ async def test_rejections_of_a_stream_state_their_causes(odyssey_mock: MockOdyss
         assert why_of(odyssey_mock, "channel", "interactive_stream_error") == f"the stream {limit}"
         assert why_of(odyssey_mock, "state", "session") == f"a stream {limit}"
         assert why_of(odyssey_mock, "state", "socket", by="server") == f"a stream {limit}"
+        assert why_of(odyssey_mock, "state", "stream", to="closed") == f"the stream {limit}"
+
+
+@pytest.mark.parametrize(
+    ("fault", "ended_by"),
+    [
+        ({"do": "end"}, "fault-1 (stream.running end) ends the running stream"),
+        ({"do": "end", "seconds": 1}, "fault-1 (stream.running end) ends the running stream"),
+        ({"do": "error", "reason": "model_crash"}, "fault-1 (stream.running error) fails the running stream"),
+    ],
+)
+@pytest.mark.odyssey(clock="manual", portrait_size=SMALL)
+async def test_stream_ended_by_a_fault_names_it(
+    odyssey_mock: MockOdyssey, fault: Mapping[str, Any], ended_by: str
+) -> None:
+    odyssey_mock.faults.add({"at": "stream.running", **fault})
+    async with visits(odyssey_mock) as to, to.peer() as peer:
+        await start(peer)
+        await odyssey_mock.advance(1)
+        await odyssey_mock.wait_for("channel", "stream_ended")
+    assert why_of(odyssey_mock, "state", "stream", to="idle") == ended_by
+    assert why_of(odyssey_mock, "channel", "stream_ended") == ended_by
+
+
+@small
+async def test_stream_of_an_ended_session_states_its_cause(odyssey_mock: MockOdyssey) -> None:
+    async with visits(odyssey_mock) as to, to.peer() as peer:
+        await start(peer)
+        await odyssey_mock.sessions[to.session.id].shut_down()
+    ends = odyssey_mock.journal.find("state", "stream", to="closed")
+    assert [each.why for each in ends] == ["the mock was stopped or reset, or ended the session"]
+
+
+# Simulations
+
+
+@pytest.mark.parametrize(
+    ("fault", "stream_why", "job_why"),
+    [
+        (
+            None,
+            "odd (requested by [error:...] in the prompt of the start at 0 ms)",
+            "1 of 1 streams failed: script 0: odd (requested by [error:...] in the prompt of the start at 0 ms)",
+        ),
+        (
+            {"at": "job.script", "do": "fail", "message": "broken"},
+            "fault-1 (job.script fail) makes the stream fail",
+            "1 of 1 streams failed: script 0: broken",
+        ),
+        (
+            {"at": "job.processing", "do": "fail"},
+            "odd (requested by [error:...] in the prompt of the start at 0 ms)",
+            "fault-1 (job.processing fail) makes the job fail",
+        ),
+        ({"at": "job.pending", "do": "fail"}, None, "fault-1 (job.pending fail) makes the job fail"),
+        (
+            {"at": "job.dispatched", "do": "lose_worker"},
+            None,
+            (
+                "the worker was lost in attempt 1 of 1 (setting simulation_retries: 0); fault-1 (job.dispatched "
+                "lose_worker) loses the worker"
+            ),
+        ),
+    ],
+)
+@pytest.mark.odyssey(clock="manual", simulation_retries=0)
+async def test_failed_job_states_its_cause(
+    odyssey_mock: MockOdyssey, fault: Mapping[str, Any] | None, stream_why: str | None, job_why: str
+) -> None:
+    if fault is not None:
+        odyssey_mock.faults.add(fault)
+    async with RawApi(odyssey_mock) as api:
+        await submit(api, "[error:odd] A cat")
+        await odyssey_mock.advance(600)
+    assert why_of(odyssey_mock, "state", "simulation", to="failed") == job_why
+    failed = odyssey_mock.journal.find("state", "simulation stream", to="failed")
+    assert [each.why for each in failed] == ([] if stream_why is None else [stream_why])
+
+
+@pytest.mark.parametrize("point", ["job.pending", "job.dispatched", "job.processing"])
+@pytest.mark.odyssey(clock="manual")
+async def test_job_whose_worker_is_lost_states_the_cause(odyssey_mock: MockOdyssey, point: str) -> None:
+    odyssey_mock.faults.add(at=point, do="lose_worker", times=1)
+    async with RawApi(odyssey_mock) as api:
+        await submit(api)
+        await odyssey_mock.advance(600)
+    lost = odyssey_mock.journal.find("state", "simulation", to="pending")
+    forgotten = odyssey_mock.journal.find("state", "simulation stream", to="forgotten")
+    why = f"fault-1 ({point} lose_worker) loses the worker"
+    assert [each.why for each in lost] == ([] if point == "job.pending" else [why])
+    assert [each.why for each in forgotten] == ([why] if point == "job.processing" else [])
 
 
 # Sessions and sockets
@@ -226,6 +381,36 @@ async def test_socket_closed_by_a_fault_names_it(odyssey_mock: MockOdyssey) -> N
     async with visits(odyssey_mock) as to, to.peer():
         await odyssey_mock.wait_for("state", "socket", to="closed")
     assert why_of(odyssey_mock, "state", "socket", to="closed") == "fault-1 (signaling.connected close) closes it"
+
+
+@pytest.mark.parametrize(
+    ("code", "stale_session", "becomes"),
+    [(1000, 0, "closed"), (1000, 40, "closed"), (1001, 40, "closed"), (1011, 0, "held"), (1011, 40, "held")],
+)
+async def test_session_whose_socket_a_fault_closed_names_it(code: int, stale_session: float, becomes: str) -> None:
+    async with MockOdyssey(
+        portrait_size=SMALL,
+        stale_session=stale_session,
+        faults=[{"at": "signaling.connected", "do": "close", "code": code}],
+    ) as mock:
+        async with visits(mock) as to, to.peer():
+            await mock.wait_for("state", "session", to=becomes)
+        why = f"fault-1 (signaling.connected close) closes the socket with {code}"
+        (ended,) = mock.journal.find("state", "session", **{"from": "connected"})
+        assert (ended.data["to"], ended.why) == (becomes, why)
+
+
+@pytest.mark.odyssey(clock="manual", session_token_lifetime=600)
+async def test_unused_session_states_the_lifetime_of_its_latest_token(odyssey_mock: MockOdyssey) -> None:
+    async with RawApi(odyssey_mock) as api:
+        session = await api.request_session()
+        odyssey_mock.change_settings(session_token_lifetime=20)
+        await api.http.post("/sessions/token", json={"session_id": session["session_id"]})
+        await odyssey_mock.advance(21)
+    assert why_of(odyssey_mock, "state", "session") == (
+        "all tokens of the session expired before a client connected; the latest was issued for 20 s (setting "
+        "`session_token_lifetime`)"
+    )
 
 
 @pytest.mark.odyssey(portrait_size=SMALL)

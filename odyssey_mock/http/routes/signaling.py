@@ -25,7 +25,7 @@ from odyssey_mock.http.pacing import Pace
 from odyssey_mock.http.public_urls import base_url, stun_url
 from odyssey_mock.http.uvicorn_server import TcpConnection, connection_of
 from odyssey_mock.sessions.registry import SessionRegistry
-from odyssey_mock.sessions.signaling_socket import POLICY_VIOLATION, SignalingSocket
+from odyssey_mock.sessions.signaling_socket import CLEAN_CLOSE_CODES, POLICY_VIOLATION, SignalingSocket
 
 SEND_LIMIT = 5.0
 """Timeout in seconds for sending a message to a client that does not read. The message is then dropped."""
@@ -59,7 +59,8 @@ class AcceptedSocket(SignalingSocket):
         message = await self._websocket.receive()
         if message["type"] == "websocket.disconnect":
             self._close_code = message.get("code", BROKEN)
-            self._over({"code": self._close_code, "by": "client"})
+            why = {} if self._close_code in CLEAN_CLOSE_CODES else {"why": _why_lost(self._close_code)}
+            self._over({"code": self._close_code, "by": "client", **why})
             return None
         text: str | None = message.get("text")
         data: bytes | None = message.get("bytes")
@@ -194,6 +195,11 @@ class SignalingRoutes:
         if claims.session_id != websocket.path_params["session_id"]:
             return "expected a token of this session, got one of another session; get one from POST /sessions/token"
         return None
+
+
+def _why_lost(code: int) -> str:
+    """Return the cause of the loss of a socket that the client closed with a code other than 1000 and 1001."""
+    return "the connection broke without a close frame" if code == BROKEN else f"the client closed it with {code}"
 
 
 def ice_servers(request: Request) -> Response:

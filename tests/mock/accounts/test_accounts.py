@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odyssey_mock.accounts.accounts import TEST_KEYS, Accounts
+from odyssey_mock.accounts.accounts import EXPIRED_KEPT, TEST_KEYS, Accounts
 from odyssey_mock.accounts.errors import AccountError, InvalidTokenError, TokenExpiredError
 from odyssey_mock.core.clock import MANUAL_START, ManualClock
 from odyssey_mock.core.entropy import SeededEntropy
@@ -165,6 +165,27 @@ async def test_access_token_is_valid_until_it_expires() -> None:
         server.holder_of(first.value)
     assert answer_to(expired.value).status == 401
     assert server.holder_of(again.value) == one
+
+
+async def test_expired_token_is_known_after_others_were_issued() -> None:
+    clock = ManualClock()
+    server = accounts(clock, access_token_lifetime=10.0)
+    one = server.authenticate("ody_one_")
+    first, second = server.issue_token(one), server.issue_token(one)
+    await clock.advance(11)
+    for _ in range(EXPIRED_KEPT - 1):
+        server.issue_token(one)
+    for token in (first, second):
+        with pytest.raises(TokenExpiredError):
+            server.holder_of(token.value)
+    await clock.advance(11)
+    server.issue_token(one)
+    with pytest.raises(InvalidTokenError, match="Invalid access token") as forgotten:
+        server.holder_of(first.value)
+    why = "; ".join(forgotten.value.__notes__)
+    assert why.endswith("; got one that is unknown, or that expired before 1000 others")
+    with pytest.raises(TokenExpiredError):
+        server.holder_of(second.value)
 
 
 def test_unknown_token_is_rejected_with_401() -> None:

@@ -1,6 +1,7 @@
 """Tests of the command `odyssey-mock serve`, in process and as a subprocess."""
 
 import dataclasses
+import fcntl
 import json
 import os
 import re
@@ -34,12 +35,12 @@ LIMIT = 20.0
 
 
 @contextmanager
-def serving(*options: str) -> Iterator[subprocess.Popen[str]]:
+def serving(*options: str, stderr: int = subprocess.PIPE) -> Iterator[subprocess.Popen[str]]:
     """Run the server in a subprocess, yield the process, and kill it afterward if it is still running."""
     command = [sys.executable, "-W", "error", "-c", "from odyssey_mock.cli import main; main()", "serve", *options]
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     with interruptible():
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment)
     with process:
         try:
             yield process
@@ -71,6 +72,29 @@ def test_json_ready_line_and_clean_exit(signum: signal.Signals, options: Sequenc
         process.send_signal(signum)
         stdout, stderr = process.communicate(timeout=LIMIT)
         assert (process.returncode, stdout, stderr) == (0, "", log)
+
+
+@pytest.mark.skipif(not hasattr(fcntl, "F_SETPIPE_SZ"), reason="the size of a pipe can only be set on Linux")
+@pytest.mark.parametrize("is_closed", [True, False], ids=["closed", "not read"])
+def test_verbose_server_works_without_a_reader_of_stderr(is_closed: bool) -> None:
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    try:
+        with serving("--port", "0", "--json", "--verbose", stderr=writing) as process:
+            if is_closed:
+                os.close(reading)
+            url = json.loads(first_line(process))["url"]
+            with httpx.Client(base_url=url, trust_env=False, timeout=LIMIT) as http:
+                answers = [http.get(f"/{'x' * 150}") for _ in range(30)]
+                notes = http.get("/_mock/journal", params={"kind": "note"}).json()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(LIMIT) == 0
+    finally:
+        os.close(writing)
+        if not is_closed:
+            os.close(reading)
+    assert {(each.status_code, each.text) for each in answers} == {(404, '{"detail":"Not Found"}')}
+    assert notes["entries"] == []
 
 
 async def test_output_names_public_and_listening_url() -> None:

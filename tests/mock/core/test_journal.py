@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odyssey_mock.core.journal import REDACTED, SECRETS, Journal, JournalTimeoutError
+from odyssey_mock.core.journal import REDACTED, SECRETS, Entry, Journal, JournalTimeoutError
 from odyssey_mock.core.strict_json import JSON
 
 
@@ -220,6 +220,51 @@ def test_observers_see_later_entries_in_order() -> None:
     for name in ("a", "b", "c"):
         written.record("note", name)
     assert seen == ["first a", "second a", "first b", "second b", "first c", "second c"]
+
+
+def observed_by_failing_observer() -> tuple[Journal, list[str]]:
+    """Return a journal with two entries, and the calls of its two observers, the first of which raises an error."""
+    written = journal()
+    seen: list[str] = []
+
+    def fail(entry: Entry) -> None:
+        seen.append(f"failing {entry.name}")
+        raise BrokenPipeError(32, "Broken pipe")
+
+    written.observe(fail)
+    written.observe(lambda entry: seen.append(entry.name))
+    written.record("note", "a")
+    written.record("note", "b")
+    return written, seen
+
+
+OBSERVER_FAILED = "an observer of the journal failed at entry 0; it is not called again"
+
+
+def test_failing_observer_is_logged_and_not_called_again(caplog: pytest.LogCaptureFixture) -> None:
+    written, seen = observed_by_failing_observer()
+    assert seen == ["failing a", "a", "b"]
+    assert [entry.name for entry in written.entries] == ["a", "b"]
+    assert [each.message for each in caplog.records] == [OBSERVER_FAILED]
+
+
+async def test_failing_observer_is_reported_to_the_event_loop() -> None:
+    reports: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reports.append(context))
+    _, seen = observed_by_failing_observer()
+    assert seen == ["failing a", "a", "b"]
+    assert [each["message"] for each in reports] == [OBSERVER_FAILED]
+    assert isinstance(reports[0]["exception"], BrokenPipeError)
+
+
+def test_api_keys_are_masked_anywhere_in_an_entry() -> None:
+    written = journal()
+    entry = written.record("note", "odd ody_hush", {"ody_hush": ["use ody_hush-1, melody_maker"]}, why="got ody_hush")
+    assert (entry.name, entry.data, entry.why) == (
+        "odd ody_...",
+        {"ody_...": ["use ody_..., melody_maker"], "why": "got ody_..."},
+        "got ody_...",
+    )
 
 
 async def test_reach_returns_once_the_entry_is_written() -> None:

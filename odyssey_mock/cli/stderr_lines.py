@@ -28,7 +28,8 @@ def write_to_stderr(data: bytes) -> None:
 class StderrLines:
     """Prints lines in the order in which `print` was called; a context manager.
 
-    `print` returns at once. If nobody reads stderr, lines are left out. If stderr is closed, nothing more is printed.
+    `print` returns at once. If no process reads stderr, lines are left out. If stderr is closed, nothing more is
+    printed.
     """
 
     def __init__(self, write: Callable[[bytes], None] = write_to_stderr) -> None:

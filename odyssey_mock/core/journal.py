@@ -322,7 +322,7 @@ def nearest(entries: Iterable[Entry], kind: Kind | None, name: str, where: Mappi
 
 
 def _report(message: str, error: Exception) -> None:
-    """Report an exception that nobody catches."""
+    """Report an exception without raising it."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:

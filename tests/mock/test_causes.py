@@ -401,7 +401,7 @@ async def test_session_whose_socket_a_fault_closed_names_it(code: int, stale_ses
 
 
 @pytest.mark.odyssey(clock="manual", session_token_lifetime=600)
-async def test_unused_session_states_the_lifetime_of_its_latest_token(odyssey_mock: MockOdyssey) -> None:
+async def test_unused_session_states_its_latest_lifetime(odyssey_mock: MockOdyssey) -> None:
     async with RawApi(odyssey_mock) as api:
         session = await api.request_session()
         odyssey_mock.change_settings(session_token_lifetime=20)

@@ -29,6 +29,8 @@ from odyssey_mock.sessions.signaling_socket import CLEAN_CLOSE_CODES, POLICY_VIO
 
 SEND_LIMIT = 5.0
 """Timeout in seconds for sending a message to a client that does not read. The message is then dropped."""
+NO_CODE = 1005
+"""Stands for the close code of a connection that was closed without one (RFC 6455 section 7.4.1)."""
 BROKEN = 1006
 """The close code of a connection that was lost without a close frame (RFC 6455 section 7.4.1)."""
 
@@ -199,7 +201,9 @@ class SignalingRoutes:
 
 def _why_lost(code: int) -> str:
     """Return the cause of the loss of a socket that the client closed with a code other than 1000 and 1001."""
-    return "the connection broke without a close frame" if code == BROKEN else f"the client closed it with {code}"
+    if code in {NO_CODE, BROKEN}:
+        return "the socket broke, or the client closed it without a code"
+    return f"the client closed it with {code}"
 
 
 def ice_servers(request: Request) -> Response:

@@ -16,7 +16,7 @@ def test_lines_are_printed_in_order_before_the_end() -> None:
     assert written == [f"line {number} é\n".encode() for number in range(100)]
 
 
-def test_lines_are_left_out_and_counted_while_nobody_reads() -> None:
+def test_lines_without_a_reader_are_counted() -> None:
     written: queue.Queue[bytes] = queue.Queue()
     may_write = threading.Event()
 

@@ -25,12 +25,16 @@ async def break_off(socket: ClientConnection) -> None:
 
 
 @pytest.mark.parametrize(
-    ("end", "by", "code"),
-    [(leave, "server", 1000), (close, "client", 4000), (break_off, "client", 1005)],
+    ("end", "by", "code", "why"),
+    [
+        (leave, "server", 1000, ""),
+        (close, "client", 4000, "the client closed it with 4000"),
+        (break_off, "client", 1005, "the socket broke, or the client closed it without a code"),
+    ],
     ids=["client_disconnecting", "closed by the client", "connection lost"],
 )
 async def test_socket_opening_and_closing_are_recorded(
-    odyssey_mock: MockOdyssey, end: Callable[[ClientConnection], Awaitable[None]], by: str, code: int
+    odyssey_mock: MockOdyssey, end: Callable[[ClientConnection], Awaitable[None]], by: str, code: int, why: str
 ) -> None:
     async with RawApi(odyssey_mock) as api:
         session = await api.request_session()
@@ -41,7 +45,7 @@ async def test_socket_opening_and_closing_are_recorded(
             await odyssey_mock.wait_for("state", "socket", to="closed")
     opened, closed = odyssey_mock.journal.find("state", "socket")
     assert opened.data == {"to": "open"}
-    assert closed.data == {"to": "closed", "code": code, "by": by}
+    assert closed.data == {"to": "closed", "code": code, "by": by, **({"why": why} if why else {})}
     assert {entry.session for entry in (opened, closed)} == {session["session_id"]}
     assert None not in {opened.account, closed.account}
 

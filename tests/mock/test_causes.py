@@ -331,7 +331,7 @@ async def test_failed_job_states_its_cause(
 @pytest.mark.parametrize("point", ["job.pending", "job.dispatched", "job.processing"])
 @pytest.mark.odyssey(clock="manual")
 async def test_job_whose_worker_is_lost_states_the_cause(odyssey_mock: MockOdyssey, point: str) -> None:
-    odyssey_mock.faults.add(at=point, do="lose_worker", times=1)
+    odyssey_mock.faults.add({"at": point, "do": "lose_worker", "times": 1})
     async with RawApi(odyssey_mock) as api:
         await submit(api)
         await odyssey_mock.advance(600)
@@ -396,7 +396,7 @@ async def test_session_whose_socket_a_fault_closed_names_it(code: int, stale_ses
         async with visits(mock) as to, to.peer():
             await mock.wait_for("state", "session", to=becomes)
         why = f"fault-1 (signaling.connected close) closes the socket with {code}"
-        (ended,) = mock.journal.find("state", "session", **{"from": "connected"})
+        ended = next(each for each in mock.journal.find("state", "session") if each.data["from"] == "connected")
         assert (ended.data["to"], ended.why) == (becomes, why)
 
 

@@ -221,7 +221,9 @@ def _a_failure_told_twice() -> Planted:
 
 
 def _a_stream_left_on_the_air() -> Planted:
-    return patch.object(SessionVideo, "end", lambda self, why="": self._video.cancel() if self._video is not None else None)
+    return patch.object(
+        SessionVideo, "end", lambda self, why="": self._video.cancel() if self._video is not None else None
+    )
 
 
 DEFECTS = (

@@ -45,7 +45,7 @@ INTERNAL = {
     Faults: {"any_at", "fire", "skip", "reached"},
     Jobs: {"close", "hand_out", "reset", "snapshot", "submit"},
     Recordings: {"close", "describe", "is_available", "settle", "why_unavailable"},
-    Session: {"is_over", "serve", "unused"},
+    Session: {"is_over", "issued_token", "serve", "unused"},
     Broadcast: {"accepts", "admit", "codecs", "delete", "end", "gone", "push", "snapshot", *_URLS},
     Spectator: {"add_candidate", "answer", "end", "is_leaving", "run", "snapshot"},
 }

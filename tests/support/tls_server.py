@@ -2,6 +2,7 @@
 
 import datetime
 import ipaddress
+import re
 import socket
 import socketserver
 import ssl
@@ -72,7 +73,8 @@ def tls_server(tls: ssl.SSLContext | None, response: bytes = b"") -> Iterator[Tl
             self.request.settimeout(LIMIT)
             with suppress(OSError):  # the client closed the connection
                 if tls is None:
-                    self.respond(self.request)
+                    self.request.recv(65536)
+                    self.request.sendall(response)
                     return
                 with tls.wrap_socket(self.request, server_side=True, do_handshake_on_connect=False) as channel:
                     try:
@@ -80,11 +82,8 @@ def tls_server(tls: ssl.SSLContext | None, response: bytes = b"") -> Iterator[Tl
                     except ssl.SSLError:
                         _drain(channel)
                     else:
-                        self.respond(channel)
-
-        def respond(self, channel: socket.socket) -> None:
-            channel.recv(65536)
-            channel.sendall(response)
+                        _read_request(channel)
+                        channel.sendall(response)
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
         seen.port = server.server_address[1]
@@ -95,6 +94,20 @@ def tls_server(tls: ssl.SSLContext | None, response: bytes = b"") -> Iterator[Tl
         finally:
             server.shutdown()
             serving.join()
+
+
+def _read_request(channel: socket.socket) -> None:
+    """Read a request with its body: closing a connection with unread data resets it, and discards the response."""
+    request = b""
+    while b"\r\n\r\n" not in request:
+        if not (part := channel.recv(65536)):
+            return
+        request += part
+    head, _, body = request.partition(b"\r\n\r\n")
+    length = re.search(rb"\r\nContent-Length: *([0-9]+)", head, re.IGNORECASE)
+    missing = int(length[1]) - len(body) if length else 0
+    while missing > 0 and (part := channel.recv(65536)):
+        missing -= len(part)
 
 
 def _drain(channel: ssl.SSLSocket) -> None:

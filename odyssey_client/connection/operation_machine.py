@@ -14,9 +14,9 @@ Rules:
 
    - If a reply contains the prompt of a later call, but not that of the first call, it belongs to the later call. The
      first call stays in the queue.
-   - If the call that a reply belongs to gave up, and a waiting call repeats its prompt, the waiting call gets the
-     reply. A waiting call that adds words to the prompt gets it too, if the reply contains them. So does a waiting call
-     whose prompt begins the reply, if the other prompt does not. The call that gave up stays in the queue.
+   - If the call that a reply belongs to gave up, a waiting call with the same prompt gets the reply. A waiting call
+     whose prompt adds words to the same prompt gets the reply if it contains them. A waiting call with another prompt
+     gets the reply if the reply begins with that prompt only. The call that gave up stays in the queue.
    - A call that gave up is overtaken once a later call of its queue gets a reply. An overtaken call stays in the queue,
      but gets only replies that contain its prompt, and repetitions of the reply to a call that repeated its prompt.
      All other replies belong to the first call that is not overtaken.

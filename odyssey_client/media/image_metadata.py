@@ -8,8 +8,8 @@ only the pixel data decides whether an image can be read:
 - WebP (RFC 9649): the chunks EXIF, XMP and ICCP.
 - HEIC, HEIF and AVIF (ISO/IEC 23008-12): the EXIF item.
 
-A file may also lack its last bytes without damage to the pixels. If the bytes after the end of a file could matter,
-``endings`` has two variants. The pixels are complete if they are the same with both.
+A file may also lack its last bytes without damage to the pixels. If the missing bytes could matter, ``endings`` returns
+the file with two different endings. If both decode to the same pixels, the pixels of the file are complete.
 """
 
 from __future__ import annotations

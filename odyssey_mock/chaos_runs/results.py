@@ -130,7 +130,10 @@ def headline(report: ChaosReport) -> str:
 
 
 def summary(report: ChaosReport) -> Iterator[str]:
-    """Yield the lines of a summary of all runs by test: failed and hung runs, then not reached, then passed runs."""
+    """Yield the lines of a summary, grouped by test.
+
+    Each group has the failed and hung runs first, then those whose fault point the test never reached, then the others.
+    """
     yield headline(report)
     for test, runs in report.tests.items():
         yield ""

@@ -113,7 +113,7 @@ class ScenarioRun:
         return 0.0 if self._world is None else self._world.now()
 
     def report_violation(self, rule: str, message: str) -> None:
-        """Record a violated rule. Of several failures with the same signature, only the first is recorded."""
+        """Record the violation of a rule as a failure, unless a failure with the same signature is recorded already."""
         failure = Failure(rule, message, round(self._now(), 6))
         self.trace.add(WORLD, f"RULE VIOLATED {rule}: {message}")
         if failure.signature not in {each.signature for each in self.failures}:

@@ -22,7 +22,7 @@ def names(directory: Path) -> list[str]:
 
 
 def left(target: Path) -> list[Path]:
-    """Return the paths of all leftovers for `target`, which stay in place."""
+    """Return the paths of the partial files that ended processes left for `target`. Delete none."""
     found = []
     for each in PartialFile.leftovers(target, KIND):
         found.append(each.path)

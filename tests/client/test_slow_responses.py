@@ -28,7 +28,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10
 
 @asynccontextmanager
 async def dripping(head: bytes) -> AsyncIterator[int]:
-    """Run a server that responds to each request with `head` at once, and then byte by byte. Yield its port."""
+    """Run a server that sends `head` at once, and then the rest of a response, one byte at a time. Yield its port."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")

@@ -321,7 +321,9 @@ async def test_message_that_waits_counts_as_activity(point: str, message: object
             assert (await peer.hear())["type"] == "stream_started"
         else:
             await mock.advance(INACTIVITY)
-            assert session.state == "closed", "expected the session to end when the client is inactive afterward"
+            assert session.state == "closed", (
+                "expected the session to end once its client has been inactive for the limit"
+            )
 
 
 async def test_start_may_wait_longer_than_the_inactivity_limit() -> None:

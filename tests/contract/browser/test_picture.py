@@ -34,7 +34,7 @@ async def frame_of_chart(official: OfficialClient, colors: Callable[[NDArray[np.
         shown = colors(frame.pixels)
         if np.abs(shown - CHART[:, : shown.shape[1]]).max() <= TOLERANCE:
             return frame
-    raise AssertionError(f"expected a frame with the colors {CHART.tolist()}, got at last {shown.tolist()}")
+    raise AssertionError(f"expected a frame with the colors {CHART.tolist()}, the last one had {shown.tolist()}")
 
 
 def above_the_panel(pixels: NDArray[np.uint8]) -> NDArray[np.int64]:

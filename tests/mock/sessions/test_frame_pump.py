@@ -55,7 +55,7 @@ async def test_late_caller_of_the_pacer_skips_slots() -> None:
     )
 )
 def test_hurried_pacer_is_at_most_one_slot_early(calls: list[tuple[float, float | None]]) -> None:
-    """Each of `calls` has the seconds before a call of `next`, and from then to a call of `hurry`, if there is one."""
+    """Each of `calls` is a delay before `next` is called, and a further delay before `hurry` is called, or None."""
 
     async def scenario() -> None:
         loop = asyncio.get_running_loop()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from odyssey_mock.recordings.stream_records import StreamRecord
     from odyssey_mock.server import MockOdyssey
     from odyssey_mock.sessions.session import Session
+    from odyssey_mock.setting_rules import SettingsError
     from odyssey_mock.settings import (
         PLANS,
         AccountSettings,
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
         Limits,
         Region,
         Settings,
-        SettingsError,
         UnknownSettingError,
     )
     from odyssey_mock.simulations.job_records import JobRecord
@@ -101,6 +101,7 @@ _MODULES = {
     "simulations.job_records": ("JobRecord",),
     "simulations.jobs": ("Jobs",),
     "server": ("MockOdyssey",),
+    "setting_rules": ("SettingsError",),
     "settings": (
         "PLANS",
         "AccountSettings",
@@ -108,7 +109,6 @@ _MODULES = {
         "Limits",
         "Region",
         "Settings",
-        "SettingsError",
         "UnknownSettingError",
     ),
 }

@@ -8,6 +8,7 @@ from types import MappingProxyType, NoneType
 from typing import Any, get_args
 
 from odyssey_mock.core.strict_json import JSON, read_json
+from odyssey_mock.setting_rules import SettingsError
 from odyssey_mock.settings import (
     LIMIT_NAMES,
     SETTINGS,
@@ -15,7 +16,6 @@ from odyssey_mock.settings import (
     PixelSize,
     Region,
     Setting,
-    SettingsError,
     check_name,
 )
 

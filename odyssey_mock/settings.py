@@ -2,15 +2,15 @@
 
 The defaults are those of `protocol.md` section 7. To add a setting, add a field to `Settings`, or to `Limits` if it
 depends on the plan. Then add it to the typed keywords at the end of this file; a test compares the two.
-`setting_values.py` parses values from text and from data; `current_settings.py` changes them while a mock runs.
+
+`setting_rules.py` has the rules that validate values. `setting_values.py` parses values from text and from data.
+`current_settings.py` changes settings while a mock runs.
 """
 
 import dataclasses
 import difflib
-import ipaddress
-import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
@@ -18,6 +18,31 @@ from typing import Any, Final, Literal, Self, TypeAliasType, TypedDict, Unpack, 
 
 from odyssey_mock.core.api_keys import without_keys
 from odyssey_mock.core.url_parts import BaseUrl
+from odyssey_mock.setting_rules import (
+    ADDRESS,
+    BITRATE,
+    BYTES,
+    COUNT,
+    COUNT_FROM_0,
+    FAULTS,
+    FLAG,
+    FRAME_RATE,
+    HOSTS,
+    HOURS,
+    LARGEST,
+    NETWORKS,
+    PORT,
+    PUBLIC_URL,
+    SECONDS,
+    SECONDS_FROM_0,
+    SEED,
+    SIZE,
+    SPEED,
+    Rule,
+    SettingsError,
+    one_of,
+    or_none,
+)
 
 type PixelSize = tuple[int, int]
 """Width and height in pixels."""
@@ -49,16 +74,6 @@ type Applies = Literal[
 PRIORITIES: tuple[Priority, ...] = get_args(Priority.__value__)
 """The priorities of simulation jobs, lowest first."""
 
-KEY_PATTERN = r"^ody_[A-Za-z0-9_-]{4,}$"
-"""Regular expression for a well-formed API key."""
-
-
-class SettingsError(ValueError):
-    """A setting has an invalid value. The message states the setting and the expected values, without API keys."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(without_keys(message))
-
 
 class UnknownSettingError(TypeError):
     """A setting name is unknown. The message lists the known names, and contains no API keys."""
@@ -69,232 +84,6 @@ class UnknownSettingError(TypeError):
 
 class FixedSettingError(SettingsError):
     """A setting cannot change while the mock runs. The message states how to set it."""
-
-
-# Rules that validate values
-
-
-def _echo(value: object) -> str:
-    try:
-        return f", got {value!r}"
-    except ValueError:
-        # Python refuses to convert whole numbers with thousands of digits to text.
-        return f", got {type(value).__name__} with a number that is too long to show"
-
-
-def _echo_number(value: object) -> str:
-    """Return the end of a message about a value within `keys`: text there may be a misplaced key, and is not shown."""
-    return _echo(value) if isinstance(value, int | float) else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """Validates the value of a setting.
-
-    Attributes:
-        expected: a description of valid values, which error messages put after "must be".
-        holds: returns whether a value is valid.
-        least: for numbers, the minimum.
-        above: for numbers, whether the value must be greater than `least`.
-        most: for numbers, the maximum.
-        unit: the placeholder for the value in `serve --help`; None shows the type.
-        echo: returns the end of the error message, which shows the invalid value.
-    """
-
-    expected: str
-    holds: Callable[[Any], bool]  # Any: the value has not been validated yet
-    least: int | None = None
-    above: bool = False
-    most: int | None = None
-    unit: str | None = None
-    echo: Callable[[Any], str] = _echo  # Any: as above
-
-    def check(self, name: str, value: object) -> None:
-        """Check that `value` is valid for the setting `name`.
-
-        Raises:
-            SettingsError: `value` is invalid.
-        """
-        if not self.holds(value):
-            raise SettingsError(f"{name} must be {self.expected}{self.echo(value)}")
-
-
-def _is_number(value: object) -> bool:
-    # Not `math.isfinite`, which raises OverflowError for whole numbers above those of `float`.
-    return isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _number(what: str, unit: str, most: int, *, above: bool = False) -> Rule:
-    """Create a rule for numbers from 0 to `most`; with `above`, for numbers greater than 0."""
-
-    def holds(value: Any) -> bool:  # Any: as in `Rule`
-        return _is_number(value) and (value > 0 if above else value >= 0) and value <= most
-
-    expected = f"{what} above 0, at most {most}" if above else f"{what} from 0 to {most}"
-    return Rule(expected, holds, least=0, above=above, most=most, unit=unit)
-
-
-def _whole(what: str, least: int, most: int) -> Rule:
-    """Create a rule for whole numbers from `least` to `most`."""
-
-    def holds(value: Any) -> bool:  # Any: as in `Rule`
-        return _is_whole(value) and least <= value <= most
-
-    return Rule(f"{what} from {least} to {most}", holds, least=least, most=most, unit="NUMBER")
-
-
-def _one_of(choices: TypeAliasType) -> Rule:
-    """Create a rule for the strings of a `Literal`."""
-    texts = get_args(choices.__value__)
-    *others, last = map(repr, texts)
-    return Rule(f"{', '.join(others)} or {last}", lambda value: isinstance(value, str) and value in texts)
-
-
-def _or_none(rule: Rule) -> Rule:
-    """Create a rule that accepts None (no limit) and all values that `rule` accepts."""
-    expected, holds = f"{rule.expected}, or None for no limit", rule.holds
-    return dataclasses.replace(rule, expected=expected, holds=lambda value: value is None or holds(value))
-
-
-def _is_size(value: object) -> bool:
-    """Return whether `value` is a size with even sides (4:2:0 requires them) that is large enough for a frame stamp."""
-    if not (isinstance(value, tuple) and len(value) == 2):
-        return False
-    return (
-        all(_is_whole(side) and side >= 88 and side % 2 == 0 for side in value)
-        and 160 <= max(value) <= LONG_SIDE
-        and min(value) <= SHORT_SIDE
-    )
-
-
-def _is_address(value: object) -> bool:
-    """Return whether `value` can be a host name or an IP address: printable text, without surrogates and spaces."""
-    return isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and value.isprintable() and " " not in value
-
-
-def _are_hosts(value: object) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str) and all(map(_is_host, value))
-
-
-def _is_host(value: object) -> bool:
-    """Return whether a URL may have `value` as its host: a name, or an IP address with or without brackets."""
-    if not (isinstance(value, str) and _is_address(value)):
-        return False
-    if value.startswith("[") and value.endswith("]"):
-        value = value[1:-1]
-    return not set(value) & set("/?#@:[]\\%") or (":" in value and not set(value) & set("/%") and _is_network(value))
-
-
-def _is_public_url(value: object) -> bool:
-    return value is None or (isinstance(value, str) and BaseUrl.read(value) is not None)
-
-
-def _are_networks(value: object) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str) and all(map(_is_network, value))
-
-
-def _is_network(value: object) -> bool:
-    if not (isinstance(value, str) and value.isascii()):
-        return False
-    try:
-        ipaddress.ip_network(value, strict=False)
-    except ValueError:
-        return False
-    return True
-
-
-def _are_regions(value: object) -> bool:
-    return (
-        isinstance(value, Sequence)
-        and len(value) > 0
-        and all(isinstance(each, Region) for each in value)
-        and all(_is_region_id(each.id) and SECONDS_FROM_0.holds(each.latency) for each in value)
-        and len({each.id for each in value}) == len(value)
-    )
-
-
-def _is_region_id(value: object) -> bool:
-    """Return whether `value` is a region id that is the last segment of a ping URL as it is."""
-    return isinstance(value, str) and re.fullmatch(REGION_PATTERN, value) is not None and value.strip(".") != ""
-
-
-def _are_keys(value: object) -> bool:
-    if value is None:
-        return True
-    return (
-        isinstance(value, Mapping)
-        and len(value) > 0
-        and all(isinstance(key, str) and re.fullmatch(KEY_PATTERN, key) is not None for key in value)
-        and all(
-            isinstance(each, AccountSettings) and each.simulation_priority in (None, *PRIORITIES)
-            for each in value.values()
-        )
-    )
-
-
-# The maxima are above every useful value, and below those with which a calculation or a library fails.
-LARGEST = 10**9
-LONG_SIDE, SHORT_SIDE = 4096, 2304
-LONGEST_NAME = 253
-REGION_PATTERN = r"[A-Za-z0-9._~-]{1,100}"
-"""Regular expression for the id of a region: characters that need no encoding in a URL (RFC 3986 section 2.3)."""
-
-SECONDS = _number("a number of seconds", "SECONDS", LARGEST, above=True)
-SECONDS_FROM_0 = _number("a number of seconds", "SECONDS", LARGEST)
-HOURS = _number("a number of hours", "HOURS", LARGEST)
-SPEED = _number("a number", "NUMBER", 10**6, above=True)
-COUNT = _whole("a whole number", 1, LARGEST)
-COUNT_FROM_0 = _whole("a whole number", 0, LARGEST)
-BYTES = _whole("a whole number", 1, 10**12)
-FRAME_RATE = _whole("a whole number", 1, 240)
-BITRATE = _whole("a whole number", 1000, 10**8)
-PORT = _whole("a port", 0, 65535)
-SEED = Rule(
-    "None, or a whole number of at most 300 digits",
-    lambda value: value is None or (_is_whole(value) and abs(value) < 10**300),
-    unit="NUMBER",
-)
-FLAG = Rule("True or False", lambda value: isinstance(value, bool))
-ADDRESS = Rule("an address to listen on, without spaces", _is_address)
-PUBLIC_URL = Rule(
-    "None, or an http or https URL of host, optional port and optional path, such as https://example.com/mock; "
-    "the path must not begin like one of the service, such as /auth",
-    _is_public_url,
-    unit="URL",
-    # A URL that contains a password is invalid, and the message must not show the password.
-    echo=lambda value: "" if isinstance(value, str) and "@" in value else _echo(value),
-)
-NETWORKS = Rule("a list of IP addresses and networks, such as 10.0.0.0/8", _are_networks)
-SIZE = Rule(
-    f"(width, height) in pixels, both even, at least 88x160 or 160x88, at most "
-    f"{SHORT_SIDE}x{LONG_SIDE} or {LONG_SIDE}x{SHORT_SIDE}",
-    _is_size,
-    least=88,
-    most=LONG_SIDE,
-    unit="W H",
-)
-HOSTS = Rule("a list of host names and IP addresses, without scheme or port", _are_hosts)
-REGIONS = Rule(
-    f"a non-empty list of Region, with distinct ids that match {REGION_PATTERN}, and latencies from 0 to {LARGEST}",
-    _are_regions,
-)
-KEYS = Rule(
-    f"a non-empty mapping of API keys, each matching {KEY_PATTERN}, to AccountSettings, "
-    "or None to accept every well-formed key",
-    _are_keys,
-    # Keys are secrets and must not appear in messages.
-    echo=lambda _: "",
-)
-FAULTS = Rule(
-    "a list of faults, each an object with `at` and `do`",
-    lambda value: isinstance(value, Sequence) and all(isinstance(each, Mapping) for each in value),
-    # Faults may contain API keys, so the message gives only the type.
-    echo=lambda value: f", got {type(value).__name__}",
-)
 
 
 # Declaring a setting
@@ -379,38 +168,38 @@ class Limits:
 
     concurrent_sessions: int | None = setting(
         5,
-        _or_none(COUNT),
+        or_none(COUNT),
         "Maximum number of concurrent sessions per account; a further request is rejected with status 429.",
         group="Limits of accounts",
         applies="at once",
     )
     monthly_hours: float | None = setting(
         None,
-        _or_none(HOURS),
+        or_none(HOURS),
         "Maximum hours of video per account and month (UTC); then sessions and jobs are rejected with status 429.",
         applies="at once",
     )
     queued_simulations: int | None = setting(
         10,
-        _or_none(COUNT),
+        or_none(COUNT),
         "Maximum number of pending simulation jobs per account; a further job is rejected with status 429.",
         applies="at once",
     )
     connection_duration: float | None = setting(
         3600.0,
-        _or_none(SECONDS),
+        or_none(SECONDS),
         "Maximum seconds of a connection; then the server sends `duration_limit_reached` and ends the session.",
         applies="new sessions",
     )
     inactivity: float | None = setting(
         40.0,
-        _or_none(SECONDS),
+        or_none(SECONDS),
         "Seconds after which a connection is closed, if no stream runs and the client sends no message about a stream.",
         applies="new sessions",
     )
     stream_duration: float | None = setting(
         150.0,
-        _or_none(SECONDS),
+        or_none(SECONDS),
         "Maximum seconds of a live stream; then the stream and its connection end.",
         applies="new sessions",
     )
@@ -480,7 +269,35 @@ class AccountSettings:
         if self.bypass_privilege is not None:
             rules["bypass_privilege"] = FLAG
         for name, rule in rules.items():
-            dataclasses.replace(rule, echo=_echo_number).check(f"{name} of a key", getattr(self, name))
+            # The text may be a misplaced API key.
+            rule.without_text().check(f"{name} of a key", getattr(self, name))
+
+
+KEY_PATTERN = r"^ody_[A-Za-z0-9_-]{4,}$"
+"""Regular expression for a well-formed API key."""
+
+
+def _are_keys(value: object) -> bool:
+    if value is None:
+        return True
+    return (
+        isinstance(value, Mapping)
+        and len(value) > 0
+        and all(isinstance(key, str) and re.fullmatch(KEY_PATTERN, key) is not None for key in value)
+        and all(
+            isinstance(each, AccountSettings) and each.simulation_priority in (None, *PRIORITIES)
+            for each in value.values()
+        )
+    )
+
+
+KEYS = Rule(
+    f"a non-empty mapping of API keys, each matching {KEY_PATTERN}, to AccountSettings, "
+    "or None to accept every well-formed key",
+    _are_keys,
+    # Keys are secrets and must not appear in messages.
+    echo=lambda _: "",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -494,6 +311,30 @@ class Region:
 
 
 DEFAULT_REGIONS = (Region("us-east-1"), Region("us-west-2"), Region("eu-west-1"))
+
+REGION_PATTERN = r"[A-Za-z0-9._~-]{1,100}"
+"""Regular expression for the id of a region: characters that need no encoding in a URL (RFC 3986 section 2.3)."""
+
+
+def _are_regions(value: object) -> bool:
+    return (
+        isinstance(value, Sequence)
+        and len(value) > 0
+        and all(isinstance(each, Region) for each in value)
+        and all(_is_region_id(each.id) and SECONDS_FROM_0.holds(each.latency) for each in value)
+        and len({each.id for each in value}) == len(value)
+    )
+
+
+def _is_region_id(value: object) -> bool:
+    """Return whether `value` is a region id that is the last segment of a ping URL as it is."""
+    return isinstance(value, str) and re.fullmatch(REGION_PATTERN, value) is not None and value.strip(".") != ""
+
+
+REGIONS = Rule(
+    f"a non-empty list of Region, with distinct ids that match {REGION_PATTERN}, and latencies from 0 to {LARGEST}",
+    _are_regions,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -527,7 +368,7 @@ class Settings(Limits):
 
     clock: ClockKind = setting(
         "real",
-        _one_of(ClockKind),
+        one_of(ClockKind),
         "Server clock: `real` follows real time; `manual` moves only by `POST /_mock/clock/advance` or "
         "`MockOdyssey.advance`, which make a real clock jump forward.",
         group="Time and randomness",
@@ -536,7 +377,7 @@ class Settings(Limits):
     seed: int | None = setting(None, SEED, "Seed for all ids and secrets; without one they are random.")
     latency: LatencyProfile = setting(
         "instant",
-        _one_of(LatencyProfile),
+        one_of(LatencyProfile),
         "Time that requests, connections, first frames, acknowledgments, jobs and recordings take: "
         "none, seconds as on the real service, or many seconds on the server's clock.",
         option="--profile",
@@ -568,7 +409,7 @@ class Settings(Limits):
     )
     usage_error_form: UsageErrorForm = setting(
         "auto",
-        _one_of(UsageErrorForm),
+        one_of(UsageErrorForm),
         "Form of `detail` in responses with status 429: `string` for the npm package 1.0, `object` for later clients; "
         "`auto` recognizes the npm package 1.0.",
         applies="at once",
@@ -613,7 +454,7 @@ class Settings(Limits):
     )
     end_without_stream: EndWithoutStream = setting(
         "silent",
-        _one_of(EndWithoutStream),
+        one_of(EndWithoutStream),
         "Reply to `interactive_stream_end` while no stream is running: none, `stream_ended`, or `no_active_stream`.",
         applies="new sessions",
     )
@@ -642,20 +483,20 @@ class Settings(Limits):
     )
     overlay: Overlay = setting(
         "full",
-        _one_of(Overlay),
+        one_of(Overlay),
         "What is drawn over the picture: a panel with the prompt and the frame stamp, only the stamp, or nothing.",
         applies="new sessions and jobs",
     )
     start_image_fit: StartImageFit = setting(
         "crop",
-        _one_of(StartImageFit),
+        one_of(StartImageFit),
         "How a start image fills the frame: `crop` cuts off what does not fit, `letterbox` adds black bars, and "
         "`service_crop` cuts off at least 65 % of the image, as reported of the real service.",
         applies="new sessions and jobs",
     )
     fonts: Fonts = setting(
         "machine",
-        _one_of(Fonts),
+        one_of(Fonts),
         "Fonts for prompts in the picture: those of this machine too, or only the bundled one, which has few scripts "
         "but looks the same on every machine.",
     )
@@ -701,7 +542,7 @@ class Settings(Limits):
     )
     simulation_priority: Priority = setting(
         "normal",
-        _one_of(Priority),
+        one_of(Priority),
         "Priority of simulation jobs; jobs of a higher priority run first.",
         applies="new access tokens",
     )

@@ -16,6 +16,7 @@ from click.core import ParameterSource
 
 from odyssey_mock.core.api_keys import without_keys
 from odyssey_mock.core.data_files import DataFileError, read_data_file
+from odyssey_mock.setting_rules import SettingsError
 from odyssey_mock.setting_values import NO_LIMIT, from_data, from_text, region_of
 from odyssey_mock.settings import (
     LIMIT_NAMES,
@@ -26,7 +27,6 @@ from odyssey_mock.settings import (
     PixelSize,
     Setting,
     Settings,
-    SettingsError,
     UnknownSettingError,
 )
 

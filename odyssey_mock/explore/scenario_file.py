@@ -13,7 +13,8 @@ from odyssey_mock.explore.actions import ACTIONS
 from odyssey_mock.explore.chaos import CHAOS
 from odyssey_mock.explore.scenario import Actor, Manner, Scenario, ScenarioError
 from odyssey_mock.faults.fault import Fault, FaultError
-from odyssey_mock.settings import Settings, SettingsError, UnknownSettingError
+from odyssey_mock.setting_rules import SettingsError
+from odyssey_mock.settings import Settings, UnknownSettingError
 from odyssey_mock.sim.fidelity import Fidelity
 from odyssey_mock.sim.trace import WORLD
 from odyssey_mock.sim.world import SERVER

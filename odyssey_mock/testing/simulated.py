@@ -19,7 +19,8 @@ import pytest
 from odyssey_client.config import API_KEY_VARIABLE, API_URL_VARIABLE
 from odyssey_mock.core.journal import Entry
 from odyssey_mock.faults.fault import Fault, FaultError
-from odyssey_mock.settings import SETTING_NAMES, Settings, SettingsError, UnknownSettingError
+from odyssey_mock.setting_rules import SettingsError
+from odyssey_mock.settings import SETTING_NAMES, Settings, UnknownSettingError
 from odyssey_mock.sim.fidelity import Fidelity
 from odyssey_mock.sim.loop import EndlessError
 from odyssey_mock.sim.run import run

@@ -16,6 +16,7 @@ from odyssey_mock.current_settings import ChangeSettings, CurrentSettings, check
 from odyssey_mock.faults.fault import Fault
 from odyssey_mock.http.errors import ApiError, read_body, unprocessable
 from odyssey_mock.http.fault_points import ServiceRoute
+from odyssey_mock.setting_rules import SettingsError
 from odyssey_mock.setting_values import from_data, to_data
 from odyssey_mock.settings import (
     LIMIT_NAMES,
@@ -24,7 +25,6 @@ from odyssey_mock.settings import (
     SETTINGS,
     AccountSettings,
     FixedSettingError,
-    SettingsError,
     UnknownSettingError,
 )
 

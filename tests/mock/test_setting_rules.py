@@ -1,0 +1,193 @@
+"""Tests of the validation rules for values of settings: what each rule accepts, and the messages of its errors."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odyssey_mock import setting_rules
+from odyssey_mock.setting_rules import (
+    COUNT,
+    FAULTS,
+    HOSTS,
+    PORT,
+    PUBLIC_URL,
+    SIZE,
+    Rule,
+    SettingsError,
+    one_of,
+    or_none,
+)
+
+type Fit = Literal["crop", "letterbox", "stretch"]
+
+FIT = one_of(Fit)
+
+HOST_NAMES = ["::1", "[::1]", "127.0.0.1", "files.example", "bücher.example", "build_host"]
+NOT_HOST_NAMES = [
+    "",
+    "http://localhost",
+    "localhost:80",
+    "\ud800",
+    "a b",
+    "a?b",
+    "a@b",
+    "[::1",
+    "::1%1",
+    "::1/64",
+    8080,
+]
+
+VALID: Mapping[str, Sequence[object]] = {
+    "ADDRESS": ["127.0.0.1", "::1", "localhost", "a" * 253],
+    "BITRATE": [1000, 10**8],
+    "BYTES": [1, 10**12],
+    "COUNT": [1, 10**9],
+    "COUNT_FROM_0": [0, 10**9],
+    "FAULTS": [[], [{"at": "rest.*", "do": "error"}]],
+    "FLAG": [True, False],
+    "FRAME_RATE": [1, 240],
+    "HOSTS": [[], *([each] for each in HOST_NAMES), tuple(HOST_NAMES)],
+    "HOURS": [0, 0.5, 10**9],
+    "NETWORKS": [[], ["10.0.0.1"], ["10.0.0.0/8", "::1", "fe80::/10"], ["10.0.0.1/8"]],
+    "PORT": [0, 65535],
+    "PUBLIC_URL": [None, "http://a", "https://example.com:8443/mock", "https://example.com/mock/"],
+    "SECONDS": [1e-9, 1, 10**9],
+    "SECONDS_FROM_0": [0, 0.0, 1e-9, 10**9],
+    "SEED": [None, 0, 10**300 - 1, 1 - 10**300],
+    "SIZE": [(88, 160), (160, 88), (2304, 4096), (4096, 2304)],
+    "SPEED": [1e-9, 1, 10**6],
+}
+"""For each rule: valid values, among them the first and the last ones."""
+
+INVALID: Mapping[str, Sequence[object]] = {
+    "ADDRESS": ["", None, "\ud800", "a b", "a" * 254],
+    "BITRATE": [0, 999, 10**8 + 1, 1000.0],
+    "BYTES": [0, 10**12 + 1, 1.0],
+    "COUNT": [0, 10**9 + 1, 1.0, True, "1", None],
+    "COUNT_FROM_0": [-1, 10**9 + 1, 0.0, False],
+    "FAULTS": [None, "rest.*", [1]],
+    "FLAG": [1, 0, "yes", None],
+    "FRAME_RATE": [0, 241, 29.97],
+    "HOSTS": [None, "localhost", *([each] for each in NOT_HOST_NAMES)],
+    "HOURS": [-0.5, 10**9 + 1, "10", float("inf")],
+    "NETWORKS": [None, "10.0.0.1", ["proxy"], ["fe80::1%\ud800"], ["10.0.0.0/33"], [1], [None]],
+    "PORT": [-1, 65536, "8400", True, 80.0],
+    "PUBLIC_URL": ["", "/mock", "ftp://a", "http://a?b", "http://a#b", "http://a:b@c", "http://a/b c", "http://[a]", 1],
+    "SECONDS": [0, -1, 10**9 + 1, "1", True, None, float("inf"), float("nan")],
+    "SECONDS_FROM_0": [-1e-9, 10**9 + 1, "0", float("nan")],
+    "SEED": ["x", 1.5, True, 10**300, -(10**400)],
+    "SIZE": [
+        "704x1280",
+        [704, 1280],
+        (704,),
+        (704, 1280, 2),
+        (0, 0),
+        (62, 62),
+        (86, 160),
+        (88, 158),
+        (705, 1280),
+        (704.0, 1280.0),
+        (4098, 88),
+        (2306, 2306),
+        (10**8, 10**8),
+    ],
+    "SPEED": [0, -1.0, 1_000_001, 10**400, float("inf"), float("nan")],
+}
+"""For each rule: invalid values, among them those next to the first and the last valid ones."""
+
+RULES: Mapping[str, Rule] = {name: rule for name, rule in vars(setting_rules).items() if isinstance(rule, Rule)}
+NUMBERS = sorted(name for name, rule in RULES.items() if rule.most is not None and rule is not SIZE)
+WHOLE_NUMBERS = {"BITRATE", "BYTES", "COUNT", "COUNT_FROM_0", "FRAME_RATE", "PORT"}
+
+
+def test_values_cover_every_rule() -> None:
+    assert set(VALID) == set(INVALID) == set(RULES)
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in VALID.items() for value in values])
+def test_valid_value_is_accepted(name: str, value: object) -> None:
+    RULES[name].check("x", value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in INVALID.items() for value in values], ids=repr
+)
+def test_invalid_value_is_rejected(name: str, value: object) -> None:
+    with pytest.raises(SettingsError, match=f"^x must be {re.escape(RULES[name].expected)}"):
+        RULES[name].check("x", value)
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("value", [10**400, 10**5000, 1e308], ids=["400 digits", "5000 digits", "1e308"])
+def test_number_above_every_use_is_rejected(name: str, value: float) -> None:
+    with pytest.raises(SettingsError, match=r"^x must be .*, got "):
+        RULES[name].check("x", value)
+
+
+@given(st.integers() | st.floats())
+def test_number_rule_states_its_range(value: float) -> None:
+    """`least`, `above` and `most`, which `--help` shows, are the range of the values that the rule accepts."""
+    for name in NUMBERS:
+        rule = RULES[name]
+        assert rule.least is not None
+        assert rule.most is not None
+        above_least = value > rule.least if rule.above else value >= rule.least
+        expected = above_least and value <= rule.most and (isinstance(value, int) or name not in WHOLE_NUMBERS)
+        assert rule.holds(value) == expected, f"expected {name} to return {expected} for {value}"
+
+
+def test_choice_is_one_of_the_strings() -> None:
+    for choice in ("crop", "letterbox", "stretch"):
+        FIT.check("fit", choice)
+    for value in ("CROP", "", None, ["crop"], 1):
+        with pytest.raises(SettingsError, match=r"^fit must be 'crop', 'letterbox' or 'stretch', got "):
+            FIT.check("fit", value)
+
+
+def test_optional_value_may_be_none() -> None:
+    rule = or_none(COUNT)
+    for value in (None, 1):
+        rule.check("limit", value)
+    with pytest.raises(
+        SettingsError, match=r"^limit must be a whole number from 1 to 1000000000, or None for no limit"
+    ):
+        rule.check("limit", 0)
+
+
+def test_message_repeats_the_invalid_value() -> None:
+    with pytest.raises(SettingsError, match=r"^port must be a port from 0 to 65535, got '8400'$"):
+        PORT.check("port", "8400")
+
+
+@pytest.mark.parametrize(("value", "end"), [(-1, ", got -1"), (True, ", got True"), ("hush", ""), (["hush"], "")])
+def test_rule_without_text_repeats_only_numbers(value: object, end: str) -> None:
+    with pytest.raises(SettingsError, match=f"^limit must be a whole number from 2 to 3{end}$"):
+        Rule("a whole number from 2 to 3", lambda _: False).without_text().check("limit", value)
+
+
+@pytest.mark.parametrize("rule", [FIT, HOSTS, PORT], ids=["FIT", "HOSTS", "PORT"])
+def test_misplaced_key_is_not_repeated(rule: Rule) -> None:
+    with pytest.raises(SettingsError, match=r", got 'ody_\.\.\.'$") as error:
+        rule.check("x", "ody_hush")
+    assert "hush" not in str(error.value)
+
+
+def test_fault_is_not_repeated() -> None:
+    with pytest.raises(SettingsError, match=r", got str$"):
+        FAULTS.check("faults", "hush")
+
+
+def test_password_in_public_url_is_not_repeated() -> None:
+    with pytest.raises(SettingsError, match=r"^public_url must be None, or an http or https URL") as error:
+        PUBLIC_URL.check("public_url", "https://user:hush@example.com")
+    assert "hush" not in str(error.value)
+
+
+@pytest.mark.parametrize("path", ["/auth", "/auth/", "/sessions/a", "/_mock"])
+def test_public_url_rejects_service_paths(path: str) -> None:
+    with pytest.raises(SettingsError, match="the path must not begin like one of the service, such as /auth, got "):
+        PUBLIC_URL.check("public_url", f"http://example.com{path}")

@@ -1,6 +1,6 @@
 """Validation rules for values of settings, and the error that they raise.
 
-`settings.py` gives each setting one of these rules. It has further rules, for the types that it defines.
+`settings.py` assigns a rule to each setting. It has further rules for API keys, plans and regions, with their types.
 """
 
 import dataclasses
@@ -31,16 +31,17 @@ def _echo(value: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Validates the value of a setting.
+    """A rule that validates the value of a setting.
 
     Attributes:
-        expected: a description of valid values, which error messages put after "must be".
-        holds: returns whether a value is valid.
+        expected: a description of the valid values, for error messages: the words after "must be".
+        holds: function that returns whether a value is valid.
         least: for numbers, the minimum.
         above: for numbers, whether the value must be greater than `least`.
         most: for numbers, the maximum.
         unit: the placeholder for the value in `serve --help`; None shows the type.
-        echo: returns the end of the error message, which shows the invalid value.
+        echo: function that returns the end of the error message for an invalid value: `, got ...`, or an empty string
+            if the value may contain a secret.
     """
 
     expected: str
@@ -94,7 +95,7 @@ def _whole(what: str, least: int, most: int) -> Rule:
 
 
 def one_of(choices: TypeAliasType) -> Rule:
-    """Create a rule for the strings of a `Literal`."""
+    """Create a rule that accepts the strings of a `Literal` type."""
     texts = get_args(choices.__value__)
     *others, last = map(repr, texts)
     return Rule(f"{', '.join(others)} or {last}", lambda value: isinstance(value, str) and value in texts)
@@ -107,7 +108,7 @@ def or_none(rule: Rule) -> Rule:
 
 
 def _is_size(value: object) -> bool:
-    """Return whether `value` is a size with even sides (4:2:0 requires them) that is large enough for a frame stamp."""
+    """Return whether `value` is a size that is large enough for a frame stamp. 4:2:0 video requires even sides."""
     if not (isinstance(value, tuple) and len(value) == 2):
         return False
     return (
@@ -174,10 +175,10 @@ SEED = Rule(
     unit="NUMBER",
 )
 FLAG = Rule("True or False", lambda value: isinstance(value, bool))
-ADDRESS = Rule("an address to listen on, without spaces", _is_address)
+ADDRESS = Rule(f"an address to listen on, of at most {LONGEST_NAME} printable characters, without spaces", _is_address)
 PUBLIC_URL = Rule(
-    "None, or an http or https URL of host, optional port and optional path, such as https://example.com/mock; "
-    "the path must not begin like one of the service, such as /auth",
+    "None, or an http or https URL with a host, and optionally a port and a path, such as https://example.com/mock; "
+    "the path must not begin with the first segment of a path of the service, such as /auth",
     _is_public_url,
     unit="URL",
     # A URL that contains a password is invalid, and the message must not show the password.

@@ -69,7 +69,7 @@ type Applies = Literal[
     "new jobs",
     "new artifact URLs",
 ]
-"""To what a change of a setting at run time applies. A job is new until a worker takes it from the queue."""
+"""What a change of a setting at run time applies to. A job is new until a worker takes it from the queue."""
 
 PRIORITIES: tuple[Priority, ...] = get_args(Priority.__value__)
 """The priorities of simulation jobs, lowest first."""
@@ -83,7 +83,7 @@ class UnknownSettingError(TypeError):
 
 
 class FixedSettingError(SettingsError):
-    """A setting cannot change while the mock runs. The message states how to set it."""
+    """A setting cannot change while the mock runs. The message states what to do instead."""
 
 
 # Declaring a setting
@@ -112,7 +112,7 @@ def setting[T](
     group: str | None = None,
     applies: Applies | None = None,
 ) -> T:
-    """Declare a setting. The returned value is assigned to a field of `Settings`.
+    """Declare a setting: create the value that the class body of `Limits` or `Settings` assigns to its field.
 
     Args:
         default: the default value.
@@ -121,9 +121,9 @@ def setting[T](
         option: the option of `odyssey-mock serve`; None derives it from the name of the setting.
         served: the default of that option; None uses `default`.
         secret: whether `repr` omits the value.
-        group: the heading in `--help` above this setting and those declared after it; None continues the group of the
+        group: the heading in `--help` above this setting and those declared after it; None keeps the heading of the
             previous setting.
-        applies: to what a change at run time applies; None means that the setting cannot change at run time.
+        applies: what a change at run time applies to; None means that the setting cannot change at run time.
     """
     metadata = {_Declared: _Declared(rule, description, option, served, group, applies)}
     return field(default=default, repr=not secret, metadata=metadata)
@@ -141,8 +141,8 @@ class Setting:
         description: the text in `odyssey-mock serve --help`.
         option: the option of `odyssey-mock serve`.
         served: the default of that option.
-        group: the heading in `--help` under which the setting stands.
-        applies: to what a change at run time applies; None means that the setting cannot change at run time.
+        group: the heading in `--help` above the setting.
+        applies: what a change at run time applies to; None means that the setting cannot change at run time.
     """
 
     name: str
@@ -258,10 +258,11 @@ class AccountSettings:
         return dataclasses.replace(given, **self.own_limits)
 
     def check(self) -> None:
-        """Check the plan and the limits.
+        """Check the plan, the limits and `bypass_privilege`.
 
         Raises:
-            SettingsError: the plan or a limit is invalid. The message repeats no text.
+            SettingsError: the plan, a limit or `bypass_privilege` is invalid. The message shows an invalid value only
+                if it is a number.
         """
         rules = {name: SETTINGS[name].rule for name in self.own_limits}
         if self.plan is not None:
@@ -305,7 +306,7 @@ class Region:
     """A region that can serve sessions, as listed by `GET /regions`."""
 
     id: str
-    """The region's name, as it appears in sessions."""
+    """The region's name, which is also the `region` of its sessions."""
     latency: float = 0.0
     """Seconds of real time by which the response to its ping URL is delayed."""
 
@@ -327,12 +328,13 @@ def _are_regions(value: object) -> bool:
 
 
 def _is_region_id(value: object) -> bool:
-    """Return whether `value` is a region id that is the last segment of a ping URL as it is."""
+    """Return whether `value` can be the last segment of a ping URL without encoding. `.` and `..` cannot."""
     return isinstance(value, str) and re.fullmatch(REGION_PATTERN, value) is not None and value.strip(".") != ""
 
 
 REGIONS = Rule(
-    f"a non-empty list of Region, with distinct ids that match {REGION_PATTERN}, and latencies from 0 to {LARGEST}",
+    f"a non-empty list of Region, with distinct ids that match {REGION_PATTERN} and are not only dots, and latencies "
+    f"from 0 to {LARGEST}",
     _are_regions,
 )
 
@@ -352,7 +354,8 @@ class Settings(Limits):
     public_url: str | None = setting(
         None,
         PUBLIC_URL,
-        "URL at which clients reach the mock, for all URLs that it sends; by default that of each request.",
+        "URL at which clients reach the mock. All URLs that the mock sends begin with it; by default, with the address "
+        "that the client used for its request.",
     )
     trusted_proxies: Sequence[str] = setting(
         (),
@@ -369,8 +372,8 @@ class Settings(Limits):
     clock: ClockKind = setting(
         "real",
         one_of(ClockKind),
-        "Server clock: `real` follows real time; `manual` moves only by `POST /_mock/clock/advance` or "
-        "`MockOdyssey.advance`, which make a real clock jump forward.",
+        "Server clock: `real` follows real time; `manual` stands still until `POST /_mock/clock/advance` or "
+        "`MockOdyssey.advance` moves it. Both also make a real clock jump forward.",
         group="Time and randomness",
     )
     speed: float = setting(1.0, SPEED, "Speed of the real clock: seconds on the server's clock per real second.")
@@ -378,8 +381,8 @@ class Settings(Limits):
     latency: LatencyProfile = setting(
         "instant",
         one_of(LatencyProfile),
-        "Time that requests, connections, first frames, acknowledgments, jobs and recordings take: "
-        "none, seconds as on the real service, or many seconds on the server's clock.",
+        "Time on the server's clock that requests, connections, first frames, acknowledgments, jobs and recordings "
+        "take: none with `instant`, seconds as on the real service with `realistic`, many seconds with `slow`.",
         option="--profile",
         applies="new requests, sessions and jobs",
     )
@@ -444,8 +447,8 @@ class Settings(Limits):
     stale_session: float = setting(
         0.0,
         SECONDS_FROM_0,
-        "Seconds that a session stays occupied after its client closed the socket without `client_disconnecting`, as a "
-        "closed tab does; 0 frees it at once.",
+        "Seconds until a session ends after its client closed the socket without `client_disconnecting`, as a closed "
+        "tab does; 0 ends it at once.",
         applies="new sessions",
     )
     image_to_video: bool = setting(True, FLAG, "Allow streams to start from an image.", applies="new sessions and jobs")
@@ -455,7 +458,8 @@ class Settings(Limits):
     end_without_stream: EndWithoutStream = setting(
         "silent",
         one_of(EndWithoutStream),
-        "Reply to `interactive_stream_end` while no stream is running: none, `stream_ended`, or `no_active_stream`.",
+        "Reply to `interactive_stream_end` while no stream is running: none with `silent`, `stream_ended` with "
+        "`ended`, the error `no_active_stream` with `error`.",
         applies="new sessions",
     )
     channel_delay: float = setting(
@@ -484,7 +488,8 @@ class Settings(Limits):
     overlay: Overlay = setting(
         "full",
         one_of(Overlay),
-        "What is drawn over the picture: a panel with the prompt and the frame stamp, only the stamp, or nothing.",
+        "What is drawn over the picture: a panel with the prompt, and a frame stamp (`full`); only the stamp; or "
+        "nothing.",
         applies="new sessions and jobs",
     )
     start_image_fit: StartImageFit = setting(
@@ -497,8 +502,8 @@ class Settings(Limits):
     fonts: Fonts = setting(
         "machine",
         one_of(Fonts),
-        "Fonts for prompts in the picture: those of this machine too, or only the bundled one, which has few scripts "
-        "but looks the same on every machine.",
+        "Fonts for prompts in the picture: `machine` uses the bundled font and those of this machine; `bundled` uses "
+        "only the bundled font, which has few scripts but looks the same on every machine.",
     )
     keyframe_gap: float = setting(
         0.5,
@@ -559,7 +564,7 @@ class Settings(Limits):
         0.1, SECONDS_FROM_0, "Seconds that a job takes for each second of video.", applies="new jobs"
     )
     simulation_duration: float = setting(
-        150.0, SECONDS, "Maximum seconds of a simulated video; a longer one fails.", applies="new jobs"
+        150.0, SECONDS, "Maximum seconds of a simulated video; the job of a longer one fails.", applies="new jobs"
     )
     simulation_retries: int = setting(
         2,
@@ -645,7 +650,7 @@ def check_name(name: str) -> None:
     """Check that `name` is the name of a setting.
 
     Raises:
-        UnknownSettingError: it is not. The message has the most similar name.
+        UnknownSettingError: `name` is not the name of a setting. The message suggests the most similar name.
     """
     if name not in SETTINGS:
         near = difflib.get_close_matches(name, SETTING_NAMES, n=1)
@@ -676,7 +681,7 @@ def _declared() -> Mapping[str, Setting]:
 
 
 SETTINGS = _declared()
-"""All settings by name; the limits of accounts first."""
+"""All settings by name. The limits of accounts come first."""
 
 SETTING_NAMES = tuple(sorted(SETTINGS, key=LIMIT_NAMES.__contains__))
 """The names of all settings in the order of `Settings`, with the limits of accounts last."""

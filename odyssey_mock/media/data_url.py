@@ -29,7 +29,9 @@ def decode_data_url(url: str, max_bytes: int) -> bytes:
     try:
         data = base64.b64decode(url[header.end() :], validate=True)
     except (binascii.Error, ValueError) as error:
-        raise ImageRefusedError(f"the data: URL is not valid base64 ({error})") from None
+        raise ImageRefusedError(
+            f"expected base64 in the data: URL, got data that is not valid base64 ({error}); encode the image again"
+        ) from None
     if len(data) > max_bytes:
         raise _too_big(len(data), max_bytes)
     return data

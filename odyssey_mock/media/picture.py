@@ -103,7 +103,7 @@ def kept(data: bytes, size: Size, fit: StartImageFit = "crop") -> tuple[bytes, S
 
 
 def _decoding_size(size: Size, fit: StartImageFit) -> int:
-    """Return the number of pixels that each side of the decoded image should have at least, to lose no detail."""
+    """Return the minimum width and height in pixels at which an image can be decoded without visible loss of detail."""
     longest = max(size.width, size.height)
     return longest if fit != "service_crop" else round(longest / SERVICE_SHARE)
 
@@ -119,7 +119,10 @@ def _scaled(image: Image.Image, size: Size, fit: StartImageFit) -> Image.Image:
 
 
 def _center(image: Image.Image, ratio: float) -> Image.Image:
-    """Return the middle of `image` that has `ratio` (width to height) and `SERVICE_SHARE` of the area, or less."""
+    """Return the middle of `image` that has `ratio` (width to height) and `SERVICE_SHARE` of the image's area.
+
+    If a part of this size does not fit into the image, return the largest part of this ratio.
+    """
     height = min((SERVICE_SHARE * image.width * image.height / ratio) ** 0.5, image.height, image.width / ratio)
     width, height = max(1, round(height * ratio)), max(1, round(height))
     left, top = (image.width - width) // 2, (image.height - height) // 2
@@ -133,10 +136,10 @@ def _between_bars(image: Image.Image, size: Size) -> Image.Image:
 
 
 def _decoded(data: bytes, side: int) -> Image.Image:
-    """Decode the pixels of a file, at a reduced size if both of its sides are still at least `side`."""
+    """Decode the pixels of a file. The image may be reduced, but not below `side` pixels in width or height."""
     try:
         return _loaded(data, side)
-    except Exception:  # of the pixels or of the metadata: only the second attempt tells which
+    except Exception:  # pixels or metadata are damaged: the second attempt shows which
         bare = bare_file(data)
         if bare is None:
             raise
@@ -154,7 +157,7 @@ def _from_bare(bare: BareFile) -> Image.Image:
 def _loaded(data: bytes, side: int | None = None) -> Image.Image:
     image = Image.open(io.BytesIO(data), formats=FORMATS)
     if image.width * image.height > MAX_PIXELS:
-        raise ValueError(f"{image.width}x{image.height} is above {MAX_PIXELS:,} pixels")
+        raise ValueError(f"expected at most {MAX_PIXELS:,} pixels, got {image.width}x{image.height}")
     if side is not None:
         # Decode a large JPEG at a reduced size, which is faster but large enough.
         image.draft("RGB", (side, side))

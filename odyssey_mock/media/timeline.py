@@ -149,7 +149,9 @@ class Timeline:
         if self.tag is None:
             raise TimelineError("expected a stream to interact with, got the idle scene; start a stream first")
         if self._frames is not None:
-            raise TimelineError(f"an ended stream cannot be changed: it ended at frame {self._frames}")
+            raise TimelineError(
+                f"expected a running stream to interact with, got one that ended at frame {self._frames}"
+            )
         latest = self._changes[-1]
         if index < latest.index:
             raise TimelineError(f"expected frame {latest.index} (that of the latest change) or later, got {index}")
@@ -163,7 +165,7 @@ class Timeline:
             TimelineError: `index` is before the latest change, or the stream has already ended.
         """
         if self._frames is not None:
-            raise TimelineError(f"the stream cannot be ended again: it ended at frame {self._frames}")
+            raise TimelineError(f"expected a running stream to end, got one that already ended at frame {self._frames}")
         if index < self._changes[-1].index:
             raise TimelineError(f"expected an end at frame {self._changes[-1].index} or later, got {index}")
         self._frames = index

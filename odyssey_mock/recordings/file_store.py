@@ -141,7 +141,7 @@ class FileStore:
 
     def _begin(self, name: str, write: Write) -> _Making:
         if self._is_closed:
-            raise RuntimeError(f"the file store is closed: {name} can no longer be created")
+            raise RuntimeError(f"expected an open file store to create {name}, got a closed one")
         if self._directory is None:
             # On Windows a file that is still being read cannot be deleted.
             self._directory = tempfile.TemporaryDirectory(prefix="odyssey-mock-", ignore_cleanup_errors=True)

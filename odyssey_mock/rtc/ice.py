@@ -18,7 +18,7 @@ def offer_addresses(peer: RTCPeerConnection, addresses: list[str]) -> None:
     """Make `peer` gather its host candidates on `addresses` instead of the addresses of the machine.
 
     Call this function after the transceivers and the SCTP transport are created, and before the local description is
-    set, because aiortc then gathers the candidates.
+    set: aiortc gathers the candidates when it sets the description.
     """
     for transport in ice_transports(peer):
         connection = transport.iceGatherer._connection  # noqa: SLF001 - aioice has no public way to choose addresses

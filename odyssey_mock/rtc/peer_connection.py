@@ -130,11 +130,15 @@ class PeerConnection:
         """
         if "a=fingerprint:" not in sdp:
             # aiortc accepts this and fails later in one of its own tasks, unnoticed.
-            raise DescriptionError(f"the {kind}'s SDP cannot be used: it has no a=fingerprint line (RFC 8122)")
+            raise DescriptionError(
+                f"the {kind}'s SDP cannot be used: expected an a=fingerprint line (RFC 8122), got none"
+            )
         mids = _MID.findall(sdp)
         if len(set(mids)) < len(mids):
             # aiortc accepts this and fails later.
-            raise DescriptionError(f"the {kind}'s SDP cannot be used: two sections have the same a=mid (RFC 9143)")
+            raise DescriptionError(
+                f"the {kind}'s SDP cannot be used: expected a unique a=mid in each section (RFC 9143), got duplicates"
+            )
         try:
             description = RTCSessionDescription(sdp=_without_mdns(sdp), type=kind)
             await self._within(self._connection.setRemoteDescription(description))
@@ -146,7 +150,7 @@ class PeerConnection:
             await self._within(self._connection.addIceCandidate(candidate))
 
     async def _describe_local(self, make: Callable[[], Coroutine[object, object, RTCSessionDescription]]) -> str:
-        """Apply the local description and return it, with all host candidates."""
+        """Set the description that `make` creates as the local description, and return it with all host candidates."""
 
         async def gather() -> None:
             offer_addresses(self._connection, self._addresses)

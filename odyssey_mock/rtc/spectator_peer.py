@@ -44,7 +44,9 @@ class AiortcSpectatorPeer(PeerConnection):
         video = next((each for each in self._connection.getTransceivers() if each.kind == "video"), None)
         codec = self._send_on(video) if video is not None else None
         if video is None or codec is None:
-            raise DescriptionError("the offer's SDP cannot be used: it has no video section with H.264 or VP8")
+            raise DescriptionError(
+                "the offer's SDP cannot be used: expected a video section with H.264 or VP8, got none"
+            )
         answer = await self._describe_local(self._connection.createAnswer)
         if video.currentDirection != "sendonly":
             raise DescriptionError(

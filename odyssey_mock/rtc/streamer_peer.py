@@ -112,7 +112,7 @@ class AiortcStreamerPeer(PeerConnection):
         transport.on("statechange", lambda: self._transport_changed(transport))
         codec = agreed_codec(self._transceiver)
         if codec is None:
-            raise DescriptionError("the answer's SDP cannot be used: it accepts no video codec of the offer")
+            raise DescriptionError("the answer's SDP cannot be used: expected a video codec of the offer, got none")
         return codec
 
     def open_channels(self, delay: float) -> None:

@@ -92,7 +92,9 @@ def parse_url(text: str) -> ScriptUrl:
     """
     match = _URL.fullmatch(text)
     if match is None or not is_utf8(text) or _CONTROL.search(text) or not _is_host(match["address"], match["name"]):
-        raise ScriptUrlError("the value is not an http or https URL with a host, such as http://localhost/script.json")
+        raise ScriptUrlError(
+            "expected an http or https URL with a host, such as http://localhost/script.json, got another value"
+        )
     scheme = match["scheme"].lower()
     port = match["port"]
     if port and not (len(port) <= 5 and 0 < int(port) < 2**16):

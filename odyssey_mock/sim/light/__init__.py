@@ -1,4 +1,4 @@
-"""The fidelity `light`: peers with the same events as WebRTC peers, and video without pixels.
+"""Light peers, which have the same events as WebRTC peers, and video without pixels (fidelity `light`).
 
 To create light peers instead of aiortc's, add a mixin to a `Network` of the client or the mock::
 

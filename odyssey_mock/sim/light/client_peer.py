@@ -51,7 +51,7 @@ class LightClientPeer:
             if video is None or other.section("application") is None:
                 raise ValueError("the offer has no video track or no data channels")
             if other.tcp_port is None:
-                raise ValueError("the offer has no host candidate for TCP")
+                raise ValueError("expected a TCP host candidate in the offer, got none")
             sections = [Section("video", "recvonly", video.codecs), Section("application")]
             self._link = link = Link(self._host, self._told_by(), sections)
             self._receiver = FrameReceiver(link, self._listener.frame)

@@ -36,7 +36,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """The description that one light peer sends to the other.
+    """The session description (SDP) that one light peer sends to the other.
 
     Attributes:
         host: address of the sender's UDP and TCP sockets.
@@ -64,16 +64,19 @@ class Description:
             ValueError: `text` is not the description of a light peer; the message states the reason.
         """
         if "a=fingerprint:" not in text:
-            raise ValueError("the description has no a=fingerprint line (RFC 8122)")
+            raise ValueError("expected an a=fingerprint line (RFC 8122) in the description, got none")
         parts = re.split(r"^m=", text.replace("\r\n", "\n"), flags=re.MULTILINE)
         sections = tuple(_section(part) for part in parts[1:])
         mids = re.findall(r"^a=mid:(\S+)", text, re.MULTILINE)
         if len(mids) != len(sections) or len(set(mids)) < len(mids):
-            raise ValueError("expected a unique a=mid in each section of the description (RFC 9143)")
+            raise ValueError(
+                f"expected a unique a=mid in each of {len(sections)} sections (RFC 9143), "
+                f"got {', '.join(mids) or 'none'}"
+            )
         ports = {protocol: (host, int(port)) for protocol, host, port in _CANDIDATE.findall(text)}
         if "udp" not in ports:
             raise ValueError(
-                "the description has no host candidate for UDP: a light peer connects only to other light peers"
+                "expected a UDP host candidate in the description, got none: light peers connect only to each other"
             )
         host, udp_port = ports["udp"]
         tcp_port = ports["tcp"][1] if "tcp" in ports else None
@@ -114,7 +117,7 @@ class Description:
 def _section(part: str) -> Section:
     kind, _, port = part.partition("\n")[0].partition(" ")
     if not port:
-        raise ValueError(f"the section m={kind} of the description has no port")
+        raise ValueError(f"expected a port in the section m={kind} of the description, got none")
     lines = part.split("\n")
     usual: Direction = "sendrecv"
     direction = next((each for each in _DIRECTIONS if f"a={each}" in lines), usual)
@@ -125,7 +128,7 @@ def _section(part: str) -> Section:
 def _value(text: str, name: str) -> str:
     line = next((line for line in text.splitlines() if line.startswith(name)), None)
     if line is None:
-        raise ValueError(f"the description has no line that begins with {name}")
+        raise ValueError(f"expected a line that begins with {name} in the description, got none")
     return line.removeprefix(name).strip()
 
 

@@ -1,4 +1,4 @@
-"""Mixins for networks with light peers. Name a mixin before the base class that defines `ice_addresses`."""
+"""Mixins for networks with light peers. List a mixin before the base class that defines `ice_addresses`."""
 
 from __future__ import annotations
 

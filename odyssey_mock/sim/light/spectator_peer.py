@@ -59,7 +59,8 @@ class LightSpectatorPeer:
         codec = next((codec for codec in self._codecs if video is not None and codec in video.codecs), None)
         if video is None or codec is None or other.tcp_port is None:
             raise DescriptionError(
-                "the offer's SDP cannot be used: it has no video section with H.264 or VP8, or no TCP candidate"
+                "the offer's SDP cannot be used: expected a video section with H.264 or VP8, and a TCP candidate; got "
+                "an offer without one of them"
             )
         if video.direction not in _RECEIVES:
             raise DescriptionError(

@@ -85,10 +85,12 @@ class LightStreamerPeer:
         except ValueError as error:
             raise DescriptionError(f"the answer's SDP cannot be used: {error}") from error
         if [each.kind for each in other.sections] != ["video", "application"]:
-            raise DescriptionError("the answer's SDP cannot be used: its media sections differ from those of the offer")
+            raise DescriptionError(
+                "the answer's SDP cannot be used: expected the same media sections as in the offer, got different ones"
+            )
         codec = next((codec for codec in CODECS if codec in other.sections[0].codecs), None)
         if codec is None:
-            raise DescriptionError("the answer's SDP cannot be used: it accepts no video codec of the offer")
+            raise DescriptionError("the answer's SDP cannot be used: expected a video codec of the offer, got none")
         self._link.expect(other)
         return codec
 

@@ -61,7 +61,7 @@ def test_16_bit_gray_keeps_its_shades() -> None:
 
 def test_image_with_too_many_pixels_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(picture, "MAX_PIXELS", 1000)
-    with pytest.raises(PictureError, match="48x32 is above 1,000 pixels"):
+    with pytest.raises(PictureError, match="expected at most 1,000 pixels, got 48x32"):
         fitted(image("PNG"), SIZE)
 
 

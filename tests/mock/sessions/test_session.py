@@ -69,9 +69,9 @@ async def test_socket_lost_before_answer_can_be_retried(
 @pytest.mark.parametrize(
     ("sdp", "why"),
     [
-        ("", "it has no a=fingerprint line"),
-        ("nonsense", "it has no a=fingerprint line"),
-        ("v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n", "it has no a=fingerprint line"),
+        ("", "expected an a=fingerprint line (RFC 8122), got none"),
+        ("nonsense", "expected an a=fingerprint line (RFC 8122), got none"),
+        ("v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n", "expected an a=fingerprint line (RFC 8122), got none"),
         ("v=0\r\na=fingerprint:sha-256 00\r\n", "ValueError: "),
         ("v=0\r\na=fingerprint:sha-256 00\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n", "ValueError: "),
         ("a=fingerprint: m=", "Error: "),

@@ -123,7 +123,9 @@ async def test_host_outside_the_setting_is_rejected(url: str) -> None:
 async def test_invalid_url_is_rejected_without_request(url: str) -> None:
     async with serving(ok(SCRIPT)) as server:
         text = await refusal(url.format(port=server.port))
-    assert text == "script_url: the value is not an http or https URL with a host, such as http://localhost/script.json"
+    assert text == (
+        "script_url: expected an http or https URL with a host, such as http://localhost/script.json, got another value"
+    )
     assert server.opened == 0
 
 
@@ -194,7 +196,7 @@ async def test_path_is_percent_encoded_to_ascii(path: str, target: str) -> None:
 )
 async def test_ambiguous_url_is_rejected(url: str) -> None:
     assert await refusal(url) == (
-        "script_url: the value is not an http or https URL with a host, such as http://localhost/script.json"
+        "script_url: expected an http or https URL with a host, such as http://localhost/script.json, got another value"
     )
 
 

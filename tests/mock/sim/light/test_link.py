@@ -248,12 +248,12 @@ def test_description_survives_a_round_trip() -> None:
 @pytest.mark.parametrize(
     ("wrong", "why"),
     [
-        (("a=fingerprint", "a=print"), "no a=fingerprint"),
+        (("a=fingerprint", "a=print"), "expected an a=fingerprint line"),
         (("a=mid:1", "a=mid:0"), "unique a=mid"),
         (("a=mid:1\r\n", ""), "unique a=mid"),
-        (("a=candidate", "a=other"), "no host candidate for UDP"),
-        (("a=ice-ufrag", "a=ice"), "no line that begins with a=ice-ufrag"),
-        (("m=application 1234 UDP/DTLS/SCTP webrtc-datachannel", "m=application"), "no port"),
+        (("a=candidate", "a=other"), "expected a UDP host candidate"),
+        (("a=ice-ufrag", "a=ice"), "expected a line that begins with a=ice-ufrag"),
+        (("m=application 1234 UDP/DTLS/SCTP webrtc-datachannel", "m=application"), "expected a port"),
     ],
 )
 def test_invalid_description_is_rejected_with_a_reason(wrong: tuple[str, str], why: str) -> None:

@@ -1,4 +1,4 @@
-"""Video: rendering of frames from the timeline of a stream, stamps, and encoding once for all receivers."""
+"""Video of streams: rendering of frames from a timeline, frame stamps, and encoding once for all receivers."""
 
 from odyssey_mock.media.encoder import Codec, EncoderError, VideoEncoder, VideoPacket
 from odyssey_mock.media.picture import PictureError

@@ -1,4 +1,4 @@
-"""The static part of a scene: the stream's start image, or a painted sky, sun or moon, and land."""
+"""Painting of the static part of a scene: the stream's start image, or a sky with sun or moon, and land."""
 
 from PIL import Image
 
@@ -10,7 +10,7 @@ from odyssey_mock.media.palette import LIGHTS, Light, Scenery
 def paint(canvas: Canvas, scenery: Scenery, picture: Image.Image | None) -> None:
     """Paint the static part of a scene on the canvas: the start image `picture`, or `scenery` if `picture` is None.
 
-    The picture is RGB and has the size of the canvas. It keeps its colors with every prompt.
+    `picture` is RGB and has the size of the canvas. Its colors do not depend on the prompt.
     """
     if picture is not None:
         canvas.picture(picture)

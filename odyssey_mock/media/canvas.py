@@ -1,4 +1,4 @@
-"""`Canvas`, a drawing surface with luma and chroma as floats, which is converted to the planes of a frame.
+"""`Canvas`, a drawing surface that stores luma and chroma as floats and is converted to the planes of a frame.
 
 Positions and lengths are in pixels of the frame; y grows downwards. Painting a canvas takes much longer than drawing a
 frame, and is only done when the prompt changes.
@@ -88,9 +88,9 @@ class Canvas:
         """Fill the area below a skyline with a vertical gradient.
 
         Args:
-            skyline: y of the area's upper edge, with several values per pixel column, whose average softens the edge.
+            skyline: y of the area's upper edge: several values per pixel column, which are averaged to soften the edge.
             top: color at the highest point of the skyline.
-            bottom: color `depth` pixels below that point, and further down.
+            bottom: color from `depth` pixels below that point downward.
             depth: height of the gradient in pixels.
         """
         per_column = skyline.size // self.size.width

@@ -8,9 +8,9 @@ from PIL import Image, ImageCms
 def srgb_transform(image: Image.Image) -> ImageCms.ImageCmsTransform | None:
     """Return the transform from the ICC profile of `image` to sRGB, or None if the pixels are sRGB already.
 
-    Pixels are sRGB if they have no profile, a damaged one, or one for another color space. RGB and gray pixels may have
-    an RGB profile, gray pixels a gray one, and CMYK pixels a CMYK one. Before applying the transform, convert the image
-    to its mode `input_mode`.
+    The pixels are treated as sRGB if the image has no profile, or if the profile is damaged or does not fit the image.
+    An RGB profile fits RGB and gray images, a gray profile fits gray images, and a CMYK profile fits CMYK images.
+    Convert the image to the mode `input_mode` of the transform before you apply the transform.
     """
     profile = image.info.get("icc_profile")
     if not profile:

@@ -23,7 +23,7 @@ PREVIEW_SECONDS = 4
 """Maximum length of a preview in seconds."""
 
 TICKS = 1000
-"""Time units per frame in an MP4 file. With it, every length is a whole number of units at any frame rate."""
+"""Time units per frame in an MP4 file. With this value, every length is a whole number of units at any frame rate."""
 
 _ENCODER = {"preset": "veryfast", "crf": "21"}
 _JPEG_QUALITY = 88
@@ -94,7 +94,7 @@ class Film:
         return width // 4 * 2, height // 4 * 2
 
     def _frame(self, renderer: Renderer, index: int) -> av.VideoFrame:
-        """Return frame `index`, rendered and with its stamp, if the look of the stream has one."""
+        """Render frame `index`, and draw its stamp unless the look of the stream has no stamps."""
         frame = renderer.render(index)
         if not renderer.has_stamp:
             return frame

@@ -1,6 +1,7 @@
-"""Which characters a font file has, from its table `cmap` (OpenType specification), without loading the font.
+"""Reading of a font file's table `cmap` (OpenType specification), which lists the characters of the font.
 
-Drawing each character in each font would take seconds for a prompt with characters that no font has.
+The table is read without loading the font. The alternative is to draw each character in each font, which takes seconds
+for a prompt with characters that no font has.
 """
 
 import os
@@ -14,9 +15,9 @@ from typing import BinaryIO
 _LARGEST_TABLE = 4 << 20
 """Maximum size of a `cmap` in bytes. Those of the largest fonts have less than 1 MB."""
 _SYMBOLS = (3, 0)
-"""Platform and encoding of the codes of symbol fonts, which are not Unicode."""
+"""Platform id and encoding id of symbol fonts, whose codes are not Unicode."""
 _UNICODE, _WINDOWS = 0, 3
-"""The platforms whose other codes are Unicode."""
+"""Ids of the platforms whose codes are Unicode, except in symbol fonts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,10 @@ class Characters:
 
 
 def characters_of(path: str) -> Characters:
-    """Return the code points for which the first font of a file may have a glyph. Damaged and other files have none."""
+    """Return the code points for which the first font of a file may have a glyph.
+
+    The result is empty if the file is damaged or is not a font.
+    """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - as below
             return Characters()  # without opening it, which blocks for a named pipe
@@ -61,7 +65,7 @@ def _cmap(file: BinaryIO) -> bytes:
 
 
 def _ranges(table: bytes) -> Iterator[tuple[int, int]]:
-    """Yield the first and the last code point of each range, in any order."""
+    """Yield the first and the last code point of each range in a `cmap` table. The ranges are not sorted."""
     if not table:
         return
     (count,) = struct.unpack_from(">H", table, 2)

@@ -35,12 +35,12 @@ _STRIKES = (109, 136, 128, 160, 96, 64, 32, 20)
 """Sizes to try for fonts that contain only bitmaps, such as Noto Color Emoji (109) and Apple Color Emoji (160)."""
 
 _PROBED = 16
-"""Size in pixels at which a font is asked for a character."""
+"""Size in pixels at which a character is drawn to find out whether a font has it."""
 _NO_CHARACTER = "\U0010ffff"
-"""A code point that is never assigned: a font draws its box for missing characters."""
+"""A code point that is never assigned. A font draws it as the box for missing characters."""
 
 _JOINERS = {"\u200c", "\u200d", "\ufe0e", "\ufe0f", *map(chr, range(0xE0020, 0xE0080))}
-"""Invisible characters that choose the form of others: ZWNJ, ZWJ, the variation selectors, and the tags of flags."""
+"""Invisible characters that select the form of their neighbors: ZWNJ, ZWJ, variation selectors, and tags of flags."""
 
 _BLANK = frozenset("\u2800\U00013441\U00013442\U0001d159")
 """Characters without ink in every font: the empty Braille cell, the blanks of hieroglyphs, and the null notehead."""
@@ -61,7 +61,7 @@ _LESS_READABLE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A group of characters for which fonts are made.
+    """A writing system, or emoji, and how to recognize fonts for it.
 
     Attributes:
         name: the English name, for messages.
@@ -118,7 +118,7 @@ def script_of(cluster: str) -> Script | None:
 
 
 def is_joiner(character: str) -> bool:
-    """Return whether `character` is invisible, but chooses the form of the characters beside it."""
+    """Return whether `character` is invisible and selects the form of its neighbors, as a zero-width joiner does."""
     return character in _JOINERS
 
 
@@ -134,7 +134,7 @@ class Face:
     Attributes:
         font: the loaded font.
         scale: the factor from the size of `font` to the requested size; 1 unless the font contains only bitmaps.
-        is_shaped: whether the font joins letters, orders them by direction, and so on.
+        is_shaped: whether Pillow shapes text in this font: joins letters, orders them by direction, and so on.
     """
 
     font: ImageFont.FreeTypeFont
@@ -189,10 +189,10 @@ def _face(path: str | None, size: int) -> Face:
 
 
 def _bitmaps(path: str) -> tuple[int, ImageFont.FreeTypeFont]:
-    """Open a font that contains only bitmaps, at one of their sizes.
+    """Open a font that contains only bitmaps. Return the first of `_STRIKES` that it has, and the font at that size.
 
     Raises:
-        OSError: the file cannot be read, or has bitmaps of other sizes.
+        OSError: the file cannot be read, or has no bitmaps of these sizes.
     """
     for strike in _STRIKES[:-1]:
         try:
@@ -203,7 +203,7 @@ def _bitmaps(path: str) -> tuple[int, ImageFont.FreeTypeFont]:
 
 
 def _make_regular(font: ImageFont.FreeTypeFont) -> None:
-    """Give a variable font its regular weight, because the default of some is thin."""
+    """Set a variable font to its regular weight, because the default weight of some fonts is thin."""
     try:
         axes = font.get_variation_axes()
     except (OSError, NotImplementedError):  # not a variable font
@@ -254,7 +254,7 @@ class FontSet:
 
     Args:
         find: returns the paths of the font files.
-        is_complete: whether the set has all fonts of this machine, so that more fonts have to be installed.
+        is_complete: whether the set has all fonts of this machine. If so, `report_missing` advises to install fonts.
     """
 
     def __init__(self, find: Callable[[], Iterable[Path]] = tuple, *, is_complete: bool = True) -> None:
@@ -285,7 +285,7 @@ class FontSet:
     def report_missing(self, cluster: str) -> None:
         """Log a warning that no font has `cluster`, once for each script.
 
-        Characters that are not assigned, or only for private use, give no warning.
+        No warning is logged for unassigned characters and characters for private use.
         """
         if any(unicodedata.category(c) in _UNDRAWN for c in cluster):
             return
@@ -311,7 +311,7 @@ class FontSet:
         return next((file for file in self._ranked(script) if file.has(sample) and file.has(cluster)), None)
 
     def _ranked(self, script: Script | None) -> tuple[FontFile, ...]:
-        """Return all files, those that are most suitable for the script first."""
+        """Return all font files. The files that are most suitable for `script` come first."""
         if self._files is None:
             paths = islice((path for path in self._find() if path.suffix.lower() in _SUFFIXES), MOST_FILES)
             files = dict.fromkeys(FontFile(str(path)) for path in paths if not _PLACEHOLDERS.search(path.name.lower()))

@@ -2,9 +2,9 @@
 
 
 class Keyframes:
-    """The key frame requests of all receivers of one session's video. A slot is a period of 1/fps seconds.
+    """The key frame requests of all receivers of one session's video. `take` decides which frames become key frames.
 
-    Decides which frame becomes a key frame. At most one frame is encoded per slot.
+    A slot is a period of 1/fps seconds, in which at most one frame is encoded.
     """
 
     def __init__(self, gap: int) -> None:

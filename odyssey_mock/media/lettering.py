@@ -17,7 +17,7 @@ _LONGEST = 600
 """Maximum number of characters of a text that are drawn; no panel has room for more."""
 
 _NARROWEST = 0.12
-"""Width of the narrowest characters, as a share of the font size. Longer parts of a line are cut before measuring."""
+"""Width of the narrowest characters, as a share of the font size. It avoids measuring text that is far too long."""
 
 _DASHES = str.maketrans(dict.fromkeys("\N{EN DASH}\N{EM DASH}\N{HYPHEN}\N{NON-BREAKING HYPHEN}\N{MINUS SIGN}", "-"))
 _FILLERS = str.maketrans(dict.fromkeys("\u115f\u1160\u3164\uffa0", " "))
@@ -97,18 +97,21 @@ class Lettering:
         return "".join(f" U+{ord(c):04X} " for c in cluster if not is_joiner(c))
 
     def length(self, text: str) -> float:
-        """Return the width of one line of readable text in pixels."""
+        """Return the width in pixels of one line of text. The text must be a result of `readable`."""
         return sum(_length(run.font.at(self._size), run.text, is_rtl=run.is_rtl) for run in runs(text, self._fonts))
 
     def line_height(self, text: str) -> int:
-        """Return the distance of the lines of readable text. Scripts with tall letters need more."""
+        """Return the distance in pixels between the lines of a text, which must be a result of `readable`.
+
+        The distance is larger if the text needs other fonts than the bundled font: their letters may be taller.
+        """
         is_tall = any(run.font != BUNDLED for run in runs(text, self._fonts))
         return round(self.height * (1.25 if is_tall else 1.04))
 
     def wrap(self, text: str, width: float, lines: int) -> list[str]:
-        """Break readable text into at most `lines` lines of `width` pixels; an ellipsis marks text that was cut off.
+        """Break a text into at most `lines` lines of `width` pixels; an ellipsis marks text that was cut off.
 
-        A word is broken only if it is wider than a line.
+        The text must be a result of `readable`. A word is broken only if it is wider than a line.
         """
         wrapped: list[str] = []
         line = ""
@@ -133,15 +136,18 @@ class Lettering:
         return wrapped
 
     def ellipsised(self, text: str, width: float) -> str:
-        """Shorten one line of readable text to `width` pixels; an ellipsis marks text that was cut off."""
+        """Shorten a line of text to `width` pixels; an ellipsis marks text that was cut off.
+
+        The text must be a result of `readable`.
+        """
         if len(text) * self._size * _NARROWEST <= width and self.length(text) <= width:
             return text
         return self._fitting(text.rstrip("…"), width, ending="…")
 
     def _fitting(self, text: str, width: float, *, ending: str = "") -> str:
-        """Return the longest beginning of `text` that fits in `width` pixels with `ending`, at least one character.
+        """Return the longest beginning of `text` that fits in `width` pixels together with `ending`.
 
-        A cluster is broken only if it is wider than `width`.
+        The result has at least one character. A cluster is broken only if it is wider than `width`.
         """
 
         def cut(count: int) -> str:
@@ -164,9 +170,10 @@ class Lettering:
     def draw(
         self, image: Image.Image, left: float, top: float, text: str, ink: Ink, *, right: float | None = None
     ) -> None:
-        """Draw one line of readable text on an RGBA image, with the upper left corner of the line at (left, top).
+        """Draw one line of text on an RGBA image, with the upper left corner of the line at (left, top).
 
-        If `right` is given, the text belongs to a paragraph that runs from right to left, and ends there.
+        The text must be a result of `readable`. If `right` is given, `left` is ignored: the text belongs to a paragraph
+        that runs from right to left, and the right end of the line is at `right`.
         """
         is_rtl = right is not None
         x = left if right is None else right - self.length(text)

@@ -1,4 +1,4 @@
-"""How the frames of a stream look apart from their prompts and their start image."""
+"""`Look`: which panel and stamp are drawn over the picture of a stream's frames, and in which fonts."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ from odyssey_mock.settings import Fonts, Overlay, Settings
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The settings of a stream's frames.
+    """What is drawn over the picture of a stream's frames, and in which fonts.
 
     Attributes:
-        overlay: what is drawn over the picture: `full` is a panel with the prompt, and the stamp; `stamp` is only the
-            stamp; `none` is nothing.
-        fonts: the fonts of the panel's text: `machine` includes the fonts of this machine; `bundled` is only the font
-            of Pillow, so that frames are the same on every machine.
+        overlay: what is drawn over the picture. `full`: a panel with the prompt, and the stamp; `stamp`: only the
+            stamp; `none`: nothing.
+        fonts: the fonts of the panel's text. `machine`: Pillow's font and the fonts of this machine; `bundled`: only
+            Pillow's font, so that frames are the same on every machine.
     """
 
     overlay: Overlay = "full"

@@ -75,7 +75,7 @@ class _Swarm:
 def movers(scenery: Scenery, size: Size, *, pictured: bool) -> list[Mover]:
     """Return the moving parts of `scenery`, from back to front.
 
-    If `pictured`, the scene is the stream's start image, and only snow, rain or motes of light move in front of it.
+    If `pictured` is true, the stream has a start image: only snow, rain or motes of light move in front of the image.
     """
     behind = () if pictured else (_stars, _clouds, _glints, _birds)
     return [mover for make in (*behind, _falling) for mover in make(scenery, size)] or [_motes(scenery, size)]

@@ -20,7 +20,7 @@ _INK = 222
 """Luma of the numbers."""
 
 _FLASH = 18
-"""Luma added to the panel when its prompt has just changed. The sum of it and white (235) must not exceed 255."""
+"""Luma added to the panel when its prompt has just changed. Added to white (235), it must not exceed 255."""
 
 
 class Panel:

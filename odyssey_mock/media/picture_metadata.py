@@ -1,8 +1,8 @@
 """Removal of metadata from image files, and detection of files without their last bytes.
 
 Decoders reject a file with metadata that they cannot read, though its pixels are intact. The mock decodes such a file
-again, without metadata. `BareFile.endings` is for files that lack their last bytes: some of the missing bytes mean
-nothing, such as the end marker of JPEG.
+again, without metadata. A file may also lack last bytes on which no pixel depends, such as the end marker of JPEG.
+`BareFile.endings` makes it possible to check this.
 """
 
 import re
@@ -35,8 +35,8 @@ class BareFile:
     """An image file without metadata.
 
     Attributes:
-        data: The file, up to its last bytes.
-        endings: The variants of the last bytes. The pixels are complete if they are the same with all variants.
+        data: The file. An item of `endings` must be appended to it.
+        endings: Alternative last bytes. If the decoded pixels are the same with each of them, the file has all pixels.
         info: The removed EXIF data (`exif`) and color profile (`icc_profile`), if any, as in `Image.info`.
     """
 
@@ -46,11 +46,11 @@ class BareFile:
 
 
 def bare_file(data: bytes) -> BareFile | None:
-    """Remove the metadata of an image file; return None if the format has none that can make it unreadable.
+    """Remove the metadata of an image file. Return None for a format whose metadata cannot make a file unreadable.
 
     Raises:
         ValueError: a scan of a JPEG file is missing, or the file has more than `MAX_SCANS` scans.
-        struct.error: the file ends in a header.
+        struct.error: the file ends within a header.
     """
     return next((remove(data) for magic, remove in _FORMATS if magic.match(data)), None)
 
@@ -125,8 +125,8 @@ def _bare_jpeg(data: bytes) -> BareFile:
         return BareFile(bare, info=info)
     if not missing or any(missing.values()):
         raise ValueError("the file ends before its last scan")
-    # A single 0xFF is half a marker. A scan that is too short continues with zero bits with the first ending, and with
-    # a 1 with the second.
+    # A 0xFF at the end is half a marker. If the last scan is too short, the decoder reads zero bits after it with the
+    # first ending, and bits that begin with 1 with the second.
     return BareFile(bare.rstrip(b"\xff"), (_JPEG_END, _OTHER_JPEG_END), info)
 
 

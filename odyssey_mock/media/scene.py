@@ -169,9 +169,9 @@ class Renderer:
         return self._pictured[1]
 
     def _invited(self, moment: Moment) -> tuple[Guest, ...]:
-        """Return the balloons or lanterns that the latest interactions added, at most `MOST_GUESTS`.
+        """Return the guests (balloons or lanterns) that the latest interactions added, at most `MOST_GUESTS`.
 
-        Those that the previous call returned are reused.
+        Guests that the previous call returned are reused.
         """
         invited = {
             change.revision: self._guests.get(change.revision)
@@ -199,7 +199,7 @@ def _painted(shown: Scenery, size: Size, picture: Image.Image | None) -> _Backgr
 
 @lru_cache(maxsize=_LANDSCAPES)
 def _landscape(shown: Scenery, size: Size) -> _Background:
-    """Return a background without a start image. Streams with the same first prompt often share it."""
+    """Return the background of a stream without a start image. Streams with the same first prompt often share it."""
     return _painted(shown, size, None)
 
 

@@ -107,7 +107,7 @@ def runs(text: str, fonts: FontSet, *, is_rtl: bool = False) -> list[Run]:
     """Divide one line of text into runs, from left to right.
 
     Args:
-        text: the line; every character must be in one of `fonts`, or is drawn with the bundled font.
+        text: the line. A character that none of `fonts` has is drawn with the bundled font.
         fonts: the fonts to choose from.
         is_rtl: whether the paragraph runs from right to left.
     """
@@ -128,7 +128,8 @@ def runs(text: str, fonts: FontSet, *, is_rtl: bool = False) -> list[Run]:
 def _directions(parts: Sequence[str], *, is_rtl: bool) -> list[bool]:
     """Return for each cluster whether it is in a part that runs from right to left.
 
-    Spaces, digits and punctuation have the direction of the letters at both sides, or else that of the paragraph.
+    Spaces, digits and punctuation have the direction of the letters on both sides if these have the same direction,
+    otherwise the direction of the paragraph.
     """
     kinds = [unicodedata.bidirectional(part[0]) for part in parts]
     strong = [True if kind in _RIGHT_TO_LEFT else False if kind == "L" else None for kind in kinds]
@@ -147,9 +148,10 @@ def _directions(parts: Sequence[str], *, is_rtl: bool) -> list[bool]:
 
 
 def _direct_brackets(parts: Sequence[str], strong: list[bool | None], *, is_rtl: bool) -> None:
-    """Give both brackets of a pair one direction in `strong` (rule N0 of UAX #9).
+    """Set the direction of both brackets of each pair in `strong` (rule N0 of UAX #9).
 
-    This is the direction of the paragraph if there are letters of this direction between them, or before them.
+    If a letter between the brackets has the direction of the paragraph, the brackets get this direction. Otherwise they
+    get the direction of the text before them. Brackets without letters between them get no direction.
     """
     opened: list[int] = []
     for at, part in enumerate(parts):
@@ -173,7 +175,7 @@ def _numbers(parts: Sequence[str]) -> list[bool]:
 
 
 def _fonts(parts: Sequence[str], fonts: FontSet) -> list[FontFile]:
-    """Choose the font of each cluster. The clusters of a word have the same font if one has all of them."""
+    """Return the font of each cluster. If one font has all clusters of a word, all of them get this font."""
     words = [(is_space, list(word)) for is_space, word in groupby(parts, key=lambda part: part == " ")]
     chosen = [
         font

@@ -253,7 +253,7 @@ class MockOdyssey:
         """End all sessions, broadcasts and jobs. Delete the records of streams and jobs, the telemetry and the journal.
 
         Access tokens become invalid, and the used hours of every account become 0. Clock and address are kept. Settings
-        and faults are those of the start again. An outage (`go_away`) is ended first.
+        and faults are set back to those of the start. An outage (`go_away`) is ended first.
         """
         await self._running_outage().come_back()
         await self.backend.reset()

@@ -236,7 +236,7 @@ class Journal:
             await self._next(lambda entry: entry.index >= index)
 
     def to_text(self) -> str:
-        """Return all entries as lines for people; see `to_text`."""
+        """Return all entries as readable text, one line for each entry."""
         return to_text(self.entries, self.began_at)
 
     def clear(self) -> None:

@@ -16,7 +16,7 @@ type Writer = Callable[[StreamRecord, Path, Checkpoint], None]
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """One kind of artifact."""
+    """One kind of artifact, such as the video: its name, its media type, and the function that writes it."""
 
     name: str
     """The name of the artifact in URLs, such as `video.mp4`."""
@@ -94,6 +94,6 @@ def _logged_events(record: StreamRecord) -> Iterator[dict[str, JSON]]:
 def _milliseconds(record: StreamRecord, index: int) -> int:
     """Return the time of frame `index` in milliseconds, rounded down.
 
-    As a timestamp in a simulation script, it selects the same frame.
+    An action with this timestamp in a simulation script applies from the same frame on.
     """
     return index * 1000 // record.timeline.fps

@@ -29,7 +29,7 @@ class Recordings:
         streams.on_forgotten(self._drop)
 
     def is_available(self, record: StreamRecord) -> bool:
-        """Return whether clients can get the recording. The streams of simulation jobs have theirs at once."""
+        """Return whether clients can get the recording. The recordings of simulation jobs are available at once."""
         return self.why_unavailable(record) is None
 
     def why_unavailable(self, record: StreamRecord) -> str | None:

@@ -28,7 +28,7 @@ class ReplyMode:
     Attributes:
         do: a fault action, such as `late` or `twice`; None if the reply is sent normally.
         seconds: the delay of the action `late`.
-        why: the fault or the prompt marker that requires it, for the journal.
+        why: the fault or the prompt marker that requires the action, for the journal; may be empty.
     """
 
     do: str | None = None
@@ -50,7 +50,7 @@ class ReplyMode:
         return NORMAL_REPLY
 
     def later(self, seconds: float) -> "ReplyMode":
-        """Return how to send the reply `seconds` later; faults other than `late` are not delayed."""
+        """Return how to send the reply `seconds` later. Modes with actions other than `late` are returned unchanged."""
         if not seconds or self.do not in (None, "late"):
             return self
         return ReplyMode("late", self.seconds + seconds)

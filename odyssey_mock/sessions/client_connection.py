@@ -82,7 +82,7 @@ class ClientConnection:
         self.fault = ""
         """The reason why the answer could not be applied."""
         self.socket_fault = ""
-        """The fault that has closed the socket, and how, for the journal; empty if none has."""
+        """How a fault has closed the socket, for the journal; empty if no fault has closed it."""
         self.hung_up = False
         self.gone = asyncio.Event()
         """Set once the connection is completely closed."""

@@ -45,7 +45,10 @@ class Pacer:
         return self._slot
 
     def hurry(self) -> None:
-        """Let the current or the following call of `next` return one slot early, or at once if the slot is nearer."""
+        """End the current call of `next`, or the following call if none is running, one slot early.
+
+        If its slot begins within the duration of one slot, the call returns at once.
+        """
         if self._reached is None:
             self._hurries = True
             return
@@ -72,7 +75,10 @@ def _settle(future: asyncio.Future[None]) -> None:
 
 
 class FrameSink(Protocol):
-    """The audience of one stream: all viewers except the host. Its methods run on the event loop and must not block."""
+    """The audience of one stream: all viewers except the host, which is the session's client.
+
+    The methods run on the event loop and must not block.
+    """
 
     @property
     def codecs(self) -> Collection[Codec]:
@@ -95,7 +101,7 @@ class StreamSource:
     Attributes:
         timeline: the timeline, of which no frame was made yet.
         encoder: an encoder for this timeline only, already prepared. The pump closes the encoder.
-        audience: the sink of all viewers except the host. The pump calls its `end`.
+        audience: the sink of all viewers except the session's client. The pump calls its `end`.
         frame_fault: returns the fault of the next frame (point `peer.frame`), or None.
     """
 
@@ -107,7 +113,7 @@ class StreamSource:
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """The host's track and codec."""
+    """The track and the codec of the video that the host (the session's client) receives."""
 
     track: PacketTrack
     codec: Codec

@@ -20,12 +20,12 @@ _POINTS: Mapping[type[ClientMessage], str] = MappingProxyType(
         End: "stream.end",
     }
 )
-"""The point of each type of message that is delayed, or that waits for an earlier message."""
+"""The latency point of each type of message that is delayed, or that waits for an earlier message."""
 
 
 @dataclass(eq=False, slots=True)
 class LateMessage:
-    """A message that is handled later than it was received."""
+    """A received message whose handling the latency profile delays."""
 
     message: ClientMessage
     due: float
@@ -38,8 +38,8 @@ class LateMessage:
 class LateMessages:
     """The messages of one connection that are not due yet, in the order in which they were received.
 
-    `deliver(late)` is called when a message is due; its receiver calls `done(late)` when it has handled the message.
-    `Clock.advance` waits for this.
+    `deliver(late)` is called when a message is due. The receiver calls `done(late)` when it has handled the message;
+    `Clock.advance` waits for this call.
     """
 
     def __init__(self, profile: LatencyProfile, clock: Clock, deliver: Callable[[LateMessage], object]) -> None:
@@ -53,7 +53,7 @@ class LateMessages:
     def take(self, message: ClientMessage) -> bool:
         """Delay the message, or return False if it must be handled at once.
 
-        A message never overtakes an earlier one. `client_disconnecting` and `keepalive` are not part of the order.
+        `client_disconnecting` and `keepalive` are never delayed. Other messages never overtake each other.
         """
         point = _POINTS.get(type(message))
         if self._profile == "instant" or point is None or self._is_closed:
@@ -80,7 +80,7 @@ class LateMessages:
         late.handled.set()
 
     def close(self) -> None:
-        """Discard all messages, and delay no further ones."""
+        """Discard all messages. Later calls of `take` return False."""
         self._is_closed = True
         for late in self._waiting:
             if late.deadline is not None:

@@ -117,7 +117,9 @@ class Session:
         return self._serving > 0
 
     async def serve(self, socket: SignalingSocket, *, channel_delay: float) -> None:
-        """Serve a client's socket until it is closed. The call of the first socket that connects also runs the video.
+        """Serve a client's socket until it is closed.
+
+        The call in which the client first connects also runs the video, and returns only when the session is over.
 
         `channel_delay`: seconds between the peer's connection and the opening of the data channels.
         """

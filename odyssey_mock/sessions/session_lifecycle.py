@@ -67,7 +67,10 @@ _WHY: Mapping[SessionEvent, str] = MappingProxyType(
 
 
 def _and_latency(delay: float) -> str:
-    """Return the end of a text about a time limit which is `delay` seconds longer in a latency profile."""
+    """Return the end of a text about a time limit: the `delay` in seconds that the latency profile adds to the limit.
+
+    The result is empty if the profile adds none.
+    """
     return f" and {delay:g} s for the delays of a connect (setting `latency`)" if delay else ""
 
 
@@ -221,8 +224,8 @@ class SessionLifecycle:
 
         The streamer of an ended session is therefore free before the client is notified.
 
-        `by_fault`: how a fault has caused the event; empty if no fault has. A session whose connection a fault has
-        closed does not become stale, because its client has not left.
+        `by_fault`: a text about the fault that caused the event; empty if no fault caused it. If a fault closed the
+        connection, the session does not become stale, because the client has not left.
         """
         if self._stale and not by_fault:
             event = _ABANDONED.get(event, event)

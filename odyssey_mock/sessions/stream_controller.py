@@ -225,7 +225,10 @@ class StreamController:
         self._handle(StreamEvent.BROKE, _Cause(error=error, why=why))
 
     def gone(self, why: str = "") -> None:
-        """End the stream without a message to the client, whose connection is over; `why` is the cause of that."""
+        """End the stream without a message to the client, because the connection is over.
+
+        `why`: the cause, for the journal.
+        """
         self._handle(StreamEvent.GONE, _Cause(why=why))
         self._sender.close()
 
@@ -412,7 +415,7 @@ class StreamController:
 
 
 def _marker(markers: PromptMarkers) -> str:
-    """Name the marker with which a prompt is rejected, as the cause in the journal."""
+    """Return a text that names the marker that rejects a prompt, for the journal."""
     if markers.error is not None:
         return f"the prompt contains the marker [error:{markers.error}]"
     return f"the prompt contains the marker {'[moderated:end]' if markers.ends_stream else '[moderated]'}"

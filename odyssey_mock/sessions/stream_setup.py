@@ -40,7 +40,7 @@ class StartRefusedError(PicklableError):
 
 
 class StreamSetup:
-    """Creates the stream sources of one server. Frame pumps show them."""
+    """Creates the `StreamSource` objects of one server, which frame pumps show."""
 
     def __init__(
         self,

@@ -55,7 +55,7 @@ class EndlessError(RuntimeError):
 
 
 class SimulatedLoop(SimLoop):
-    """The loop of one run.
+    """The event loop of one simulated run.
 
     Attributes:
         network: the network between the hosts, and its faults.

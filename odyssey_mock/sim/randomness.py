@@ -1,7 +1,7 @@
 """Named streams of random numbers, all derived from the seed of a run.
 
-Drawing from one stream does not change the others: with one more request of the client, the server's ids, the delays of
-the network and the scenario stay the same.
+Drawing from one stream does not change the others. If the client sends one more request, for example, the server's ids,
+the delays of the network and the scenario stay the same.
 """
 
 from __future__ import annotations

@@ -167,7 +167,7 @@ def _peers(fidelity: Fidelity) -> AbstractContextManager[None]:
 
 @contextmanager
 def _without_collections() -> Iterator[None]:
-    """Disable garbage collection during the block: it would run at other times in each process, and change the run."""
+    """Disable garbage collection during the block: it would run at different times in each process."""
     had = gc.isenabled()
     if next(_worlds) % COLLECTED_AFTER == 0:
         gc.collect()  # worlds contain many cycles, and frozen objects are never collected

@@ -1,7 +1,7 @@
 """The trace of a simulated run: its events in order, as lines and as a sequence diagram in text.
 
 Two runs of one seed have the same trace. A diagram has one column for each client host, and one for the server at the
-right; time runs down. It is plain ASCII, except for the ellipsis of cut texts and for texts in other scripts.
+right; time runs down. A diagram is plain ASCII, except for the ellipsis of cut texts and for texts in other scripts.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class TraceLine:
 
 
 class Trace:
-    """The lines of one run."""
+    """The events of one run, in order."""
 
     def __init__(self, now: Callable[[], float], *, keeps_lines: bool = True) -> None:
         self._now = now

@@ -252,7 +252,7 @@ def _certificates() -> tuple[RTCCertificate, ...]:
 
 
 def _certificate(number: int) -> RTCCertificate:
-    """Make a certificate with the properties of aiortc's certificates. The same `number` always gives the same one."""
+    """Make a certificate like those of aiortc. The same `number` always gives the same certificate."""
     secret = hashlib.sha256(f"simulated certificate {number}".encode()).digest()
     key = ec.derive_private_key(int.from_bytes(secret), ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, secret.hex()[:32])])

@@ -332,7 +332,7 @@ class Jobs(Mapping[str, JobRecord]):
         bisect.insort(self._queue, active, key=lambda each: each.place)
 
     def hand_out(self) -> None:
-        """Assign the next jobs of the queue to free workers. Has an effect after `simulation_workers` was changed."""
+        """Assign the next jobs of the queue to free workers. Call this after a change of `simulation_workers`."""
         settings = self._settings.now
         busy = sum(active.run is not None for active in self._active.values())
         while self._queue and busy < settings.simulation_workers and not self._closed:

@@ -27,7 +27,7 @@ _PREFIXES = ("ody_", "streamer-")
 
 
 class IssuedValues:
-    """Record of the ids, tokens and keys that mocks have issued. The owner of each identifies the issuing mock."""
+    """Record of the ids, tokens and keys that mocks have issued. The owner of a value identifies the issuing mock."""
 
     def __init__(self) -> None:
         self._owners: dict[str, object] = {}

@@ -49,7 +49,7 @@ class JournalView:
         return self._journal.next_index
 
     def to_text(self) -> str:
-        """Return all entries as lines for people; see `to_text`."""
+        """Return all entries as readable text, one line for each entry."""
         return self._journal.to_text()
 
     def find(self, kind: Kind | None = None, name: str | None = None, *, since: int = 0, **where: JSON) -> list[Entry]:

@@ -60,7 +60,7 @@ class BrokenScript:
 
 @dataclass(frozen=True, slots=True)
 class ScriptRule:
-    """One rule of scripts.
+    """A rule that every simulation script must follow, with a function that breaks it.
 
     Attributes:
         means: A description of what is wrong.

@@ -261,7 +261,7 @@ class MockOdyssey:
     async def wait_for(self, kind: Kind, name: str, timeout: float = 5.0, *, since: int = 0, **where: JSON) -> Entry:
         """Wait for a matching journal entry and return it; see `Journal.wait_for`.
 
-        `timeout` is in real seconds, on any clock.
+        `timeout` is in real seconds, even if the clock is manual.
 
         Raises:
             JournalTimeoutError: no matching entry was written within `timeout` seconds.

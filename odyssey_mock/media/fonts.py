@@ -254,7 +254,7 @@ class FontSet:
 
     Args:
         find: returns the paths of the font files.
-        is_complete: whether the set has all fonts of this machine. If so, `report_missing` advises to install fonts.
+        is_complete: whether the set has all fonts of this machine. If so, `report_missing` recommends more fonts.
     """
 
     def __init__(self, find: Callable[[], Iterable[Path]] = tuple, *, is_complete: bool = True) -> None:

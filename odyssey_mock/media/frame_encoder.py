@@ -35,7 +35,7 @@ class FrameEncoder(CountsFrames, Protocol):
 
     @property
     def is_instant(self) -> bool:
-        """Whether calls are so cheap that they need no separate thread."""
+        """Whether calls of `make` are so fast that they need no separate thread."""
 
     def prepare(self) -> None:
         """Draw the static part of the first frame in advance, so that the first call of `make` takes less time.

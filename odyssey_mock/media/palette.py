@@ -78,7 +78,7 @@ class Scenery:
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """The light at one time of day: the colors of the sky and of the sun or moon, and the strength of other colors."""
+    """The light at one time of day: the colors of the sky and of the sun or moon, and how much other colors show."""
 
     zenith: Color
     middle: Color

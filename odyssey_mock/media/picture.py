@@ -109,7 +109,7 @@ def _decoding_size(size: Size, fit: StartImageFit) -> int:
 
 
 def _scaled(image: Image.Image, size: Size, fit: StartImageFit) -> Image.Image:
-    """Scale and crop `image` to `size`; with `letterbox`, to the largest size within `size`."""
+    """Scale and crop `image` to `size`; with `letterbox`, scale it to fit into `size` without cropping."""
     frame = size.width, size.height
     if fit == "letterbox":
         return ImageOps.contain(image, frame, Image.Resampling.LANCZOS)

@@ -52,7 +52,7 @@ class Specks:
 
     Args:
         shape: opacity of the spot, array (height, width) of 0 to 1.
-        luma: brightness of the spot; the color of the background does not change.
+        luma: brightness of the spots, which do not change the color of the background.
     """
 
     def __init__(self, shape: NDArray[np.float64], luma: int) -> None:

@@ -33,7 +33,7 @@ class Run:
 
 
 def clusters(text: str) -> list[str]:
-    """Divide `text` into characters with their marks, and emoji sequences."""
+    """Divide `text` into clusters: a cluster is a character with its marks, or an emoji sequence."""
     found: list[str] = []
     for character in text:
         if found and _continues(found[-1], character):

@@ -63,7 +63,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """The state of a timeline at one frame: all prompts up to this frame, in order, beginning with the start."""
+    """The state of a timeline at one frame: all prompts up to this frame, beginning with that of the start."""
 
     index: int
     changes: tuple[Change, ...]

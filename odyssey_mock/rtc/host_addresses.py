@@ -58,7 +58,7 @@ def _is_local(address: str) -> bool:
 def _is_usable(address: str) -> bool:
     """Return whether a UDP socket can use the address now.
 
-    For about a second after an IPv6 address was added, no socket can: the system checks that it is unique.
+    For about a second after an IPv6 address was added, no socket can use it: the system checks that it is unique.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:

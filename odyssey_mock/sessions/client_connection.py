@@ -253,7 +253,7 @@ class ClientConnection:
     def hang_up(self, code: int, why: str = "") -> None:
         """Cancel the tasks of the connection, which ends its `async with` block and closes the peer and the socket.
 
-        A waiting `receive` returns without effects.
+        A call of `receive` that is waiting returns an empty tuple.
 
         `code`: the WebSocket close code. `why`: the cause, for the journal.
         """

@@ -28,5 +28,5 @@ class SessionIdentity:
 
     @property
     def where(self) -> Mapping[str, str]:
-        """The ids of account and session, by the names that the journal and the faults use."""
+        """The ids of account and session, under the keys that the journal and the faults use."""
         return {"account": self.account_id, "session": self.id}

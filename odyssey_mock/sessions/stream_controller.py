@@ -1,4 +1,4 @@
-"""A session's interactive streams: handles the client's messages, shows the streams, and sends the replies."""
+"""`StreamController`, which handles a client's messages about streams, shows the streams, and sends the replies."""
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -219,7 +219,7 @@ class StreamController:
             )
 
     def broke(self, error: InteractiveStreamError, why: str = "") -> None:
-        """Fail the running stream, and send `error` to the client; `why` is its cause, as in `refuse`."""
+        """Fail the running stream, and send `error` to the client; `why` is the cause, as in `refuse`."""
         if self._running is not None:
             self._running.record.error = f"{error.reason}: {error.message}"
         self._handle(StreamEvent.BROKE, _Cause(error=error, why=why))

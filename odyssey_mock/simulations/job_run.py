@@ -89,7 +89,7 @@ class JobRun:
         self._proceed()
 
     def stop(self) -> None:
-        """Stop the run. A thread that is decoding an image finishes; `settled` waits for it."""
+        """Stop the run. A thread that is decoding an image is not interrupted; `settled` waits for the thread."""
         self._stopped = True
         if self._deadline is not None:
             self._deadline.cancel()

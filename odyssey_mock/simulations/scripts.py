@@ -224,7 +224,7 @@ def _prompt_fault(value: object) -> str | None:
 
 
 def is_utf8(text: str) -> bool:
-    """Return whether UTF-8 can encode `text`. It cannot encode lone surrogates, which JSON strings may contain."""
+    """Return whether `text` has no lone surrogates, which JSON strings may contain but UTF-8 cannot encode."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,7 +1,7 @@
-"""Conversion of a script to its stream: the event log, the duration and the failure, if any.
+"""Conversion of a script to the `Plan` of its stream: the timeline, the duration and the failure, if any.
 
-A script has times in milliseconds, a timeline has frame indexes. The frame of an action is the first one whose time is
-at or after the time of the action. A video shows an action from its frame on, and ends before the frame of the `end`.
+A script has times in milliseconds, a timeline has frame indexes. The frame of an action is the first frame at or after
+the time of the action. A video shows an action from this frame on, and ends before the frame of the `end`.
 If several actions have the same frame, the video shows the last of them. An interaction in the frame of the `end` is
 only in the event log (`protocol.md` section 8).
 """

@@ -72,7 +72,7 @@ class NotingEntropy:
 
 
 class LateRequests:
-    """ASGI middleware that rejects requests meant for an ended mock with status 401, and passes on all others."""
+    """ASGI middleware that answers requests for an ended mock with status 401, and passes on all other requests."""
 
     def __init__(self, app: ASGIApp, issued: IssuedValues, on_late: Callable[[object, str], None]) -> None:
         """Wrap `app`.
@@ -178,7 +178,7 @@ def _described(scope: Scope) -> str:
 
 
 async def _read_ahead(receive: Receive) -> tuple[Receive, bytes]:
-    """Read the beginning of a request's body. Return a `receive` that delivers the whole body, and the beginning."""
+    """Read the beginning of a request's body. Return it, after a `receive` function that delivers the whole body."""
     messages: list[Message] = []
     body = bytearray()
     while len(body) <= BODY_LIMIT:

@@ -178,7 +178,7 @@ class MockOdyssey:
     def wait_for(self, kind: Kind, name: str, timeout: float = 5.0, *, since: int = 0, **where: JSON) -> Entry:
         """Block until a matching journal entry exists, and return it; see `Journal.wait_for`.
 
-        `timeout` is in real seconds, on any clock.
+        `timeout` is in real seconds, even if the clock is manual.
 
         Raises:
             JournalTimeoutError: no matching entry was written within `timeout` seconds.

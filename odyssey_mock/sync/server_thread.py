@@ -96,7 +96,7 @@ class ServerThread:
         return self.execute(start)
 
     def execute[T](self, start: Callable[[], Coroutine[Any, Any, T]]) -> T:  # Any: as in typeshed
-        """Run a coroutine like `run`, but also if the caller runs in an event loop, which is blocked meanwhile.
+        """Run a coroutine like `run`, even if this blocks an event loop of the caller.
 
         Raises:
             RuntimeError: the thread cannot be used, as for `call`.

@@ -37,7 +37,7 @@ def ini_settings(config: pytest.Config) -> dict[str, Any]:  # Any: settings have
     """Return the settings in the ini option `odyssey_settings`.
 
     Raises:
-        pytest.UsageError: a line is not `name = value`, its value is not a Python literal, or two lines have one name.
+        pytest.UsageError: a line is not `name = value`, a value is not a Python literal, or a name occurs twice.
     """
     found: dict[str, Any] = {}  # Any: as above
     for line in config.getini(INI_SETTINGS):
@@ -52,7 +52,7 @@ def ini_faults(config: pytest.Config) -> Sequence[Mapping[str, Any]]:  # Any: as
     """Return the faults in the ini option `odyssey_faults`.
 
     Raises:
-        pytest.UsageError: a line is not a JSON object, or has a name twice.
+        pytest.UsageError: a line is not a JSON object, or the object has the same name twice.
     """
     return [_fault(line) for line in config.getini(INI_FAULTS)]
 

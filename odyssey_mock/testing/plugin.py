@@ -271,7 +271,7 @@ def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[Any],
     request: pytest.FixtureRequest,  # Any: as in pytest
 ) -> Generator[None, object, object]:
-    """Record the threads started by fixtures that are kept for several tests, and forbid `odyssey_mock` in these."""
+    """Record the threads of fixtures that are kept for several tests, and forbid `odyssey_mock` in such fixtures."""
     if fixturedef.scope == "function":
         return (yield)
     why = (

@@ -59,7 +59,7 @@ def _is_open(machine: OdysseyMachine) -> bool:
 
 
 def _may_stream(machine: OdysseyMachine) -> bool:
-    """Return whether a stream is probably running: `interact` and `end_stream` are called only then."""
+    """Return whether a stream is probably running; the rules call `interact` and `end_stream` only then."""
     return _is_open(machine) and machine._streams  # noqa: SLF001 - for rules of the class
 
 

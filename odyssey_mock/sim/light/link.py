@@ -3,7 +3,8 @@
 The offering peer listens for a TCP connection, and the answering peer opens it. A link imitates the layers of WebRTC:
 
 - Connectivity checks: the answering peer tries to connect for as long as ICE would, and identifies itself. The offering
-  peer replies as soon as it has the answer. Each peer compares the other peer's certificate with its description.
+  peer replies as soon as it has the answer. Each peer checks that the certificate of the other peer is the one in the
+  other peer's description.
 - Consent (RFC 7675): every few seconds, each peer asks the other over UDP whether it still consents. The connection
   fails after `CONSENT_FAILURES` requests without a reply.
 - A peer that closes the connection sends a goodbye message (`BYE`), so that the other can distinguish a close from a

@@ -161,7 +161,9 @@ SEQUENCE = struct.Struct("!I")
 
 
 class LightFrame:
-    """A gray frame, usually with a stamp. It has all attributes of `av.VideoFrame`, and is drawn on the first access.
+    """A gray frame, usually with a stamp. It has all attributes of `av.VideoFrame`.
+
+    The frame is drawn only when an attribute or method is used that this class does not define.
 
     Attributes:
         width: width in pixels.

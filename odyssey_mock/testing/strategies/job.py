@@ -143,7 +143,7 @@ _GOES_ON = st.integers(0, 3).map(bool)
 def _histories(
     draw: st.DrawFn, routes: _Routes, max_size: int, ends: frozenset[JobState], rests: Mapping[JobState, int]
 ) -> JobHistory:
-    """Draw transitions from the whole table, so that none is rare, and connect them by the shortest routes."""
+    """Draw transitions from the whole table, so that no transition is rare, and connect them by the shortest routes."""
     steps: list[JobStep] = []
     state = INITIAL
     while legs := routes.legs(state, max_size - len(steps), rests):

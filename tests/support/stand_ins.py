@@ -90,7 +90,7 @@ class StandInPeer:
             case "h264" | "vp8":
                 return ANSWER, offer
             case "refused":
-                raise DescriptionError("the offer's SDP cannot be used: it is refused")
+                raise DescriptionError("the offer's SDP cannot be used: expected h264 or vp8, got refused")
             case _:
                 raise RuntimeError("the fake peer failed")
 

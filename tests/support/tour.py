@@ -108,7 +108,7 @@ class Tour:
                 await self._stream_failed.wait()
         except TimeoutError:
             return
-        raise StreamFailedError("the stream failed")
+        raise StreamFailedError("the service reported that the stream has failed")
 
 
 def main() -> None:

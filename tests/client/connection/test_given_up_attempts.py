@@ -1,6 +1,6 @@
-"""Tests of connections and connection attempts that the client has dropped to reconnect.
+"""Tests of connections and connection attempts that the client has dropped in order to reconnect.
 
-Their session can be resumed, and their later events are ignored.
+Their session can be resumed, and the client ignores their later events.
 """
 
 import asyncio
@@ -135,7 +135,7 @@ class Breaking(SystemNetwork):
             yield socket
         if not self.has_broken:
             self.has_broken = True
-            raise RuntimeError("a bug in the network")
+            raise RuntimeError("raised by the test's network")
 
 
 async def test_bug_in_dropped_attempt_does_not_affect_next(caplog: pytest.LogCaptureFixture) -> None:

@@ -154,7 +154,7 @@ async def test_raising_handlers_are_reported_and_logged(kind: str, caplog: pytes
 
     def report(error: Exception, fatal: bool) -> None:
         reported.append((str(error), fatal))
-        raise KeyError("the handler on_error failed too")
+        raise KeyError("raised by the test's handler on_error")
 
     names = ("on_connected", "on_status_change", "on_stream_started", "on_stream_ended", "on_video_frame")
     async with scripted(stream) as credentials, client() as odyssey, asyncio.timeout(10):

@@ -136,7 +136,9 @@ async def test_retry_after_the_time_limit_is_not_awaited(
 async def test_time_limit_covers_the_request_for_the_url(make: MakeTransport, tmp_path: Path) -> None:
     async def look_up() -> Recording:
         await asyncio.Event().wait()
-        raise AssertionError("expected the download to end while it waits for the URL, but the wait ended")
+        raise AssertionError(
+            "expected the download to cancel the request for the URL at its time limit, but the request continued"
+        )
 
     downloads = Downloads(make(clock=SystemClock(), download_timeout_s=0.05))
     with pytest.raises(DownloadTimeoutError, match="received 0 bytes"):

@@ -260,7 +260,9 @@ async def test_unusable_answer_raises_and_deletes_resource(
 
 async def never(_server: WhepServer, _offer: str) -> Response:
     await asyncio.Event().wait()
-    raise AssertionError("expected to wait forever for an event that no code sets, but the wait returned")
+    raise AssertionError(
+        "expected the server to wait until it is stopped, and to send no response, but the wait has ended"
+    )
 
 
 async def unreachable(server: WhepServer, offer: str) -> Response:

@@ -143,10 +143,10 @@ async def test_rejected_offer_raises_and_removes_spectator() -> None:
     with stand_ins():
         broadcast = opened(backend)
         spectator = backend.broadcasts.admit(broadcast, "refused")
-        with pytest.raises(DescriptionError, match="it is refused"):
+        with pytest.raises(DescriptionError, match="expected h264 or vp8, got refused"):
             await spectator.answer()
         assert await gone(backend, spectator) == (
-            "its offer could not be answered: the offer's SDP cannot be used: it is refused"
+            "its offer could not be answered: the offer's SDP cannot be used: expected h264 or vp8, got refused"
         )
         assert not broadcast.spectators
         await backend.broadcasts.close()

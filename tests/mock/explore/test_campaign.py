@@ -165,7 +165,7 @@ def test_worker_that_cannot_start_raises_an_error(capfd: pytest.CaptureFixture[s
         match="expected a worker process to start and wait for seeds, but the process exited with status 1; see its",
     ):
         ran(WorkerProcesses(SeedPlayer(unloadable, "light"), 1))
-    assert "no module with this name in this process" in capfd.readouterr().err
+    assert "raised by the test: this process cannot import the module" in capfd.readouterr().err
     assert multiprocessing.active_children() == []
 
 
@@ -173,7 +173,7 @@ def test_error_in_run_is_failure_of_its_seed() -> None:
     tally = ran(ThisProcess(SeedPlayer(raises, "light")), range(6))
     assert [(known.seed, known.failure.rule, known.failure.message) for known in tally.examples()] == [
         (3, "every_call_settles", "expected interact() to settle, got nothing in 3.5 s"),
-        (4, RUN_RAISED, "LookupError: unknown seed 4"),
+        (4, RUN_RAISED, "LookupError: raised by the test for seed 4"),
         (5, "slots_add_up", "expected 0 slots taken, got 5"),
     ]
 

@@ -76,7 +76,7 @@ def test_one_example_of_each_distinct_failure() -> None:
 def test_error_in_a_run_is_not_repeated() -> None:
     ran = explore("--seeds", "1", "--first", "4", "--workers", "1", play=raises)
     assert ran.exit_code == 1
-    assert "  run_raised, at 0.000000: LookupError: unknown seed 4\n" in ran.stdout
+    assert "  run_raised, at 0.000000: LookupError: raised by the test for seed 4\n" in ran.stdout
 
 
 def test_trace_ends_with_hash_and_verdict() -> None:

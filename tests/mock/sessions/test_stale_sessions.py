@@ -76,7 +76,7 @@ async def test_abandoned_session_is_stale_at_once(odyssey_mock: MockOdyssey) -> 
 
 
 async def left(to: Visits, socket: ClientConnection) -> None:
-    """Check that the session was abandoned once, and that its socket was closed cleanly."""
+    """Check that the session cannot be abandoned again, and that its socket was closed cleanly."""
     with pytest.raises(RuntimeError, match="expected an open signaling socket, got none"):
         to.session.abandon()
     assert await close_code(socket) == (1000, "")
@@ -128,7 +128,7 @@ async def test_session_abandoned_during_answer_keeps_its_state(
 
         async def apply_answer(_: MockConnection) -> None:
             to.session.abandon()
-            raise DescriptionError("no fingerprint")
+            raise DescriptionError("the answer's SDP cannot be used: it has no a=fingerprint line (RFC 8122)")
 
         monkeypatch.setattr(MockConnection, "apply_answer", apply_answer)
         async with to.socket() as socket:

@@ -112,7 +112,7 @@ def raises(
 ) -> Outcome:
     """Raise `LookupError` for seed 4, as a bug in the explorer might. For other seeds, return the outcome of `play`."""
     if seed == 4:
-        raise LookupError(f"unknown seed {seed}")
+        raise LookupError(f"raised by the test for seed {seed}")
     return play(seed, fidelity=fidelity, scenario=scenario, keeps_trace=keeps_trace)
 
 
@@ -127,7 +127,7 @@ class _Unloadable:
 
 
 def _refuse() -> None:
-    raise ImportError("no module with this name in this process")
+    raise ImportError("raised by the test: this process cannot import the module")
 
 
 unloadable = _Unloadable()

@@ -37,8 +37,9 @@ def color_chart(size: Size) -> bytes:
 def chart_colors(pixels: NDArray[Any]) -> NDArray[np.int64]:  # Any: PyAV's type covers all formats
     """Return the colors that a frame with the whole chart shows, in the order of `CHART`.
 
-    The color of a patch is the median of a box around its middle, because small things move in front of the picture.
-    `pixels` is uint8 RGB (height, width, 3). Use an overlay without a panel, which covers some patches.
+    The color of a patch is the median of a box around its middle, because small moving objects cover parts of the
+    image. `pixels` is uint8 RGB (height, width, 3). With the overlay `full`, a panel covers some patches, so their
+    colors differ.
     """
     is_portrait = pixels.shape[0] > pixels.shape[1]
     upright = np.rot90(pixels) if is_portrait else pixels

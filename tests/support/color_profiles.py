@@ -58,7 +58,7 @@ def linear_gray() -> bytes:
 
 
 def red_cyan() -> bytes:
-    """Return a CMYK profile of a printer whose cyan ink is red: white paper and black for the other inks."""
+    """Return a CMYK profile that shows cyan ink alone as red, no ink as white, and every other combination as black."""
     identity = [65536 if each % 4 == 0 else 0 for each in range(9)]
     ramp = bytes(range(256))
     red, white, black = (138, 208, 195), (255, 128, 128), (0, 128, 128)  # CIELAB: L of 0..255, a and b plus 128

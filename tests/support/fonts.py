@@ -1,4 +1,4 @@
-"""The requirement of tests that draw text in many scripts, and stand-ins for fonts."""
+"""A check that the machine has fonts for tests in many writing systems, and a fake `FontSet`."""
 
 import os
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from odyssey_mock.media.fonts import BUNDLED, FontFile, FontSet, machine_fonts
 
 
 def require_fonts() -> FontSet:
-    """Return the fonts of the machine. If they lack a common script, the test is skipped or, in CI, fails."""
+    """Return the fonts of the machine. If they lack a common writing system, the test is skipped or, in CI, fails."""
     fonts = machine_fonts()
     if missing := fonts.missing():
         reason = f"no fonts for {', '.join(missing)} on this machine; run scripts/test-needs"
@@ -20,7 +20,7 @@ def require_fonts() -> FontSet:
 
 
 class TableOfFonts(FontSet):
-    """Fonts that exist only as a table: each name with the characters that the font has, in order of preference."""
+    """A fake `FontSet`, created from a table of font names and their characters, in order of preference."""
 
     def __init__(self, table: Mapping[str, str]) -> None:
         super().__init__()

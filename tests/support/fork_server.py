@@ -71,7 +71,10 @@ def main() -> None:
 
 
 def prepare() -> None:
-    """Import pytest with its plugins, whose assertions pytest rewrites, and the modules in `IMPORTS`."""
+    """Import pytest, its plugins, and the modules in `IMPORTS`.
+
+    The plugins are imported by a run of pytest without tests, so that pytest rewrites their assertions.
+    """
     del sys.path[0]  # the folder of this file
     with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere:
         shown, sys.stdout = sys.stdout, nowhere

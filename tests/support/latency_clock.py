@@ -1,4 +1,4 @@
-"""`LatencyClock`, a manual clock that reports the delays of latency profiles, and can pass them."""
+"""`LatencyClock`, a manual clock that lists the pending delays of latency profiles, and can skip them."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,10 +14,10 @@ GRAIN = 1e-6
 
 
 class LatencyClock(ManualClock):
-    """A manual clock that reports the deadlines of latency profiles when they are added.
+    """A manual clock that lists the pending delays of latency profiles, and can skip them.
 
     Attributes:
-        passed: the points whose delay `passing` has passed, in order.
+        passed: the points, such as `stream.start`, whose delays `passing` has skipped, in order.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class LatencyClock(ManualClock):
 
     @property
     def delayed(self) -> list[str]:
-        """The points with a delay that has not passed, earliest first."""
+        """The points, such as `stream.start`, that have a pending delay, earliest first."""
         return [each.name.removeprefix(PREFIX) for each in self.pending if each.name.startswith(PREFIX)]
 
     @override
@@ -36,7 +36,7 @@ class LatencyClock(ManualClock):
         return super().call_later(seconds, name, callback)
 
     async def until_delayed(self, *points: str) -> None:
-        """Wait until `points` are delayed, and no others."""
+        """Wait until `points`, and no other points, have a pending delay."""
         async with asyncio.timeout(LIMIT):
             while sorted(self.delayed) != sorted(points):
                 self._changed.clear()
@@ -44,7 +44,7 @@ class LatencyClock(ManualClock):
 
     @asynccontextmanager
     async def passing(self) -> AsyncIterator[None]:
-        """During the block, let the time of each delay pass as soon as something is delayed."""
+        """In the `with` block, advance the clock past each delay as soon as the delay begins."""
         task = asyncio.create_task(self._pass_all())
         try:
             yield

@@ -65,7 +65,7 @@ def hidden(directory: Path) -> Path:
 
 
 def leave(target: Path, times_ms: Sequence[float], number: int = 7) -> Path:
-    """Create the hidden file that a process leaves which is killed while it records; return its path."""
+    """Create the hidden file that remains if a process is killed while it records; return the path of the file."""
     file = recording(target, times_ms)
     part = file._opened().path
     left = part.with_name(part.name.replace("-0-", f"-{number}-", 1))

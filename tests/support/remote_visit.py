@@ -1,4 +1,4 @@
-"""A script that hosts and watches a broadcast at each of the given URLs of one mock, and prints what it got there.
+"""A script that hosts and watches a broadcast at each of the given URLs of one mock, and prints the results.
 
 two_machines.py runs it in a network namespace. Its arguments are an API key and the URLs.
 """
@@ -29,7 +29,7 @@ FORGED = {
 
 
 async def visit(url: str) -> dict[str, object]:
-    """Use each kind of URL that the mock at `url` sends; return the beginnings of these URLs."""
+    """Use each kind of URL that the mock at `url` sends; return their base URLs and what was received."""
     ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
     async with Odyssey(KEY, api_url=url) as client, httpx.AsyncClient(headers=FORGED) as http:
         stream = await client.connect(on_broadcast_ready=ready.set_result)

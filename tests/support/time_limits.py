@@ -81,7 +81,9 @@ class TimeLimits:
             __tracebackhide__ = True
             if self._at_it:
                 _show_where_all_wait()
-                raise TimeLimitError(f"expected the test to end within {seconds:g} s, including setup and teardown")
+                raise TimeLimitError(
+                    f"expected the test to end within {seconds:g} s, with setup and teardown, but it is still running"
+                )
 
         signal.signal(signal.SIGALRM, ring)
         signal.setitimer(signal.ITIMER_REAL, seconds, self._again)

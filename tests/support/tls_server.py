@@ -26,8 +26,8 @@ LIMIT = 10.0
 def certified(folder: Path, address: str, *, age: datetime.timedelta = DAY) -> ssl.SSLContext:
     """Return a server's TLS context with a self-signed certificate for the IP address `address`.
 
-    The certificate is saved as `certificate.pem` in `folder`. It is valid for two days, the first of which was `age`
-    ago. With more than two days, it has expired; with less than zero, it is not valid yet.
+    The certificate is saved as `certificate.pem` in `folder`. Its validity began `age` ago and lasts two days. So it
+    has expired if `age` is more than two days, and is not valid yet if `age` is negative.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])

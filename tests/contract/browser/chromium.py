@@ -76,9 +76,9 @@ async def launched() -> AsyncIterator[Browser]:
 
 
 class Pages:
-    """Pages of one browser, each in a context of its own, for several tests one after another.
+    """Pages of one browser, each with its own browser context. Later tests reuse the pages of earlier tests.
 
-    To open a page takes a second of processor time, and to load it again a third of that.
+    Opening a new page takes a second of processor time. Loading an open page again takes a third of that.
     """
 
     def __init__(self, browser: Browser) -> None:

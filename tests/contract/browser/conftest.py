@@ -16,7 +16,7 @@ from tests.support.contract.conformance import Conformance
 
 
 def require(missing: str | None) -> None:
-    """Skip the test if something is missing, which the text describes. In CI, fail it instead."""
+    """If `missing` describes a missing requirement, skip the test or, in CI, fail it."""
     if missing is None:
         return
     reason = f"{missing}; run scripts/test-needs"

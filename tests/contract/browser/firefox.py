@@ -1,6 +1,6 @@
 """A client of WebDriver BiDi (https://w3c.github.io/webdriver-bidi/) that drives headless Firefox.
 
-Playwright drives only builds of Firefox that are newer than Debian's, or its own.
+Playwright can drive only its own builds of Firefox, and versions of Firefox that are newer than Debian's.
 """
 
 import asyncio
@@ -109,11 +109,11 @@ class FirefoxPage:
         """Wait at most `timeout` milliseconds until the expression, or a call of its value, is true."""
         limit = timeout / 1000 + COMMAND_LIMIT_S
         assert await self._evaluate(WAIT, [expression, arg, timeout], limit), (
-            f"expected a true value of {expression} within {timeout} ms, with the argument {arg!r}"
+            f"expected {expression} to become true within {timeout} ms, with the argument {arg!r}; it stayed false"
         )
 
     def log(self, entry: dict[str, Any]) -> None:
-        """Note an entry of the page's log."""
+        """Pass an uncaught error in the page's log to `on_uncaught`, and add any other entry to `console`."""
         if entry["type"] == "javascript":
             self.on_uncaught(entry["text"])
         else:

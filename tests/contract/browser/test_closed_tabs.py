@@ -1,4 +1,4 @@
-"""Tests of closed tabs: the official client in a page that is left does not disconnect, unless the page does so."""
+"""Tests of leaving a page: the official client does not disconnect by itself, only if the page calls `disconnect`."""
 
 import pytest
 

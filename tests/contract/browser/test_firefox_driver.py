@@ -1,4 +1,4 @@
-"""Tests of the driver of Firefox, with a server in the place of Firefox: no command waits without a limit."""
+"""Tests of the Firefox driver with a fake Firefox: every command ends within a time limit."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ type Play = Callable[[ServerConnection], Awaitable[None]]
 
 @asynccontextmanager
 async def firefox_played_by(play: Play) -> AsyncIterator[Firefox]:
-    """Run a server that plays Firefox, and yield the driver that is connected to it."""
+    """Run a fake Firefox, a WebSocket server with the handler `play`; yield a driver that is connected to it."""
     async with serve(play, "127.0.0.1", 0) as server:
         host, port = server.sockets[0].getsockname()
         async with asyncio.timeout(LIMIT), connect(f"ws://{host}:{port}", proxy=None) as socket:

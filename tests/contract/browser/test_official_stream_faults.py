@@ -1,6 +1,6 @@
 """Tests of the effects of faults of streams, broadcasts, frames, recordings and jobs on the official JavaScript client.
 
-The tests record what the client does, even where it hangs; they do not require a particular reaction.
+The tests describe what the client does, even where it hangs. They do not judge whether this is correct.
 """
 
 import asyncio

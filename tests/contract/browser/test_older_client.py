@@ -80,4 +80,6 @@ async def test_test_key_errors_reach_the_older_client(official: OfficialClient, 
     error = await official.connect_error(api_key)
 
     assert error is not None
-    assert re.fullmatch(message, error["message"]), f"expected {message!r}, got {error['message']!r}"
+    assert re.fullmatch(message, error["message"]), (
+        f"expected an error message of the form {message!r}, got {error['message']!r}"
+    )

@@ -1,4 +1,4 @@
-"""Tests that Chromium shows overlays, start images and prompts as the settings of the picture say."""
+"""Tests that Chromium shows overlays, start images and prompts according to the mock's settings."""
 
 import io
 from collections.abc import Callable, Mapping
@@ -25,25 +25,26 @@ TOLERANCE = 6
 
 
 async def frame_of_chart(official: OfficialClient, colors: Callable[[NDArray[np.uint8]], NDArray[np.int64]]) -> Frame:
-    """Return the first presented frame in which `colors`, which returns colors of `CHART`, have their values.
+    """Return the first presented frame in which the patches of the color chart have the colors `CHART`.
 
-    Frames without stamps can only be told apart by what they show.
+    `colors` reads the colors of all patches, or of some, from the pixels of a frame. A frame without a stamp can be
+    recognized only by its colors.
     """
     for _ in range(100):
         frame = await official.frame()
         shown = colors(frame.pixels)
         if np.abs(shown - CHART[:, : shown.shape[1]]).max() <= TOLERANCE:
             return frame
-    raise AssertionError(f"expected a frame with the colors {CHART.tolist()}, the last one had {shown.tolist()}")
+    raise AssertionError(f"expected a frame with the colors {CHART.tolist()}, got {shown.tolist()} in the last frame")
 
 
 def above_the_panel(pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Return the colors in the upper three quarters of a chart in portrait."""
+    """Return the colors of the patches above the panel: the upper three quarters of a portrait chart."""
     return chart_colors(pixels)[:, :3]
 
 
 def has_panel(frame: Frame) -> bool:
-    """Return whether the middle of the lower edge is dark, where the chart is white, gray and black."""
+    """Return whether a panel covers the gray patch at the lower edge of a portrait chart, so that the patch is dark."""
     height, width, _ = frame.pixels.shape
     return bool(np.median(frame.pixels[round(height * 0.93) : round(height * 0.96), width // 3 : width // 2]) < 60)
 
@@ -132,7 +133,7 @@ async def test_image_of_a_simulation_is_fitted(
     portrait: bool,
     colors: Mapping[tuple[int, int], tuple[int, int, int]],
 ) -> None:
-    """The official client would crop the image before it sends it."""
+    """The image is sent without the official client, because this client crops images before it sends them."""
     async with RawApi(mock) as api:
         job_id = await submit(api.http, script(0.5, image=data_url(color_chart(LANDSCAPE))), portrait=portrait)
         await mock.journal.wait_for("state", "simulation", to="completed")
@@ -144,4 +145,6 @@ async def test_image_of_a_simulation_is_fitted(
     assert frame.size == ((704, 1280) if portrait else (1280, 704))
     shown = {(x, y): np.median(frame.pixels[y - 4 : y + 4, x - 4 : x + 4], axis=(0, 1)) for x, y in colors}
     for place, color in colors.items():
-        assert np.abs(shown[place] - color).max() <= TOLERANCE, f"expected {color} at {place}, got {shown[place]}"
+        assert np.abs(shown[place] - color).max() <= TOLERANCE, (
+            f"expected the RGB color {color} at the position {place}, got {shown[place]}"
+        )

@@ -1,6 +1,6 @@
 """Tests that the vendor's React hook `useOdyssey` works with the mock, in both versions of the npm package.
 
-React runs the effects of a component twice in StrictMode: it connects, disconnects, and connects again.
+In StrictMode, React runs the effects of a component twice: the component connects, disconnects, and connects again.
 """
 
 import pytest
@@ -20,7 +20,7 @@ FREE_SESSIONS = 5
 
 
 class Application:
-    """The React application in the page, whose component connects, and streams its prompt."""
+    """The React application in the page. Its component connects, and starts a stream with its property `prompt`."""
 
     def __init__(self, client: OfficialClient) -> None:
         self.client = client
@@ -33,7 +33,7 @@ class Application:
         await self.client.page.evaluate("contract.unmount()")
 
     async def shows(self, text: str) -> None:
-        """Wait until the component shows this status and error."""
+        """Wait until the component shows `text`, which contains the client's status and error."""
         script = "text => contract.text() === text"
         await self.client.page.wait_for_function(script, arg=text, timeout=SECONDS * 1000)
 

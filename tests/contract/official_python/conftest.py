@@ -1,4 +1,4 @@
-"""Lets pytest explain the assertions of the scenarios' checks."""
+"""Registers the module `scenarios` for assertion rewriting, so that pytest explains its failed assertions."""
 
 import pytest
 

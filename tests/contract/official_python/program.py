@@ -35,7 +35,7 @@ SCRIPT = [
 
 
 class Handlers:
-    """Handlers for `connect`, which note the names of their calls, and the frames."""
+    """Handlers for the SDK's `connect`. They record the names of their calls, and queue the received frames."""
 
     def __init__(self) -> None:
         self.called: list[str] = []
@@ -62,7 +62,7 @@ class Handlers:
         self.broadcast = info
 
     async def save_frame(self, name: str) -> str:
-        """Save the array of a frame that arrives later than the waiting ones; return the name of its file."""
+        """Discard the queued frames, wait for `FRAMES` more, and save the last one; return the name of its file."""
         while not self._frames.empty():
             self._frames.get_nowait()
         for _ in range(FRAMES - 1):

@@ -1,4 +1,4 @@
-"""Runs the scenarios of `program.py` with an installed SDK, and checks what the mock has seen of each."""
+"""Runs the scenarios of `program.py` with an installed SDK, and checks their results and the mock's records."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ type Result = Mapping[str, Any]  # Any: JSON that the program prints
 
 @dataclass(frozen=True)
 class Sdk:
-    """A Python SDK: the interpreter that runs it, and the folder that contains its package, or None if installed."""
+    """A Python SDK: the interpreter that runs it, and the folder of its package, or None if it is installed."""
 
     python: Path
     folder: Path | None = None
@@ -135,7 +135,7 @@ CHECKS: Mapping[str, Callable[[Result, MockOdyssey], None]] = MappingProxyType(
         "refused_start": check_refused_start,
     }
 )
-"""For each scenario of `program.py`, the function that asserts its result, and what the mock has seen."""
+"""For each scenario of `program.py`, the function that checks its result and the mock's records."""
 
 
 def _stamp(file: str, size: tuple[int, int]) -> FrameStamp:
@@ -143,5 +143,5 @@ def _stamp(file: str, size: tuple[int, int]) -> FrameStamp:
     height, width, channels = pixels.shape
     assert (pixels.dtype, channels, (width, height)) == (np.uint8, 3, size)
     stamp = read_stamp(pixels)
-    assert stamp is not None, "expected a stamp in the frame"
+    assert stamp is not None, f"expected a readable stamp in the saved frame {file}, got none"
     return stamp

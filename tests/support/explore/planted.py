@@ -72,7 +72,7 @@ class Defect:
         suffers: the effect of the bug on a user.
         planted: function that returns a context manager, which applies the patch and removes it.
         rules: names of the explorer's rules that the bug violates. The explorer must report at least one of them.
-        shown_by: the first seed whose scenario reveals the bug. After a change of the scenarios, it may be a later one.
+        shown_by: the first seed whose scenario reveals the bug. Changes of the scenarios can change it.
     """
 
     name: str

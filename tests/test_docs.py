@@ -235,7 +235,9 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
 @pytest.mark.parametrize("block", blocks("yaml"), ids=str)
 def test_config_file_of_page_is_valid(block: Block, tmp_path: Path, serve: Callable[..., Settings]) -> None:
     (tmp_path / "mock.yaml").write_text(block.code)
-    assert serve("--config", str(tmp_path / "mock.yaml")) != serve(), "expected the file to change a setting"
+    assert serve("--config", str(tmp_path / "mock.yaml")) != serve(), (
+        "expected the file to change a setting, got the default settings"
+    )
 
 
 @pytest.mark.parametrize("block", PROGRAMS, ids=str)
@@ -293,14 +295,16 @@ def test_json_block_is_a_valid_fault(block: Block) -> None:
 
 
 def ways_to_reproduce() -> list[tuple[str, ...]]:
-    """Return the code in the second column of each row of the tables of field bugs."""
+    """Return the code in the column "reproduce with" of each table row of the page `FIELD_BUGS`."""
     rows = re.findall(r"^\| [^|]+ \| ([^|]+) \| [^|]+ \|$", FIELD_BUGS.read_text(), re.MULTILINE)
     return [tuple(re.findall(r"`([^`]+)`", column)) for column in rows if column != "reproduce with"]
 
 
 @pytest.mark.parametrize("ways", ways_to_reproduce(), ids=" or ".join)
 def test_field_bug_has_ways_to_reproduce_it(ways: tuple[str, ...], serve: Callable[..., Settings]) -> None:
-    assert ways, "expected code in the second column: a fault, options of serve, a test prompt or a test key"
+    assert ways, (
+        "expected code in the column 'reproduce with': a fault, options of serve, a test prompt or a test key; got none"
+    )
     for way in ways:
         if way.startswith("{"):
             described = json.loads(way)

@@ -23,7 +23,7 @@ NEEDS_EXTRA = {"bokeh", "dask", "distributed", "hypothesis"}
 
 
 def exceptions() -> Iterator[type[BaseException]]:
-    """Yield every exception class of both packages, including those that state another module than their own."""
+    """Yield every exception class of both packages, including those whose `__module__` is not their own module."""
     found: dict[type[BaseException], None] = {}
     for package in (odyssey_client, odyssey_mock):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):

@@ -36,7 +36,10 @@ def overwritten(target: Path, content: bytes = b"new") -> None:
 
 
 def linked(folder: Path, *, exists: bool) -> tuple[Path, Path]:
-    """Return a link and the file to which it points, over another link and a relative path in another directory."""
+    """Return a symbolic link, and the file to which it leads through a second symbolic link.
+
+    The second link is in the directory of the file, and contains a relative path.
+    """
     (folder / "films").mkdir()
     first, second, file = folder / "first", folder / "films" / "second", folder / "films" / "cat.mp4"
     first.symlink_to("films/second")
@@ -85,7 +88,7 @@ def device(folder: Path, _: ExitStack) -> Path:
 
 
 def pipe(folder: Path, stack: ExitStack) -> Path:
-    """Return a link to an open pipe. The text of the last link is not a path: ``pipe:[123]``."""
+    """Return a link to an open pipe through `/proc/self/fd`. The link there reads ``pipe:[123]``, which is no path."""
     for end in (ends := os.pipe()):
         stack.callback(os.close, end)
     (folder / "link").symlink_to(f"/proc/self/fd/{ends[1]}")
@@ -93,7 +96,7 @@ def pipe(folder: Path, stack: ExitStack) -> Path:
 
 
 def deleted(folder: Path, stack: ExitStack) -> Path:
-    """Return a link to an open file that was deleted. The text of the last link is not its path."""
+    """Return a link to an open, deleted file through `/proc/self/fd`. The link there does not read as its path."""
     file = stack.enter_context((folder / "gone").open("wb"))
     (folder / "gone").unlink()
     (folder / "link").symlink_to(f"/proc/self/fd/{file.fileno()}")

@@ -22,7 +22,7 @@ def names(directory: Path) -> list[str]:
 
 
 def left(target: Path) -> list[Path]:
-    """Return the paths of the partial files that ended processes left for `target`. Delete none."""
+    """Return the paths of the partial files that ended processes left for `target`. The files are not deleted."""
     found = []
     for each in PartialFile.leftovers(target, KIND):
         found.append(each.path)

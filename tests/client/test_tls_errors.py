@@ -1,4 +1,4 @@
-"""Tests of TLS errors with real servers: a call that would fail again is not repeated."""
+"""Tests of TLS errors with real servers: the client does not repeat a call that would fail again."""
 
 import asyncio
 import ssl
@@ -74,7 +74,7 @@ LASTING: dict[str, tuple[MakeTls, str]] = {
 
 
 class OnlySockets(SystemNetwork):
-    """A network that answers HTTP requests itself: with 404, so that a connection has no ICE servers."""
+    """A network that answers all HTTP requests with 404, without a server. So connections have no ICE servers."""
 
     @override
     def http_transport(self) -> httpx.AsyncBaseTransport:

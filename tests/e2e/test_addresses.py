@@ -1,4 +1,4 @@
-"""Tests that a client on another machine reaches everything by the URLs that it gets, also through a proxy."""
+"""Tests that a client on another machine can use every URL that the mock sends, directly and through a proxy."""
 
 import os
 import shutil

@@ -97,7 +97,10 @@ BY_FAULT = [
 
 
 def says(error: OdysseyError, text: str) -> bool:
-    """Return whether `text` is the error's message. If `text` ends with `...`, the message must begin with the rest."""
+    """Return whether the error has the message `text`.
+
+    If `text` ends with `...`, return whether the message begins with the text before the dots.
+    """
     if text.endswith(ENDS_OPEN):
         return str(error).startswith(text.removesuffix(ENDS_OPEN))
     return str(error) == text

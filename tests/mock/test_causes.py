@@ -1,4 +1,4 @@
-"""Tests of `why` in the journal: refusals, faults and ends state their cause in one sentence."""
+"""Tests of the field `why` of journal entries: refusals, faults and ends state their cause in one sentence."""
 
 import asyncio
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ async def submit(api: RawApi, prompt: str = "A cat") -> None:
 
 
 def why_of(mock: MockOdyssey, kind: Kind, name: str, **where: Any) -> str:
-    """Return the cause in the latest matching entry."""
+    """Return the cause (`why`) in the latest matching entry of the journal."""
     return mock.journal.find(kind, name, **where)[-1].why
 
 

@@ -73,13 +73,15 @@ async def test_running_session_keeps_its_settings(odyssey_mock: MockOdyssey) -> 
         await start(running)
         await odyssey_mock.advance(149)
         assert odyssey_mock.settings.stream_duration == 30
-        assert len(odyssey_mock.sessions) == 1, "expected the running session to keep the limit of 150 s"
+        assert len(odyssey_mock.sessions) == 1, (
+            "expected the running session to keep the limit of 150 s, but it has ended"
+        )
     async with raw_peer(odyssey_mock) as later:
         session_id = [*odyssey_mock.sessions][-1]
         await start(later, broadcast=True)
         assert [each.hls for each in odyssey_mock.broadcasts.values()] == [None]
         await odyssey_mock.advance(30)
-        assert session_id not in odyssey_mock.sessions, "expected the new session to have the limit of 30 s"
+        assert session_id not in odyssey_mock.sessions, "expected the new session to end after 30 s, but it is open"
 
 
 async def test_limit_of_sessions_applies_at_once(odyssey_mock: MockOdyssey) -> None:
@@ -139,7 +141,9 @@ async def test_change_during_a_reset_does_not_survive(odyssey_mock: MockOdyssey)
     async with raw_peer(odyssey_mock):
         odyssey_mock.journal.observe(change)
         await odyssey_mock.reset()
-    assert [each.streamers for each in changed] == [1], "expected one change, at the end of the session"
+    assert [each.streamers for each in changed] == [1], (
+        f"expected one change to 1 streamer, at the end of the session, got {[each.streamers for each in changed]}"
+    )
     assert odyssey_mock.settings == Settings()
 
 
@@ -180,7 +184,7 @@ async def test_session_runs_with_extreme_values(odyssey_mock: MockOdyssey, value
     async with raw_peer(odyssey_mock) as peer:
         await start(peer, broadcast=True)
         odyssey_mock.expect("stream_started", since=since)
-        assert len(odyssey_mock.sessions) == 1, "expected the session to survive its first frames"
+        assert len(odyssey_mock.sessions) == 1, f"expected one open session, got {list(odyssey_mock.sessions)}"
 
 
 @MANUAL
@@ -190,10 +194,14 @@ async def test_issued_session_token_keeps_its_lifetime(odyssey_mock: MockOdyssey
         await api.token_for(session_id)
         odyssey_mock.change_settings(session_token_lifetime=5)
         await odyssey_mock.advance(599)
-        assert session_id in odyssey_mock.sessions, "expected the token that was issued before to be valid for 600 s"
+        assert session_id in odyssey_mock.sessions, (
+            "expected the token issued before the change to be valid for 600 s, but the session has ended"
+        )
         await api.token_for(session_id)
         await odyssey_mock.advance(6)
-        assert session_id not in odyssey_mock.sessions, "expected the new token to be valid for 5 s"
+        assert session_id not in odyssey_mock.sessions, (
+            "expected the session to end 5 s after the token was issued, but it is open"
+        )
 
 
 async def test_change_before_the_start_is_rejected() -> None:

@@ -55,7 +55,7 @@ async def instant_http(mock: MockOdyssey) -> AsyncIterator[tuple[httpx.AsyncClie
 
 @asynccontextmanager
 async def instant_peer(mock: MockOdyssey, profile: LatencyProfile = "realistic") -> AsyncIterator[RawPeer]:
-    """Yield a peer of a session with the latencies of `profile`, whose connection was opened without them."""
+    """Yield a connected peer whose session has the latencies of `profile`. The delays of connecting were skipped."""
     # A session keeps the profile with which it was requested, so its delays are passed here.
     assert isinstance(mock.clock, LatencyClock)
     mock.change_settings(latency=profile)
@@ -127,7 +127,8 @@ async def test_given_up_request_is_handled_unless_it_reads(point: str) -> None:
         (entry,) = entries
         is_handled = entry.data["status"] is not None
         assert is_handled == (entry.data["method"] != "GET"), (
-            f"expected {entry.name} to be handled unless it only reads"
+            f"expected the mock to handle the cancelled request {entry.name} unless its method is GET, "
+            f"got status {entry.data['status']} (None: not handled)"
         )
         assert clock.delayed == []
         assert (len(mock.sessions), len(mock.jobs)) == (
@@ -153,7 +154,9 @@ async def test_request_during_reset_gets_a_response() -> None:
         await clock.until_delayed("rest.sessions.request")
         await mock.reset()
         await mock.advance(1)
-        assert (await asking).status_code == 401, "expected the reset to make the access token invalid"
+        assert (await asking).status_code == 401, (
+            f"expected 401, because the reset made the access token invalid, got {asking.result().status_code}"
+        )
 
 
 async def test_closing_mock_ends_delayed_requests() -> None:
@@ -226,7 +229,9 @@ async def test_messages_keep_their_order() -> None:
         peer.say({"type": "interactive_stream_end"})
         await clock.until_delayed("stream.interact", "stream.end")
         await mock.advance(0.8 - GRAIN)
-        assert mock.streams[stream_id].ended_at is None, "expected the end to wait for the earlier interaction"
+        assert mock.streams[stream_id].ended_at is None, (
+            "expected the stream to end only after the earlier interaction, but it has ended"
+        )
         await mock.advance(GRAIN)
         assert mock.streams[stream_id].ended_at is not None
         assert len(mock.streams[stream_id].timeline.changes) == 2
@@ -322,7 +327,7 @@ async def test_message_that_waits_counts_as_activity(point: str, message: object
         else:
             await mock.advance(INACTIVITY)
             assert session.state == "closed", (
-                "expected the session to end once its client has been inactive for the limit"
+                f"expected the session to be closed, because its client was inactive too long, got {session.state}"
             )
 
 
@@ -371,7 +376,9 @@ def test_lost_client_returns_in_every_profile(profile: LatencyProfile, grace: fl
         await client.connect(on_status_change=tell)
         session = client.current_session_id
         await returned.wait()
-        assert client.current_session_id == session, "expected the client to return to its session"
+        assert client.current_session_id == session, (
+            f"expected the client to resume the session {session}, got {client.current_session_id}"
+        )
         await client.disconnect()
         return told
 
@@ -544,5 +551,8 @@ def test_live_session_in_simulated_time() -> None:
     went = run(7, scenario, settings={"latency": "realistic"})
     assert (went.error, went.left) == (None, ())
     connecting, starting = took
-    assert 3 <= connecting < 4, "expected the sum of the steps of connecting; light peers need no ICE servers"
+    assert 3 <= connecting < 4, (
+        "expected connect() to take 3 to 4 s, the sum of its delays without a request for ICE servers, "
+        f"got {connecting} s"
+    )
     assert 1.5 <= starting < 2

@@ -42,7 +42,7 @@ def odyssey(*arguments: str | Path) -> Result:
 
 @pytest.fixture
 def run() -> Run:
-    """Return a function that runs the command `odyssey` in another thread, because the mock runs in this one."""
+    """Return a function that runs the command `odyssey` in a worker thread, so that it does not block the mock."""
 
     async def run(*arguments: str | Path) -> Result:
         return await asyncio.to_thread(odyssey, *arguments)

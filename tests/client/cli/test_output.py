@@ -79,9 +79,9 @@ def test_sizes_have_units(count: int, shown: str) -> None:
 
 
 def assert_names_commands(error: OdysseyError, *expected: str) -> None:
-    """Assert that the error contains no advice with Python code, in its text form and in its JSON form.
+    """Assert that the error as text contains each string in `expected`.
 
-    The text form must also contain each string in `expected`.
+    Also assert that neither the error as text nor the message of the error as JSON contains Python code.
     """
     for told in (error_text(error), str(error_document(error)["message"])):
         assert not PYTHON.search(told)

@@ -40,7 +40,7 @@ async def broadcast(client: Odyssey) -> BroadcastInfo:
 
 
 async def pass_frames(client: Odyssey, count: int) -> None:
-    """Wait until the host has received ``count`` frames."""
+    """Wait until the client, which hosts the broadcast, has received ``count`` more frames."""
     assert client.media_stream is not None
     reader = client.media_stream.frames(buffer=256)
     async with asyncio.timeout(LIMIT):

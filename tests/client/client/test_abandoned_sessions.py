@@ -1,4 +1,4 @@
-"""Tests that a session does not stay occupied when the call that opened it was cancelled or has failed."""
+"""Tests of sessions whose opening call was cancelled or failed: the client ends them or uses them in its next call."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

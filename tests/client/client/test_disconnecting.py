@@ -1,4 +1,4 @@
-"""Tests of `disconnect` during other calls: earlier calls are ended, calls begun during `disconnect` continue."""
+"""Tests of `disconnect` during other calls: it ends calls that began before, but no calls that begin while it runs."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Tests of `InFlightCalls`: `end` cancels the waiting steps of calls, and waits for their cleanup."""
+"""Tests of `InFlightCalls`: `end` cancels calls that wait in a block of `Call.step`, and waits for their cleanup."""
 
 import asyncio
 import contextlib
@@ -46,7 +46,9 @@ async def test_concurrent_ends_both_wait_for_cleanup() -> None:
     ends = [asyncio.create_task(calls.end()) for _ in range(2)]
     await turns()
     assert not any(end.done() for end in ends)
-    assert not calls.are_waiting, "expected are_waiting to be False after end() cancelled the only step, got True"
+    assert not calls.are_waiting, (
+        "expected are_waiting to be False after end() cancelled the only waiting call, got True"
+    )
     may_leave.set()
     await asyncio.gather(*ends)
     with pytest.raises(ConnectionClosedError):

@@ -117,7 +117,9 @@ def test_repeated_interaction_gets_the_acknowledgment(applied: str) -> None:
     operations.handle(GaveUp(1))
     operations.handle(Interact(2, " fly higher"))
     assert settled(operations.handle(InteractAcknowledged(applied))) == [Resolve(2, applied)]
-    assert settled(operations.handle(InteractAcknowledged(applied))) == [], "the late reply to the first call"
+    assert settled(operations.handle(InteractAcknowledged(applied))) == [], (
+        "expected the late acknowledgment for call 1 to settle no call, but it settled one"
+    )
     operations.handle(Interact(3, "land"))
     assert settled(operations.handle(InteractAcknowledged("land, at dusk"))) == [Resolve(3, "land, at dusk")]
 
@@ -181,7 +183,9 @@ def test_stream_error_rejects_the_repeated_start() -> None:
     error = StreamFailed("moderation", "no")
     assert rejected(operations.handle(error)) == [(1, "moderation")]
     assert operations.state is OperationState.IDLE
-    assert rejected(operations.handle(error)) == [], "the late reply to the first call"
+    assert rejected(operations.handle(error)) == [], (
+        "expected the late error for call 0 to reject no call, got a rejection"
+    )
 
 
 @pytest.mark.parametrize("call", [Interact(2, "night"), End(2)], ids=["interact", "end"])
@@ -281,7 +285,9 @@ def test_reply_to_later_call_overtakes_earlier_ones() -> None:
     assert rejected(operations.handle(MODERATED)) == [(3, "moderation_failed")]
     operations.handle(Interact(4, "fog"))
     assert settled(operations.handle(InteractAcknowledged("mist"))) == [Resolve(4, "mist")]
-    assert settled(operations.handle(InteractAcknowledged("night, with stars"))) == [], "the late reply to call 1"
+    assert settled(operations.handle(InteractAcknowledged("night, with stars"))) == [], (
+        "expected the late acknowledgment for call 1 to settle no call, but it settled one"
+    )
 
 
 def test_acknowledgment_belongs_to_the_prompt_that_begins_it() -> None:
@@ -293,7 +299,11 @@ def test_acknowledgment_belongs_to_the_prompt_that_begins_it() -> None:
 
 
 def slow_start(*, then: str) -> OperationMachine:
-    """Return a machine whose start of "a castle" gave up before `stream_started`, and whose next start waits."""
+    """Return a machine with two calls of `start_stream`: the first was given up, the second waits.
+
+    The first call has the prompt "a castle". It was given up before `stream_started` arrived. The second call has the
+    prompt `then`.
+    """
     operations = OperationMachine()
     operations.handle(Start(0, "a castle"))
     operations.handle(GaveUp(0))
@@ -305,7 +315,9 @@ def slow_start(*, then: str) -> OperationMachine:
 def test_refusal_rejects_start_after_slow_one(started: StreamStarted) -> None:
     operations = slow_start(then="a dog")
     assert rejected(operations.handle(REFUSED)) == [(1, ALREADY_ACTIVE)]
-    assert operations.handle(started) == (Announce(started),), "the stream of the start that gave up"
+    assert operations.handle(started) == (Announce(started),), (
+        "expected only an announcement of the stream whose call was given up, got other effects"
+    )
     assert operations.state is OperationState.STREAMING
 
 
@@ -317,7 +329,9 @@ def test_two_refusals_leave_running_start_queued() -> None:
     assert operations.handle(REFUSED) == (Announce(REFUSED),)
     operations.handle(Start(3, "a fish"))
     rewritten = StreamStarted("stream-1", "REWRITTEN")
-    assert operations.handle(rewritten) == (Announce(rewritten),), "the stream of the first start"
+    assert operations.handle(rewritten) == (Announce(rewritten),), (
+        "expected only an announcement of the stream of call 0, which was given up, got other effects"
+    )
 
 
 @pytest.mark.parametrize("started", [STARTED, StreamStarted("stream-1", "REWRITTEN")], ids=["shown", "rewritten"])

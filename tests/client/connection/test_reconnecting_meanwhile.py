@@ -133,7 +133,7 @@ async def test_disconnect_while_reconnecting_is_clean_and_reported_once(where: s
 
 
 async def until_it_is(state: str, odyssey: Odyssey) -> None:
-    """Poll until the client's connection machine is in `state`. Handlers are not called for some of these states."""
+    """Poll the state of the client's connection machine until it is `state`. No handler is called for some states."""
     connection = odyssey._connection
     assert connection is not None
     while connection._machine.state != state:

@@ -1,7 +1,7 @@
 """Tests that the client's calls return or raise under faults that make other clients of this protocol hang.
 
 A fake service causes each fault over real HTTP, WebSocket and WebRTC. A call that does not end fails its test after
-`LIMIT` seconds. Calls of other clients had not ended after 45 s.
+`LIMIT` seconds. Under the same faults, calls of other clients had not ended after 45 s.
 """
 
 import asyncio

@@ -35,7 +35,7 @@ def sent(image: bytes | Image.Image) -> bytes:
 
 
 def shown(image: bytes | Image.Image) -> Color:
-    """Return the color in the middle of the image that the client sends, which must have no profile."""
+    """Convert `image` as the client does; return the color in the middle. The result must have no color profile."""
     with Image.open(io.BytesIO(sent(image))) as picture:
         assert "icc_profile" not in picture.info
         color = picture.convert("RGB").getpixel((300, 600))

@@ -32,7 +32,10 @@ def encoded(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
 
 
 def halves(size: tuple[int, int] = (300, 200), left: str = "red", right: str = "blue") -> Image.Image:
-    """Return an image with a left and a right color. They show how the client cropped or rotated the image."""
+    """Return an image whose left half has the color `left`, and whose right half has the color `right`.
+
+    The colors show how the client cropped or rotated the image.
+    """
     picture = Image.new("RGB", size, left)
     picture.paste(right, (size[0] // 2, 0, size[0], size[1]))
     return picture

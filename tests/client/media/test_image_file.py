@@ -49,7 +49,10 @@ def test_truncated_file_with_whole_pixels_is_read(kind: str) -> None:
             read = pixels(content[:end])
         except Exception:  # decoders raise exceptions of any type for damaged files
             continue
-        assert read == whole, f"expected an error or all pixels without the last {len(content) - end} bytes"
+        assert read == whole, (
+            "expected an error or the pixels of the whole file, got other pixels "
+            f"from a file without its last {len(content) - end} bytes"
+        )
 
 
 @given(st.sampled_from(["RGB", "L", "CMYK"]), st.integers(20, 95), st.booleans(), st.integers(0, 3), st.data())
@@ -63,7 +66,7 @@ def test_truncated_jpeg_is_read_only_with_all_pixels(
     try:
         read = pixels(content[:end])
     except Exception:  # decoders raise exceptions of any type for damaged files
-        assert end < len(content) - 2, "expected a JPEG file that lacks only its end marker to be read"
+        assert end < len(content) - 2, "expected a JPEG file that lacks only its end marker to be read, got an error"
         return
     assert read == pixels(content)
 

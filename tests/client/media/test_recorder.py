@@ -311,10 +311,14 @@ async def test_full_disk_at_stop_keeps_complete_seconds(frames: int, room: int, 
 
 
 def check_kept(directory: Path, frames: int, error: OSError) -> None:
-    """Assert that a failed recording kept ``frames`` frames, and that its error says where they are."""
+    """Assert that a failed recording kept ``frames`` frames in a file, and that its error names this file."""
     kept = directory / "video-recovered.mp4"
-    assert kept.exists() == bool(frames), f"got {names(directory)}"
-    assert (str(kept) in str(error)) == bool(frames), f"got the error {error}"
+    assert kept.exists() == bool(frames), (
+        f"expected {kept.name} to exist only if frames were recorded ({frames}), got the files {names(directory)}"
+    )
+    assert (str(kept) in str(error)) == bool(frames), (
+        f"expected the error to name {kept} only if frames were recorded ({frames}), got the error {error}"
+    )
     if frames:
         assert len(decoded(kept)) == frames
     assert not list(directory.glob(".*"))
@@ -364,7 +368,7 @@ async def test_recording_cancelled_at_once_leaves_no_file(tmp_path: Path) -> Non
 
 @pytest.fixture
 def slow_copy(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Delay the copy to a plain file until the event is set, or for 5 s."""
+    """Delay the last step of recordings, the copy to a plain MP4 file, until the returned event is set, or for 5 s."""
     proceed, copy = threading.Event(), recording_file._copy_as_plain
 
     def wait_first(fragmented: Path, plain: Path) -> None:
@@ -392,7 +396,7 @@ async def test_loop_continues_while_cancelled_stop_finishes(
         task.cancel()
         for _ in range(3):
             await others_go_on()
-        assert not path.exists(), "expected the loop to continue before the file is complete"
+        assert not path.exists(), "expected the event loop to run while the file is incomplete, got a complete file"
         assert not recorder.has_failed
         slow_copy.set()
         await recorder.stop()

@@ -1,4 +1,4 @@
-"""Tests of the file of a recording: its form while it is written and when it is complete, and what a failure leaves."""
+"""Tests of the file of a recording: its format during and after recording, and what remains after a failure."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Tests of the recovery of recordings: of killed processes, and of failed ones with incomplete fragments."""
+"""Tests of the recovery of recordings whose process was killed, or that failed with an incomplete fragment."""
 
 import asyncio
 import sys
@@ -148,7 +148,7 @@ def test_missing_directory_cannot_be_searched(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def fragmented(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Return a file with two fragments."""
+    """Return the content of a recording file with two fragments."""
     return leave(tmp_path_factory.mktemp("fragmented") / "a.mp4", THREE_SECONDS).read_bytes()
 
 
@@ -171,7 +171,7 @@ def test_incomplete_fragment_is_cut_off(data: st.DataObject, fragmented: bytes, 
 
 
 def ends_of_fragments(content: bytes) -> list[int]:
-    """Return the positions after the two boxes ``mdat``."""
+    """Return the position of the end of each ``mdat`` box. A fragment ends with such a box."""
     ends, at = [], 0
     while at < len(content):
         kind, at = content[at + 4 : at + 8], at + int.from_bytes(content[at : at + 4])

@@ -1,4 +1,4 @@
-"""Tests of access tokens: messages for rejected keys, early and shared renewal, and cancelled callers."""
+"""Tests of access tokens: messages for rejected keys, renewal before expiry, and callers that share a renewal."""
 
 import asyncio
 

@@ -198,7 +198,7 @@ async def test_environment_is_read_for_each_connection(monkeypatch: pytest.Monke
 
 @asynccontextmanager
 async def echoing(tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """Run a server that returns WebSocket messages, and the path of other requests; yield its port."""
+    """Run a server that echoes WebSocket messages, and answers HTTP requests with their path; yield its port."""
 
     def respond(connection: ServerConnection, request: Request) -> Response | None:
         return None if "Upgrade" in request.headers else connection.respond(HTTPStatus.OK, request.path)

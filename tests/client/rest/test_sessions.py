@@ -36,7 +36,7 @@ SESSION: dict[str, Any] = {
 
 
 async def open_session(transport: Transport, *, on_queued: OnQueued = lambda *_: None) -> ClientCredentials:
-    """Open a session with a new `Sessions`, which must end no session."""
+    """Open a session with a new `Sessions` object. Fail the test if the object ends a session."""
     return await Sessions(transport, ends_nothing).open(on_queued)
 
 

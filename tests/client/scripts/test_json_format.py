@@ -1,4 +1,4 @@
-"""Tests of reading scripts from JSON text and files: faults, the size limit, and image paths relative to the file."""
+"""Tests of reading scripts from JSON text and files: errors, the size limit, and image paths relative to the file."""
 
 import base64
 import json

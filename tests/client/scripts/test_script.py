@@ -1,4 +1,4 @@
-"""Tests of scripts built with `Script().start(...)` and so on: entries, rejected values, validation, and advice."""
+"""Tests of scripts built with `Script().start(...)` and so on: entries, rejected values, validation, and `advice`."""
 
 import copy
 import dataclasses

@@ -63,7 +63,7 @@ class Paused(SystemNetwork):
 
 
 async def on_air(host: Odyssey) -> BroadcastInfo:
-    """Connect `host`, start a broadcast and return its addresses."""
+    """Connect `host` and start a broadcast; return the broadcast's URLs and token."""
     ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
     await host.connect(on_broadcast_ready=ready.set_result)
     await host.start_stream("A cat", broadcast=True)

@@ -179,7 +179,7 @@ def test_call_that_does_not_wait_is_allowed_there(loop: BackgroundLoop) -> None:
 
 @pytest.fixture
 def interrupt() -> Iterator[Callable[[], None]]:
-    """Return a function that raises `InterruptError` in the main thread."""
+    """Yield a function that raises `InterruptError` in the main thread."""
 
     def ring(signum: int, frame: FrameType | None) -> None:
         raise InterruptError

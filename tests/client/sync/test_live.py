@@ -239,7 +239,7 @@ def test_threads_use_one_client_together(odyssey_sync_client: Odyssey) -> None:
     with ThreadPoolExecutor(7) as threads:
         watching = threads.submit(watch)
         answers = list(threads.map(odyssey_sync_client.interact, prompts, timeout=LIMIT_S))
-        assert watched.wait(LIMIT_S), "no frame arrived while six threads changed the stream"
+        assert watched.wait(LIMIT_S), f"expected a frame within {LIMIT_S} s, got none"
         odyssey_sync_client.disconnect()
         watching.result(LIMIT_S)
     assert [answer.startswith(prompt) for prompt, answer in zip(prompts, answers, strict=True)] == [True] * 6

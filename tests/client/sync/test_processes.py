@@ -204,9 +204,9 @@ background("test").stop_at_exit(stoppable)
 
 
 def test_to_thread_works_while_process_exits(service: dict[str, str]) -> None:
-    """An object that is stopped at the exit of the process can still call `asyncio.to_thread`.
+    """While the process exits, `stop` of an object can call `asyncio.to_thread`.
 
-    Python cannot start a thread at this time.
+    Python starts no new threads at this time, so the call must use an existing one.
     """
     assert run(STOPPING, service) == (0, "stopped\n", "")
 

@@ -54,7 +54,7 @@ def to_sync(text: str) -> str:
 
 
 def members(kind: type) -> dict[str, object]:
-    """Return the public members of a class by name. Special async methods have the sync name, such as `__enter__`."""
+    """Return the public members of a class by name. Special async methods get their sync names, such as `__enter__`."""
     internal = INTERNAL | (INTERNAL_OF_SPECTATOR if kind.__name__ == "SpectatorConnection" else set())
     found = {}
     for name, member in inspect.getmembers_static(kind):

@@ -1,4 +1,4 @@
-"""Tests of `reached` and `not_reached`, which check the states of a stream, session or job, and of their messages."""
+"""Tests of `reached` and `not_reached`, which check the states of a stream, session or job: results and messages."""
 
 from typing import get_args
 

@@ -181,7 +181,7 @@ async def test_wait_for_slow_spectator_is_limited_at_end(
 
 @dataclass
 class Expected:
-    """What the model expects of one spectator: its state, and the slots (frame times) of its frames."""
+    """The expected state of one spectator, and the slots (frame times) of the frames that it should receive."""
 
     codec: Codec
     state: str = "answered"

@@ -185,7 +185,7 @@ async def test_vp8_spectators_share_one_second_encoder(odyssey_mock: MockOdyssey
         for each in seen:
             assert in_order(each, each[0].frame_index + 5)
             assert set(each) <= set(stamps), (
-                f"expected only stamps of H.264 frames in the VP8 frames, got {set(each) - set(stamps)} too"
+                f"expected VP8 frames with stamps of H.264 frames only, got the other stamps {set(each) - set(stamps)}"
             )
         await all_gone(odyssey_mock, [2, 3, 4])
         await watching.stamp()

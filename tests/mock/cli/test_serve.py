@@ -310,7 +310,9 @@ def test_every_setting_can_be_set_by_name(served: list[Settings]) -> None:
     for name, (text, expected) in TEXTS.items():
         settings = served_with(served, "--set", f"{name}={text}")
         changed: dict[str, Any] = {name: expected}
-        assert settings == Settings(port=8400).replace(**changed), f"--set {name}={text}"
+        assert settings == Settings(port=8400).replace(**changed), (
+            f"expected --set {name}={text} to change only this setting, got {settings}"
+        )
 
 
 CONFIG = {

@@ -1,4 +1,4 @@
-"""Tests of `StderrLines`."""
+"""Tests of `StderrLines`, which prints lines to stderr without blocking the caller."""
 
 import queue
 import threading

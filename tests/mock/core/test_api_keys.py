@@ -1,4 +1,4 @@
-"""Tests of `without_keys`."""
+"""Tests of `without_keys`, which removes API keys from text."""
 
 import pytest
 

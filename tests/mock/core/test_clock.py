@@ -85,7 +85,7 @@ async def test_manual_clock_fires_by_time_then_creation(wanted: list[Plan], span
 
 @given(st.lists(millis, max_size=6), st.lists(st.tuples(st.booleans(), millis), min_size=1, max_size=4))
 def test_real_clock_fires_in_order_when_advanced(delays: list[int], moves: list[tuple[bool, int]]) -> None:
-    """Each of `moves` says whether the clock is advanced or time passes, and for how many milliseconds."""
+    """Each of `moves` is (True, milliseconds) to advance the clock, or (False, milliseconds) to wait for this time."""
 
     async def scenario() -> None:
         fired: list[tuple[int, int]] = []

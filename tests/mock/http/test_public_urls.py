@@ -1,4 +1,4 @@
-"""Tests of the rule for the URLs that the mock sends: the setting, the headers of trusted proxies, the request."""
+"""Tests of the URLs that the mock sends. They follow from a setting, the headers of trusted proxies, or the request."""
 
 import re
 from collections.abc import AsyncIterator, Callable, Mapping

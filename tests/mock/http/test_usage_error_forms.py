@@ -18,7 +18,7 @@ MESSAGE = "Maximum concurrent sessions (5) reached"
 
 @pytest_asyncio.fixture
 async def browser(odyssey_mock: MockOdyssey) -> AsyncIterator[httpx.AsyncClient]:
-    """A client with an `Origin` header, whose session requests get a 429."""
+    """Yield an HTTP client that sends an `Origin` header, and whose session requests are rejected with 429."""
     async with RawApi(odyssey_mock, KEY) as api:
         api.http.headers.update(ORIGIN)
         yield api.http
@@ -91,6 +91,6 @@ def test_oldest_clients_are_forgotten() -> None:
 
 
 def page(number: int) -> HTTPConnection:
-    """A request of a page with its own access token."""
+    """Return a request of a browser page that has its own access token."""
     headers = [(b"authorization", b"Bearer %d" % number), (b"origin", b"http://localhost:5173")]
     return HTTPConnection({"type": "http", "headers": headers})

@@ -1,4 +1,4 @@
-"""Tests that the mock shows a start image in sRGB, by its profile, and keeps colors without a valid profile."""
+"""Tests that the mock converts start images to sRGB by their color profile, and ignores invalid profiles."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""Tests that prompts are reduced to characters that the fonts have, wrapped, cut, and drawn legibly in every script."""
+"""Tests that prompts are reduced to characters of the fonts, wrapped, cut, and drawn legibly in all alphabets."""
 
 import logging
 
@@ -18,7 +18,7 @@ INK = (255, 255, 255, 255)
 
 
 def letters(text: str, fonts: FontSet, *, size: int = 40, is_rtl: bool = False) -> NDArray[np.uint8]:
-    """Draw text in white on black, and return the box of pixels that are not black, as RGB."""
+    """Draw white text on a black image; return the part of the image that contains the text, as RGB."""
     lettering = Lettering(size, fonts)
     image = Image.new("RGBA", (1200, 120), (0, 0, 0, 255))
     lettering.draw(image, 20, 20, lettering.readable(text), INK, right=1180 if is_rtl else None)
@@ -132,7 +132,9 @@ def test_lines_of_chinese_break_without_spaces() -> None:
 def test_characters_of_every_script_are_drawn(one: str, other: str) -> None:
     fonts = require_fonts()
     drawn, another = letters(one, fonts), letters(other, fonts)
-    assert drawn.shape != another.shape or (drawn != another).any(), f"expected {one} and {other} to look different"
+    assert drawn.shape != another.shape or (drawn != another).any(), (
+        f"expected {one} and {other} to look different, got equal images"
+    )
     for font in {fonts.font_of(one), fonts.font_of(other)}:
         assert font is not None
         box = font.at(40).font.getmask("\U0010ffff")
@@ -143,7 +145,10 @@ def test_characters_of_every_script_are_drawn(one: str, other: str) -> None:
 def test_arabic_letters_are_joined_from_right_to_left() -> None:
     fonts = require_fonts()
     joined, apart = letters("سلام", fonts), letters("س ل ا م", fonts)
-    assert joined.shape[1] < 0.75 * apart.shape[1], f"expected joined letters, got a width of {joined.shape[1]}"
+    assert joined.shape[1] < 0.75 * apart.shape[1], (
+        f"expected joined letters to be narrower than 75 % of separate ones, which are {apart.shape[1]} pixels wide, "
+        f"got a width of {joined.shape[1]}"
+    )
 
 
 def ink(drawn: NDArray[np.uint8]) -> list[int]:
@@ -154,7 +159,9 @@ def ink(drawn: NDArray[np.uint8]) -> list[int]:
 def test_hebrew_letters_run_from_right_to_left() -> None:
     fonts = require_fonts()
     first, word = ink(letters("א", fonts)), ink(letters("אבג", fonts))
-    assert word[-len(first) :] == first, "expected the first letter at the right end of the word"
+    assert word[-len(first) :] == first, (
+        f"expected the first letter at the right end of the word, {first}; got {word[-len(first) :]}"
+    )
 
 
 def test_devanagari_letters_are_combined() -> None:

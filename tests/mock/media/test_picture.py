@@ -121,7 +121,7 @@ def bands(size: tuple[int, int]) -> bytes:
 
 
 def shown_share(shown: Image.Image) -> tuple[float, float]:
-    """Return which shares of the width and of the height of an image of `bands` are shown."""
+    """Return the fractions of the width and the height of an image of `bands` that are visible in `shown`."""
     pixels = np.asarray(shown).astype(float)
     across = pixels[:, -1, 0].mean() - pixels[:, 0, 0].mean()
     down = pixels[-1, :, 1].mean() - pixels[0, :, 1].mean()

@@ -40,7 +40,10 @@ def test_truncated_file_with_whole_pixels_is_shown(kind: str) -> None:
             shown = fitted(content[:end], SIZE).tobytes()
         except PictureError:
             continue
-        assert shown == whole, f"expected an error or all pixels without the last {len(content) - end} bytes"
+        assert shown == whole, (
+            "expected an error or the pixels of the whole file, got other pixels "
+            f"from a file without its last {len(content) - end} bytes"
+        )
 
 
 @given(st.sampled_from(["RGB", "L", "CMYK"]), st.integers(20, 95), st.booleans(), st.integers(0, 3), st.data())
@@ -54,7 +57,7 @@ def test_truncated_jpeg_is_shown_only_with_all_pixels(
     try:
         shown = fitted(content[:end], SIZE)
     except PictureError:
-        assert end < len(content) - 2, "expected a JPEG file that lacks only its end marker to be shown"
+        assert end < len(content) - 2, "expected a JPEG file that lacks only its end marker to be shown, got an error"
         return
     assert shown.tobytes() == fitted(content, SIZE).tobytes()
 

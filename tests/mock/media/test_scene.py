@@ -251,7 +251,9 @@ def test_start_image_keeps_its_colors_with_every_prompt(prompt: str) -> None:
     renderer = Renderer(timeline)
     for index in (0, 60):
         shown = chart_colors(renderer.render(index).to_ndarray(format="rgb24"))
-        assert np.abs(shown - CHART).max() <= 3, f"frame {index}: expected {CHART.tolist()}, got {shown.tolist()}"
+        assert np.abs(shown - CHART).max() <= 3, (
+            f"frame {index}: expected the colors of the chart {CHART.tolist()}, got {shown.tolist()}"
+        )
 
 
 @pytest.mark.parametrize(
@@ -264,7 +266,9 @@ def test_only_lights_and_weather_cover_start_images(prompt: str, most: float, co
     for index in (0, 40):
         shown = renderer.render(index).to_ndarray(format="rgb24").astype(int)
         changed = (np.abs(shown - color).max(axis=2) > 6).mean()
-        assert 0 < changed < most, f"frame {index}: expected a share of changed pixels below {most}, got {changed:.4f}"
+        assert 0 < changed < most, (
+            f"frame {index}: expected a fraction of changed pixels above 0 and below {most}, got {changed:.4f}"
+        )
 
 
 @pytest.mark.parametrize("size", [PORTRAIT, LANDSCAPE], ids=str)
@@ -281,7 +285,7 @@ def test_start_image_keeps_its_colors_in_encoded_video(codec: Codec, size: Size)
     frames += decoder.decode(None)
     frame_encoder.close()
     shown = chart_colors(frames[-1].to_ndarray(format="rgb24"))
-    assert np.abs(shown - CHART).max() <= 6, f"expected {CHART.tolist()}, got {shown.tolist()}"
+    assert np.abs(shown - CHART).max() <= 6, f"expected the colors of the chart {CHART.tolist()}, got {shown.tolist()}"
 
 
 @pytest.mark.parametrize("overlay", get_args(Overlay.__value__))

@@ -87,7 +87,7 @@ def test_stamp_survives_a_change_of_aspect_ratio() -> None:
 
 @pytest.fixture(scope="module")
 def scene() -> Callable[[Size, int], av.VideoFrame]:
-    """Render a scene with many moving parts."""
+    """Return a function that renders a frame of a scene with many moving parts."""
     renderers = {
         size: Renderer(Timeline(tag=1, size=size, prompt="A snowy city at night")) for size in (PORTRAIT, LANDSCAPE)
     }

@@ -51,7 +51,7 @@ def test_longest_emoji_are_one_cluster(emoji: str) -> None:
 def test_endless_emoji_are_divided(text: str) -> None:
     parts = clusters(text)
     assert "".join(parts) == text
-    assert max(map(len, parts)) <= 17, f"expected clusters of about 16 characters, got {[*map(len, parts)]}"
+    assert max(map(len, parts)) <= 17, f"expected clusters of at most 17 characters, got lengths {[*map(len, parts)]}"
 
 
 def test_characters_of_a_cluster_keep_their_joiners() -> None:

@@ -1,4 +1,4 @@
-"""Tests of the frame pump and its pacer."""
+"""Tests of the frame pump, which sends the video of a session, and of its pacer, which times the frames."""
 
 import asyncio
 import threading
@@ -55,7 +55,10 @@ async def test_late_caller_of_the_pacer_skips_slots() -> None:
     )
 )
 def test_hurried_pacer_is_at_most_one_slot_early(calls: list[tuple[float, float | None]]) -> None:
-    """Each of `calls` is a delay before `next` is called, and a further delay before `hurry` is called, or None."""
+    """Each of `calls` is (delay before a call of `next`, delay after this call before a call of `hurry`).
+
+    None instead of the second delay means that `hurry` is not called.
+    """
 
     async def scenario() -> None:
         loop = asyncio.get_running_loop()

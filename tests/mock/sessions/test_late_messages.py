@@ -66,7 +66,7 @@ async def test_closing_discards_messages_and_lets_the_clock_advance() -> None:
     messages.take(MESSAGES["stream.start"])
     advancing = asyncio.create_task(clock.advance(5))
     await delivered.get()
-    assert not advancing.done(), "expected advance() to wait for the handling of the first message"
+    assert not advancing.done(), "expected advance() to wait until the first message is handled, but it returned"
     messages.close()
     await advancing
     assert (delivered.qsize(), list(clock.pending)) == (0, [])

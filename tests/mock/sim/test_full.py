@@ -44,7 +44,7 @@ def play[T](seed: int, scenario: Callable[[World], Awaitable[T]]) -> T:
 
 
 def complete[T](seed: int, scenario: Callable[[World], Awaitable[T]], *, fps: int = 20) -> Run[T]:
-    """Run `scenario` in full fidelity and return the run. The scenario must raise no error and leave nothing open."""
+    """Run `scenario` with real WebRTC peers and return the run. Fail if it raises an error or leaves something open."""
     went = run(seed, scenario, fidelity="full", settings={"fps": fps})
     if went.error is not None:
         raise went.error

@@ -119,7 +119,7 @@ def test_run_reports_leftover_tasks_and_sockets() -> None:
 
 def test_invalid_server_settings_fail_the_run() -> None:
     async def scenario(world: World) -> None:
-        raise AssertionError("expected the run to fail before the scenario starts")
+        raise AssertionError("expected the run to fail before the scenario starts, but the scenario has started")
 
     went = run(1, scenario, settings={"fps": "many"})
     assert went.error is not None

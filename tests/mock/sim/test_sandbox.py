@@ -56,7 +56,7 @@ now = time.time()
 
 @pytest.fixture
 def late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Make a package importable that imports a submodule with the content `LATE`; yield the name of the package."""
+    """Create an importable package that imports its submodule with the content `LATE`; yield the package's name."""
     name = "imported_in_a_run"
     (tmp_path / name).mkdir()
     (tmp_path / name / "__init__.py").write_text(f"from {name}.inner import monotonic, now\n")
@@ -376,7 +376,7 @@ def test_audit_hook_is_added_once_and_is_cheap() -> None:
     assert hooks == []
 
     def asked() -> None:
-        raise AssertionError("expected the audit hook not to look up the thread outside of a run")
+        raise AssertionError("expected the audit hook not to look up the thread outside of a run, but it did")
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(threading, "get_ident", asked)

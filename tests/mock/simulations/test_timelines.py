@@ -126,7 +126,9 @@ def test_image_fit_and_look_follow_the_settings() -> None:
     small = plan_of(a_script(1, image=data_url(picture())), settings).timeline
     assert (small.image_fit, small.look) == ("service_crop", Look(overlay="stamp", fonts="bundled"))
     large = plan_of(a_script(1, image=data_url(picture((1000, 1000), "BMP"))), settings).timeline
-    assert large.image_fit == "crop", f"expected the cropped image not to be cropped again, got {large.image_fit}"
+    assert large.image_fit == "crop", (
+        f"expected image_fit 'crop', because the image already has the size of the stream, got {large.image_fit!r}"
+    )
     assert plan_of(a_script(1)).timeline.look == Look(overlay="full", fonts="machine")
 
 

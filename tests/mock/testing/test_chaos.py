@@ -19,7 +19,7 @@ type Story = tuple[list[ConnectionStatus], list[str], float]
 
 
 def statuses(seed: int, sort: bool | Literal["calm"] | Collection[str]) -> Story:
-    """Run a client for `SECONDS` with the kinds of chaos in `sort`.
+    """Run a client in a simulated world for `SECONDS`. `sort` selects the chaos, like the keyword `weather`.
 
     Return the client's statuses, the descriptions of the chaos events, and how many seconds a wall clock jumped.
     """
@@ -50,7 +50,7 @@ def note(seen: list[ConnectionStatus], status: ConnectionStatus) -> None:
 
 
 def first_with(what: str) -> Story:
-    """Run one seed after another until a chaos event of kind `what` happens; return the result of that run."""
+    """Call `statuses` with one seed after another until a chaos event of the kind `what` happens; return its result."""
     runs = (statuses(seed, [what]) for seed in range(20))
     return next(result for result in runs if result[1])
 

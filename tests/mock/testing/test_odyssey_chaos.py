@@ -20,7 +20,10 @@ def ping():
 
 
 def results(pytester: pytest.Pytester, name: str = "report.json") -> dict[str, dict[str, str]]:
-    """Read a JSON report; for each test (without its file), return the verdicts by fault (without its fault point)."""
+    """Read a JSON report; return its verdicts as `{test: {fault: verdict}}`.
+
+    The names of tests omit the file. The descriptions of faults omit the fault point.
+    """
     report: dict[str, Any] = json.loads((pytester.path / name).read_text())
     return {
         test["test"].partition("::")[2]: {

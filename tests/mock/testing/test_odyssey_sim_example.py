@@ -38,7 +38,9 @@ def test_race_is_found_and_replayed() -> None:
     passed = seed_and_story(found.stdout)
     before, after = passed.split("chaos: every TCP connection is reset")[-2:]
     last = re.findall(r"\b(update|update_acknowledged) \(", before)[-1]
-    assert last == "update", f"expected an update without acknowledgment as the last one before the reset, got {last}"
+    assert last == "update", (
+        f"expected the last prompt message before the reset to be an update without acknowledgment, got {last}"
+    )
     sent = re.compile(r'\bupdate \(prompt="(.*)"\)')
     repeated, original = sent.findall(after)[0], sent.findall(before)[-1]
     assert repeated == original, (

@@ -40,7 +40,7 @@ TestAsItIs.settings = MODEST
 
 
 class Counting:
-    """A user's application with a bug: its counter of applied prompts includes those that were not applied."""
+    """A user's application with a bug: it counts prompts as applied even if they were not applied."""
 
     def __init__(self) -> None:
         self.client = Odyssey()

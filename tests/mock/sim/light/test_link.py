@@ -1,4 +1,7 @@
-"""Tests of the link between two light peers: connecting, messages, reconnecting, closing and loss."""
+"""Tests of the link between two light peers: connecting, messages, reconnecting, closing and loss.
+
+Light peers replace WebRTC peers in simulated runs: they report the same events, but their video has no pixels.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,7 +20,7 @@ SECTIONS = [Section("video", "sendonly", CODECS), Section("application")]
 
 
 class End:
-    """One end of a link between two light peers; it records its callbacks."""
+    """One end of a link between two light peers, which imitate WebRTC peers. It records its callbacks."""
 
     def __init__(self) -> None:
         self.states: list[LinkState] = []

@@ -1,4 +1,7 @@
-"""Tests that faults affect the client and the mock in the same way with light peers as with WebRTC."""
+"""Tests that faults affect the client and the mock in the same way with light peers as with WebRTC.
+
+Light peers replace WebRTC peers in simulated runs: they report the same events, but their video has no pixels.
+"""
 
 import asyncio
 from collections.abc import Sequence
@@ -141,7 +144,7 @@ async def frames_with(fidelity: PeerKind, do: str, **parameters: object) -> list
                 seen.append((stamp.frame_index, frame.width, frame.height))
             if len(seen) == 10:
                 return seen
-    raise AssertionError("expected 10 frames before the end of the video")
+    raise AssertionError(f"expected 10 frames before the end of the video, got {seen}")
 
 
 async def test_frame_faults_reach_the_client() -> None:

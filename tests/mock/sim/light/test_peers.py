@@ -1,4 +1,7 @@
-"""Tests of a streamer peer and a client peer, as light peers and with WebRTC. No client or mock is involved."""
+"""Tests of a streamer peer and a client peer, as light peers and with WebRTC. No client or mock is involved.
+
+Light peers replace WebRTC peers in simulated runs: they report the same events, but their video has no pixels.
+"""
 
 import asyncio
 import types

@@ -1,4 +1,7 @@
-"""Tests that a live session works over light peers as over WebRTC, although no frames are rendered or encoded."""
+"""Tests that a live session works over light peers as over WebRTC, although no frames are rendered or encoded.
+
+Light peers replace WebRTC peers in simulated runs: they report the same events, but their video has no pixels.
+"""
 
 import asyncio
 import itertools
@@ -113,7 +116,7 @@ async def test_frame_is_drawn_on_demand_with_its_stamp() -> None:
 
 async def test_light_session_renders_and_encodes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object, **__: object) -> Any:
-        raise AssertionError("expected no frame to be drawn or encoded")
+        raise AssertionError("expected no frame to be drawn or encoded, but a frame was")
 
     monkeypatch.setattr(Renderer, "render", never)
     monkeypatch.setattr(VideoEncoder, "encode", never)

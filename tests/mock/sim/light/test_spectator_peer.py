@@ -1,4 +1,7 @@
-"""Tests of broadcasts over light peers: spectators receive every frame, and their connections end as with WebRTC."""
+"""Tests of broadcasts over light peers: spectators receive every frame, and their connections end as with WebRTC.
+
+Light peers replace WebRTC peers in simulated runs: they report the same events, but their video has no pixels.
+"""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Tests of `broken_scripts`: each script breaks one rule of the script format, and client and mock report only this."""
+"""Tests of `broken_scripts`: each script breaks one rule, and client and mock report only this violation."""
 
 import re
 from functools import cache
@@ -78,7 +78,7 @@ def test_mock_accepts_only_jobs_with_unreadable_images() -> None:
 
 
 def test_all_rules_are_distinct() -> None:
-    """Any two rules but one pair differ in the client's message, the mock's error type, or the place of the error."""
+    """All rules except one pair differ in the client's message, the mock's error type, or the path of the error."""
     told = {(rule.says, rule.type, broken.place[1:]) for name, rule in SCRIPT_RULES.items() for broken in of(name)[:1]}
     # The pair: an entry without an action and an entry with two actions cause the same errors.
     assert len(told) == len(RULES) - 1

@@ -29,9 +29,9 @@ def listed(described: Sequence[Described]) -> Faults:
 
 
 def passed(on_list: Faults, times: int = TIMES) -> list[ActiveFault]:
-    """Imitate requests: in each of `times` rounds, one request at the point of each fault, with its `match` values.
+    """Imitate requests that reach the faults, and return the faults, each with the number of times that it has fired.
 
-    Return the faults with the number of times that each has fired.
+    In each of `times` rounds, one request with matching values reaches the point of each fault.
     """
     for _ in range(times):
         for active in on_list:

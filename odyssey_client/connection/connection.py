@@ -1,4 +1,4 @@
-"""One connection, from its first REST call to its close.
+"""The live connection of a client, from its first REST call to its close.
 
 This is the shell of the state machine in `connection_machine.py`: it does the I/O, and the machine makes the decisions.
 
@@ -82,7 +82,10 @@ class SessionSource(Protocol):
 
 
 class Connection:
-    """One connection: `start` it, await `ready`, and `close` it. To connect again, create a new one."""
+    """One live connection of a client: call `start`, await `ready`, and await `close` at the end.
+
+    To connect again, create another `Connection`.
+    """
 
     def __init__(
         self,
@@ -331,7 +334,10 @@ class Connection:
 
 
 class ConnectionTasks:
-    """The tasks of one connection. Tasks of an attempt end with the attempt; all others end with the connection."""
+    """The tasks of one connection.
+
+    Tasks of a connection attempt end with the attempt; all other tasks end with the connection.
+    """
 
     def __init__(self, clock: Clock, broke: Callable[[Exception], None]) -> None:
         """Create the object without tasks. ``broke`` is called with the exception of a task that fails."""

@@ -11,7 +11,7 @@ Rules:
    and from the machine's attributes.
 4. The machine has no sockets, tasks or clock. `connection.py` carries out its effects, in order.
 
-When a connection that was up is lost, it goes from `LOST` or `CONNECTED` through `WAITING`, `RENEWING` and
+When a connection that was up is lost, its state goes from `LOST` or `CONNECTED` through `WAITING`, `RENEWING` and
 `RECONNECTING` back to `CONNECTED`. While attempts remain, a failed attempt leads back to `WAITING`. Each attempt has
 its own socket and peer.
 
@@ -121,7 +121,10 @@ class SessionOpened:
 
 @dataclass(frozen=True, slots=True)
 class SessionRefused:
-    """A request for a new session, or for new credentials of the current one, failed, as did its retries, if any."""
+    """The REST calls for a new session, or for new credentials of the current session, failed.
+
+    If these calls are retried, all retries failed too.
+    """
 
     error: OdysseyError
 
@@ -133,14 +136,14 @@ class VideoAdded:
 
 @dataclass(frozen=True, slots=True)
 class ChannelOpened:
-    """`clientToStreamer` opened."""
+    """The data channel `clientToStreamer` opened."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignalingClosed:
     """The signaling socket closed with ``code`` (RFC 6455 section 7.4), or could not be opened (``code`` is None).
 
-    ``is_final``: every retry would fail too, for example because the certificate of the server is not trusted.
+    ``is_final`` is True if every retry would fail too, for example because the server's certificate is not trusted.
     """
 
     code: int | None
@@ -334,7 +337,7 @@ class CallDisconnected:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Report ``error`` to the caller; ``fatal`` if it ends the connection."""
+    """Report ``error`` to the caller; ``fatal`` is True if the error ends the connection."""
 
     error: OdysseyError
     fatal: bool
@@ -736,7 +739,7 @@ class ConnectionMachine:
 
     def _known_credentials(self) -> ClientCredentials:
         if self._credentials is None:
-            raise RuntimeError("an effect needs the credentials of a session, but the machine has none")
+            raise RuntimeError("expected the credentials of a session for an effect, got None")
         return self._credentials
 
 

@@ -9,32 +9,34 @@ Rules:
 2. A row names its effects by class. `_resolved` and `_rejected` determine from the event which calls return or raise.
    `Announce` precedes `Resolve` and `Reject`, so that the handler for a reply is called before the waiting call ends.
 3. The machine has no channel, futures or clock. `stream_calls.py` carries out its effects, in order.
-4. Replies contain no id, so they are matched by order. The machine has a queue of starts and a queue of interactions. A
-   reply belongs to the first call of its queue, with these exceptions.
+4. Replies contain no id, so they are matched to calls by order and prompt. The machine has a queue of start calls and a
+   queue of interactions. A call that timed out or was cancelled has given up. It stays in its queue for another
+   `AdvancedConfig.operation_timeout_s`, so that its late reply is not mistaken for the reply to the next call. A reply
+   belongs to the first call of its queue, with these exceptions.
 
    - If a reply contains the prompt of a later call, but not that of the first call, it belongs to the later call. The
      first call stays in the queue.
-   - If the call that a reply belongs to gave up, a waiting call with the same prompt gets the reply. A waiting call
-     whose prompt adds words to the same prompt gets the reply if it contains them. A waiting call with another prompt
-     gets the reply if the reply begins with that prompt only. The call that gave up stays in the queue.
-   - A call that gave up is overtaken once a later call of its queue gets a reply. An overtaken call stays in the queue,
-     but gets only replies that contain its prompt, and repetitions of the reply to a call that repeated its prompt.
-     All other replies belong to the first call that is not overtaken.
-   - An acknowledgment that contains no queued prompt is ignored if it repeats one of the last `REPEATS`
+   - If the call that a reply belongs to gave up, the reply may belong to a waiting call instead. The waiting call gets
+     it if both prompts are equal. It also gets it if its own prompt contains the other prompt, and the reply contains
+     its own prompt. It also gets it if the reply begins with its own prompt, but not with the other prompt. The call
+     that gave up stays in the queue.
+   - A call that gave up is overtaken when a later call of its queue gets a reply. An overtaken call stays in the queue.
+     It gets only replies that contain its prompt, and repeated replies to a later call with the same prompt. All other
+     replies belong to the first call that is not overtaken.
+   - An acknowledgment that contains no queued prompt is ignored if it is equal to one of the last `REPEATS`
      acknowledgments. It is also ignored if it begins with the prompt of an interaction that left the queue without a
      reply.
+5. A stream error (`interactive_stream_error`) that arrives before a stream has started is the reply to the first queued
+   start call. If a stream is running, or no start call is queued, it is the reply to the first queued interaction. If
+   no interaction is queued either, it is the reply to the waiting end call. Overtaken calls do not count. If the call
+   that the error belongs to gave up, and a waiting call has the same prompt, the waiting call is rejected instead. Two
+   values of the error's `reason` are exceptions.
 
-   A call that gave up (timed out or was cancelled) stays in its queue for another `AdvancedConfig.operation_timeout_s`.
-   A late reply during this time is not mistaken for the reply to the next call.
-5. A stream error (`interactive_stream_error`) is the reply to the waiting start. If no start is waiting, it is the
-   reply to the first queued interaction. If no interaction is queued either, it is the reply to the waiting end. If the
-   first call of the queue gave up, and a waiting call repeats its prompt, the waiting call is rejected. Overtaken calls
-   do not count. Two reasons are exceptions.
-
-   - `ALREADY_ACTIVE` is the reply to a start that was sent after the start of the running stream. It rejects the
-     waiting start, not an earlier one that gave up. If the waiting start repeats one that gave up, the earlier one may
-     have started the running stream. Then the waiting start takes its place in the queue and continues to wait.
-   - `NO_STREAM` is never the reply to a start.
+   - `ALREADY_ACTIVE` is the reply to a start call that was sent after the start call of the running stream. It rejects
+     the waiting start call, not an earlier one that gave up. If both have the same prompt, the earlier call may have
+     started the running stream. Then the waiting call takes the place of the earlier call in the queue and continues
+     to wait.
+   - `NO_STREAM` is never the reply to a start call.
 """
 
 from __future__ import annotations
@@ -116,7 +118,10 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class GaveUp:
-    """A call timed out or was cancelled. `stream_calls.py` sends this twice; the second removes it from its queue."""
+    """A call timed out or was cancelled.
+
+    `stream_calls.py` sends this event twice for each such call; the second event removes the call from its queue.
+    """
 
     call: int
 
@@ -145,15 +150,15 @@ class StartedLate:
 
 
 class StartRefused:
-    """A stream error arrived that is the reply to the waiting start."""
+    """A stream error arrived that is the reply to the waiting start call (rule 5)."""
 
 
 class EndRefused:
-    """A stream error arrived while an end waits for its reply and every queued interaction is overtaken."""
+    """A stream error arrived that is the reply to the waiting end call (rule 5)."""
 
 
 class StartGivenUp:
-    """A start timed out or was cancelled before its reply arrived."""
+    """A start call timed out or was cancelled before its reply arrived."""
 
 
 class InteractGivenUp:
@@ -161,11 +166,11 @@ class InteractGivenUp:
 
 
 class EndGivenUp:
-    """An end timed out or was cancelled before its reply arrived."""
+    """An end call timed out or was cancelled before its reply arrived."""
 
 
 class PlaceGivenUp:
-    """A call that timed out or was cancelled earlier leaves its queue."""
+    """A call that timed out or was cancelled earlier is removed from its queue."""
 
 
 type Guarded = StartedLate | StartRefused | EndRefused | StartGivenUp | InteractGivenUp | EndGivenUp | PlaceGivenUp
@@ -340,7 +345,7 @@ class _Place:
         return former.is_shown_in(self.prompt)
 
     def passed_by(self, later: _Place, applied_prompt: str) -> _Place:
-        """Return the place after the reply to ``later``."""
+        """Return this entry as it is after a later call, ``later``, got a reply: overtaken unless it still waits."""
         if self.waiting:
             return self
         reply = applied_prompt if later.repeats(self) else self.later_reply
@@ -533,7 +538,7 @@ class OperationMachine:
         return place.call if place.waiting else None
 
     def _take_second_start(self, happening: Happening) -> int | None:
-        """Remove the start that `ALREADY_ACTIVE` belongs to (rule 5); return its number if it is to be rejected."""
+        """Remove the start call that `ALREADY_ACTIVE` belongs to (rule 5); return its number if it must be rejected."""
         waiting = self._waiting_start()
         if waiting is not None and happening is StartRefused:
             self._starts.remove(waiting)
@@ -552,7 +557,10 @@ class OperationMachine:
         return next((place for place in self._starts if place.waiting), None)
 
     def _repeated_start(self) -> _Place | None:
-        """Return the queue entry of a start that gave up and may be running, and that the waiting start repeats."""
+        """Return the queue entry of a start call that gave up and has the same prompt as the waiting start call.
+
+        Return None if there is none. Overtaken start calls do not count.
+        """
         waiting = self._waiting_start()
         formers = (each for each in self._starts if not each.waiting and not each.overtaken)
         return None if waiting is None else next((each for each in formers if waiting.repeats(each)), None)
@@ -577,8 +585,8 @@ def _announced(event: OperationEvent) -> list[Announced]:
 def _first_shown(places: list[_Place], applied_prompt: str) -> _Place | None:
     """Return the queue entry of the call that gets a reply (rule 4); None if the queue is empty.
 
-    This is the first call that is not overtaken, unless the reply contains only the prompt of another call, or a
-    waiting call has replaced the call.
+    A call whose prompt the reply contains takes precedence over an overtaken call with the same ``later_reply``. If
+    there is neither, the first call that is not overtaken gets the reply. For a call that gave up, see `_successor`.
     """
     if not places:
         return None
@@ -596,7 +604,7 @@ def _next(places: list[_Place], applied_prompt: str = "") -> _Place:
 
 
 def _successor(places: list[_Place], place: _Place, applied_prompt: str) -> _Place:
-    """Return the queue entry of the waiting call that gets the reply of a call that gave up (rule 4).
+    """Return the queue entry of the waiting call that gets the reply to a call that gave up (rule 4).
 
     Return ``place`` itself if its call waits, or if there is no such call.
     """
@@ -612,6 +620,6 @@ def _successor(places: list[_Place], place: _Place, applied_prompt: str) -> _Pla
 
 
 def _take(places: list[_Place], place: _Place, applied_prompt: str = "") -> None:
-    """Remove ``place``, whose call got a reply; earlier calls that gave up are overtaken."""
+    """Remove ``place``, whose call got a reply; mark earlier calls that gave up as overtaken."""
     at = places.index(place)
     places[: at + 1] = [each.passed_by(place, applied_prompt) for each in places[:at]]

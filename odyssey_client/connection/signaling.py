@@ -158,9 +158,10 @@ async def open_signaling(credentials: ClientCredentials, network: Network, clock
 
 
 async def end_session(credentials: ClientCredentials, network: Network, clock: Clock) -> bool:
-    """End a session that has no socket: open one, and leave it. Return whether the service was told.
+    """End a session that has no signaling socket; return whether the message that ends it was sent.
 
-    No REST call ends a session. Opening the socket may take `GOODBYE_LIMIT_S` seconds.
+    The REST API has no call that ends a session, so this opens a socket and closes it with `Signaling.leave`. Opening
+    may take `GOODBYE_LIMIT_S` seconds.
     """
     with contextlib.suppress(SignalingLostError, TimeoutError):
         async with contextlib.AsyncExitStack() as stack, clock.timeout(GOODBYE_LIMIT_S):

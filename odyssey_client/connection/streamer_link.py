@@ -39,7 +39,7 @@ type Spawn = Callable[[Coroutine[object, object, None]], asyncio.Task[None]]
 
 @dataclass(frozen=True, slots=True)
 class StreamerLinkListener:
-    """Callbacks of a link. They run on the event loop, and never for an attempt that was dropped."""
+    """Callbacks of a `StreamerLink`. They run on the event loop, and are not called for a dropped attempt."""
 
     happened: Callable[[connection_machine.ConnectionEvent], None]
     """Called with an event for the connection's state machine."""
@@ -151,7 +151,7 @@ class StreamerLink:
                 long.
         """
         if self._attempt is None:
-            raise ConnectionClosedError("The connection is closed.")
+            raise ConnectionClosedError("Nothing was sent: the connection is closed. Call connect() first.")
         has_image = isinstance(message, InteractiveStreamStart) and message.image is not None
         if not has_image and self._attempt.send_by_channel(message):
             return
@@ -176,7 +176,7 @@ class StreamerLink:
 
 
 class ConnectionAttempt:
-    """One attempt to connect: `run` opens a signaling socket and a peer, and closes both at its end."""
+    """One connection attempt: `run` opens a signaling socket and a peer connection, and closes both when it ends."""
 
     def __init__(
         self,
@@ -259,7 +259,9 @@ class ConnectionAttempt:
             OdysseyConnectionError: the socket is closed.
         """
         if self._signaling is None:
-            raise ConnectionClosedError("The signaling connection is closed.")
+            raise ConnectionClosedError(
+                "Nothing was sent: the signaling socket is closed. Wait until the status is connected."
+            )
         await self._signaling.send(message)
 
     async def _converse(

@@ -1,7 +1,7 @@
-"""Moves of a complete new file to its path: in place of an existing file, or only if the path is free.
+"""Functions that move a complete new file to its path. They replace an existing file, or raise an error if one exists.
 
-A link is followed: the file to which it points is replaced, and the link stays. Anything that is not a regular file,
-such as a directory, a device or a pipe, is never replaced. All functions block.
+Symbolic links are followed: the file to which a link points is replaced, and the link stays. Anything that is not a
+regular file, such as a directory, a device or a pipe, is never replaced. All functions block.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PERMISSIONS = 0o777
 
 
 def file_to_replace(path: Path) -> Path:
-    """Return the path of the file to create or replace for ``path``, without links.
+    """Return the path of the file to create or replace for ``path``, with all symbolic links resolved.
 
     Raises:
         IsADirectoryError: ``path`` is a directory, or a link to one.
@@ -44,7 +44,7 @@ def file_to_replace(path: Path) -> Path:
 
 
 def protect(part: Path, target: Path) -> None:
-    """Make the incomplete file ``part`` as private as the existing file ``target``. Its owner can still write it."""
+    """Give the new file ``part`` the permissions of ``target``, if that exists; its owner can always write ``part``."""
     with contextlib.suppress(FileNotFoundError):  # there is nothing to replace
         part.chmod(stat.S_IMODE(target.stat().st_mode) & _PERMISSIONS | stat.S_IRUSR | stat.S_IWUSR)
 
@@ -52,7 +52,7 @@ def protect(part: Path, target: Path) -> None:
 def replace(part: Path, target: Path) -> None:
     """Move the complete file ``part`` to ``target``, a path that `file_to_replace` returned.
 
-    ``part`` gets the permissions of an existing file and, if the process has the right, its owner and group.
+    If ``target`` exists, ``part`` gets its permissions and, if the process has the right, its owner and group.
 
     Raises:
         OSError: the file cannot be moved, or ``target`` has become a link or something else that is not a file.

@@ -130,7 +130,7 @@ class PartialFile:
         take_free_name(self.path, target)
 
     def delete(self) -> None:
-        """Remove the hidden name and unlock the file. This deletes the file, unless it has got its final name.
+        """Remove the hidden name and unlock the file. This deletes the file unless it already has its final name.
 
         Raises:
             OSError: the name cannot be removed. The file is unlocked nevertheless.
@@ -172,13 +172,13 @@ class PartialFile:
 
 
 def _beginning(target: Path, purpose: str) -> str:
-    """Return the beginning of hidden names for ``target``. A hash, because the name may be as long as names can be."""
+    """Return the beginning of hidden names for ``target``. It has a hash, because the whole name may be too long."""
     digest = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
     return f".odyssey-{purpose}-{digest}-"
 
 
 def _shortened(name: str) -> str:
-    """Return ``name`` with at most `LONGEST_NAME` bytes. Its end is cut off, but not its suffix."""
+    """Return ``name`` with at most `LONGEST_NAME` bytes. The end of its stem is cut off, and its suffix is kept."""
     stem, suffix = Path(name).stem, Path(name).suffix
     if len(os.fsencode(suffix)) >= LONGEST_NAME:
         stem, suffix = name, ""

@@ -36,7 +36,7 @@ def srgb_transform(picture: Image.Image) -> ImageCms.ImageCmsTransform | None:
 
 
 def _input_mode(space: str, mode: str) -> str | None:
-    """Return the input mode of a profile for ``space``, or None if it does not fit an image of Pillow's ``mode``."""
+    """Return the input mode of a profile for ``space``; None if it does not apply to images of Pillow's ``mode``."""
     is_gray = mode in {"1", "L", "LA", "La"} or mode.startswith("I;16")
     match space:
         case "RGB" if mode != "CMYK":

@@ -69,7 +69,7 @@ def prepare_image(image: ImageSource, *, portrait: bool) -> str:
         return _data_url("image/jpeg", _decoded(lambda: _jpeg(picture, size), "the PIL image"))
     content = content_of(image)
     if not content:
-        raise ImageError("the image is empty (0 bytes)")
+        raise ImageError("the image is empty: expected the content of an image file, got 0 bytes")
     return _decoded(lambda: _from_file(content, size), f"the image ({len(content)} bytes)")
 
 

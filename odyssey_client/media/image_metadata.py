@@ -38,7 +38,7 @@ class PixelData:
     """An image file without its metadata.
 
     Attributes:
-        content: The file. The bytes of an item of ``endings`` must be appended to it.
+        content: The file. One item of ``endings`` must be appended to it before it is decoded.
         endings: The possible last bytes of the file.
         info: The EXIF data (``exif``) and the color profile (``icc_profile``) that were removed, if any.
     """
@@ -49,7 +49,9 @@ class PixelData:
 
 
 def pixel_data(content: bytes, kind: str) -> PixelData | None:
-    """Remove the metadata of an image file in Pillow's format ``kind``; return None for a format without rules.
+    """Remove the metadata of an image file in Pillow's format ``kind``.
+
+    Return None for a format whose metadata this module cannot remove.
 
     Raises:
         ValueError: The file is damaged, or parts of the image are missing.
@@ -78,7 +80,7 @@ def _png(content: bytes) -> PixelData:
 
 
 def _png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the name of each chunk and the chunk. The last one is shorter than its length if the file is truncated."""
+    """Yield the name and the bytes of each chunk. If the file is truncated, the last chunk is incomplete."""
     at = 8
     while at + 8 <= len(content):
         length, name = struct.unpack_from(">I4s", content, at)
@@ -107,10 +109,10 @@ _TABLES = frozenset({0xC4, 0xC8, 0xCC})  # the codes 0xC0 to 0xCF that are not a
 
 
 def _jpeg(content: bytes) -> PixelData:
-    """Separate a JPEG file.
+    """Separate the pixel data and the metadata of a JPEG file.
 
-    Without an end marker, all scans must be present. The length of the last scan is not known, so the file has two
-    endings. A scan that is too short continues with zero bits with the first, and with a bit that is 1 with the second.
+    A file without an end marker must contain all scans. Because its last scan may be incomplete, two ``endings`` are
+    returned. With the first one, a decoder reads missing bits as 0. With the second one, the first missing bit is 1.
     """
     kept: list[bytes] = []
     profile: dict[int, bytes] = {}
@@ -153,7 +155,7 @@ def _defines_colors(code: int, data: bytes) -> bool:
 
 
 class _Scans:
-    """The coefficients of a JPEG image that its scans contain, by the headers of the scans."""
+    """A record of the coefficients that the scans of a JPEG file contain, read from the headers of the scans."""
 
     def __init__(self) -> None:
         self._components: bytes = b""

@@ -29,13 +29,13 @@ class Recorder:
 
     While recording, the client appends each second of video to a hidden file in the same directory, as fragmented MP4.
     When recording stops, it writes this video to a plain MP4 file, without encoding it again. The plain file gets the
-    final name and replaces an existing file, whose permissions it takes; a link is followed. If the plain file cannot
-    be written, the fragmented file gets the final name. If no frame was recorded, the
-    hidden file is deleted.
+    final name. It replaces an existing file and takes over its permissions; symbolic links are followed. If the plain
+    file cannot be written, the fragmented file gets the final name. If no frame was recorded, the hidden file is
+    deleted.
 
-    If recording fails, for example because the disk is full, the video recorded before is kept, and a file at the path
-    stays unchanged. For ``a.mp4``, this video gets the name ``a-recovered.mp4``, or ``a-recovered-2.mp4`` if that
-    exists, and so on. The error that `stop` raises contains the name.
+    If recording fails, for example because the disk is full, the video recorded until then is kept. An existing file at
+    the path stays unchanged. For ``a.mp4``, the kept video gets the name ``a-recovered.mp4``, or ``a-recovered-2.mp4``
+    if that exists, and so on. The error that `stop` raises contains the name.
 
     If the process is killed while it records, the hidden file stays, and is playable up to its last complete second.
     The next recording to the same path renames it in the same way, and `odyssey_client.recover_recordings` does so for
@@ -96,10 +96,11 @@ class Recorder:
     async def stop(self) -> None:
         """Stop, write the buffered frames, and close the file; may be called more than once.
 
-        If the call is interrupted, for example by a timeout, the file is still finished. Another call waits for it.
+        If the call is interrupted, for example by a timeout, the file is still finished in the background. Another call
+        waits until it is finished.
 
         Raises:
-            OSError: the file could not be written. The error contains the name under which the video before is kept.
+            OSError: the file could not be written. The error contains the path of the video recorded until then.
         """
         if self._reader is not None:
             self._reader.close()
@@ -116,7 +117,7 @@ class Recorder:
         await self.stop()
 
     async def _record(self, reader: FrameReader, thread: Executor) -> None:
-        """Write the frames of ``reader``, then finish the file. A cancellation only ends the reading."""
+        """Write the frames of ``reader`` until it ends or the task is cancelled; then finish the file."""
         loop = asyncio.get_running_loop()
         finish = self._file.commit
         try:
@@ -162,7 +163,7 @@ def check_target(path: Path) -> None:
 
 
 async def _until_end(reader: FrameReader) -> AsyncIterator[VideoFrame]:
-    """Yield frames until the connection ends. If it fails, no error is raised here, so that the recording is kept."""
+    """Yield frames until the connection ends or fails. No error is raised, so that the recording is kept."""
     iterator = aiter(reader)
     while True:
         try:
@@ -175,8 +176,8 @@ async def _until_end(reader: FrameReader) -> AsyncIterator[VideoFrame]:
 class _WriterThread(Executor):
     """A daemon thread that runs functions in order.
 
-    Unlike a `ThreadPoolExecutor`, it still runs functions after the main thread has ended. So it can finish the file of
-    the recording.
+    Unlike a `ThreadPoolExecutor`, it still runs functions after the main thread has ended. The recording can therefore
+    be finished while the process exits.
     """
 
     def __init__(self) -> None:

@@ -62,11 +62,11 @@ class RecordingFile:
             protect(self._part.path, self._target)
 
     def recover(self) -> None:
-        """Rename the hidden files of recordings to this path whose process was killed. Delete those without a frame."""
+        """Rename the hidden files that killed processes left for this path; delete those without a complete second."""
         recover_target(self._target)
 
     def write(self, frame: VideoFrame) -> None:
-        """Append a frame. After an error, the file is closed, and the frames before are kept (see `_kept`).
+        """Append a frame. After an error, the file is closed, and the frames written earlier are kept (see `_kept`).
 
         Raises:
             OSError: the frame cannot be encoded or written.
@@ -88,7 +88,7 @@ class RecordingFile:
         self.frames += 1
 
     def commit(self) -> None:
-        """Finish the file and give it its final name; without frames, delete it.
+        """Finish the file and give it its final name; delete it if it has no frames.
 
         Raises:
             OSError: the file cannot be written or moved. Its frames are kept (see `_kept`).
@@ -108,7 +108,7 @@ class RecordingFile:
             self._remove()
 
     def _publish(self, fragmented: PartialFile) -> None:
-        """Give the final name to a plain copy of the file or, if it cannot be written, to the file itself."""
+        """Give the final name to a plain copy of the file; if the copy cannot be written, to the file itself."""
         copy: PartialFile | None = None
         try:
             try:
@@ -133,7 +133,7 @@ class RecordingFile:
             part.delete()
 
     def _close(self) -> None:
-        """Close the container, which writes its last frames. This may fail like an earlier write."""
+        """Close the container, which writes its last frames. Errors of this write are ignored."""
         container, self._container = self._container, None
         if container is not None:
             with contextlib.suppress(OSError, av.FFmpegError):
@@ -141,7 +141,7 @@ class RecordingFile:
 
     @contextlib.contextmanager
     def _kept(self) -> Iterator[None]:
-        """After an error in the block, keep the recorded video under another name, which the error then contains."""
+        """If the block raises an error, keep the recorded video under another name and add this name to the error."""
         try:
             yield
         except BaseException as error:
@@ -176,7 +176,7 @@ class RecordingFile:
 
 
 def _copy_as_plain(fragmented: Path, plain: Path) -> None:
-    """Write the video of one file to another, unchanged, with the index before the frames."""
+    """Copy the video to an MP4 file with its index before its frames. The video is not encoded again."""
     with av.open(str(fragmented)) as source, av.open(str(plain), "w", format="mp4", options=_PLAIN) as result:
         video = source.streams.video[0]
         stream = result.add_stream_from_template(video)

@@ -23,11 +23,11 @@ def recover_recordings(directory: str | Path) -> list[Path]:
 
     A process that is killed while it records leaves a hidden file, which is playable up to its last complete second.
     For ``a.mp4``, the file gets the name ``a-recovered.mp4``, or ``a-recovered-2.mp4`` if that exists, and so on. Names
-    of more than 96 bytes are shortened. Hidden files without a complete second are deleted. Those of processes that are
-    still recording are left alone, and subdirectories are not searched.
+    of more than 96 bytes are shortened. Hidden files without a complete second are deleted. Hidden files of processes
+    that are still recording are left alone, and subdirectories are not searched.
 
     The function blocks while it renames the files, and may be called at any time. Only a program that records to a new
-    path each time needs it: a new recording to the same path recovers what is left of the previous one.
+    path each time needs it: a new recording to the same path renames the hidden file of the previous recording.
 
     Raises:
         OSError: the directory cannot be read.
@@ -38,16 +38,17 @@ def recover_recordings(directory: str | Path) -> list[Path]:
 
 
 def recover_target(target: Path) -> None:
-    """Do for the recordings to one path what `recover_recordings` does for those in one directory."""
+    """Recover the recordings to the path ``target``, as `recover_recordings` recovers those in a directory."""
     _delete(PartialFile.leftovers(target, COPY))
     _recover((each, target) for each in PartialFile.leftovers(target, RECORDING))
 
 
 def keep(recording: PartialFile, target: Path) -> Path | None:
-    """Give the complete fragments of ``recording`` a free name after that of ``target``, and return this path.
+    """Cut ``recording`` after its last complete fragment, rename it, and return its new path.
 
-    If the file cannot be renamed, for example because its directory has become read-only, it stays in place, and its
-    hidden path is returned. Without a complete fragment, it is deleted. If no file is left, None is returned.
+    The new name is derived from ``target`` and not yet in use: see `recover_recordings`. If the file cannot be renamed,
+    for example because its directory has become read-only, it stays in place, and its hidden path is returned. A file
+    without a complete fragment is deleted. If no file remains, None is returned.
     """
     try:
         size = _complete_size(recording.file)
@@ -81,7 +82,7 @@ def _delete(copies: Iterable[PartialFile]) -> None:
 
 
 def _take_recovered_name(recording: PartialFile, target: Path) -> Path:
-    """Give the recording the first free name after that of ``target``, and return its path."""
+    """Give the recording the first free name derived from ``target``, such as ``a-recovered.mp4``; return its path."""
     stem, endings = target.stem, _endings()
     ending = next(endings)
     while True:

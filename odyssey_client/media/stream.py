@@ -89,13 +89,13 @@ class MediaStream:
         return self.frames()
 
     def record(self, path: str | Path) -> Recorder:
-        """Record to an MP4 file (H.264): ``async with stream.record("a.mp4"):``, or call `start` and `stop`."""
+        """Return a recorder (MP4, H.264). Use ``async with stream.record("a.mp4"):``, or its `start` and `stop`."""
         from odyssey_client.media.recorder import Recorder  # noqa: PLC0415 - see the module docstring
 
         return Recorder(self, Path(path))
 
     def push(self, frame: av.VideoFrame, received_at: float | None = None) -> None:
-        """Add a decoded frame; the connection calls this, with the current time in seconds since the epoch."""
+        """Add a decoded frame, received at ``received_at`` in seconds since the epoch; the connection calls this."""
         if self._ended:
             return
         time = float(frame.time or 0.0)

@@ -104,7 +104,7 @@ class MediaStream:
         return self.frames()
 
     def record(self, path: str | Path) -> Recorder:
-        """Record to an MP4 file (H.264): ``with stream.record("a.mp4"):``, or call `start` and `stop`."""
+        """Return a recorder (MP4, H.264). Use ``with stream.record("a.mp4"):``, or its `start` and `stop`."""
         return Recorder(self._stream.record(path), self._loop, self)
 
     def __repr__(self) -> str:
@@ -119,13 +119,13 @@ class Recorder:
 
     While recording, the client appends each second of video to a hidden file in the same directory, as fragmented MP4.
     When recording stops, it writes this video to a plain MP4 file, without encoding it again. The plain file gets the
-    final name and replaces an existing file, whose permissions it takes; a link is followed. If the plain file cannot
-    be written, the fragmented file gets the final name. If no frame was recorded, the
-    hidden file is deleted.
+    final name. It replaces an existing file and takes over its permissions; symbolic links are followed. If the plain
+    file cannot be written, the fragmented file gets the final name. If no frame was recorded, the hidden file is
+    deleted.
 
-    If recording fails, for example because the disk is full, the video recorded before is kept, and a file at the path
-    stays unchanged. For ``a.mp4``, this video gets the name ``a-recovered.mp4``, or ``a-recovered-2.mp4`` if that
-    exists, and so on. The error that `stop` raises contains the name.
+    If recording fails, for example because the disk is full, the video recorded until then is kept. An existing file at
+    the path stays unchanged. For ``a.mp4``, the kept video gets the name ``a-recovered.mp4``, or ``a-recovered-2.mp4``
+    if that exists, and so on. The error that `stop` raises contains the name.
 
     If the process is killed while it records, the hidden file stays, and is playable up to its last complete second.
     The next recording to the same path renames it in the same way, and `odyssey_client.recover_recordings` does so for
@@ -167,10 +167,11 @@ class Recorder:
     def stop(self) -> None:
         """Stop, write the buffered frames, and close the file; may be called more than once.
 
-        If the call is interrupted, for example by a timeout, the file is still finished. Another call waits for it.
+        If the call is interrupted, for example by a timeout, the file is still finished in the background. Another call
+        waits until it is finished.
 
         Raises:
-            OSError: the file could not be written. The error contains the name under which the video before is kept.
+            OSError: the file could not be written. The error contains the path of the video recorded until then.
         """
         self._loop.run("stop", self._recorder.stop)
 

@@ -27,7 +27,10 @@ class Reader[Item](Iterator[Item], ABC):
     """Name of one item for error messages, such as ``frame``."""
 
     def __init__(self, reader: BufferedReader, loop: BackgroundLoop, timeout_s: float | None, source: object) -> None:
-        """Wrap the async ``reader``. The reference to ``source``, which created it, keeps the connection open."""
+        """Wrap the async ``reader``.
+
+        ``source`` is the object that created this reader. The reference to ``source`` keeps the connection open.
+        """
         self._source = source
         self._timeout_s = timeout_s
         self._loop = loop

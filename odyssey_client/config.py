@@ -32,8 +32,8 @@ class AdvancedConfig:
     """Retries, time limits and other settings of a client. The defaults suit most programs.
 
     ``max_retries``, the settings of retry delays and ``queue_timeout_s`` have the names of the vendor's Python SDK. The
-    name of a time ends with its unit. Retries of HTTP requests use the same delays as signaling, each shortened at
-    random by up to half.
+    name of each setting that is a time ends with its unit. Retries of HTTP requests use the same delays as signaling,
+    each shortened at random by up to half.
 
     Raises:
         OdysseyConfigError: a value has the wrong type or is out of range.
@@ -93,7 +93,7 @@ class AdvancedConfig:
                 raise OdysseyConfigError(f"AdvancedConfig.{setting.name} must be {rule.expected}, got {value!r}")
         if self.max_retry_delay_ms < self.initial_retry_delay_ms:
             raise OdysseyConfigError(
-                f"AdvancedConfig.max_retry_delay_ms ({self.max_retry_delay_ms}) must not be less than "
+                f"AdvancedConfig.max_retry_delay_ms ({self.max_retry_delay_ms}) must be at least "
                 f"initial_retry_delay_ms ({self.initial_retry_delay_ms})"
             )
 

@@ -40,7 +40,9 @@ class ClientCredentials:
         _check_text("session_id", self.session_id)
         _check_text("signaling_url", self.signaling_url)
         if not is_signaling_url(self.signaling_url):
-            raise OdysseyConfigError("credentials['signaling_url'] must look like ws://host or wss://host:port/path")
+            raise OdysseyConfigError(
+                "credentials['signaling_url'] must look like ws://host or wss://host:port/path, got other text"
+            )
         _check_text("session_token", self.session_token)
         _check_seconds(self.expires_in)
         if not isinstance(self.capabilities, StreamerCapabilities):

@@ -1,7 +1,7 @@
 """The operating system's clock, entropy and network, and the default platform of clients.
 
-A platform consists of a clock, an entropy and a network.
-`platform_by_default` changes the default platform of all clients that are created in a block.
+A platform consists of a clock, a source of randomness and a network. `platform_by_default` changes the default
+platform of all clients that are created in a block.
 """
 
 from __future__ import annotations
@@ -107,9 +107,9 @@ class SystemNetwork:
         return environment_proxy(url)
 
     def ice_addresses(self) -> list[str]:
-        """Return this machine's addresses that others can reach; its loopback addresses if there are none.
+        """Return this machine's addresses that other machines can reach; its loopback addresses if there are none.
 
-        By default, aioice does not use loopback addresses, so a machine without others would have no candidate.
+        By default, aioice uses no loopback addresses, so a machine without other addresses would have no candidate.
         """
         from odyssey_client.rtc.host_addresses import host_addresses  # noqa: PLC0415 - it imports ifaddr
 

@@ -1,4 +1,4 @@
-"""Run chaos runs of `odyssey_client` and the official JavaScript client, and write the page with their results.
+"""Test `odyssey_client` and the official JavaScript client under each fault, and write the page with the results.
 
 Without patterns, the script tries every fault, which takes about an hour. With patterns of fault points or
 `point:action`, it tries only these faults, and keeps the other rows of the page. The script requires Chromium and the

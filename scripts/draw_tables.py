@@ -140,7 +140,7 @@ def _tests_module(name: str) -> Any:  # Any: a module of the tests
 
 
 def _machine(name: str) -> str:
-    """Return the table of a state machine. Events of one state share a row if next state and effects are equal."""
+    """Return the table of a state machine. Events of a state with the same next state and effects share a row."""
     module = importlib.import_module(MACHINES[name])
     table: Table = module.TRANSITIONS
     initial: StrEnum = module.INITIAL

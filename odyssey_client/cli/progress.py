@@ -30,7 +30,7 @@ class Progress:
         self._show(f"Simulation {job_id}", f"{status}, {streams}", done / total if total else 0.0)
 
     def file(self, name: str, received: int, total: int | None) -> None:
-        """Show the progress of a download on a terminal. Elsewhere, print nothing: each update would add a line."""
+        """Show the progress of a download if standard error is a terminal; otherwise print nothing."""
         if self._is_terminal:
             of = size(received) if total is None else f"{size(received)} of {size(total)}"
             self._show(name, of, 1.0 if received == total else received / total if total else 0.0)

@@ -1,4 +1,4 @@
-"""Running commands: common options, the client, signals, output and exit codes."""
+"""Functions that run a command: common options, creation of the client, signals, output and exit codes."""
 
 from __future__ import annotations
 
@@ -120,7 +120,8 @@ async def _with_client(api_url: str | None, work: Callable[[Service], Awaitable[
 async def _attended[R: Running](running: R, work: Callable[[R], Awaitable[Answer]]) -> Answer:
     """Run ``work`` and return its result.
 
-    If an error or a signal ends ``work``, return ``running.so_far`` with the error, or with a `StoppedError`, added.
+    If an error ends ``work``, return ``running.so_far`` with this error added. If a signal ends ``work``, a
+    `StoppedError` is added.
     """
     stopped_by = _cancel_on_signals()
     try:

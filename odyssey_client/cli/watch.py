@@ -86,8 +86,8 @@ def watch(
 
     The command shows the number of frames and the frame rate. If the frames have stamps of odyssey-mock, it also shows
     the age of the last frame by this machine's clock, and the number of missing frames. A recording that is interrupted
-    is still playable. If recording fails, the video recorded before is kept, for example as out-recovered.mp4. If the
-    command was killed, its next run with the same FILE gives the recording such a name.
+    is still playable. If recording fails, the video recorded until then is kept, for example as out-recovered.mp4.
+    If the command is killed, the next run with the same FILE renames the unfinished recording in the same way.
 
     Example: odyssey watch http://localhost:8400/broadcast/ID --save out.mp4
     """
@@ -130,7 +130,7 @@ class _Watch:
         """Watch, and record if ``--save`` was given. When this method ends, the recording is finished.
 
         Raises:
-            DownloadError: the file cannot be written. The error says where the video recorded before is.
+            DownloadError: the file cannot be written. The error contains the path of the video recorded until then.
             OdysseyError: the connection was lost.
         """
         self._progress.live("Connected.")
@@ -163,7 +163,7 @@ class _Watch:
         )
 
     async def _see(self, reader: FrameReader) -> EndedBy:
-        """Count frames and show the current statistics until watching ends. Return why it ended."""
+        """Count frames and show the current statistics until watching ends; return the reason for its end."""
         over = math.inf if self._order.seconds is None else self._began + self._order.seconds
         look = self._began + self._progress.live_s
         while (now := self._clock.monotonic()) < over:

@@ -39,8 +39,8 @@ def check_id(name: str, value: object) -> None:
     # "." and ".." would change the URL path. The message omits the value: it may be an API key passed by mistake.
     if value in {".", ".."} or len(value) > LONGEST_ID or not _is_utf8(value):
         raise OdysseyConfigError(
-            f"{name} must be an id from the service, got '.', '..', more than {LONGEST_ID} characters, or text that "
-            "UTF-8 cannot encode"
+            f"{name} must be an id from the service, got text that cannot be an id: '.', '..', more than {LONGEST_ID} "
+            "characters, or text that UTF-8 cannot encode"
         )
 
 

@@ -44,7 +44,9 @@ class InFlightCalls:
         return Call(self, name)
 
     def require_only_loop(self, call: str) -> None:
-        """Check the event loop of a call. Hold `lock` meanwhile if the call then begins a step or a connection.
+        """Check that no other event loop is using the client.
+
+        A caller that then begins a step or a connection must hold `lock` from the check until it has begun.
 
         Raises:
             InvalidStateError: the caller does not run on asyncio, or another thread's event loop is using the client.

@@ -114,7 +114,7 @@ def _good_end(job: SimulationJobDetail) -> SimulationJobDetail:
 
 
 def _but_for_signatures(job: SimulationJobDetail) -> SimulationJobDetail:
-    """Return the job without the URL signatures, so that it can be compared: signatures differ in every response."""
+    """Return the job without the signatures in its URLs, for comparisons: signatures differ in every response."""
     streams = tuple(
         replace(
             stream,

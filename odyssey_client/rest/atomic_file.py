@@ -119,7 +119,7 @@ class AtomicFile:
 
     @contextlib.contextmanager
     def _told(self, what: str) -> Iterator[None]:
-        """Convert an OSError to a `DownloadError` that names the path and the remedy."""
+        """Convert an `OSError` in the block to a `DownloadError` that states the path and what to do."""
         try:
             yield
         except (FileExistsError, IsADirectoryError) as error:

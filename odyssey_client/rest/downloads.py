@@ -38,8 +38,8 @@ class DownloadProgress:
     """The progress of a download.
 
     Attributes:
-        received: The number of bytes received. It decreases only at the end, if the service put a shorter file in place
-            of the file.
+        received: The number of bytes received. It decreases only at the end, if the service has replaced the file with
+            a shorter one.
         total: The size of the file; None while it is unknown.
     """
 
@@ -89,7 +89,7 @@ class DownloadRequest:
         if url is None:
             raise DownloadError(
                 f"Stream {self.stream_id} has no {self.artifact}: it is still running, it failed, or the service made "
-                "no such file. Wait until it has ended; check with list_stream_recordings().",
+                "no such file. Wait until the stream has ended; check with list_stream_recordings().",
                 code="no_such_artifact",
             )
         return url

@@ -26,8 +26,8 @@ class EnvironmentProxyError(ValueError):
 def environment_proxy(url: str) -> str | None:
     """Return the URL of the proxy that the environment defines for ``url``, with a port; None to connect directly.
 
-    HTTP and WebSocket connections to a host use the same proxy: a ``ws`` URL that of ``http``, a ``wss`` URL that of
-    ``https``. A loopback host has none: a proxy cannot reach a mock on the 127.0.0.1 of this machine.
+    WebSocket connections use the proxy of HTTP connections: a ``ws`` URL uses the proxy for ``http``, and a ``wss`` URL
+    the proxy for ``https``. A loopback host has no proxy, because a proxy cannot reach a mock on 127.0.0.1.
 
     Raises:
         EnvironmentProxyError: the environment defines something else than the URL of an HTTP or SOCKS5 proxy.
@@ -77,7 +77,7 @@ def _user(parts: SplitResult) -> str:
     """Return user and password as in a URL, always with a colon, which websockets expects.
 
     Raises:
-        ValueError: one of the two is not UTF-8.
+        ValueError: the user or the password is not UTF-8.
     """
     if parts.username is None:
         return ""
@@ -96,7 +96,7 @@ class EnvironmentTransport(httpx.AsyncBaseTransport):
         """Store the functions ``tls`` and ``proxy``.
 
         Args:
-            tls: Creates a TLS context in 20 ms. To save time, only a request with TLS calls it.
+            tls: Creates a TLS context, which takes 20 ms. Only a request with TLS calls this function.
             proxy: Returns the proxy for a URL, as `environment_proxy` does.
         """
         self._tls = tls

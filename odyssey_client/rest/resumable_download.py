@@ -35,7 +35,7 @@ _IDENTITY = {"Accept-Encoding": "identity"}
 
 
 class Sink(Protocol):
-    """The destination of the bytes."""
+    """The destination of the downloaded bytes."""
 
     async def write(self, content: bytes) -> None:
         """Append ``content``."""
@@ -156,7 +156,7 @@ class Fetch:
                 return answer
             await answer.aclose()
             url = _joined(url, location)
-        raise self._refused(f"more than {MAX_REDIRECTS} redirects, the last to {without_query(url)}")
+        raise self._refused(f"expected at most {MAX_REDIRECTS} redirects, got more, the last to {without_query(url)}")
 
     async def _read_headers(self, answer: httpx.Response) -> Body | None:
         """Parse the headers of ``answer`` and check its status. Return None if no bytes are missing."""
@@ -191,7 +191,7 @@ class Fetch:
             while chunk := await self._within_limit(anext(content, b"")):
                 self._received += len(chunk)
                 if body.end is not None and self._received > body.end:
-                    raise self._refused(f"received more than the {body.end} bytes that the headers announced")
+                    raise self._refused(f"expected {body.end} bytes, as stated in the headers, got more")
                 self._buffer += chunk
                 if len(self._buffer) >= BUFFER_BYTES:
                     await self._flush()

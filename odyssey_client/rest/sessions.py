@@ -1,7 +1,7 @@
-"""REST calls for sessions and their tokens, with a queue while no streamer is free (protocol.md section 2).
+"""REST calls for sessions and their tokens (protocol.md section 2).
 
-Requests for tokens are retried (rest/retries.py). A request for a session is not: if its response is lost, the service
-may have opened a session.
+Requests for tokens are retried (rest/retries.py). A request for a session is repeated only while no streamer is free.
+It is not retried after an error, because the service may have opened a session although its response was lost.
 
 A session that the service granted to a call that failed or was cancelled would stay occupied for 15 minutes. No REST
 call ends a session, so `Sessions` ends it through its socket, or keeps it for the next call.
@@ -41,7 +41,7 @@ _TOKEN = "/sessions/token"  # noqa: S105 - a path
 
 @dataclass(frozen=True, slots=True)
 class _Session:
-    """A session that the service granted, without a token."""
+    """A session that the service has granted, and that has no token yet."""
 
     id: str
     signaling_url: str

@@ -25,7 +25,9 @@ Such an integer is out of range anyway, and `int` raises an error for several th
 
 
 def read_file(file: str | os.PathLike[str], path: str) -> bytes:
-    """Return the content of ``file``. Faults name the script ``path``, such as ``scripts[0]``; it is not a file path.
+    """Return the content of ``file``.
+
+    ``path`` is the name of the script in reported faults, such as ``scripts[0]``; it is not the path of a file.
 
     Raises:
         ScriptError: the file cannot be read, or is too large.
@@ -47,7 +49,7 @@ def read_file(file: str | os.PathLike[str], path: str) -> bytes:
 def read_json(text: object, path: str) -> object:
     """Decode JSON text according to RFC 8259: without NaN and without duplicate keys. A byte order mark is ignored.
 
-    Faults name the script ``path``, such as ``scripts[0]``.
+    ``path`` is the name of the script in reported faults, such as ``scripts[0]``.
 
     Raises:
         ScriptError: the text is not valid JSON. The error lists one fault, which states the position of a syntax error.

@@ -173,7 +173,7 @@ _WORDS = ((_NOTHING, "nothing"), (None, "null"), (True, "true"), (False, "false"
 
 @dataclass(frozen=True, slots=True)
 class _Placed:
-    """What `_RULES` check of one entry: its action, time and position in the script, and the latest time before it."""
+    """The input of `_RULES` for one entry: its action, time and position, and the latest time of earlier entries."""
 
     action: ScriptAction | None
     """The action, even if its fields are invalid; None unless the entry has exactly one action."""
@@ -246,7 +246,9 @@ def _wire_image(value: object) -> object:
     if isinstance(value, str) and value[:5].lower() == "data:":
         head = _IMAGE_HEAD.match(value)
         if head is None or (len(value) - head.end()) % 4 or _BASE64.fullmatch(value, head.end()) is None:
-            raise _WrongError("a data: URL of an image in base64 (data:image/png;base64,...)", "another data: URL")
+            raise _WrongError(
+                "a data: URL of an image in base64 (data:image/png;base64,...)", "a data: URL of another form"
+            )
     return value
 
 

@@ -332,7 +332,7 @@ class SpectatorConnection:
         self._handle(SpectatorEvent.LOST, PeerError(f"The broadcast was lost: no video for {self._peer_timeout:g} s."))
 
     async def _watch_resource(self, exists: ResourceExists) -> None:
-        """Until the first frame arrives, check whether the service has removed this spectator."""
+        """Check repeatedly, until the first frame arrives, whether the service has removed this spectator."""
         while not self._has_video.is_set():
             with contextlib.suppress(TimeoutError):
                 async with self._clock.timeout(RESOURCE_CHECK_S):
@@ -422,4 +422,6 @@ def _check(webrtc_url: object, spectator_token: object) -> None:
             "It is the webrtc_url of BroadcastInfo."
         )
     if "@" in parts.netloc:
-        raise OdysseyConfigError("webrtc_url must not contain a user or password; pass only the spectator token.")
+        raise OdysseyConfigError(
+            "webrtc_url must not contain a user or password. Pass only the token, as spectator_token."
+        )

@@ -163,7 +163,7 @@ class Whep:
 def end_of_candidates(offer: str) -> str | None:
     """Return the SDP fragment for the end of the candidates of ``offer``; None if the offer has no ICE credentials.
 
-    It contains the ICE credentials and one media section (RFC 8840 section 9).
+    The fragment contains the ICE credentials and one media section (RFC 8840 section 9).
     """
     lines = offer.splitlines()
     found = [

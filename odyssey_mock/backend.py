@@ -102,7 +102,7 @@ class Backend:
 
     @property
     def url(self) -> str:
-        """Base URL of the server, without a trailing slash, for URLs that are not part of a response."""
+        """Base URL of the server, without a trailing slash: the setting `public_url`, or else `listening_url`."""
         return self.settings.now.public_url or self.listening_url
 
     def _make_session(

@@ -43,10 +43,10 @@ class ChangeSettings(Protocol):
 
 
 class CurrentSettings:
-    """The settings of a mock. `now` has the current ones; each `Settings` object stays as it is.
+    """The settings of a mock. `now` is the current `Settings` object; a change replaces this object.
 
     Code that runs as long as the mock reads `now` at every use. A session, a broadcast and the run of a job keep the
-    `Settings` that were current when they were created, so that a change never affects a part of them.
+    `Settings` that were current when they were created, so that a later change does not affect them.
     """
 
     def __init__(self, initial: Settings) -> None:
@@ -59,7 +59,7 @@ class CurrentSettings:
         return self._now
 
     def change(self, *, plan: Plan | None = None, **changes: Unpack[ChangeableSettings]) -> Sequence[str]:
-        """Change settings, and return the names of those whose value is now different. An error changes nothing.
+        """Change settings, and return the names of the settings whose values changed. After an error, none has changed.
 
         Raises:
             UnknownSettingError: a keyword in `changes` is not the name of a setting.

@@ -40,10 +40,10 @@ class Sighting:
 
 @dataclass(slots=True)
 class Watcher:
-    """Reads every frame of the stream. Counts received and missing frames, and keeps some for the contact sheet.
+    """Reads every frame of the stream, counts received and missing frames, and keeps frames for the contact sheet.
 
     Attributes:
-        around: for each interaction, the last frames before its first frame, that frame, and the frames after it.
+        around: for each interaction, the frames just before and after its effect, oldest first.
     """
 
     seen: int = 0

@@ -1,7 +1,7 @@
 """The latency profiles: how long the mock takes for each request and step, as one table.
 
-`docs/reference/latency.md` shows the table. The points have the names of fault points (`faults/catalog.py`), except
-`recording`. All durations are seconds on the server's clock, and always the same.
+`docs/reference/latency.md` shows the table. Each point has the name of a fault point (`faults/catalog.py`),
+except `recording`. All durations are constant, in seconds on the server's clock.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ class Latency:
     """A row of the table.
 
     Attributes:
-        means: what takes the time.
+        means: description of the request or step.
         realistic: the seconds in the profile `realistic`.
         slow: the seconds in the profile `slow`.
     """
@@ -71,7 +71,7 @@ CONNECTING = ("rest.sessions.token", "signaling.config", "signaling.upgrade", "s
 
 
 def seconds(profile: LatencyProfile, point: str) -> float:
-    """Return how long `point` takes in a profile."""
+    """Return how many seconds `point` takes in a profile."""
     match profile:
         case "instant":
             return 0.0
@@ -82,5 +82,5 @@ def seconds(profile: LatencyProfile, point: str) -> float:
 
 
 def connecting(profile: LatencyProfile) -> float:
-    """Return how long a profile delays a client that connects to its session, or returns to it."""
+    """Return how many seconds a profile delays a client that connects or reconnects to its session."""
     return sum(seconds(profile, point) for point in CONNECTING)

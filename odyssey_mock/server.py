@@ -170,7 +170,7 @@ class MockOdyssey:
 
     @property
     def streams(self) -> Mapping[str, StreamRecord]:
-        """The running and ended streams by id. Above `streams_limit`, the oldest ended streams are missing."""
+        """The running and ended streams by id. Above `streams_limit`, the oldest ended streams are deleted."""
         return self.backend.streams.records
 
     @property

@@ -1,4 +1,4 @@
-"""Values of settings from text (`--set`) and from data (JSON, TOML and YAML), and back to data."""
+"""Conversion of setting values from text (`--set`) and from data (JSON, TOML and YAML), and back to data."""
 
 import dataclasses
 import difflib
@@ -76,10 +76,10 @@ def from_text(name: str, text: str) -> Any:  # Any: settings differ in type
 
 
 def to_data(value: object) -> JSON:
-    """Return a setting's value as data. The values of `keys` and `faults`, which can contain secrets, have other forms.
+    """Return the value of a setting as data. The values of `keys` and `faults` cannot be converted.
 
     Raises:
-        TypeError: the value has such a form.
+        TypeError: the value, or an item of it, is not a number, text, a `Region`, a sequence or None.
     """
     match value:
         case None | bool() | int() | float() | str():
@@ -96,7 +96,7 @@ def region_of(text: str) -> Region:
     """Return the region that text such as `eu-west-1` or `eu-west-1=0.08` describes: a name, and seconds of latency.
 
     Raises:
-        SettingsError: the text has another form.
+        SettingsError: `text` is not a region.
     """
     name, equals, latency = text.partition("=")
     try:
@@ -106,7 +106,7 @@ def region_of(text: str) -> Region:
 
 
 def _type(setting: Setting) -> object:
-    """Return the type of a setting without None."""
+    """Return the type of a setting; if the setting may also be None, the type of its other values."""
     types = [each for each in get_args(setting.type) if each is not NoneType]
     return types[0] if _accepts_none(setting) and len(types) == 1 else setting.type
 
@@ -116,7 +116,7 @@ def _accepts_none(setting: Setting) -> bool:
 
 
 def _number(text: str) -> int | float | str:
-    """Return the number in `text`; return other text unchanged, for the message of the rule."""
+    """Return the number in `text`. Return other text unchanged; the setting's rule then rejects it."""
     for kind in (int, float):
         try:
             return kind(text)
@@ -138,7 +138,7 @@ def _regions(data: JSON) -> object:
 
 
 def _region(data: JSON) -> object:
-    """Return the region that an object describes; return other data unchanged, for the message of the rule."""
+    """Return the region that an object describes. Return other data unchanged; the setting's rule then rejects it."""
     if not isinstance(data, Mapping) or not isinstance(data.get("id"), str):
         return data
     for name in data:
@@ -155,7 +155,7 @@ def _keys(data: JSON) -> object:
 
 
 def _account(data: JSON) -> object:
-    """Return the account settings that an object describes; return other data unchanged, as `_region`."""
+    """Return the account settings that an object describes. Return other data unchanged; the rule then rejects it."""
     if data is None:
         return AccountSettings()
     if not isinstance(data, Mapping):
@@ -175,7 +175,7 @@ def _check_field(setting: str, name: str, known: Sequence[str]) -> None:
         hint = f"did you mean {near[0]!r}? " if near else ""
         # Text in `keys` may be a misplaced key.
         shown = "" if setting == "keys" else f" {name!r}"
-        raise SettingsError(f"{setting}: unknown field{shown}; {hint}known: {', '.join(known)}")
+        raise SettingsError(f"{setting}: unknown field{shown}; {hint}known fields: {', '.join(known)}")
 
 
 def _faults(data: JSON) -> object:

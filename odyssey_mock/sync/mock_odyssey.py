@@ -141,7 +141,7 @@ class MockOdyssey:
 
     @property
     def streams(self) -> Mapping[str, StreamRecord]:
-        """Copy of the running and ended streams by id. Above `streams_limit`, the oldest ended streams are missing."""
+        """Copy of the running and ended streams by id. Above `streams_limit`, the oldest ended streams are deleted."""
         return self._thread.call(lambda: dict(self._mock.streams))
 
     @property

@@ -404,7 +404,7 @@ def test_options_precede_file_and_file_precedes_plan(tmp_path: Path, served: lis
         ("{fps: 10, fps: 11}", "config.yaml must be YAML"),
         ("ody_hush: {}", "config.yaml: unknown setting 'ody_...'"),
         ("keys: [ody_hush", "config.yaml must be YAML"),
-        ("keys: {accounts: {ody_hush: {}}}", "config.yaml: keys: unknown field; known: bypass_privilege"),
+        ("keys: {accounts: {ody_hush: {}}}", "config.yaml: keys: unknown field; known fields: bypass_privilege"),
         ("faults: [{at: ody_hush, do: silent}]", "config.yaml: faults: fault 1 of 1: unknown fault point 'ody_...'"),
         ("keys: {ody_hush: {plan: golden}}", "config.yaml: plan of a key must be one of"),
     ],

@@ -287,7 +287,7 @@ class Dispatcher:
         self._queue.put_nowait(None)
 
     async def run(self) -> None:
-        """Call the handlers of the queued events until `close`."""
+        """Call the handlers of the queued events, until `close` was called and the queue is empty."""
         _in_handler.set(True)
         while (event := await self._queue.get()) is not None:
             name, arguments = EVENTS[type(event)]

@@ -1,4 +1,4 @@
-"""Recognition of TLS errors that every retry would meet again, such as an untrusted certificate."""
+"""Recognition of TLS errors that would occur again at every retry, such as an untrusted certificate."""
 
 from __future__ import annotations
 

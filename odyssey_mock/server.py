@@ -394,7 +394,7 @@ class MockOdyssey:
         await self._running_outage().come_back()
 
     async def advance(self, seconds: float) -> None:
-        """Let `seconds` pass on the server's clock, and return once the callbacks of all deadlines have finished.
+        """Let `seconds` pass on the server's clock; return when the callbacks of all deadlines in this time have ended.
 
         A real clock jumps forward, and continues at its speed; see `Clock.advance`.
 

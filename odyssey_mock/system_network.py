@@ -17,7 +17,7 @@ from odyssey_mock.rtc.streamer_peer import AiortcStreamerPeer
 
 
 class SystemNetwork:
-    """`MockNetwork` with sockets of the operating system and aiortc peers."""
+    """Implementation of `MockNetwork` with sockets of the operating system and aiortc peers."""
 
     def listen(self, host: str, port: int) -> socket.socket:
         try:

@@ -23,8 +23,9 @@ FILES = click.Path(path_type=Path)
 def validate(files: tuple[Path, ...], as_json: bool) -> None:
     """Check simulation scripts and their images.
 
-    The service is not contacted. Every fault is listed with its path. A note warns about a valid part that may not work
-    as expected, such as interactions in quick succession. The exit code is 1 if a script is invalid.
+    The service is not contacted. Every fault is listed with its path in the script. A note warns about a valid
+    part that may not work as expected, such as interactions in quick succession. The exit code is 1 if a script is
+    invalid.
 
     Example: odyssey validate cat.json
 

@@ -1,4 +1,4 @@
-"""The command `odyssey watch`: watches a broadcast, prints statistics, and optionally records it."""
+"""The command `odyssey watch`: watches a broadcast, prints statistics, and optionally records the video."""
 
 from __future__ import annotations
 

@@ -218,11 +218,11 @@ type ConnectionEvent = (
 
 
 class SignalingLost:
-    """Before the connection was up, the signaling socket could not be opened or was lost, and a retry is left."""
+    """Before the connection was up, the signaling socket could not be opened or was lost. It will be opened again."""
 
 
 class SignalingGivenUp:
-    """Like `SignalingLost`, but no retry is left, or every retry would fail."""
+    """Like `SignalingLost`, but the maximum number of retries is reached, or every retry would fail."""
 
 
 class SessionGone:
@@ -230,11 +230,11 @@ class SessionGone:
 
 
 class ConnectionLost:
-    """A connection that was up is lost, or an attempt to reconnect has failed, and an attempt is left."""
+    """A connection that was up is lost, or an attempt to reconnect has failed. Another attempt will follow."""
 
 
 class GivenUp:
-    """Like `ConnectionLost`, but no attempt is left, or every attempt would fail."""
+    """Like `ConnectionLost`, but the maximum number of attempts is reached, or every attempt would fail."""
 
 
 type Guarded = SignalingLost | SignalingGivenUp | SessionGone | ConnectionLost | GivenUp

@@ -74,7 +74,9 @@ def _complete(proxy: str) -> str:
 
 
 def _user(parts: SplitResult) -> str:
-    """Return user and password as in a URL, always with a colon, which websockets expects.
+    """Return ``USER:PASSWORD@`` for the URL of a proxy; empty without a user.
+
+    The colon is present even without a password, because websockets expects it.
 
     Raises:
         ValueError: the user or the password is not UTF-8.

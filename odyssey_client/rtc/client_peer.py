@@ -17,7 +17,7 @@ STREAMER_TO_CLIENT = "streamerToClient"
 
 
 class AiortcClientPeer(PeerConnection):
-    """A peer that receives video and both data channels.
+    """A peer that receives the streamer's video track and both data channels.
 
     An async context manager; on exit, all tasks, threads and sockets of its `RTCPeerConnection` have ended.
     """

@@ -1,8 +1,8 @@
 """ICE candidates and servers of an aiortc peer.
 
-aioice itself reads the addresses of the machine's interfaces, so that a `Network` cannot choose them. aioice leaves out
-127.0.0.1, so that a machine with only a loopback interface has no candidates. aioice waits five seconds for a STUN
-server. `gather_on` changes these three properties for one ICE connection.
+aioice reads the addresses of the machine's interfaces; a `Network` cannot choose them. It leaves out 127.0.0.1, so a
+machine with only a loopback interface has no candidates. It waits five seconds for a STUN server. `gather_on` changes
+these three properties for one ICE connection.
 """
 
 from __future__ import annotations

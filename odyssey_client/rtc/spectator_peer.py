@@ -44,7 +44,7 @@ class AiortcSpectatorPeer(PeerConnection):
         self._drains: set[asyncio.Task[None]] = set()
 
     async def offer(self, ice_servers: Iterable[IceServer]) -> str:
-        """Return the SDP offer to receive video and audio, which includes all candidates.
+        """Return an SDP offer to receive video and audio. The offer includes all candidates.
 
         Raises:
             PeerError: the offer cannot be created.

@@ -204,7 +204,7 @@ class MockOdyssey:
         self._thread.run("come_back()", self._mock.come_back)
 
     def advance(self, seconds: float) -> None:
-        """Let `seconds` pass on the server's clock, and return once the callbacks of all deadlines have finished.
+        """Let `seconds` pass on the server's clock; return when the callbacks of all deadlines in this time have ended.
 
         A real clock jumps forward, and continues at its speed; see `Clock.advance`.
 
@@ -369,7 +369,7 @@ class AsyncCalls:
         await self._thread.wait(self._mock.come_back)
 
     async def advance(self, seconds: float) -> None:
-        """Let `seconds` pass on the server's clock, and return once the callbacks of all deadlines have finished.
+        """Let `seconds` pass on the server's clock; return when the callbacks of all deadlines in this time have ended.
 
         A real clock jumps forward, and continues at its speed; see `Clock.advance`.
 

@@ -112,7 +112,9 @@ async def test_unrequested_part_is_rejected(
 
 async def test_more_bytes_than_announced_are_rejected(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:
     server.plan = [Turn(cut=100_000), Turn(chunked=True, extra=b"more")]
-    assert f"received more than the {SIZE} bytes" in str(await refused(downloads, server, tmp_path))
+    assert f"expected {SIZE} bytes, as stated in the headers, got more" in str(
+        await refused(downloads, server, tmp_path)
+    )
 
 
 async def test_encoded_body_is_rejected(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:

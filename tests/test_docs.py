@@ -177,7 +177,7 @@ def run_commands(commands: str, folder: Path, environment: Mapping[str, str]) ->
 
 
 def require_programs(project: Project) -> None:
-    """Skip the test if the sample project needs something that is not installed. In CI, fail it instead."""
+    """Skip the test if the sample project needs a program or package that is not installed. In CI, fail it instead."""
     missing = None
     if needs_trio(project) and not (TRIO / "trio").exists():
         missing = "trio"

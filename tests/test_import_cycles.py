@@ -1,4 +1,4 @@
-"""Tests that `scripts/import_cycles.py`, which `make lint` runs, finds import cycles of every kind of import."""
+"""Tests that `scripts/import_cycles.py`, which `make lint` runs, finds cycles of imports of every form."""
 
 import os
 import subprocess

@@ -10,7 +10,7 @@ class Machine(NamedTuple):
 
     Attributes:
         has: the addresses of its interfaces.
-        reachable: those that other machines can reach.
+        reachable: the addresses that other machines can reach.
         loopback: its loopback addresses, or 127.0.0.1 if it has none.
     """
 

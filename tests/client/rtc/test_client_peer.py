@@ -1,4 +1,4 @@
-"""Tests of `AiortcClientPeer`, connected to an aiortc `RTCPeerConnection` that plays the streamer."""
+"""Tests of `AiortcClientPeer`, connected to an aiortc `RTCPeerConnection` that acts as the streamer."""
 
 import asyncio
 import threading

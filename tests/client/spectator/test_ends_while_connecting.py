@@ -1,4 +1,4 @@
-"""Tests of broadcasts that end while a spectator is connecting: the spectator is told without a long wait."""
+"""Tests of broadcasts that end while a spectator is connecting: the spectator learns of the end within a short time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -128,7 +128,7 @@ def test_end_at_any_step_is_reported(step: int, how: str) -> None:
 
 
 async def over(watching: asyncio.Future[SpectatorConnection]) -> None:
-    """Wait until the spectator is told of the end: by an error of `connect_to_stream`, or by `on_disconnect`."""
+    """Wait until an error of `connect_to_stream` or a call of `on_disconnect` reports the end of the broadcast."""
     try:
         spectator = await watching
     except (BroadcastNotFoundError, PeerError):

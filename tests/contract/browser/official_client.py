@@ -296,7 +296,7 @@ class OfficialClient:
             seen.append(f"{frame.size} {frame.stamp}")
         raise AssertionError(
             f"expected one of {FRAMES_TO_LOOK_AT} frames to have the prompt revision {revision} and the size "
-            f"{size or '(any)'}, got other frames; the last ones are {seen[-5:]}"
+            f"{size or '(any)'}, got other frames; the last frames were {seen[-5:]}"
         )
 
     async def frame_sized(self, size: tuple[int, int]) -> Frame:

@@ -1,4 +1,4 @@
-"""A program that plays scenarios with the vendor's Python SDK, the package `odyssey`.
+"""A program that runs scenarios with the vendor's Python SDK, the package `odyssey`.
 
 The test process runs it with the SDK's own interpreter, Python 3.11 or later, so it imports nothing of this project.
 The environment has the address of the mock (`ODYSSEY_API_URL`) and an API key (`ODYSSEY_API_KEY`). The arguments are a

@@ -41,7 +41,7 @@ class Sdk:
         return cls(Path(sys.executable), path)
 
     async def play(self, names: Sequence[str], mock: MockOdyssey, frames: Path) -> Mapping[str, Result]:
-        """Play scenarios in one process; return the results by name. Saved frames are in the folder `frames`.
+        """Run scenarios in one process; return the results by name. Saved frames are in the folder `frames`.
 
         Raises:
             AssertionError: the process failed, or a scenario raised an error.

@@ -25,7 +25,7 @@ class Odyssey(odyssey_client.Odyssey):
 
 
 def stand_in(folder: Path, methods: str = "") -> Sdk:
-    """Write the package `odyssey` into a folder, with methods that replace those of the client."""
+    """Write the stand-in package into `folder`. `methods` is code of methods that replace methods of the client."""
     package = folder / "odyssey"
     package.mkdir()
     (package / "__init__.py").write_text(STAND_IN + methods)

@@ -1,4 +1,4 @@
-"""Tests of reading scenario files: an invalid file is rejected before anything is run."""
+"""Tests of reading scenario files: an invalid file is rejected before a scenario is run."""
 
 import json
 from collections.abc import Callable

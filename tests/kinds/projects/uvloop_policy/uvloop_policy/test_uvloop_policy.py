@@ -1,4 +1,4 @@
-"""Async tests in a process whose event loop policy is the one of uvloop."""
+"""Async tests in a process whose event loop policy is uvloop's."""
 
 import httpx
 import pytest

@@ -46,7 +46,7 @@ def _concurrent_limit(settings: Settings, _now: float) -> AccountError:
 
 @dataclass(frozen=True, slots=True)
 class TestKey:
-    """How the server rejects or limits all API keys that begin with one prefix, such as `ody_suspended`."""
+    """The error or privilege of the API keys that begin with one prefix of `TEST_KEYS`, such as `ody_suspended`."""
 
     __test__: ClassVar = False
     """Keeps pytest from collecting this class, whose name begins with `Test`."""
@@ -58,14 +58,16 @@ class TestKey:
     """Replaces the setting `bypass_privilege` for these keys; None keeps the setting."""
 
     def refuse(self, settings: Settings, now: float) -> None:
-        """Raise the error that rejects requests of the test key; do nothing if the test key has no error.
+        """Raise the error of the test key; do nothing if the test key has no error.
 
         Raises:
             AccountError: the test key has an error.
         """
         if self.refusal is not None:
             prefix = next(prefix for prefix, each in TEST_KEYS.items() if each is self)
-            raise self.refusal(settings, now).because(f"keys that begin with {prefix} are test keys with this error")
+            raise self.refusal(settings, now).because(
+                f"API keys that begin with {prefix} are test keys, which always get this error; use another key"
+            )
 
 
 TEST_KEYS: Mapping[str, TestKey] = {
@@ -83,7 +85,7 @@ _ORDINARY = TestKey("never")
 
 
 def test_key_of(api_key: str) -> TestKey:
-    """Return the `TestKey` whose prefix in `TEST_KEYS` begins the API key.
+    """Return the `TestKey` for an API key that begins with a prefix of `TEST_KEYS`.
 
     For any other API key, return a `TestKey` that rejects no request.
     """
@@ -130,7 +132,7 @@ class AccessToken:
 
 @dataclass(frozen=True, slots=True)
 class _Issued:
-    """What the server knows about an access token that it has issued."""
+    """The account, lifetime and expiry time of an access token that the server has issued."""
 
     account: Account
     lifetime: float
@@ -220,19 +222,19 @@ class Accounts:
         issued = self._tokens.get(access_token)
         if issued is None:
             raise InvalidTokenError().because(
-                "expected an access token from POST /auth/token of this mock, since its last reset; got one that is "
-                f"unknown, or that expired before {EXPIRED_KEPT} others"
+                "expected an access token from POST /auth/token of this mock, issued since its last reset, got an "
+                f"unknown token; the mock remembers only the latest {EXPIRED_KEPT} expired tokens"
             )
         late = self._clock.time() - issued.expires_at
         if late >= 0:
             raise TokenExpiredError().because(
-                f"the access token has expired {late:.1f} s ago; it was issued for {issued.lifetime:g} s (setting "
-                "`access_token_lifetime`)"
+                f"the access token expired {late:.1f} s ago; it was valid for {issued.lifetime:g} s (setting "
+                "`access_token_lifetime`); request a new one"
             )
         return issued.account
 
     def check_session_request(self, account: Account) -> None:
-        """Raise the error of a test key that rejects session requests. Accounts of other keys pass.
+        """Raise the error of the account's test key if it rejects session requests; otherwise do nothing.
 
         Raises:
             UsageLimitError: the account's test key simulates that a limit is reached.

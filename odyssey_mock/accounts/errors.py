@@ -13,7 +13,7 @@ type UsageCode = Literal[
 
 
 class AccountError(PicklableError):
-    """Base class of the errors with which the server rejects the request of an account."""
+    """Base class of the errors with which the server rejects an API key, an access token or a request of an account."""
 
 
 class MalformedKeyError(AccountError):
@@ -59,7 +59,7 @@ class UsageLimitError(AccountError):
     """A usage limit of the account is reached.
 
     Attributes:
-        code: the vendor's code of the limit.
+        code: the vendor's error code for the limit, such as `MONTHLY_LIMIT_REACHED`.
         details: the values that `protocol.md` section 2 lists for the code.
     """
 

@@ -63,7 +63,7 @@ class SessionTokens:
                 options={"verify_exp": False, "verify_iat": False, "verify_nbf": False},
             )
         except (jwt.InvalidTokenError, UnicodeEncodeError) as error:
-            raise TokenError(f"not a session token of this server: {error}") from error
+            raise TokenError(f"expected a session token of this server, got an invalid one: {error}") from error
         claims = _read(payload)
         late = self._clock.time() - claims.expires_at
         if late >= 0:
@@ -76,4 +76,6 @@ def _read(payload: Mapping[str, Any]) -> Claims:  # Any: the payload is JSON
         case {"session_id": str(session_id), "sub": str(account), "exp": int(expires_at)}:
             return Claims(session_id, account, expires_at)
         case _:
-            raise TokenError("not a session token: session_id, sub or exp is missing")
+            raise TokenError(
+                "expected a session token with the claims session_id, sub and exp, got one without all of these claims"
+            )

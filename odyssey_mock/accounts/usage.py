@@ -1,4 +1,4 @@
-"""Hours of video that each account has used this month, and their limit (`protocol.md` section 7)."""
+"""Hours of video that each account has used this month, and the monthly limit (`protocol.md` section 7)."""
 
 from collections import defaultdict
 
@@ -14,9 +14,9 @@ HOUR = 3600.0
 class Usage:
     """The hours used by each account in the current calendar month (UTC) of the server's clock.
 
-    A live stream counts with the time that it has run in this month, even while it is running. A simulated stream
-    counts with the length of its video, once its job has ended, and only if the stream completed. A jump of the
-    server's clock changes the current month, but not the length of a stream.
+    The hours of a live stream are the time that it has run in this month, also while it is still running. The hours of
+    a simulated stream are the length of its video; they are added when its job ends, if the stream completed. A jump
+    of the server's clock changes the current month, but not the length of a stream.
     """
 
     def __init__(self, clock: Clock, accounts: Accounts, streams: StreamStore) -> None:

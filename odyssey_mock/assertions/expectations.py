@@ -70,9 +70,10 @@ class Wanted:
         return [entry for entry in journal.entries if entry.index >= since and self.is_met_by(entry)]
 
     def nearest_in(self, journal: ReadableJournal, since: int) -> str:
-        """Describe, for a message, the entry that is most similar without matching, and how it differs.
+        """Return the text about the most similar entry that does not match, for the message of a failed assertion.
 
-        Only entries from index `since` on are compared. If there are none, the description says so.
+        The text states how the entry differs. Only entries from index `since` on are compared. If there are none, the
+        text says so.
         """
         others = [entry for entry in journal.entries if entry.index >= since and not self.is_met_by(entry)]
         near = nearest(others, self.kind, self.name, self.where)
@@ -87,7 +88,7 @@ class Wanted:
 
 
 def expect(journal: ReadableJournal, wanted: Wanted, *, count: int | None, since: int) -> Entry:
-    """Assert that at least one entry matches, or exactly `count` entries; return the first matching entry.
+    """Assert that `count` entries match, or at least one if `count` is None; return the first matching entry.
 
     Raises:
         ExpectationError: no entry matches, or the number of matching entries is not `count`.

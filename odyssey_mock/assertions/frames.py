@@ -125,7 +125,7 @@ def assert_frames(
     ]
     if failures:
         numbers = f"numbers {first.stamp.frame_index} to {last.stamp.frame_index}, stream tag {first.stamp.stream_tag}"
-        raise ExpectationError("\n  ".join([f"{_frames(len(ours))} ({numbers}) failed:", *failures]))
+        raise ExpectationError("\n  ".join([f"checks of {_frames(len(ours))} ({numbers}) failed:", *failures]))
     return [frame.stamp for frame in ours]
 
 
@@ -323,7 +323,7 @@ def _breaks(ours: Sequence[_Ours]) -> str | None:
 
 
 def _break(before: _Ours, after: _Ours, received: Sequence[int]) -> str | None:
-    """Describe why the frame `after` is not the next frame after `before`; return None if it is.
+    """Describe why the frame `after` is not the next frame after `before`; return None if it is the next frame.
 
     `received` is the sorted list of the numbers of all received frames.
     """

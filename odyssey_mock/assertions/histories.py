@@ -1,4 +1,4 @@
-"""`History`: the states that one stream, session or simulation job went through, with assertions on them.
+"""`History`: the states that one stream, session or simulation job has had so far, with assertions on them.
 
 ::
 
@@ -60,7 +60,7 @@ class Subject[State: str]:
 
 
 class History[State: str]:
-    """The states that one stream, session or simulation job went through, read from the journal at each call.
+    """The states that one stream, session or simulation job has had so far, read from the journal at each call.
 
     Raises:
         ExpectationError: no journal entry has the id. The message lists the latest ids that the journal has.

@@ -72,7 +72,7 @@ class Request(Entry):
 class Requests(list[Request]):
     """The result of `mock.requests`: the matching requests on one route, oldest first.
 
-    Its representation also shows the most similar of the other requests on the route, if there are any.
+    Its `repr` also shows the most similar request on the route that does not match, if there is one.
     """
 
     def __init__(self, matching: Iterable[Request], wanted: str, nearest: str) -> None:

@@ -1,7 +1,7 @@
 """`bench connect`: the client's `connect()` over loopback, compared with two bare aiortc peers.
 
 The bare peers exchange offer and answer (a video track and SCTP), run ICE and DTLS, and open two data channels. The
-client sends its REST requests and opens the signaling socket, and then takes these steps with the mock's peer.
+client first sends its REST requests and opens the signaling socket. It then takes the same steps with the mock's peer.
 """
 
 import asyncio

@@ -1,9 +1,9 @@
 """`bench fanout`: the cost of one more spectator in the mock, compared with one plain aiortc track per spectator.
 
 The benchmark counts the CPU time of this process, which runs the mock and the plain tracks; the receivers run in a
-subprocess. The CPU time without spectators is measured in the same round and subtracted from both results. The mock and
-the plain tracks send the same frames in H.264. The mock sends packets of one shared encoder; each plain track encodes
-prerendered frames with its own encoder.
+subprocess. The CPU time without spectators is measured before each measurement with spectators, and subtracted from its
+result. The mock and the plain tracks send the same frames in H.264. The mock sends packets of one shared encoder; each
+plain track encodes prerendered frames with its own encoder.
 """
 
 import asyncio
@@ -57,14 +57,14 @@ async def run(*, quick: bool = False) -> list[Row]:
 
 
 async def _added(spectators: Callable[[], AbstractAsyncContextManager[Answer]], window: float) -> float:
-    """Return the CPU milliseconds per second that each spectator adds."""
+    """Return the CPU time that each spectator adds, in milliseconds per second."""
     without = await _cpu(window)
     async with spectators() as answer, _receivers(answer):
         return (await _cpu(window) - without) / SPECTATORS
 
 
 async def _cpu(window: float) -> float:
-    """Return the CPU milliseconds per second of this process, measured over `window` seconds."""
+    """Return the CPU time of this process in milliseconds per second, measured over `window` seconds."""
     loop = asyncio.get_running_loop()
     began, spent = loop.time(), time.process_time()
     over = loop.create_future()

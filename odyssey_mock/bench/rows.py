@@ -27,7 +27,7 @@ class Row:
 
     @property
     def ok(self) -> bool:
-        """Whether `ratio` is at most `reach`."""
+        """Whether `ratio` is at most the limit `reach`."""
         return self.ratio <= self.reach
 
     def to_json(self) -> dict[str, Scalar]:

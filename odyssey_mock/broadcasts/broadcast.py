@@ -121,7 +121,7 @@ class Broadcast:
         return self._encoders.frames
 
     def accepts(self, token: str) -> bool:
-        """Whether `token` is the spectator token."""
+        """Return whether `token` is the spectator token."""
         return hmac.compare_digest(token.encode(errors="surrogatepass"), self.token.encode())
 
     def snapshot(self) -> dict[str, JSON]:
@@ -156,9 +156,10 @@ class Broadcast:
         return spectator
 
     def delete(self, resource: str) -> bool:
-        """End the spectator with this `Spectator.resource`; return False if there is none, or it was ended otherwise.
+        """End the spectator with this `Spectator.resource`; return False if it is unknown or was ended already.
 
-        A spectator whose peer closed in the last `DELETABLE_FOR` seconds can be deleted too, once.
+        For `DELETABLE_FOR` seconds after the client closed its peer, or the peer was lost, the first call still returns
+        True.
         """
         spectator = self._spectators.get(resource)
         if spectator is not None and not spectator.is_leaving:

@@ -175,7 +175,7 @@ class HlsStream:
         self._ready.set()
 
     def close(self) -> None:
-        """Delete playlist and segments. Waiting and later calls of `playlist` raise `NoPlaylistError`."""
+        """Delete playlist and segments. Calls of `playlist` that wait, and later calls, raise `NoPlaylistError`."""
         self.finish()
         self._segments.clear()
         self._init = b""
@@ -223,7 +223,7 @@ class HlsStream:
         self._ready.set()
 
     def _delete_old(self, end: int) -> None:
-        """Remove the oldest segment from a full playlist, and delete removed segments whose time is over.
+        """Remove the oldest segment from a full playlist, and delete segments that were removed long enough ago.
 
         A removed segment can be fetched for its own duration plus that of the longest playlist that listed it (RFC 8216
         section 6.2.2). The time is counted in slots, because a segment is longer if the stream stalled.
@@ -290,7 +290,7 @@ class _Out(io.RawIOBase):
 
 
 def _first_fragment(data: bytes) -> int:
-    """Return the offset of the first `moof` box (ISO/IEC 14496-12) in `data`, or the length of `data` without one."""
+    """Return the offset of the first `moof` box (ISO/IEC 14496-12) in `data`; the length of `data` if it has none."""
     at = 0
     while at + 8 <= len(data) and data[at + 4 : at + 8] != b"moof":
         at += max(8, int.from_bytes(data[at : at + 4]))

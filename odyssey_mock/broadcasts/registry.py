@@ -18,7 +18,7 @@ from odyssey_mock.rtc.protocols import PeerFactory
 
 
 class Broadcasts(Mapping[str, Broadcast]):
-    """The broadcasts of one server by stream id, oldest first. It also runs one task for each spectator."""
+    """The broadcasts of one server by stream id, oldest first, and the tasks that serve their spectators."""
 
     def __init__(
         self,

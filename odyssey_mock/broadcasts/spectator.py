@@ -41,7 +41,7 @@ class SpectatorState(StrEnum):
 
 
 class SpectatorGoneError(Exception):
-    """The spectator was ended before its offer was answered. The message states why, for example that it left."""
+    """The spectator was ended before its offer was answered. The message states why, such as `the stream has ended`."""
 
 
 class Spectator:

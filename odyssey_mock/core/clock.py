@@ -56,7 +56,7 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Return the seconds since an arbitrary start, to measure durations.
 
-        They include the seconds of `advance`. A change of the date, which `time` shows, has no effect on them.
+        The result includes the seconds that `advance` has added. A change of the date affects only `time`.
         """
 
     def call_later(self, seconds: float, name: str, callback: Callback) -> Deadline:
@@ -103,8 +103,8 @@ async def sleep(clock: Clock, seconds: float, name: str) -> None:
 
     When the sleep ends, `Clock.advance` lets the calling task run until it waits again, and also the tasks that
     this task wakes. A message that the task sends right after its sleep has therefore been sent when `advance`
-    returns. Put longer work, such as that of a thread, in a callback of `call_later`: `advance` awaits the callback to
-    its end. Cancelling the task removes the deadline.
+    returns. Put longer work, such as a wait for a thread, in a callback of `call_later`, which
+    `advance` awaits to its end. Cancelling the task removes the deadline.
 
     Raises:
         ValueError: `seconds` is negative or not a number.
@@ -125,7 +125,7 @@ async def sleep(clock: Clock, seconds: float, name: str) -> None:
 
 
 class _Advances:
-    """The running calls of `advance` of one clock: one after the other."""
+    """A lock that makes concurrent calls of `advance` of one clock run one after the other."""
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
@@ -133,7 +133,9 @@ class _Advances:
 
     @asynccontextmanager
     async def by(self, seconds: float, left: Callable[[], float]) -> AsyncIterator[list[Exception]]:
-        """Wait for earlier calls, and yield a list for the exceptions of callbacks, which the block's end raises.
+        """Wait until earlier calls have finished, and yield a list to which the block adds exceptions of callbacks.
+
+        At the end of the block, the exceptions in the list are raised as a group.
 
         Raises:
             ValueError: `seconds` is greater than `left()` after earlier calls.
@@ -196,7 +198,7 @@ class _RealDeadline:
 class RealClock:
     """A clock that starts at the current time and runs `speed` times as fast as the event loop's clock.
 
-    `advance` makes it jump forward; then it continues at its speed.
+    `advance` makes the clock jump forward; afterwards, the clock continues at the same speed.
     """
 
     def __init__(self, speed: float = 1.0) -> None:
@@ -263,7 +265,7 @@ class RealClock:
 
     @contextmanager
     def _timers_stopped(self) -> Iterator[None]:
-        """During the block, no deadline fires by itself."""
+        """Stop the timers of all deadlines until the block ends, so that only `advance` calls their callbacks."""
         self._fires = False
         for deadline in self._deadlines:
             deadline.stop()
@@ -280,7 +282,7 @@ class RealClock:
         deadline.timer = self._running().call_later(seconds, self._fire, deadline)
 
     def _jump(self, instant: float) -> None:
-        """Move the clock forward to an instant; have no effect if it has passed."""
+        """Move the clock forward to an instant; do nothing if the clock is already past this instant."""
         self._advanced += max(0.0, instant - self.time())
 
     async def __aenter__(self) -> Self:
@@ -294,7 +296,7 @@ class RealClock:
     ) -> None:
         """Cancel all deadlines and running callbacks, and raise the exceptions of callbacks as a group.
 
-        Exceptions of callbacks are bugs, and nothing else would report them.
+        These exceptions are bugs of the callbacks, and would otherwise not be reported.
         """
         for deadline in list(self._deadlines):
             deadline.cancel()

@@ -16,7 +16,7 @@ class ListenError(OSError):
 
 
 class Network(Protocol):
-    """Operations that the mock needs from the network."""
+    """The network operations that the mock uses."""
 
     def listen(self, host: str, port: int) -> socket.socket:
         """Return a listening, non-blocking TCP socket on the address. Port 0 picks a free port.
@@ -61,6 +61,6 @@ class Network(Protocol):
 
 
 def share(bound: socket.socket, is_shared: bool) -> None:
-    """Set whether the address of a socket may be shared, for example with connections in TIME_WAIT."""
+    """Set or clear `SO_REUSEADDR`, except on Windows. It lets a socket use an address with connections in TIME_WAIT."""
     if os.name == "posix":  # on Windows, the option would let two sockets listen on the same port
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, is_shared)

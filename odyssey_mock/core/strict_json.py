@@ -42,4 +42,4 @@ def unique_names(pairs: Sequence[tuple[str, JSON]]) -> dict[str, JSON]:
 
 
 def _refuse(constant: str) -> Never:
-    raise ValueError(f"{constant} is not a JSON value")
+    raise ValueError(f"expected a number that JSON allows, got {constant}")

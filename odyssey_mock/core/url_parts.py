@@ -1,4 +1,4 @@
-"""Validation of the parts of a URL that come from outside: the authority, and the path before the service's paths."""
+"""Parsers for base URLs of the service, and for the parts of a base URL: authority, port and path prefix."""
 
 import ipaddress
 import re
@@ -59,13 +59,13 @@ class Authority:
         return cls(f"[{host}]" if ":" in host else host, port)
 
     def under(self, scheme: Scheme) -> str:
-        """Return the authority as a URL with `scheme` contains it: without the default port."""
+        """Return the authority as text for a URL with this scheme; the default port of the scheme is left out."""
         return self.host if self.port in (None, _DEFAULT_PORTS[scheme]) else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
 class BaseUrl:
-    """The URL before the paths of the service.
+    """The URL at which the service is reached; the paths of the service are appended to it.
 
     Attributes:
         scheme: `http` or `https`.
@@ -80,7 +80,7 @@ class BaseUrl:
 
     @classmethod
     def read(cls, text: str) -> Self | None:
-        """Parse `text`; return None unless it is an http or https URL of authority and valid prefix only."""
+        """Parse an http or https URL; return None if it is invalid, or has a query, fragment or ambiguous prefix."""
         match = _BASE_URL.fullmatch(text)
         authority = Authority.read(match["authority"]) if match else None
         prefix = read_prefix(match["path"]) if match else None
@@ -95,7 +95,8 @@ class BaseUrl:
 def read_prefix(text: str) -> str | None:
     """Return a path without slashes at its end; None if it is not a valid prefix.
 
-    Its segments consist of characters that need no encoding in a URL (RFC 3986 section 2.3), and are not `.` or `..`.
+    The segments of a valid prefix consist of characters that need no encoding in a URL (RFC 3986 section 2.3), and are
+    not `.` or `..`.
     """
     prefix = text.rstrip("/")
     return prefix if _PREFIX.fullmatch(prefix) else None
@@ -104,8 +105,8 @@ def read_prefix(text: str) -> str | None:
 def is_ambiguous(prefix: str) -> bool:
     """Return whether a path of the service can begin with `prefix`.
 
-    Proxies may remove the prefix from a path or keep it. With the prefix `/auth`, the path `/auth/token` could then be
-    the token route without the prefix, or the path `/token` with it.
+    Such a prefix is ambiguous, because proxies may remove the prefix from a path or keep it. With the prefix `/auth`,
+    the path `/auth/token` could be the token route without the prefix, or the path `/token` with the prefix.
     """
     return prefix.removeprefix("/").partition("/")[0] in SERVICE_SEGMENTS
 

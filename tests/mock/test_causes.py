@@ -46,7 +46,7 @@ def why_of(mock: MockOdyssey, kind: Kind, name: str, **where: Any) -> str:
             "expected the header `Authorization: Bearer` ",
         ),
         (("GET", "/regions", {"headers": {"Authorization": "Bearer x"}}), "expected an access token from POST /auth/"),
-        (("POST", "/auth/token", {"json": {"api_key": "ody_suspended"}}), "keys that begin with ody_suspended are "),
+        (("POST", "/auth/token", {"json": {"api_key": "ody_suspended"}}), "API keys that begin with ody_suspended "),
         (("POST", "/auth/token", {"json": {"api_key": "nope"}}), "body.api_key: String should match pattern "),
         (("POST", "/sessions/token", {"json": {"session_id": "s"}}), "Session not found: "),
         (("GET", "/artifacts/none/video.mp4", {}), ""),
@@ -99,7 +99,9 @@ async def test_expired_token_names_the_setting(odyssey_mock: MockOdyssey) -> Non
         await odyssey_mock.advance(61)
         await api.http.post("/sessions/request", json={})
     why = why_of(odyssey_mock, "rest", "POST /sessions/request")
-    assert why == "the access token has expired 1.0 s ago; it was issued for 60 s (setting `access_token_lifetime`)"
+    assert why == (
+        "the access token expired 1.0 s ago; it was valid for 60 s (setting `access_token_lifetime`); request a new one"
+    )
 
 
 @pytest.mark.odyssey(clock="manual", access_token_lifetime=10)
@@ -110,7 +112,9 @@ async def test_expired_token_states_its_own_lifetime_after_changes(odyssey_mock:
         await other.http.post("/auth/token", json={"api_key": odyssey_mock.api_key})
         await api.http.get("/regions")
     why = why_of(odyssey_mock, "rest", "GET /regions")
-    assert why == "the access token has expired 1.0 s ago; it was issued for 10 s (setting `access_token_lifetime`)"
+    assert why == (
+        "the access token expired 1.0 s ago; it was valid for 10 s (setting `access_token_lifetime`); request a new one"
+    )
 
 
 @pytest.mark.off_contract("sends invalid headers")

@@ -58,13 +58,13 @@ def test_session_id_is_readable_without_the_secret() -> None:
 
 @pytest.mark.parametrize("text", ["", "x", "a.b.c", "ey.ey.ey", "\ud800"])
 def test_malformed_token_is_rejected(text: str) -> None:
-    with pytest.raises(TokenError, match="not a session token of this server"):
+    with pytest.raises(TokenError, match="expected a session token of this server, got an invalid one"):
         tokens().verify(text)
 
 
 def test_token_of_another_server_is_rejected() -> None:
     token = tokens(seed=1).mint("session", "acct", 600)
-    with pytest.raises(TokenError, match="not a session token of this server") as refusal:
+    with pytest.raises(TokenError, match="expected a session token of this server, got an invalid one") as refusal:
         tokens(seed=2).verify(token)
     assert token not in str(refusal.value)
 

@@ -77,7 +77,7 @@ def test_frames_of_all_kinds_are_read() -> None:
 
 def test_missing_repeated_and_reordered_frames_are_shown() -> None:
     assert failure(stamps(3, 4, 7, 7, 6, 20, 21)) == (
-        "7 frames (numbers 3 to 21, stream tag 7) failed:\n"
+        "checks of 7 frames (numbers 3 to 21, stream tag 7) failed:\n"
         "  contiguous: expected consecutive frame numbers, got 4 breaks\n"
         "    frame 4 -> 7: 1 frame missing (5), at frames[2]\n"
         "    frame 7 -> 7: repeated, at frames[3]\n"
@@ -102,7 +102,7 @@ def test_last_frame_must_show_the_interaction() -> None:
     frames = [stamp(0), stamp(1), stamp(2, interaction=1), stamp(3, interaction=1)]
     assert_frames(frames, after_interact=1)
     assert failure(frames, after_interact=2) == (
-        "4 frames (numbers 0 to 3, stream tag 7) failed:\n"
+        "checks of 4 frames (numbers 0 to 3, stream tag 7) failed:\n"
         "  after_interact: expected the last frame to show interaction 2 or later, got interaction 1 since frame 2"
     )
     assert failure(frames[:2], after_interact=1).endswith(
@@ -119,7 +119,7 @@ def received(*ages_ms: float) -> Iterator[tuple[FrameStamp, float]]:
 def test_oldest_frames_are_shown() -> None:
     assert_frames(received(40, 200, 0), max_age_ms=200.5)
     assert failure([*received(40, 300, 20, 512, 250, 41, 210)], max_age_ms=200) == (
-        "7 frames (numbers 0 to 6, stream tag 7) failed:\n"
+        "checks of 7 frames (numbers 0 to 6, stream tag 7) failed:\n"
         "  max_age_ms: expected an age of at most 200 ms, got more in 4 of 7 frames, median age of all frames 210 ms\n"
         "    frame 3: 512 ms, at frames[3]\n"
         "    frame 1: 300 ms, at frames[1]\n"
@@ -149,7 +149,7 @@ def test_age_needs_a_time_of_reception() -> None:
 def test_frames_of_another_size_are_shown() -> None:
     assert_frames([drawn(0), rgb(1)], size=(704, 1280))
     assert failure([drawn(0), drawn(1, 1280, 704)], size=(704, 1280)) == (
-        "2 frames (numbers 0 to 1, stream tag 7) failed:\n"
+        "checks of 2 frames (numbers 0 to 1, stream tag 7) failed:\n"
         "  size: expected 704x1280, got another size in 1 of 2 frames\n"
         "    frame 1: 1280x704, at frames[1]"
     )
@@ -183,7 +183,7 @@ def test_idle_frames_around_the_stream_are_ignored() -> None:
     frames = [idle(8), idle(9), *stamps(0, 1, 2), idle(0)]
     assert assert_frames(frames, count=3) == stamps(0, 1, 2)
     assert failure([stamp(0), idle(0), idle(1), stamp(1)]) == (
-        "2 frames (numbers 0 to 1, stream tag 7) failed:\n"
+        "checks of 2 frames (numbers 0 to 1, stream tag 7) failed:\n"
         "  stream: expected only frames of the stream between its first and its last one, got 2 other frames; "
         "the first is frames[1], which shows the idle scene"
     )
@@ -230,7 +230,7 @@ async def test_missing_stamps_are_explained_by_the_overlay(odyssey_mock: MockOdy
 def test_unreadable_frames_are_shown_once() -> None:
     blank = np.zeros((1280, 704, 3), np.uint8)
     assert failure([rgb(0), blank, rgb(2), None]) == (
-        "2 frames (numbers 0 to 2, stream tag 7) failed:\n"
+        "checks of 2 frames (numbers 0 to 2, stream tag 7) failed:\n"
         "  stamps: expected a readable stamp on every frame, got none on frames[1], frames[3]"
     )
     assert failure([*[None] * 6, stamp(0)]).endswith("got none on frames[0], frames[1], frames[2] and 3 more")

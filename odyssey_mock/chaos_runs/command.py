@@ -37,7 +37,7 @@ class CommandError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Ended:
-    """How one run of the command ended. `status` is the exit status, or None if the time limit stopped the command."""
+    """The result of one run of the command. `status` is the exit status; None if the time limit was exceeded."""
 
     status: int | None
     seconds: float
@@ -65,7 +65,7 @@ class CommandChaos:
         command: the command and its arguments.
         only: patterns of the fault points to use, as in `plan`.
         exclude: patterns of the fault points to leave out, as in `plan`.
-        time_limit: seconds after which a run is stopped; None for `default_limit`.
+        time_limit: seconds after which a run is stopped; None for the value of `plan.default_limit`.
         settings: the settings of the mocks. The faults in these settings are active in every run.
         say: function that is called with a line of text about each run.
     """
@@ -134,7 +134,7 @@ class CommandChaos:
         )
 
     async def _play(self, fault: Mapping[str, JSON] | None, limit: float) -> _Ended:
-        """Run the command once with a new mock, and with `fault` before the faults of the settings."""
+        """Run the command once with a new mock. The mock has `fault`, if any, and then the faults of the settings."""
         added = () if fault is None else (fault,)
         settings = self.settings.replace(faults=[*added, *self.settings.faults])
         entries: list[Entry] = []
@@ -157,7 +157,8 @@ class CommandChaos:
         the stop.
 
         The command runs in its own process group, which is killed at the end. Child processes may be in other groups,
-        for example browsers and servers of Playwright. A stopped command first gets SIGTERM, so that it can end them.
+        for example browsers and servers of Playwright. At the time limit, the command first gets SIGTERM, so that it
+        can end these child processes.
         """
         clock = asyncio.get_running_loop().time
         began = clock()
@@ -204,7 +205,7 @@ def _signal_group(process: asyncio.subprocess.Process, signum: signal.Signals) -
 
 
 def _text(output: IO[bytes], size: int) -> str:
-    """Return the first `size` bytes of an output file as text, or only their last 64 KiB if there are more."""
+    """Return the first `size` bytes of an output file as text; if they exceed 64 KiB, only the last 64 KiB of them."""
     start = max(0, size - (64 << 10))
     output.seek(start)
     return output.read(size - start).decode(errors="replace")

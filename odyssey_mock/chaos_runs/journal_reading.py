@@ -15,10 +15,13 @@ _STATES: Mapping[str, tuple[Literal["session", "stream"], str]] = {
 
 
 def midway(entries: Iterable[Entry]) -> Mapping[str, float]:
-    """Return, by point of `MIDWAY`, half the duration of the state that begins there, in seconds; at least `SOON`.
+    """Return the seconds after which a fault at each point of `MIDWAY` acts, by point.
 
-    `entries` is the journal of a run without faults. The durations are those of its first session and first stream,
-    on the server's clock. The result leaves out points that the run did not reach.
+    At each of these points, a state of the session or stream begins. The fault acts in the middle of this state: after
+    half of its duration, but at least `SOON`. The result leaves out points that the run did not reach.
+
+    `entries` is the journal of a run without faults. The durations are those of the first session and first stream
+    of this run, on the server's clock.
     """
     kept: Sequence[Entry] = tuple(entries)
     found: dict[str, float] = {}

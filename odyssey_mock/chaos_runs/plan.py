@@ -28,10 +28,10 @@ VALUES: Mapping[str, Mapping[str, JSON]] = MappingProxyType(
 """Parameters of the planned faults, by action. Parameters that are not listed have the defaults of the catalog."""
 
 MIDWAY = frozenset({"signaling.connected", "peer.connected", "stream.running"})
-"""Fault points at which a lasting state begins. The parameter `seconds` lets their faults act in its middle."""
+"""Fault points at which a lasting state begins. The parameter `seconds` makes faults act in the middle of the state."""
 
 SOON = 0.05
-"""Seconds until a fault at a point of `MIDWAY` acts if the duration of the state is unknown, and at least."""
+"""Minimum seconds until a fault at a point of `MIDWAY` acts; also used if the duration of the state is unknown."""
 
 ONCE = 1
 """How many times a planned fault fires, unless `OFTEN` contains its point."""
@@ -45,7 +45,7 @@ OFTEN: Mapping[str, int | None] = MappingProxyType(
         "peer.frame:late": ONCE,
     }
 )
-"""How many times a planned fault fires, by point or `point:action`; None for every time.
+"""How many times a planned fault fires, by point or `point:action`; None if the number is not limited.
 
 Faults of regions and telemetry fire every time, because these requests are optional. 30 frames are about one second of
 video. One late frame delays all later frames.
@@ -60,7 +60,7 @@ _UNITS: Mapping[str, str] = {"seconds": " s", "bytes_per_second": " bytes/s"}
 
 
 class ChaosPlanError(ValueError):
-    """The plan would have no fault, or a pattern matches no fault of the catalog. The message states which."""
+    """The plan would have no fault, or a pattern matches no fault of the catalog. The message states the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class PlannedFault:
         point: the name of the fault point.
         action: the action at this point.
         parameters: the parameters of the action, from `VALUES`.
-        times: how many times the fault fires; None for every time.
+        times: how many times the fault fires; None if the number is not limited.
     """
 
     point: str
@@ -88,13 +88,13 @@ class PlannedFault:
 
     @property
     def acts_midway(self) -> bool:
-        """Whether the fault acts some seconds after its point was reached, in the middle of the state that began."""
+        """Whether a state begins at the point of the fault, and the fault acts in the middle of this state."""
         return self.point in MIDWAY
 
     def to_fault(self, midway: Mapping[str, float]) -> dict[str, JSON]:
         """Return the fault as `MockOdyssey(faults=...)` accepts it.
 
-        `midway`: the seconds between reaching a point of `MIDWAY` and its fault, by point; `SOON` for a missing point.
+        `midway`: for each point of `MIDWAY`, the seconds after which the fault acts; the default is `SOON`.
         """
         later = {"seconds": midway.get(self.point, SOON)} if self.acts_midway else {}
         return {"at": self.point, "do": self.action, "times": self.times, **self.parameters, **later}
@@ -120,7 +120,7 @@ def faults_at(points: Iterable[str]) -> Sequence[PlannedFault]:
 
 
 def check_patterns(only: Sequence[str], exclude: Sequence[str]) -> None:
-    """Check that each pattern matches a fault point of the catalog.
+    """Check that each pattern matches a fault point or a `point:action` of the catalog.
 
     Raises:
         ChaosPlanError: a pattern matches no fault point and no `point:action`.

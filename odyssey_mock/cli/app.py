@@ -1,4 +1,4 @@
-"""The command group `odyssey-mock`, with its subcommands from the modules beside this one.
+"""The command group `odyssey-mock`, with its subcommands from the other modules of this package.
 
 Each command imports its dependencies only when it runs, so that `--help` stays fast.
 """

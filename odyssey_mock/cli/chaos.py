@@ -135,7 +135,7 @@ async def _run(runs: CommandChaos) -> None:
     The command itself does not get these signals, because it runs in a process session of its own.
     """
     task = asyncio.current_task()
-    assert task is not None, "expected a task: asyncio.run() starts one"
+    assert task is not None, "expected to run in a task, which asyncio.run() creates, got none"
     loop = asyncio.get_running_loop()
     for name in ("SIGTERM", "SIGHUP"):
         signum = getattr(signal, name, None)

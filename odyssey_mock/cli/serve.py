@@ -104,7 +104,7 @@ def _ready_line(mock: MockOdyssey) -> str:
 
 
 def _missing_fonts(settings: Settings) -> str:
-    """Return a line about the scripts that prompts in the picture cannot show; an empty string if there are none."""
+    """Return the line to print if fonts for some writing systems are not installed; otherwise an empty string."""
     from odyssey_mock.media.fonts import ADVICE, font_set  # noqa: PLC0415
 
     if settings.overlay != "full" or settings.fonts != "machine" or not (missing := font_set("machine").missing()):

@@ -1,6 +1,6 @@
 """Command-line options for the settings of the mock, generated from `odyssey_mock/settings.py`.
 
-`chosen_settings` combines them with `--config` and `--set`.
+`chosen_settings` combines the values of these options with those of `--config` and `--set`.
 """
 
 from __future__ import annotations
@@ -257,7 +257,7 @@ def chosen_settings(
         values: the values of the options from `setting_options`, by name, without `config` and `assignments`.
         config: the value of `--config`.
         assignments: the values of `--set`.
-        fixed: settings that the command does not let its options choose, each with the reason. In the file they have
+        fixed: names of settings that the options must not set, each with the reason. In the file, these settings have
             no effect.
 
     Raises:
@@ -279,7 +279,7 @@ def chosen_settings(
 
 
 def _read_config(path: Path) -> dict[str, Any]:  # Any: settings differ in type
-    """Return the settings in a configuration file, and its `plan`."""
+    """Return the settings and the `plan` in a configuration file, by name."""
     try:
         data = read_data_file(path)
     except DataFileError as error:
@@ -303,14 +303,17 @@ def _assigned(
     options: Container[str],
     fixed: Mapping[str, str],
 ) -> dict[str, Any]:  # Any: settings differ in type
-    """Return the settings that `--set` sets, and its `plan`; `options` has the names that other options set."""
+    """Return the settings and the `plan` that `--set` gives, by name.
+
+    `options`: the names of the settings that other options set; `fixed`: as in `chosen_settings`.
+    """
     found: dict[str, Any] = {}
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if not equals:
             raise click.UsageError(f"--set must be NAME=VALUE, such as fps=10, got {without_keys(repr(assignment))}")
         if name in fixed:
-            raise click.UsageError(f"--set {name}: {fixed[name]}")
+            raise click.UsageError(f"--set {name} is not possible: {fixed[name]}")
         try:
             value = _checked("--set faults", name, text if name == "plan" else from_text(name, text))
         except (SettingsError, UnknownSettingError) as error:
@@ -325,7 +328,10 @@ def _assigned(
 
 
 def _checked(source: str, name: str, value: Any) -> Any:  # Any: settings differ in type
-    """Check a value of `plan` or `faults`, and return it; `source` begins the messages about faults."""
+    """Return the value of a setting, after checking it if its name is `plan` or `faults`.
+
+    Messages about invalid faults begin with `source`.
+    """
     from odyssey_mock.faults.files import FaultFileError, parse_faults  # noqa: PLC0415
 
     if name == "plan":

@@ -77,7 +77,7 @@ class StderrLines:
                 return
 
     def _next(self) -> str | None:
-        """Wait for a line and return it; None after the last line of a context that has ended."""
+        """Wait for the next line and return it; return None if the context has ended and all lines were returned."""
         with self._changed:
             self._changed.wait_for(lambda: self._lines or self._left_out or self._is_closing)
             if self._lines:

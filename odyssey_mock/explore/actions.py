@@ -228,7 +228,7 @@ ACTIONS: Mapping[str, ActorAction] = MappingProxyType(
 async def done(player: Player, name: str, arguments: Mapping[str, Any]) -> None:
     """Perform one step, and record in the trace whether it succeeded, failed or was skipped.
 
-    A rule is violated if the step raises another error than an `OdysseyError`, or if it continues for more than
+    A rule is violated if the step raises an error other than `OdysseyError`, or if it continues for more than
     `ENDS_WITHIN` seconds after the connection that it uses has ended.
 
     Raises:

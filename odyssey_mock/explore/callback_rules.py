@@ -81,7 +81,7 @@ class SentMessage:
 
 
 class CallbackRules:
-    """The event handlers of one connection. Each call of a handler checks the rules for it."""
+    """The event handlers of one connection. Each handler checks its rules whenever the client calls it."""
 
     def __init__(
         self,

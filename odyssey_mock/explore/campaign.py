@@ -42,7 +42,7 @@ class DistinctFailure:
 
 @dataclass(slots=True)
 class Tally:
-    """Totals of the seeds so far.
+    """Totals of the seeds that were run so far.
 
     Attributes:
         seeds: number of seeds that were run.

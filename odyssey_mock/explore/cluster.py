@@ -59,7 +59,8 @@ class DaskWorkers:
     def _room(self, pending: PendingBatches, under_way: Iterable[range]) -> int:
         """Return how many batches may be submitted to the cluster at the same time.
 
-        A batch during which a worker died runs alone: if a worker dies again, this batch is certainly the cause.
+        If a worker died during a batch, each seed of this batch is run again while no other batch runs. If a worker
+        dies again, this seed is certainly the cause.
         """
         return 1 if pending.suspects or any(map(pending.suspected, under_way)) else AHEAD * self.width
 

@@ -81,7 +81,7 @@ def explore(options: ExploreOptions, tools: Tools = OURS) -> int:
 def _one(options: ExploreOptions, tools: Tools, scenario: Scenario | None, again: str) -> int:
     """Run or shrink one scenario, as `options` selects. Print the result, and return the exit code.
 
-    If `scenario` is None, the scenario is drawn from `options.seed`.
+    If `scenario` is None, the scenario is drawn from `options.seed`. `again` is the command that repeats the run.
     """
     fidelity, seed = options.depth or "light", options.seed or 0
     if options.shrink:
@@ -106,7 +106,10 @@ def read(path: Path) -> Scenario:
 
 
 def show(outcome: Outcome, again: str, *, trace: bool, drawn: bool) -> int:
-    """Print the result of one run, and return the exit code. Two runs of the same seed print the same text."""
+    """Print the result of one run, and return the exit code. Two runs of the same seed print the same text.
+
+    `again`: the command that repeats the run.
+    """
     if trace:
         for line in report.trace(outcome):
             click.echo(line)
@@ -125,6 +128,8 @@ def show(outcome: Outcome, again: str, *, trace: bool, drawn: bool) -> int:
 
 def show_shrunk(tools: Tools, scenario: Scenario, again: str, output: Path | None) -> int:
     """Shrink a scenario, print the smaller scenario and the result of its run, and return the exit code.
+
+    `again`: the command that repeats the run of the given scenario. `output`: the file for the smaller scenario.
 
     Raises:
         CannotExploreError: `output` cannot be written.

@@ -1,8 +1,9 @@
 """The results file of a campaign, which lets a later run skip the seeds that were run already.
 
-The file contains ASCII JSON, one object per line. The first line is the header. An object with the key `held` stands
-for a range of seeds in which all rules held, an object with the key `seed` for a seed that violated rules. Lines are
-only appended. If a run is killed, at most the last line is incomplete, and the next run removes it.
+The file contains ASCII JSON, one object per line. The first line is the header. An object with the key `held`
+is the record of a range of seeds without violations. An object with the key `seed` is the record of a seed that
+violated rules. Lines are only appended. If a run is killed, at most the last line is incomplete, and the next run
+removes it.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ def _read(file: IO[str], path: Path, header: Header, *, restart: bool) -> tuple[
     try:
         text = file.read()
         if not text.startswith(_BEGINNING[: len(text)]):
-            raise ValueError(f"the file does not start with {_BEGINNING}")
+            raise ValueError(f"expected the file to start with {_BEGINNING}, got other text")
         whole = "" if restart else text[: text.rfind("\n") + 1]
         lines = [json.loads(line) for line in whole.split("\n")[:-1]]
         found = _header_from_json(lines[0]) if lines else header

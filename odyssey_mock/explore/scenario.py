@@ -68,7 +68,7 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class ChaosStep:
-    """A disturbance that begins `at` seconds after the start. `what` is a key of `CHAOS` (`chaos.py`)."""
+    """A disturbance that begins `at` seconds after the start of the run. `what` is a key of `CHAOS` (`chaos.py`)."""
 
     at: float
     what: str
@@ -164,7 +164,7 @@ class Scenario:
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ScenarioError(
-                f"expected a scenario as written by `--output`: {type(error).__name__}: {error}"
+                f"expected a scenario as written by `--output`, got invalid content ({type(error).__name__}: {error})"
             ) from error
 
     def __str__(self) -> str:

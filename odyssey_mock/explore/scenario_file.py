@@ -33,7 +33,9 @@ def read(path: Path) -> Scenario:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ScenarioError(f"expected JSON as written by `odyssey-mock explore --output`: {error}") from error
+        raise ScenarioError(
+            f"expected JSON as written by `odyssey-mock explore --output`, got invalid JSON: {error}"
+        ) from error
     scenario = Scenario.from_json(data)
     for where, may_be, expected, got in _checks(scenario):
         if not may_be:

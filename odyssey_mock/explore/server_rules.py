@@ -195,8 +195,8 @@ class ServerRules:
     def refused(self, host: str, name: str, error: OdysseyError) -> None:
         """Check the error of the failed step `name`.
 
-        An `OdysseyAuthError` violates a rule, unless a fault caused it. The server's clock may also jump so far that a
-        new access token has expired.
+        An `OdysseyAuthError` violates a rule, unless a fault can have caused it, or a jump of the server's clock made
+        the access token of the client expire.
         """
         if isinstance(error, OdysseyAuthError) and not (self._may_refuse or self._token_has_expired(host)):
             self._report_violation(

@@ -1,4 +1,4 @@
-"""`Fault`: at which point, in which way, for which requests and how many times the server misbehaves."""
+"""`Fault`, which describes one injected fault: its point, its action, which requests it affects, and how often."""
 
 import difflib
 import reprlib
@@ -42,7 +42,7 @@ class Fault:
         at: the name of a point in `POINTS`, or a group such as `rest.*`.
         do: the name of an action of the point.
         parameters: all parameters of the action, including defaults.
-        times: how many times the fault fires; None for every time.
+        times: how many times the fault fires; None if the number is not limited.
         after: how many matching requests or events at the point are skipped before the fault can fire.
         probability: the probability that the fault fires at each later request or event. The random decisions depend
             only on the mock's seed.
@@ -83,7 +83,9 @@ class Fault:
             name: actions[0][name] for name in actions[0] if all(name in a for a in actions)
         }
         if not common:
-            raise FaultError(f"the points of {at} have no action in common; use one of them: {', '.join(points)}")
+            raise FaultError(
+                f"the points of {at} have no action in common; use one of these points: {', '.join(points)}"
+            )
         if not isinstance(do, str) or do not in common:
             raise FaultError(_unknown(f"action at {at}:", do, common))
         place = f"{at} {do}"

@@ -19,7 +19,7 @@ _ECHO = reprlib.Repr(maxstring=80, maxother=80)
 
 
 class ActiveFault:
-    """A fault of the registry, with the number of matching requests and events, and how often the fault fired."""
+    """A fault of the registry, with its counts: how many requests and events matched, and how often the fault fired."""
 
     def __init__(self, number: int, fault: Fault) -> None:
         self.id = f"fault-{number}"

@@ -69,7 +69,7 @@ def test_port_in_config_file_has_no_effect(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--set", "port=1", "true"], "--set port: each run has a free port; leave it out"),
+        (["--set", "port=1", "true"], "--set port is not possible: each run has a free port; leave it out"),
         (
             ["--only", "job.*", sys.executable, "-c", APP],
             "expected patterns of fault points that the run reached",

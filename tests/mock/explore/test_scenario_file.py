@@ -83,5 +83,5 @@ def test_invalid_value_is_rejected_with_its_place(tmp_path: Path, spoil: Callabl
 def test_file_without_json_is_rejected(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "scenario.json"
     path.write_bytes(content)
-    with pytest.raises(ScenarioError, match="expected JSON as written by `odyssey-mock explore --output`: "):
+    with pytest.raises(ScenarioError, match="expected JSON as written by `odyssey-mock explore --output`, got "):
         read(path)

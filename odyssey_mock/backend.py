@@ -165,7 +165,7 @@ class Backend:
         self.jobs.hand_out()
 
     async def reset(self) -> None:
-        """End all sessions, broadcasts and jobs, and delete what was recorded; see `MockOdyssey.reset`."""
+        """End all sessions, broadcasts and jobs, and delete all records and the journal; see `MockOdyssey.reset`."""
         # First, for requests that arrive while this waits, and again at the end, for changes made in the meantime.
         self.settings.reset()
         await self.sessions.close()

@@ -1,8 +1,8 @@
 """The ASGI application: its routes and middleware.
 
-The outermost middleware finds the address that the client uses (`public_urls.py`). CORS follows: it encloses everything
-that can fail, so that browsers can also read error responses. Then follow, in this order: the `Date` header from the
-server's clock; the journal entries of requests; the handling of unexpected exceptions; the fault point `server`. Each
+The outermost middleware determines the URL at which the client reaches the mock (`public_urls.py`). The CORS middleware
+is next, so that browsers can also read error responses. Then follow, in this order: the `Date` header from the server's
+clock; the journal entries of requests; the handling of unexpected exceptions; the fault point `server`. Each
 route declares its own fault points (`http/routes/`). Errors have FastAPI's form (`protocol.md` section 2).
 """
 

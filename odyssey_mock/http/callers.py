@@ -104,7 +104,8 @@ class Callers:
 def _shown_scheme(scheme: str) -> str:
     """Describe an `Authorization` header that has no access token.
 
-    Only a known scheme is named: without a scheme, the first word of the header is the key or the token itself.
+    The description names a scheme only if it is known. Otherwise, the first word of the header may be a secret: a key
+    or a token that was sent without a scheme.
     """
     if not scheme:
         return "none"

@@ -81,7 +81,7 @@ class OwnEndpoint:
 
 
 class SharedEndpoint:
-    """An endpoint that several mocks use one after the other. An async context manager, as `OwnEndpoint`.
+    """An endpoint that several mocks use one after the other. An async context manager, like `OwnEndpoint`.
 
     Its ports stay open between the mocks, so that all mocks have the same address.
     """

@@ -223,7 +223,7 @@ async def parse[M: BaseModel](model: type[M], request: Request) -> M:
 
 
 async def read_body(request: Request, *, unique: bool = False) -> JSON:
-    """Parse the body of the request as JSON; `unique` is that of `read_json`.
+    """Parse the body of the request as JSON; for `unique`, see `read_json`.
 
     Raises:
         ApiError: 422, the body is missing or is not JSON.

@@ -29,9 +29,9 @@ type WhoAsks = Callable[[Scope, bytes], Asked]
 
 
 class FaultGate:
-    """Delays each request by the latency profile, and carries out the fault that fires for it, if any.
+    """Delays each request by the latency profile, and carries out the fault that fires for the request.
 
-    Other requests pass to their endpoint.
+    If no fault fires, the endpoint handles the request.
     """
 
     def __init__(self, faults: Faults, clock: Clock, settings: CurrentSettings) -> None:
@@ -44,9 +44,9 @@ class FaultGate:
         return FaultPoint(point, endpoint, self, who)
 
     async def let_pass(self, passed: "FaultPoint", scope: Scope, receive: Receive, send: Send) -> None:
-        """Carry out the fault that fires at the fault point `passed`, or handle the request as usual if none fires.
+        """Wait for the latency of the fault point `passed`, then carry out the fault that fires there.
 
-        The latency of the point comes first.
+        If no fault fires, handle the request as usual.
         """
         seconds = latency.seconds(self._settings.now.latency, passed.point)
         has_faults = self._faults.any_at(passed.point)
@@ -65,7 +65,7 @@ class FaultGate:
         with Pace(self._clock, connection, f"latency: {passed.point}") as pace:
             await pace.pause(seconds)
             if connection.lost.done() and (connection.is_spoilt or scope["method"] in _SAFE):
-                # Other requests take effect although the client has given up, as those that a service is handling do.
+                # Other requests take effect even if the client has disconnected, as in a real service.
                 return None
             if not has_faults:
                 return await passed.usual(scope, receive, send)

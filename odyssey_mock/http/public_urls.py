@@ -1,10 +1,11 @@
-"""The address at which a client reaches the mock: one rule for every URL that the mock sends.
+"""The public URL: the URL at which a client reaches the mock. It is the base of all URLs in the mock's responses.
 
-The address is the setting `public_url`. Without the setting, it has the scheme, host and prefix that a trusted proxy
-states in `X-Forwarded-*` or `Forwarded` (RFC 7239). Otherwise it has those of the request itself.
+The public URL is the setting `public_url`. Without the setting, its scheme, host and path prefix are those that a
+trusted proxy states in `X-Forwarded-*` or `Forwarded` (RFC 7239). Values that no proxy states are those of the request
+itself.
 
-The middleware `PublicUrls` writes the address into the ASGI scope of each request: into `scheme`, the `Host` header and
-`root_path`. All URLs that Starlette derives from a request therefore begin with the address, redirects included.
+The middleware `PublicUrls` writes the public URL into the ASGI scope of each request: into `scheme`, the `Host` header
+and `root_path`. All URLs that Starlette derives from a request therefore begin with the public URL, also redirects.
 """
 
 import ipaddress
@@ -29,7 +30,7 @@ _STUN_URL = "odyssey_mock.stun_url"
 _SCHEMES: Mapping[str, Scheme] = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
 
 LONGEST_LIST = 8192
-"""Maximum length of a header with which proxies state the address, in characters. Longer ones are ignored."""
+"""Maximum length in characters of a header in which proxies state the public URL. Longer headers are ignored."""
 
 _PARAMETER = re.compile(
     r"""[ \t]*+(?:(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]++)=(?:"(?P<quoted>(?:[^"\\]|\\.)*+)"|(?P<value>[^ \t",;]*+)))?+"""
@@ -54,13 +55,13 @@ def stun_url(connection: HTTPConnection) -> str:
 
 
 def service_path(scope: Scope) -> str:
-    """Return the path of a request without the prefix of the client's address."""
+    """Return the path of a request without the path prefix of the public URL."""
     path: str = scope["path"]
     return path.removeprefix(_root(scope))
 
 
 def raw_service_path(scope: Scope) -> bytes:
-    """Return the path of a request as it was sent, without the prefix of the client's address."""
+    """Return the percent-encoded path of a request as it was sent, without the path prefix of the public URL."""
     path: bytes = scope["raw_path"]
     return path.removeprefix(_root(scope).encode())
 
@@ -71,9 +72,9 @@ def _root(scope: Scope) -> str:
 
 
 class PublicUrls:
-    """ASGI middleware that writes the client's address of the mock into the scope of each request.
+    """ASGI middleware that writes the public URL of the mock into the scope of each request.
 
-    The path of a request may begin with the prefix of the address. Most proxies remove it.
+    Requests may arrive with or without the path prefix of the public URL, because most proxies remove the prefix.
     """
 
     def __init__(self, app: ASGIApp, *, public_url: str | None, trusted_proxies: Sequence[str], stun_port: int) -> None:
@@ -112,7 +113,7 @@ class PublicUrls:
         }
 
     def _forwarded(self, scope: Scope, own: BaseUrl) -> BaseUrl:
-        """Return `own` with the values that trusted proxies state."""
+        """Return `own`, with its parts replaced by those that trusted proxies state."""
         if not self._is_trusted(_peer(scope)):
             return own
         return read_forwarded(Headers(scope=scope), own, self._is_trusted)
@@ -120,9 +121,11 @@ class PublicUrls:
     def _stun_url(self, scope: Scope, own: BaseUrl, url: BaseUrl) -> str:
         """Return the URL of the STUN server for the client of a request.
 
-        Its host is that of the client's address, with two exceptions that use the address at which the request arrived.
-        If a proxy on another machine sent the request, the client connects to that machine for HTTP, but to the mock's
-        machine for WebRTC and STUN. The name `localhost` may resolve to an address at which no STUN server listens.
+        Its host is that of the public URL, with two exceptions, which use the address at which the request arrived:
+
+        - A proxy on another machine sent the request. The client then uses HTTP on that machine, but WebRTC and STUN on
+          the machine of the mock.
+        - The host is `localhost` or a loopback address. It may resolve to an address at which no STUN server listens.
         """
         host = url.authority.host
         is_proxied = url != own and not _is_loopback(_peer(scope))
@@ -137,7 +140,7 @@ class PublicUrls:
 
 
 def _address_of(scope: Scope) -> BaseUrl:
-    """Return the address that the request itself states. Without a valid `Host`, it names the listening address."""
+    """Return the base URL to which a request was sent; without a valid `Host`, that of the listening address."""
     authority = Authority.read(Headers(scope=scope).get("host", ""))
     if authority is None:
         host, port = scope.get("server") or ("localhost", None)
@@ -147,35 +150,35 @@ def _address_of(scope: Scope) -> BaseUrl:
 
 @dataclass(frozen=True, slots=True)
 class _Stated:
-    """What the trusted proxies state about the client's address; None for what they do not state validly."""
+    """The scheme and authority of the public URL that trusted proxies state; None if missing or invalid."""
 
     scheme: Scheme | None
     authority: Authority | None
 
 
 def read_forwarded(headers: Headers, own: BaseUrl, is_trusted: IsTrusted) -> BaseUrl:
-    """Return the address that trusted proxies state in the headers of a request from a trusted proxy.
+    """Return the public URL that trusted proxies state in the headers of a request from a trusted proxy.
 
-    Each proxy appends its values at the end of the list. Values before those of the outermost trusted proxy may come
-    from the client and are ignored, as are invalid ones.
+    Each of these headers contains a list, and each proxy appends its value. Values before those of the outermost
+    trusted proxy are ignored, because they may come from the client. Invalid values are ignored too.
 
-    `X-Forwarded-*` take precedence. Scheme and host never come from both kinds of headers: most proxies write one kind,
-    usually `X-Forwarded-*`, and pass on what the client sends in the other. The prefix always has its own header,
-    because `Forwarded` has no parameter for it.
+    If a request has `X-Forwarded-*` headers for scheme, host or port, `Forwarded` is ignored. Most proxies write only
+    `X-Forwarded-*`, so that `Forwarded` may come from the client. The path prefix always comes from
+    `X-Forwarded-Prefix`, because `Forwarded` has no parameter for it.
 
     Args:
         headers: the headers of the request.
-        own: the address that the request itself states. It has the values that the proxies do not state.
+        own: the base URL to which the request was sent. It supplies the parts that the proxies do not state.
         is_trusted: returns whether the proxy at an address is trusted.
     """
     senders = _values(headers, "x-forwarded-for")
     hops = _hops(senders, is_trusted)
 
     def near(name: str) -> Sequence[str]:
-        """Return the values of the trusted proxies in a list, the outermost proxy first.
+        """Return the values of the trusted proxies in the header `X-Forwarded-{name}`, the outermost proxy first.
 
-        If the lists have different lengths, not every proxy appends to both. Only the last value is then certainly from
-        a trusted proxy.
+        If `X-Forwarded-For` has another number of values, not every proxy appends to both headers. Only the last value
+        is then certainly from a trusted proxy.
         """
         values = _values(headers, f"x-forwarded-{name}")
         return values[-hops:] if len(values) == len(senders) else values[-1:]
@@ -183,7 +186,7 @@ def read_forwarded(headers: Headers, own: BaseUrl, is_trusted: IsTrusted) -> Bas
     schemes, hosts, ports = near("proto"), near("host"), near("port")
     is_common = bool(schemes or hosts or ports)
     stated = _common(schemes, hosts, ports, own) if is_common else _standard(headers, is_trusted)
-    # Each proxy removes its own prefix, so the path of the client begins with the prefix of the outermost one.
+    # Each proxy removes its own prefix, so the path that the client sent begins with that of the outermost proxy.
     prefix = "".join(each for value in near("prefix") if (each := read_prefix(value)) is not None)
     return BaseUrl(
         stated.scheme or own.scheme, stated.authority or own.authority, "" if is_ambiguous(prefix) else prefix
@@ -191,7 +194,10 @@ def read_forwarded(headers: Headers, own: BaseUrl, is_trusted: IsTrusted) -> Bas
 
 
 def _common(schemes: Sequence[str], hosts: Sequence[str], ports: Sequence[str], own: BaseUrl) -> _Stated:
-    """Return what `X-Forwarded-*` state. Their port completes their host, or else replaces the port of `own`."""
+    """Return the scheme and authority that `X-Forwarded-Proto`, `-Host` and `-Port` state.
+
+    The port is added to a host without a port. If no host is stated, the port replaces the port of `own`.
+    """
     authority = _authority(hosts)
     port = next((port for value in ports if (port := read_port(value)) is not None), None)
     if port is not None and (authority is None or authority.port is None):
@@ -229,9 +235,10 @@ def parse_forwarded(text: str) -> Sequence[Mapping[str, str]]:
 
 
 def _hops(senders: Sequence[str], is_trusted: IsTrusted) -> int:
-    """Return the number of trusted proxies. `senders` are the addresses from which each proxy got the request.
+    """Return the number of consecutive trusted proxies, counted from the mock outwards.
 
-    The last proxy is trusted. The proxy before it is trusted if the last address is, and so on.
+    `senders` are the addresses from which the proxies got the request, the outermost proxy first. The proxy nearest to
+    the mock is trusted. Each proxy further out is trusted if its address in `senders` is trusted.
     """
     return 1 + sum(1 for _ in takewhile(is_trusted, reversed(senders)))
 
@@ -241,7 +248,7 @@ def _values(headers: Headers, name: str) -> Sequence[str]:
 
 
 def _joined(headers: Headers, name: str) -> str:
-    """Return the list in a header, which may occur more than once; empty if it is too long."""
+    """Return the values of all headers with this name, joined with commas; empty if longer than `LONGEST_LIST`."""
     text = ",".join(headers.getlist(name))
     return text if len(text) <= LONGEST_LIST else ""
 
@@ -266,7 +273,7 @@ def _is_loopback(text: str) -> bool:
 
 
 def _ip(text: str) -> IPAddress | None:
-    """Return the IP address in `text`, which may have a port; None if it has none, such as a name."""
+    """Return the IP address in `text`, which may also have a port; None if `text` has no IP address."""
     bare = text.partition("]")[0].removeprefix("[") if text.startswith("[") else text
     if bare.count(":") == 1:
         bare = bare.partition(":")[0]

@@ -1,4 +1,4 @@
-"""`UsageErrorForms`, which chooses the form of usage errors (status 429) for the client of each request."""
+"""`UsageErrorForms`, which chooses the form of usage errors (status 429): an object or a string as `detail`."""
 
 import hashlib
 from collections.abc import Callable
@@ -21,9 +21,10 @@ REMEMBERED = 1000
 class UsageErrorForms:
     """Chooses the form of usage errors with the setting `usage_error_form`.
 
-    With `auto`, the npm package 1.0 gets strings, and every other client gets objects. The package sends no version. It
-    runs in a browser, so that its requests have an `Origin` header. It does not list the regions, and requests sessions
-    without `region_latencies`. Later versions always list the regions first, with the same access token.
+    With `auto`, the npm package 1.0 gets a string as `detail`, and every other client gets an object. The package sends
+    no version number, but is recognized by its requests. They have an `Origin` header, because it runs in a browser.
+    It does not list the regions, and requests sessions without `region_latencies`. Later versions always list the
+    regions first, with the same access token.
     """
 
     def __init__(self, setting: Callable[[], UsageErrorForm]) -> None:
@@ -35,7 +36,7 @@ class UsageErrorForms:
         """For each access token, by digest: whether its latest session request is one of the npm package 1.0."""
 
     def regions_listed(self, scope: Scope) -> None:
-        """Note a request for the list of regions, with any response."""
+        """Note that the client of this request has asked for the list of regions, even if the response is an error."""
         _remember(self._listed, _client_of(HTTPConnection(scope)), True)
 
     def session_requested(self, request: HTTPConnection, *, has_latencies: bool) -> None:

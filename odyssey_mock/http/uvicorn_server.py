@@ -165,9 +165,9 @@ class _Connected:
 
 
 class HttpServer:
-    """An HTTP and WebSocket server: uvicorn without its signal handlers and its loop, which runs every 100 ms.
+    """An HTTP and WebSocket server: uvicorn without its signal handlers, and without its task that runs every 100 ms.
 
-    uvicorn uses that loop for the `Date` header, which `app.py` sets from the mock's clock instead.
+    uvicorn uses this task for the `Date` header. In the mock, `app.py` sets this header from the mock's clock.
     """
 
     def __init__(self, app: ASGIApp, listener: socket.socket, network: Network) -> None:

@@ -348,7 +348,7 @@ class AsyncCalls:
         return {session_id: AsyncSession(self._thread, session) for session_id, session in current.items()}
 
     async def reset(self) -> None:
-        """End all sessions, broadcasts and jobs, and delete what was recorded; see `MockOdyssey.reset`."""
+        """End all sessions, broadcasts and jobs, and delete all records and the journal; see `MockOdyssey.reset`."""
         await self._thread.wait(self._mock.reset)
 
     async def wait_for(self, kind: Kind, name: str, timeout: float = 5.0, *, since: int = 0, **where: JSON) -> Entry:

@@ -1,4 +1,4 @@
-"""`GET /artifacts/{stream_id}/{artifact}`: files of recordings, behind presigned URLs (`protocol.md` section 6)."""
+"""The route `GET /artifacts/{stream_id}/{artifact}`: recorded files at presigned URLs (`protocol.md` section 6)."""
 
 import asyncio
 from collections.abc import Sequence
@@ -118,7 +118,7 @@ def _multipart(parts: Sequence[range], stored: StoredFile, media_type: str) -> l
 class _FileResponse(Response):
     """A response with pieces of a file as its body.
 
-    The file is opened before the first `await`, so that it still exists. It may be deleted while the response is sent.
+    The file is opened before the first `await`, while it certainly exists. It may be deleted during the response.
     """
 
     def __init__(self, path: Path, pieces: Sequence[Piece], status: int, headers: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""`POST /auth/token` (`protocol.md` section 2)."""
+"""The route `POST /auth/token`, which issues access tokens (`protocol.md` section 2)."""
 
 from dataclasses import dataclass
 

@@ -63,7 +63,7 @@ class ControlRoutes:
     jobs: Jobs
     telemetry: Sized
     forget: Callable[[], Awaitable[None]]
-    """Ends all sessions, broadcasts and jobs, and deletes what was recorded."""
+    """Ends all sessions, broadcasts and jobs, and deletes all records and the journal."""
     more: Sequence[BaseRoute]
 
     def routes(self) -> list[BaseRoute]:
@@ -96,7 +96,7 @@ class ControlRoutes:
         return Response(json.dumps(shown), media_type="application/json")
 
     async def reset(self, _request: Request) -> Response:
-        """End all sessions, broadcasts and jobs, and delete what was recorded; see `MockOdyssey.reset`."""
+        """End all sessions, broadcasts and jobs, and delete all records and the journal; see `MockOdyssey.reset`."""
         await self.forget()
         return JSONResponse({"status": "reset"})
 

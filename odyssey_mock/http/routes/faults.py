@@ -67,7 +67,7 @@ class FaultRoutes:
         try:
             self.faults.remove(fault_id)
         except KeyError:
-            raise ApiError(404, f"Unknown fault {fault_id[:64]!r}; GET /_mock/faults lists all") from None
+            raise ApiError(404, f"Unknown fault {fault_id[:64]!r}; GET /_mock/faults lists all faults") from None
         return Response(status_code=204)
 
     async def catalog(self, _request: Request) -> Response:

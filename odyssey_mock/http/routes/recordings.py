@@ -1,4 +1,4 @@
-"""`GET /recordings/{stream_id}` and `GET /stream-recordings` (`protocol.md` sections 2 and 6)."""
+"""The routes `GET /recordings/{stream_id}` and `GET /stream-recordings` (`protocol.md` sections 2 and 6)."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -20,7 +20,7 @@ from odyssey_mock.recordings.stream_records import StreamRecord, StreamStore
 
 
 class Page(BaseModel):
-    """Query of `GET /stream-recordings`."""
+    """Query parameters of `GET /stream-recordings`."""
 
     model_config = ConfigDict(extra="ignore")
 

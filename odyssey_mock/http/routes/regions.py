@@ -1,4 +1,4 @@
-"""`GET /regions` and the ping URLs that it lists (`protocol.md` section 2)."""
+"""The route `GET /regions`, and the routes of the ping URLs that it lists (`protocol.md` section 2)."""
 
 import asyncio
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class RegionRoutes:
         wanted = request.path_params["region"]
         region = next((region for region in self.settings.now.regions if region.id == wanted), None)
         if region is None:
-            raise ApiError(404, "Region not found; GET /regions lists them")
+            raise ApiError(404, "Region not found; GET /regions lists the regions")
         if region.latency > 0:
             await _elapse(region.latency)
         return Response(status_code=204, headers={"Cache-Control": "no-store"})

@@ -1,4 +1,4 @@
-"""`POST /sessions/request` and `POST /sessions/token` (`protocol.md` section 2)."""
+"""The routes `POST /sessions/request` and `POST /sessions/token` (`protocol.md` section 2)."""
 
 from dataclasses import dataclass
 

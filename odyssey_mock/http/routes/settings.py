@@ -31,7 +31,7 @@ from odyssey_mock.settings import (
 
 @dataclass(frozen=True, kw_only=True)
 class SettingRoutes:
-    """Routes that show and change the settings. `change` is the function that changes those of the running mock."""
+    """Routes that show and change the settings. `change` is the function that changes those settings."""
 
     settings: CurrentSettings
     change: ChangeSettings
@@ -93,7 +93,7 @@ def _shown(name: str, value: Any) -> JSON:  # Any: settings differ in type
 
 
 def _own(configured: AccountSettings) -> dict[str, JSON]:
-    """Return the settings of an account that have their own value."""
+    """Return the settings of an account that differ from their defaults, by name."""
     fields = {each.name: (getattr(configured, each.name), each.default) for each in dataclasses.fields(configured)}
     return {name: value for name, (value, default) in fields.items() if value != default}
 

@@ -1,4 +1,4 @@
-"""`GET {signalling_url}/config` and `WS {signalling_url}/client/{session_id}` (`protocol.md` section 3)."""
+"""The routes `GET {signalling_url}/config` and `WS {signalling_url}/client/{session_id}` (`protocol.md` section 3)."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""`/simulation-jobs`: jobs that run scripts in the background (`protocol.md` sections 2 and 8)."""
+"""The routes `/simulation-jobs`, for jobs that run scripts in the background (`protocol.md` sections 2 and 8)."""
 
 from dataclasses import dataclass
 from typing import Annotated

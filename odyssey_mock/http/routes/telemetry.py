@@ -1,4 +1,4 @@
-"""`POST /telemetry` (`protocol.md` section 2), which succeeds even for an invalid body."""
+"""The route `POST /telemetry`, which succeeds even for an invalid body (`protocol.md` section 2)."""
 
 from collections.abc import Mapping, MutableSequence
 from dataclasses import dataclass

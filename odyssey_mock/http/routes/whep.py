@@ -176,4 +176,6 @@ async def _text(request: Request) -> str:
     try:
         return body.decode()
     except UnicodeDecodeError as error:
-        raise BroadcastError(400, f"expected text in UTF-8: {error.reason} at byte {error.start}") from error
+        raise BroadcastError(
+            400, f"expected text in UTF-8, got an error at byte {error.start}: {error.reason}"
+        ) from error

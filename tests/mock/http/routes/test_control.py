@@ -130,7 +130,7 @@ async def test_journal_can_be_read_as_text(http: httpx.AsyncClient, odyssey_mock
         "/ping/{region}",
         "404",
         "Region",
-        "not found; GET /regions lists them",
+        "not found; GET /regions lists the regions",
     ]
 
 

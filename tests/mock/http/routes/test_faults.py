@@ -94,7 +94,7 @@ async def test_delete_removes_one_or_all_faults(http: httpx.AsyncClient) -> None
     again = await http.delete("/_mock/faults/fault-1")
     assert (again.status_code, again.json()["detail"]) == (
         404,
-        "Unknown fault 'fault-1'; GET /_mock/faults lists all",
+        "Unknown fault 'fault-1'; GET /_mock/faults lists all faults",
     )
     assert [each["id"] for each in (await http.get("/_mock/faults")).json()["faults"]] == ["fault-2", "fault-3"]
     assert (await http.delete("/_mock/faults")).status_code == 204

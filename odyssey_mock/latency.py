@@ -30,7 +30,9 @@ LATENCIES: Mapping[str, Latency] = MappingProxyType(
     {
         "rest.auth.token": Latency("response to `POST /auth/token`", 0.3, 2.0),
         "rest.regions.list": Latency("response to `GET /regions`", 0.1, 1.0),
-        "rest.regions.ping": Latency("response to a ping URL; the setting `regions` has its latency", 0.0, 0.0),
+        "rest.regions.ping": Latency(
+            "response to a ping URL, in addition to the region's latency in the setting `regions`", 0.0, 0.0
+        ),
         "rest.sessions.request": Latency("response to `POST /sessions/request`: a streamer is assigned", 0.8, 5.0),
         "rest.sessions.token": Latency("response to `POST /sessions/token`", 0.2, 1.5),
         "rest.simulations.create": Latency("response to `POST /simulation-jobs`", 0.4, 3.0),

@@ -277,6 +277,8 @@ class Dispatcher:
     def __init__(self, handlers: OdysseyEventHandlers) -> None:
         self._handlers = handlers
         self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        # Inspecting a signature takes longer than calling a handler, which happens for every frame.
+        self._capacities: dict[str, tuple[Handler, int | None]] = {}
 
     def put(self, event: Event) -> None:
         """Add ``event`` to the queue of events to handle."""
@@ -308,7 +310,7 @@ class Dispatcher:
         if handler is None:
             return None
         try:
-            result = handler(*arguments[: capacity(handler)])
+            result = handler(*arguments[: self._capacity_of(name, handler)])
             if inspect.isawaitable(result):
                 await result
         except Exception as error:  # a handler may raise anything; it is logged here, and the caller reports it
@@ -322,6 +324,12 @@ class Dispatcher:
             logger.exception("the handler %s was cancelled", name)
             return OdysseyError(f"{name} awaited a task or future that was cancelled.", code="handler_cancelled")
         return None
+
+    def _capacity_of(self, name: str, handler: Handler) -> int | None:
+        known = self._capacities.get(name)
+        if known is None or known[0] is not handler:
+            known = self._capacities[name] = handler, capacity(handler)
+        return known[1]
 
 
 async def _next_frame(reader: FrameReader) -> VideoFrame | None:

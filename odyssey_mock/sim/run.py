@@ -21,8 +21,8 @@ from odyssey_mock.sim.world import CLIENT, SERVER, World, awaited
 LONGEST = 86_400.0 * 31
 """Default limit of a run in virtual seconds: 31 days."""
 
-COLLECTED_AFTER = 16
-"""Number of worlds between two garbage collections. A collection takes as long as a whole run."""
+COLLECTED_AFTER = 100
+"""Number of worlds between two full garbage collections. Each takes longer than a run; a world leaves about 0.4 MB."""
 _worlds = itertools.count(1)
 
 type Program[T] = Callable[[World], Awaitable[T]]

@@ -320,7 +320,7 @@ class WatchVideo:
 
 @dataclass(frozen=True, slots=True)
 class WatchHold:
-    """Pass `Held` to the machine after ``seconds``, unless the attempt is dropped first."""
+    """Pass `Held` to the machine if the restored connection lasts for ``seconds``."""
 
     seconds: float
 

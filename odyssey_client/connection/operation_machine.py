@@ -135,7 +135,7 @@ class SessionLost:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """The connection is over, because of ``error``."""
+    """The connection ended because of ``error``; all waiting calls raise it."""
 
     error: OdysseyError
 

@@ -111,8 +111,12 @@ _TABLES = frozenset({0xC4, 0xC8, 0xCC})  # the codes 0xC0 to 0xCF that are not a
 def _jpeg(content: bytes) -> PixelData:
     """Separate the pixel data and the metadata of a JPEG file.
 
-    A file without an end marker must contain all scans. Because its last scan may be incomplete, two ``endings`` are
-    returned. With the first one, a decoder reads missing bits as 0. With the second one, the first missing bit is 1.
+    A file without an end marker may lack the end of its last scan. Two ``endings`` show whether it does: with the first
+    one, a decoder reads missing bits as 0; with the second one, the first missing bit is 1. If both result in the same
+    pixels, no bit is missing.
+
+    Raises:
+        ValueError: The file ends before its last scan.
     """
     kept: list[bytes] = []
     profile: dict[int, bytes] = {}

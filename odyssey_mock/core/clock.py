@@ -149,7 +149,9 @@ class _Advances:
         errors: list[Exception] = []
         async with self._lock:
             if seconds > (most := left()):
-                raise ValueError(f"seconds must be at most {most:.0f}, to the end of the year 9999, got {seconds!r}")
+                raise ValueError(
+                    f"seconds must be at most {most:.0f}, because the clock ends with the year 9999; got {seconds!r}"
+                )
             self._running = asyncio.current_task()
             try:
                 yield errors

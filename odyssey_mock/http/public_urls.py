@@ -113,7 +113,7 @@ class PublicUrls:
         }
 
     def _forwarded(self, scope: Scope, own: BaseUrl) -> BaseUrl:
-        """Return `own`, with its parts replaced by those that trusted proxies state."""
+        """Return `own`, with those parts replaced that the headers of trusted proxies contain."""
         if not self._is_trusted(_peer(scope)):
             return own
         return read_forwarded(Headers(scope=scope), own, self._is_trusted)

@@ -10,7 +10,7 @@ from odyssey_mock.media.palette import LIGHTS, Light, Scenery
 def paint(canvas: Canvas, scenery: Scenery, picture: Image.Image | None) -> None:
     """Paint the static part of a scene on the canvas: the start image `picture`, or `scenery` if `picture` is None.
 
-    `picture` is RGB and has the size of the canvas. Its colors do not depend on the prompt.
+    `picture` must be RGB and have the size of the canvas. The prompt does not change the colors of the picture.
     """
     if picture is not None:
         canvas.picture(picture)

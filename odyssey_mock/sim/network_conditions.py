@@ -64,7 +64,7 @@ class NetworkConditions(SimulatedTransport):
         self._send_held()
 
     def heal(self) -> None:
-        """Mend and release every link. Latency and packet loss stay as set by `set_defaults` and `set_link`."""
+        """End every `cut` and `hold`. Latency and packet loss stay as set by `set_defaults` and `set_link`."""
         self._broken.clear()
         self._on_hold.clear()
         self._send_held()

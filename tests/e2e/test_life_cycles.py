@@ -28,7 +28,7 @@ def test_repeated_connections_leak_nothing() -> None:
     finished = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=False, timeout=LIMIT)
 
     assert finished.returncode == 0, (
-        f"expected exit code 0, got {finished.returncode} with this error output:\n{finished.stderr}"
+        f"expected exit code 0 of life_cycles, got {finished.returncode} with this error output:\n{finished.stderr}"
     )
     kept = json.loads(finished.stdout)
     assert kept["objects_per_cycle"] < OBJECTS

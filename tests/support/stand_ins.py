@@ -138,7 +138,7 @@ class StandIns(list[StandInPeer]):
         return peer
 
     async def asked(self) -> StandInPeer:
-        """Wait until the oldest peer has received an offer; return this peer."""
+        """Wait until the first peer of this list exists and has received an offer; return this peer."""
         async with asyncio.timeout(LIMIT):
             while not self:
                 self._changed.clear()

@@ -1,4 +1,4 @@
-"""Tests of `disconnect` during other calls: it ends calls that began before, but no calls that begin while it runs."""
+"""Tests of `disconnect` during other calls: it ends running calls, but not those that begin later."""
 
 import asyncio
 

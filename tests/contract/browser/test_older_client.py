@@ -18,7 +18,7 @@ pytestmark = [
 
 @pytest.fixture(scope="session")
 def page_url(page_url: str) -> str:
-    """Return the URL of the page with the older package."""
+    """Return the URL of the page that loads version 1.0.0 of the official client."""
     return f"{page_url}?package=odyssey-1.0.0"
 
 

@@ -196,9 +196,12 @@ def test_thumbnail_is_the_middle_frame_at_half_size(tmp_path: Path, size: Size, 
     below = size.height // 80
     difference = pixels[below:].astype(float) - np.asarray(whole.reduce(2))[below:]
     cast = np.abs(difference.mean(axis=(0, 1))).max()
-    assert cast < 2, f"expected a mean difference below 2 levels in each color channel of the thumbnail, got {cast:.1f}"
+    assert cast < 2, (
+        "expected the mean color of the thumbnail to differ by less than 2 levels in each channel from that of the "
+        f"frame, got {cast:.1f}"
+    )
     psnr = 10 * np.log10(255**2 / (difference**2).mean())
-    assert psnr > 30, f"expected a PSNR of more than 30 dB for the thumbnail, got {psnr:.1f} dB"
+    assert psnr > 30, f"expected a PSNR of more than 30 dB between thumbnail and frame, got {psnr:.1f} dB"
 
 
 def test_video_shows_the_start_image(tmp_path: Path) -> None:

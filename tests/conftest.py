@@ -29,7 +29,7 @@ settings.load_profile("shared machine")
 
 collect_ignore = ["kinds/projects"]  # tests/kinds runs these tests in other processes
 
-MARKER = "off_contract(why): the test sends invalid traffic on purpose; its client is not checked by fixtures/contract"
+MARKER = "off_contract(why): the test sends invalid traffic on purpose; odyssey_mock/contract checks only the mock"
 
 
 def pytest_configure(config: pytest.Config) -> None:

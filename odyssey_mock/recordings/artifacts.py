@@ -71,8 +71,8 @@ def left_by(record: StreamRecord) -> Sequence[Artifact]:
 def event_log(record: StreamRecord) -> str:
     """Return the event log of an ended stream: JSON lines, one for each event, in order.
 
-    `fixtures/contract/recording-event.schema.json` describes one line. The log contains prompts as applied. The time of
-    an event is the time of the first frame that shows the event.
+    `odyssey_mock/contract/recording-event.schema.json` describes one line. The log contains prompts as applied. The
+    time of an event is the time of the first frame that shows the event.
     """
     # ASCII, because a prompt may contain lone surrogates: JSON can escape them, but UTF-8 cannot encode them.
     return "".join(json.dumps(event) + "\n" for event in _logged_events(record))

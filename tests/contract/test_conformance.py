@@ -323,7 +323,7 @@ def test_report_lists_every_deviation_with_its_entry() -> None:
     with pytest.raises(AssertionError) as caught:
         CONFORMANCE.check_journal(journal.entries)
     heading, first, second, *_ = str(caught.value).splitlines()
-    assert heading == "deviations from the contract in fixtures/contract (2):"
+    assert heading == "deviations from the contract in odyssey_mock/contract (2):"
     assert first == (
         "  #0 server: GET /regions -> 200, response at $.regions[0]: expected a field `ping_url`; got the fields id"
     )

@@ -1,4 +1,4 @@
-"""Checks traffic against the contract in `fixtures/contract/`.
+"""Checks traffic against the contract in `odyssey_mock/contract/`.
 
 The mock's journal records requests, responses and messages. Its entries of the kinds `rest`, `signaling` and `channel`
 are checked:
@@ -125,7 +125,7 @@ class Conformance:
         if deviations:
             lines = "\n".join(f"  {deviation}" for deviation in deviations)
             raise AssertionError(
-                f"deviations from the contract in fixtures/contract ({len(deviations)}):\n{lines}\n"
+                f"deviations from the contract in odyssey_mock/contract ({len(deviations)}):\n{lines}\n"
                 'If the test sends invalid traffic on purpose, mark it with @pytest.mark.off_contract("why"). '
                 "With the mark, only the server is checked."
             )

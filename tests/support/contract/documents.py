@@ -16,7 +16,7 @@ from jsonschema.exceptions import ValidationError
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012, SchemaRegistry
 
-CONTRACT = Path(__file__).parents[3] / "fixtures" / "contract"
+CONTRACT = Path(__file__).parents[3] / "odyssey_mock" / "contract"
 
 FILES: Mapping[str, str] = {
     "openapi": "openapi.json",

@@ -1,7 +1,6 @@
 """`Backend`, which creates all services of one server, such as accounts, sessions and jobs, and connects them."""
 
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Unpack
@@ -13,7 +12,7 @@ from odyssey_mock.broadcasts.registry import Broadcasts
 from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.entropy import Entropy
 from odyssey_mock.core.journal import Journal
-from odyssey_mock.core.strict_json import JSON
+from odyssey_mock.core.telemetry_store import TelemetryStore
 from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.faults.registry import Faults
 from odyssey_mock.media.frame_encoder import MakeFrameEncoder, drawn
@@ -50,7 +49,7 @@ class Backend:
     faults: Faults = field(init=False)
     accounts: Accounts = field(init=False)
     tokens: SessionTokens = field(init=False)
-    telemetry: deque[Mapping[str, JSON]] = field(init=False)
+    telemetry: TelemetryStore = field(init=False)
     """The telemetry events that clients sent, oldest first."""
     sessions: SessionRegistry = field(init=False)
     streams: StreamStore = field(init=False)
@@ -61,12 +60,12 @@ class Backend:
 
     def __post_init__(self) -> None:
         initial = self.settings.now
-        self.journal = Journal(self.clock.time, initial.journal_limit)
+        self.journal = Journal(self.clock.time, initial.journal_limit, initial.journal_bytes)
         self.clock.observe(lambda deadline: self.journal.record("deadline", deadline.name, due=deadline.when))
         self.faults = Faults(self.journal, self.entropy.token(16), initial.faults)
         self.accounts = Accounts(self.settings, self.clock, self.entropy)
         self.tokens = SessionTokens(self.clock, self.entropy)
-        self.telemetry = deque(maxlen=initial.journal_limit)
+        self.telemetry = TelemetryStore(initial.journal_limit, initial.journal_bytes)
         self.streams = StreamStore(initial.streams_limit)
         self.usage = Usage(self.clock, self.accounts, self.streams)
         self.broadcasts = Broadcasts(

@@ -206,7 +206,7 @@ class MockOdyssey:
     @property
     def telemetry(self) -> Sequence[Mapping[str, JSON]]:
         """The telemetry events that clients sent, oldest first."""
-        return tuple(self.backend.telemetry)
+        return self.backend.telemetry.events
 
     @property
     def aio(self) -> Self:

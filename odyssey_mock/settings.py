@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, Self, TypeAliasType, TypedDict, Unpack, get_args, get_type_hints
 
 from odyssey_mock.core.api_keys import without_keys
+from odyssey_mock.core.journal import DEFAULT_BYTES
 from odyssey_mock.core.url_parts import BaseUrl
 from odyssey_mock.setting_rules import (
     ADDRESS,
@@ -614,6 +615,11 @@ class Settings(Limits):
     journal_limit: int = setting(
         10_000, COUNT, "Maximum number of journal entries and of telemetry events; the oldest are dropped first."
     )
+    journal_bytes: int = setting(
+        DEFAULT_BYTES,
+        BYTES,
+        "Maximum memory in bytes of the journal, and of the telemetry events; the oldest are dropped first.",
+    )
 
     def __post_init__(self) -> None:
         for name, each in SETTINGS.items():
@@ -747,6 +753,7 @@ class SimulatedOverrides(ChangeableSettings, total=False):
     jobs_limit: int
     streams_limit: int
     journal_limit: int
+    journal_bytes: int
 
 
 class MockOverrides(SimulatedOverrides, total=False):

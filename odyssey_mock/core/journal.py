@@ -10,13 +10,14 @@ import json
 import logging
 import math
 import re
-from collections import deque
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from odyssey_mock.core.api_keys import without_keys
+from odyssey_mock.core.bounded_queue import BoundedQueue
 from odyssey_mock.core.strict_json import JSON
 
 logger = logging.getLogger("odyssey_mock")
@@ -40,8 +41,19 @@ For example, `X-Amz-Signature` is `signature` with a prefix.
 """
 
 DIGEST_LENGTH = 160
-ENTRY_LIMIT = 4 << 20
-"""Maximum length of an entry's JSON data in characters. Longer data is replaced with a text that states its length."""
+ENTRY_LIMIT = 1 << 20
+"""Maximum length of an entry's JSON data in characters, which is the size of a large simulation script.
+
+In longer data, each value above `VALUE_KEPT` characters is replaced with a text that states its length.
+"""
+ANONYMOUS_ENTRY_LIMIT = 64 << 10
+"""As `ENTRY_LIMIT`, for an entry without an account, which a request without an API key can cause."""
+VALUE_KEPT = 1000
+"""Maximum length of a value in characters of JSON that stays in an entry whose data is too long."""
+DEFAULT_BYTES = 64 << 20
+"""Default of the setting `journal_bytes`: more than 10,000 entries of the usual size, which is 300 to 3,000 bytes."""
+_ENTRY_BYTES = 300
+"""Approximate memory of an entry in bytes, apart from its data."""
 NAME_LIMIT = 200
 """Maximum length of an entry's name in characters. Clients choose some names, such as the type of a message."""
 PLACES = ("account", "session", "stream")
@@ -129,17 +141,17 @@ class _Waiter:
 
 
 class Journal:
-    """The journal of one server, which keeps the latest `limit` entries.
+    """The journal of one server, which keeps the latest `limit` entries, of about `max_bytes` of memory at most.
 
     `entries`, `find` and `to_jsonl` may be called in any thread; other methods may only be called in the thread of the
     server.
     """
 
-    def __init__(self, now: Callable[[], float], limit: int) -> None:
+    def __init__(self, now: Callable[[], float], limit: int, max_bytes: int = DEFAULT_BYTES) -> None:
         self.began_at = now()
         """When the journal was created, in seconds since the epoch on the server's clock."""
         self._now = now
-        self._entries: deque[Entry] = deque(maxlen=limit)
+        self._entries = BoundedQueue[Entry](limit, max_bytes, _memory, "the journal")
         self._recorded = 0
         self._waiters: list[_Waiter] = []
         self._observers: list[Callable[[Entry], object]] = []
@@ -156,7 +168,12 @@ class Journal:
     @property
     def entries(self) -> Sequence[Entry]:
         """The entries that the journal still has, oldest first."""
-        return tuple(self._entries)
+        return self._entries.snapshot
+
+    @property
+    def dropped(self) -> int:
+        """Number of old entries dropped since the server started or was reset (`journal_limit`, `journal_bytes`)."""
+        return self._entries.dropped
 
     @property
     def next_index(self) -> int:
@@ -182,12 +199,15 @@ class Journal:
         Raises:
             TypeError: `data` contains a value of a type that JSON does not have.
         """
+        cleaned: JSON = None
         try:
-            encoded = json.dumps(_clean({**data, **more}), ensure_ascii=False, separators=(",", ":"))
+            cleaned = _clean({**data, **more})
+            encoded = _encoded(cleaned)
         except RecursionError:
             encoded = '{"omitted":"nested too deeply"}'
-        if len(encoded) > ENTRY_LIMIT:
-            encoded = f'{{"omitted":"{len(encoded)} characters of JSON"}}'
+        limit = ANONYMOUS_ENTRY_LIMIT if account is None else ENTRY_LIMIT
+        if len(encoded) > limit:
+            encoded = _shortened(cleaned, limit)
         name = _encodable(without_keys(name)[:NAME_LIMIT])
         entry = Entry(self._recorded, self._now(), kind, name, account, session, stream, encoded)
         self._recorded += 1
@@ -271,7 +291,9 @@ class Journal:
                 f"  {key}: expected {expected!r}, got {actual!r}"
                 for key, (expected, actual) in near.differences(where).items()
             ]
-            lines.append(f"latest: {self._entries[-1]}")
+            lines.append(f"latest: {self._entries.latest}")
+        if self.dropped:
+            lines.append(f"{self.dropped} older entries were dropped (journal_limit, journal_bytes)")
         return "\n".join(lines)
 
 
@@ -319,6 +341,27 @@ def nearest(entries: Iterable[Entry], kind: Kind | None, name: str, where: Mappi
         return kind in (None, entry.kind), similar, -len(entry.differences(where)), entry.index
 
     return max(entries, key=likeness, default=None)
+
+
+def _encoded(value: JSON) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _shortened(data: JSON, limit: int) -> str:
+    """Encode the data of an entry without its long values, in `limit` characters at most."""
+    assert isinstance(data, Mapping)
+    values = {key: _encoded(value) for key, value in data.items()}
+    kept = {key: data[key] if len(text) <= VALUE_KEPT else _omitted(text) for key, text in values.items()}
+    encoded = _encoded(kept)
+    return encoded if len(encoded) <= limit else _encoded(_omitted(encoded))
+
+
+def _omitted(text: str) -> Mapping[str, JSON]:
+    return {"omitted": f"{len(text)} characters of JSON"}
+
+
+def _memory(entry: Entry) -> int:
+    return sys.getsizeof(entry.encoded) + _ENTRY_BYTES
 
 
 def _report(message: str, error: Exception) -> None:

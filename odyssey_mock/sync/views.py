@@ -48,6 +48,11 @@ class JournalView:
         """The index that the next entry of the journal will have."""
         return self._journal.next_index
 
+    @property
+    def dropped(self) -> int:
+        """Number of old entries dropped since the server started or was reset (`journal_limit`, `journal_bytes`)."""
+        return self._journal.dropped
+
     def to_text(self) -> str:
         """Return all entries as readable text, one line for each entry."""
         return self._journal.to_text()

@@ -27,6 +27,7 @@ FIXED = {
     "jobs_limit",
     "streams_limit",
     "journal_limit",
+    "journal_bytes",
 }
 MANUAL = pytest.mark.odyssey(clock="manual")
 

@@ -69,6 +69,7 @@ TEXTS: Mapping[str, tuple[str, object]] = {
     "jobs_limit": ("1", 1),
     "streams_limit": ("1", 1),
     "journal_limit": ("1", 1),
+    "journal_bytes": ("1000", 1000),
     "concurrent_sessions": ("none", None),
     "monthly_hours": ("2.5", 2.5),
     "queued_simulations": ("3", 3),

@@ -94,6 +94,7 @@ WRONG: Mapping[str, Sequence[object]] = {
     "jobs_limit": [0],
     "streams_limit": [0],
     "journal_limit": [0],
+    "journal_bytes": [0],
 }
 
 

@@ -115,7 +115,7 @@ class ControlRoutes:
         return JSONResponse(_clock(self.clock))
 
     async def show_journal(self, request: Request) -> Response:
-        """Show the matching journal entries, oldest first."""
+        """Show the matching journal entries, oldest first, and how many older entries were dropped."""
         query = validate(JournalQuery, dict(request.query_params), "query")
         where = {key: value for key in ("account", "session", "stream") if (value := getattr(query, key)) is not None}
         entries = self.journal.find(query.kind, query.name, since=query.since, **where)
@@ -127,7 +127,8 @@ class ControlRoutes:
             return Response(to_jsonl(entries), media_type="application/jsonl")
         if query.format == "text":
             return PlainTextResponse(to_text(entries, self.journal.began_at))
-        return JSONResponse({"entries": [entry.to_json() for entry in entries], "next": self.journal.next_index})
+        shown = [entry.to_json() for entry in entries]
+        return JSONResponse({"entries": shown, "next": self.journal.next_index, "dropped": self.journal.dropped})
 
 
 def _clock(clock: Clock) -> dict[str, JSON]:

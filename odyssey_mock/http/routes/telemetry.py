@@ -1,6 +1,5 @@
 """The route `POST /telemetry`, which succeeds even for an invalid body (`protocol.md` section 2)."""
 
-from collections.abc import Mapping, MutableSequence
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -11,6 +10,7 @@ from odyssey_mock.accounts.accounts import Accounts
 from odyssey_mock.accounts.errors import InvalidTokenError
 from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.strict_json import JSON, read_json
+from odyssey_mock.core.telemetry_store import TelemetryStore
 from odyssey_mock.http.callers import Callers, authorized
 from odyssey_mock.http.errors import ApiError
 from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
@@ -27,7 +27,7 @@ class TelemetryRoutes:
     callers: Callers
     accounts: Accounts
     journal: Journal
-    telemetry: MutableSequence[Mapping[str, JSON]]
+    telemetry: TelemetryStore
 
     def routes(self) -> list[BaseRoute]:
         """Create the routes."""

@@ -278,6 +278,7 @@ GIVEN: Mapping[str, tuple[Sequence[str], object]] = {
     "jobs_limit": (["--jobs-limit", "1"], 1),
     "streams_limit": (["--streams-limit", "1"], 1),
     "journal_limit": (["--journal-limit", "1"], 1),
+    "journal_bytes": (["--journal-bytes", "1000"], 1000),
     "concurrent_sessions": (["--concurrent-sessions", "none"], None),
     "monthly_hours": (["--monthly-hours", "2.5"], 2.5),
     "queued_simulations": (["--queued-simulations", "3"], 3),

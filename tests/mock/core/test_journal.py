@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from dataclasses import FrozenInstanceError
 from itertools import count
 from typing import Any
@@ -74,10 +75,23 @@ def test_too_deeply_nested_data_is_omitted() -> None:
 
 
 def test_huge_data_is_replaced_with_its_length() -> None:
-    entry = journal().record("signaling", "x" * 100_000, {"message": "y" * (4 * 2**20 + 1)})
-    assert entry.data == {"omitted": "4194319 characters of JSON"}
-    assert len(entry.name) < 1000
-    assert len(journal().record("note", "large", {"message": "y" * (4 * 2**20 - 100)}).data["message"]) > 1 << 20
+    long = "y" * 2**20
+    entry = journal().record("signaling", "x" * 100_000, {"from": "client", "message": long}, account="acct_1", why="?")
+    assert entry.data == {"from": "client", "message": {"omitted": "1048578 characters of JSON"}, "why": "?"}
+    assert len(entry.name) == 200
+    many = {f"key {number}": "y" * 900 for number in range(1200)}
+    assert journal().record("note", "many", many, account="acct_1").data == {"omitted": "1095691 characters of JSON"}
+    fits = "y" * (2**20 - 14)
+    assert journal().record("note", "large", {"message": fits}, account="acct_1").data == {"message": fits}
+
+
+def test_entry_without_an_account_keeps_less_data() -> None:
+    written = journal()
+    kept = {"request": "y" * 60_000}
+    assert written.record("rest", "POST /auth/token", kept).data == kept
+    longer = written.record("rest", "POST /auth/token", {"request": "y" * 70_000}, status=422)
+    assert longer.data == {"request": {"omitted": "70002 characters of JSON"}, "status": 422}
+    assert len(written.record("rest", "POST /x", {"request": "y" * 70_000}, account="acct_1").data["request"]) == 70_000
 
 
 def test_data_that_is_not_json_raises_type_error() -> None:
@@ -136,6 +150,36 @@ def test_latest_entries_are_kept_and_indexes_continue(limit: int, recorded: int)
     written.clear()
     assert written.entries == ()
     assert written.record("note", "next").index == recorded
+
+
+@given(st.lists(st.text(max_size=2000), max_size=12))
+def test_entries_are_bounded_in_bytes(texts: list[str]) -> None:
+    written = Journal(lambda: 0.0, 100, 5000)
+    for each in texts:
+        written.record("note", "text", {"text": each})
+    kept = written.entries
+    assert [entry.data["text"] for entry in kept] == texts[written.dropped :]
+    sizes = [sys.getsizeof(entry.encoded) + 300 for entry in kept]
+    assert sum(sizes) <= 5000 or len(kept) == 1
+    if written.dropped:
+        before = journal().record("note", "text", {"text": texts[written.dropped - 1]})
+        assert sum(sizes) + sys.getsizeof(before.encoded) + 300 > 5000, (
+            f"expected only entries that exceed 5000 bytes to be dropped, got {sizes} kept"
+        )
+
+
+async def test_dropped_entries_are_counted_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "odyssey_mock")
+    written = journal(limit=2)
+    for number in range(5):
+        written.record("note", str(number))
+    assert written.dropped == 3
+    (line,) = caplog.messages
+    assert line.startswith("the journal: the oldest entries are dropped from now on, because there are more than 2 ")
+    with pytest.raises(JournalTimeoutError, match=r"\n3 older entries were dropped \(journal_limit, journal_bytes\)"):
+        await written.wait_for("note", "0", timeout=0.001)
+    written.clear()
+    assert written.dropped == 0
 
 
 def test_entries_are_found_by_kind_name_and_values() -> None:

@@ -51,3 +51,13 @@ async def test_invalid_telemetry_is_accepted_and_noted(
 async def test_only_the_latest_events_are_kept(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
     await http.post("/telemetry", json={"events": [{"n": n} for n in range(5)]})
     assert list(odyssey_mock.telemetry) == [{"n": 2}, {"n": 3}, {"n": 4}]
+
+
+@pytest.mark.odyssey(journal_bytes=10_000)
+async def test_events_and_entries_are_bounded_in_bytes(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
+    for number in range(10):
+        await http.post("/telemetry", json={"events": [{"n": number, "text": "x" * 2000}]})
+    assert [event["n"] for event in odyssey_mock.telemetry] == [6, 7, 8, 9]
+    shown = (await http.get("/_mock/journal")).json()
+    assert [entry["kind"] for entry in shown["entries"]] == ["telemetry", "rest"] * 2
+    assert shown["dropped"] == shown["entries"][0]["index"] == odyssey_mock.journal.dropped == 16

@@ -19,6 +19,7 @@ SERVICE_SEGMENTS = frozenset(
         "auth",
         "broadcast",
         "config",
+        "openapi.json",
         "ping",
         "recordings",
         "regions",

@@ -34,6 +34,7 @@ from odyssey_mock.http.routes.auth import AuthRoutes
 from odyssey_mock.http.routes.control import ControlRoutes
 from odyssey_mock.http.routes.faults import FaultRoutes
 from odyssey_mock.http.routes.hls import HlsRoutes
+from odyssey_mock.http.routes.openapi import OPENAPI_PATH, OpenApiRoutes
 from odyssey_mock.http.routes.recordings import RecordingRoutes
 from odyssey_mock.http.routes.regions import REGIONS_PATH, RegionRoutes
 from odyssey_mock.http.routes.sessions import SessionRoutes
@@ -67,9 +68,17 @@ SECRET_PARTS = frozenset({"resource"})
 """Path parameters that grant access to the resource they name, and are therefore masked in the journal."""
 
 CONTROL_PREFIX = "/_mock/"
-"""Path prefix of the control API, which is not part of the service and not recorded in the journal."""
+"""Path prefix of the control API."""
 
 logger = logging.getLogger("odyssey_mock")
+
+
+def is_own(path: str) -> bool:
+    """Return whether only the mock has this path, and the service does not.
+
+    Requests to these paths have no journal entries and no fault points.
+    """
+    return path == OPENAPI_PATH or path.startswith(CONTROL_PREFIX)
 
 
 class Application:
@@ -93,7 +102,7 @@ class Application:
         return {
             f"{method} {route.template}"
             for route in self._created().routes
-            if isinstance(route, ServiceRoute)
+            if isinstance(route, ServiceRoute) and not is_own(route.path)
             for method in route.methods or ()
         }
 
@@ -130,7 +139,7 @@ def create_app(backend: Backend, go_away: GoAway) -> Starlette:
             Middleware(_Journalled, journal=backend.journal),
             Middleware(_Reported, journal=backend.journal),
             Middleware(RegionsNoted, forms=forms, path=REGIONS_PATH),
-            Middleware(OutagePoint, faults=backend.faults, callers=callers, go_away=go_away, spared=CONTROL_PREFIX),
+            Middleware(OutagePoint, faults=backend.faults, callers=callers, go_away=go_away, spared=is_own),
         ],
         exception_handlers=exception_handlers(forms.form_for),
     )
@@ -178,6 +187,7 @@ def _routes(backend: Backend, callers: Callers, go_away: GoAway, forms: UsageErr
         ),
         WhepRoutes(gate=gate, callers=callers, broadcasts=backend.broadcasts),
         HlsRoutes(gate=gate, callers=callers, broadcasts=backend.broadcasts),
+        OpenApiRoutes(),
         ControlRoutes(
             clock=backend.clock,
             journal=backend.journal,
@@ -223,7 +233,7 @@ class _Journalled:
         self._journal = journal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or service_path(scope).startswith(CONTROL_PREFIX):
+        if scope["type"] != "http" or is_own(service_path(scope)):
             return await self._app(scope, receive, send)
         exchange = _Exchange(scope)
 

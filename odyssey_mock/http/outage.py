@@ -93,8 +93,10 @@ class Outage:
 class OutagePoint:
     """The fault point `server`, which every HTTP request and WebSocket upgrade reaches before it is routed."""
 
-    def __init__(self, app: ASGIApp, *, faults: Faults, callers: Callers, go_away: GoAway, spared: str) -> None:
-        """Create the fault point. Requests for paths that begin with `spared` do not reach it."""
+    def __init__(
+        self, app: ASGIApp, *, faults: Faults, callers: Callers, go_away: GoAway, spared: Callable[[str], bool]
+    ) -> None:
+        """Create the fault point. `spared` returns whether requests for a path do not reach it."""
         self._app = app
         self._faults = faults
         self._callers = callers
@@ -102,7 +104,7 @@ class OutagePoint:
         self._spared = spared
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if service_path(scope).startswith(self._spared):
+        if self._spared(service_path(scope)):
             return await self._app(scope, receive, send)
         if not self._faults.any_at("server"):
             self._faults.skip("server")

@@ -141,12 +141,12 @@ PUT = "PUT /broadcast/str_01/whep"
 BAD: Mapping[str, tuple[Journal, list[tuple[Side, str]]]] = {
     "a method unknown to WHEP, rejected with a WHEP error": (
         rest(PUT, 405, {"status": "error", "error": "expected one of OPTIONS, POST, got PUT"}),
-        [("client", f"$: expected one of its methods: POST; got {PUT}")],
+        [("client", f"$: expected one of its methods: OPTIONS, POST; got {PUT}")],
     ),
     "a method unknown to WHEP, rejected with a REST error": (
         rest(PUT, 405, {"detail": "Method Not Allowed"}),
         [
-            ("client", f"$: expected one of its methods: POST; got {PUT}"),
+            ("client", f"$: expected one of its methods: OPTIONS, POST; got {PUT}"),
             ("server", "$: expected a field `status`; got the fields detail"),
             ("server", "$: expected a field `error`; got the fields detail"),
             ("server", "$: expected only the fields status, error; got also detail"),

@@ -29,7 +29,9 @@ ROUTES = {
     "POST /telemetry",
     "GET /config",
     "GET /client/{session_id}",
+    "OPTIONS /whep",
     "POST /whep",
+    "OPTIONS /whep/{resource}",
     "PATCH /whep/{resource}",
     "DELETE /whep/{resource}",
     "GET /hls/{file}",
@@ -51,9 +53,11 @@ STATUSES = {
     "pingRegion": "2XX 404",
     "recordTelemetry": "2XX",
     "getIceServers": "200 404",
-    "openSignaling": "101 403",
+    "openSignaling": "101 403 404",
+    "getSpectatorOptions": "204",
     "createSpectator": "201 400 401 404 406 413 415",
     "trickleSpectator": "204 400 404 412 413 415 422",
+    "getSpectatorResourceOptions": "204",
     "deleteSpectator": "2XX 404",
     "getBroadcastFile": "200 401 404",
 }
@@ -147,7 +151,7 @@ SEED: Mapping[str, Mapping[str, str]] = {
 
 SEED_ENUM = ["pending", "dispatched", "processing", "completed", "failed", "cancelled"]
 
-METHODS = {"get", "post", "put", "patch", "delete"}
+METHODS = {"get", "post", "put", "patch", "delete", "options"}
 
 
 def operations() -> Iterator[tuple[str, str, Mapping[str, Any], Mapping[str, Any]]]:

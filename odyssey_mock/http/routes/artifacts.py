@@ -22,6 +22,9 @@ from odyssey_mock.recordings.file_store import StoredFile
 from odyssey_mock.recordings.recordings import Recordings
 from odyssey_mock.recordings.stream_records import StreamStore
 
+ARTIFACT_PATH = "/artifacts/{stream_id}/{artifact}"
+"""The path of presigned URLs. The journal also shows a modified URL under this path."""
+
 CHUNK = 256 * 1024
 """Number of bytes read and sent at a time."""
 
@@ -42,10 +45,10 @@ class ArtifactRoutes:
         """Create the routes."""
         fetch = self.gate.at("artifact", self.fetch, self.callers.by_stream)
         return [
-            ServiceRoute("/artifacts/{stream_id}/{artifact}", {"GET": fetch}),
-            ServiceRoute("/artifacts/{rest:path}", {"GET": self.refuse}),
+            ServiceRoute(ARTIFACT_PATH, {"GET": fetch}),
+            ServiceRoute("/artifacts/{rest:path}", {"GET": self.refuse}, template=ARTIFACT_PATH),
             # Without this route Starlette would redirect to the URL with a slash. A modified URL gets a 403 instead.
-            ServiceRoute("/artifacts", {"GET": self.refuse}),
+            ServiceRoute("/artifacts", {"GET": self.refuse}, template=ARTIFACT_PATH),
         ]
 
     async def fetch(self, request: Request) -> Response:

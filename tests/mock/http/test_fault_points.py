@@ -23,8 +23,12 @@ WITHOUT_A_POINT = {
     ("GET", "/artifacts"),
     ("OPTIONS", "/broadcast/{stream_id}/whep"),
     ("OPTIONS", "/broadcast/{stream_id}/whep/{resource}"),
+    ("GET", "/openapi.json"),
 }
-"""Method and route of the requests for which the mock offers no faults: they reject unsigned URLs or do nothing."""
+"""Method and route of the requests for which the mock offers no faults.
+
+They reject unsigned URLs, do nothing, or are not requests of the service.
+"""
 
 
 @pytest_asyncio.fixture

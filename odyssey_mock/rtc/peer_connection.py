@@ -7,7 +7,6 @@ descriptions. `PeerConnection` handles these three problems for every peer of th
 import asyncio
 import contextvars
 import logging
-import re
 from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Literal, Self, get_args
@@ -25,11 +24,10 @@ from aiortc.rtcrtpparameters import RTCRtpCodecCapability
 from aiortc.sdp import candidate_from_sdp
 
 from odyssey_mock.media.encoder import Codec
+from odyssey_mock.rtc.complete_sdp import SdpError, complete_sdp
 from odyssey_mock.rtc.ice import offer_addresses, silence
 
 logger = logging.getLogger(__name__)
-
-_MID = re.compile(r"^a=mid:(\S+)", re.MULTILINE)
 
 CLOSE_LIMIT = 5.0
 """Maximum seconds to wait for aiortc's `close`, which can hang if the other peer is gone."""
@@ -128,19 +126,12 @@ class PeerConnection:
         Raises:
             DescriptionError: the description is invalid or not supported.
         """
-        if "a=fingerprint:" not in sdp:
-            # aiortc accepts this and fails later in one of its own tasks, unnoticed.
-            raise DescriptionError(
-                f"the {kind}'s SDP cannot be used: expected an a=fingerprint line (RFC 8122), got none"
-            )
-        mids = _MID.findall(sdp)
-        if len(set(mids)) < len(mids):
-            # aiortc accepts this and fails later.
-            raise DescriptionError(
-                f"the {kind}'s SDP cannot be used: expected a unique a=mid in each section (RFC 9143), got duplicates"
-            )
         try:
-            description = RTCSessionDescription(sdp=_without_mdns(sdp), type=kind)
+            sdp = complete_sdp(_without_mdns(sdp))
+        except SdpError as error:
+            raise DescriptionError(f"the {kind}'s SDP cannot be used: {error}") from error
+        try:
+            description = RTCSessionDescription(sdp=sdp, type=kind)
             await self._within(self._connection.setRemoteDescription(description))
         except Exception as error:
             # aiortc's parser raises arbitrary exceptions for invalid descriptions.

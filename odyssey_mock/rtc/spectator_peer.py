@@ -9,6 +9,9 @@ from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.packet_track import PacketTrack
 from odyssey_mock.rtc.peer_connection import DescriptionError, PeerConnection, agreed_codec, preferred_codecs
 
+_RECEIVES = ("sendrecv", "sendonly")
+"""The directions of an offered section that receives, from the point of view of the mock, which sends."""
+
 
 class AiortcSpectatorPeer(PeerConnection):
     """An async context manager around one `RTCPeerConnection` that sends a video track to a spectator."""
@@ -41,19 +44,27 @@ class AiortcSpectatorPeer(PeerConnection):
         for transceiver in self._connection.getTransceivers():
             # The answer has no audio, and only one video section.
             transceiver.direction = "inactive"
-        video = next((each for each in self._connection.getTransceivers() if each.kind == "video"), None)
-        codec = self._send_on(video) if video is not None else None
-        if video is None or codec is None:
-            raise DescriptionError(
-                "the offer's SDP cannot be used: expected a video section with H.264 or VP8, got none"
-            )
-        answer = await self._describe_local(self._connection.createAnswer)
-        if video.currentDirection != "sendonly":
+        videos = [each for each in self._connection.getTransceivers() if each.kind == "video"]
+        if not videos:
+            raise DescriptionError("the offer's SDP cannot be used: expected a video section, got none")
+        video = next((each for each in videos if each._offerDirection in _RECEIVES), None)  # noqa: SLF001
+        if video is None:
             raise DescriptionError(
                 "the offer's SDP cannot be used: expected a video section with a=recvonly or a=sendrecv, "
-                "got one that does not receive"
+                "got none that receives"
             )
-        return answer, codec
+        codec = self._send_on(video)
+        if codec is None:
+            raise DescriptionError(
+                "the offer's SDP cannot be used: expected H.264 or VP8 in the video section, got neither"
+            )
+        try:
+            return await self._describe_local(self._connection.createAnswer), codec
+        except OSError:
+            raise
+        except Exception as error:
+            # aiortc accepts some invalid offers, and then raises arbitrary exceptions.
+            raise DescriptionError(f"the offer's SDP cannot be answered: {type(error).__name__}: {error}") from error
 
     def _send_on(self, video: RTCRtpTransceiver) -> Codec | None:
         """Send the track in the offer's video section. Return the negotiated codec; None if the peers share none."""

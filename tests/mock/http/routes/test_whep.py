@@ -135,6 +135,17 @@ async def test_media_types_are_negotiated(
             assert answer.headers[field] == "application/sdp"
 
 
+@pytest.mark.parametrize("level", ["", "a=recvonly\r\n"], ids=["no direction", "direction of the session"])
+async def test_offer_without_direction_line_is_answered(
+    odyssey_mock: MockOdyssey, http: httpx.AsyncClient, level: str
+) -> None:
+    described = (await offer()).replace("a=recvonly\r\n", "").replace("t=0 0\r\n", f"t=0 0\r\n{level}")
+    async with live(odyssey_mock) as broadcast:
+        answer = await post(http, broadcast, described)
+        assert answer.status_code == 201, f"expected status 201, got {answer.status_code}: {answer.text}"
+        assert "a=sendonly" in answer.text
+
+
 WITHOUT_FINGERPRINT = re.compile(r"a=fingerprint:.*\r\n")
 
 

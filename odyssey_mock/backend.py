@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Unpack
 
 from odyssey_mock.accounts.accounts import Accounts
@@ -13,6 +13,7 @@ from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.entropy import Entropy
 from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.telemetry_store import TelemetryStore
+from odyssey_mock.core.url_parts import BaseUrl
 from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.faults.registry import Faults
 from odyssey_mock.media.frame_encoder import MakeFrameEncoder, drawn
@@ -45,6 +46,8 @@ class Backend:
     """The UDP port of the mock's STUN server."""
     frame_encoder: MakeFrameEncoder = drawn
     """Factory of the encoders of live streams."""
+    listens_on_loopback: bool = True
+    """Whether the server listens only on a loopback address, which other machines cannot reach."""
     journal: Journal = field(init=False)
     faults: Faults = field(init=False)
     accounts: Accounts = field(init=False)
@@ -103,6 +106,20 @@ class Backend:
     def url(self) -> str:
         """Base URL of the server, without a trailing slash: the setting `public_url`, or else `listening_url`."""
         return self.settings.now.public_url or self.listening_url
+
+    @cached_property
+    def control_token(self) -> str:
+        """The token for the control API: the setting, or a generated token.
+
+        It is generated when it is first needed. A mock that never needs it has the same ids for a seed as without it.
+        """
+        return self.settings.now.control_token or self.entropy.token(18)
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether other machines can reach the server, so that they need the control token for the control API."""
+        public = BaseUrl.read(self.settings.now.public_url or "")
+        return not self.listens_on_loopback or not (public is None or public.authority.is_local)
 
     def _make_session(
         self,

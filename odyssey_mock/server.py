@@ -144,6 +144,14 @@ class MockOdyssey:
         return self.backend.listening_url
 
     @property
+    def control_token(self) -> str:
+        """The token for the control API (`/_mock`): the setting `control_token`, or a generated token.
+
+        Requests need it only if other machines can reach the mock; see `docs/how-to/run-a-server.md`.
+        """
+        return self.backend.control_token
+
+    @property
     def clock(self) -> Clock:
         """The server's clock."""
         return self._clock
@@ -428,6 +436,7 @@ class MockOdyssey:
                 network=self._network,
                 listening_url=endpoint.base_url,
                 stun_port=endpoint.stun_port,
+                listens_on_loopback=endpoint.is_loopback,
                 frame_encoder=self._frame_encoder,
             )
             # Closed after the HTTP server, because requests may be waiting for a file.

@@ -6,6 +6,7 @@
 import dataclasses
 import ipaddress
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeAliasType, get_args
@@ -154,6 +155,9 @@ def _is_network(value: object) -> bool:
     return True
 
 
+_TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,200}")
+"""Matches a control token: characters that need no encoding in a URL (RFC 3986), too many to guess."""
+
 # The maxima are above every useful value, and below those with which a calculation or a library fails.
 LARGEST = 10**9
 LONG_SIDE, SHORT_SIDE = 4096, 2304
@@ -192,6 +196,13 @@ SIZE = Rule(
     least=88,
     most=LONG_SIDE,
     unit="W H",
+)
+CONTROL_TOKEN = Rule(
+    "None, or 16 to 200 letters, digits and characters of `-._~`",
+    lambda value: value is None or (isinstance(value, str) and _TOKEN.fullmatch(value) is not None),
+    unit="TOKEN",
+    # The message must not show a secret.
+    echo=lambda _: "",
 )
 HOSTS = Rule("a list of host names and IP addresses, without scheme or port", _are_hosts)
 FAULTS = Rule(

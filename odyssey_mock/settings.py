@@ -23,6 +23,7 @@ from odyssey_mock.setting_rules import (
     ADDRESS,
     BITRATE,
     BYTES,
+    CONTROL_TOKEN,
     COUNT,
     COUNT_FROM_0,
     FAULTS,
@@ -370,6 +371,22 @@ class Settings(Limits):
         "Offer only 127.0.0.1 and ::1 as ICE candidates for WebRTC. Firefox cannot connect then.",
     )
 
+    control_hosts: Sequence[str] = setting(
+        (),
+        HOSTS,
+        "Name under which programs and browsers may use the control API (`/_mock`). Loopback names, the address of the "
+        "mock and the host of `public_url` are always allowed.",
+        option="--control-host",
+        group="Control API",
+    )
+    control_token: str | None = setting(
+        None,
+        CONTROL_TOKEN,
+        "Token for the control API, which requests need if other machines can reach the mock. By default, one is "
+        "generated.",
+        secret=True,
+    )
+
     clock: ClockKind = setting(
         "real",
         one_of(ClockKind),
@@ -583,6 +600,13 @@ class Settings(Limits):
         option="--script-host",
         applies="new jobs",
     )
+    private_script_urls_from_pages: bool = setting(
+        False,
+        FLAG,
+        "Allow web pages of other origins to submit a `script_url` that leads to a loopback, link-local or private "
+        "address.",
+        applies="new jobs",
+    )
     script_url_timeout: float = setting(
         10.0, SECONDS, "Timeout for fetching a script from a `script_url`, in real seconds.", applies="new jobs"
     )
@@ -629,6 +653,7 @@ class Settings(Limits):
         object.__setattr__(self, "regions", tuple(self.regions))
         object.__setattr__(self, "script_url_hosts", tuple(self.script_url_hosts))
         object.__setattr__(self, "trusted_proxies", tuple(self.trusted_proxies))
+        object.__setattr__(self, "control_hosts", tuple(self.control_hosts))
         if self.public_url is not None:
             object.__setattr__(self, "public_url", str(BaseUrl.read(self.public_url)))
 
@@ -734,6 +759,7 @@ class ChangeableSettings(TypedDict, total=False):
     simulation_retries: int
     cancel_processing: bool
     script_url_hosts: Sequence[str]
+    private_script_urls_from_pages: bool
     script_url_timeout: float
     script_url_bytes: int
     artifact_url_lifetime: float
@@ -764,6 +790,8 @@ class MockOverrides(SimulatedOverrides, total=False):
     public_url: str | None
     trusted_proxies: Sequence[str]
     loopback_only: bool
+    control_hosts: Sequence[str]
+    control_token: str | None
     fonts: Fonts
     speed: float
     seed: int | None

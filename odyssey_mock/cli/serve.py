@@ -84,19 +84,37 @@ async def _serve(settings: Settings, *, as_json: bool, verbose: bool) -> None:
         async with MockOdyssey(settings) as mock:
             missing_fonts = "" if as_json else await asyncio.to_thread(_missing_fonts, settings)
             click.echo(_ready_line(mock) if as_json else _welcome(mock, missing_fonts))
+            if mock.backend.is_exposed:
+                click.echo(EXPOSED, err=True)
             if lines is not None:
                 journal = mock.journal
                 journal.observe(lambda entry: lines.print(line_of(entry, journal.began_at)))
             await stop.wait()
 
 
+EXPOSED = (
+    "warning: other machines can reach this server, and it accepts every well-formed API key unless --key is given. "
+    "Its control API (/_mock) needs the control token."
+)
+"""The line on stderr if other machines can reach the server."""
+
+
+def _control_token(mock: MockOdyssey) -> str | None:
+    """Return the control token if the control API of the mock needs one."""
+    return mock.control_token if mock.backend.is_exposed else None
+
+
 def _ready_line(mock: MockOdyssey) -> str:
     """Return the JSON object that `serve --json` prints in one line once the server is ready."""
+    from odyssey_mock.http.control_access import CONTROL_PATH  # noqa: PLC0415
+
     return json.dumps(
         {
             "url": mock.url,
             "listening_url": mock.listening_url,
             "api_key": mock.api_key,
+            "control_url": f"{mock.url}{CONTROL_PATH}",
+            "control_token": _control_token(mock),
             "console_url": None,
             "pid": os.getpid(),
         }
@@ -113,6 +131,10 @@ def _missing_fonts(settings: Settings) -> str:
 
 
 def _welcome(mock: MockOdyssey, missing_fonts: str) -> str:
+    from odyssey_mock.http.control_access import CONTROL_PATH  # noqa: PLC0415
+
+    token = _control_token(mock)
+    control, query = f"{mock.url}{CONTROL_PATH}", "" if token is None else f"token={token}"
     listening = "" if mock.url == mock.listening_url else f", listening on {mock.listening_url}"
     return f"""\
 Odyssey mock at {mock.url}{listening}
@@ -120,7 +142,7 @@ Odyssey mock at {mock.url}{listening}
   export ODYSSEY_API_URL={mock.url}
   export ODYSSEY_API_KEY={mock.api_key}
 
-  state    {mock.url}/_mock/state
-  journal  {mock.url}/_mock/journal?format=text
+  state    {control}/state{query and f"?{query}"}
+  journal  {control}/journal?format=text{query and f"&{query}"}
 {missing_fonts}
 Press Ctrl-C to stop."""

@@ -1,4 +1,4 @@
-"""Parsers for base URLs of the service, and for the parts of a base URL: authority, port and path prefix."""
+"""Parsers for base URLs of the service, and for the parts of a base URL: authority, host, port and path prefix."""
 
 import ipaddress
 import re
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, Self
 
 type Scheme = Literal["http", "https"]
+type IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]{1,253})(?::(?P<port>[0-9]{0,5}))?")
 _PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)*")
@@ -63,6 +64,12 @@ class Authority:
         """Return the authority as text for a URL with this scheme; the default port of the scheme is left out."""
         return self.host if self.port in (None, _DEFAULT_PORTS[scheme]) else f"{self.host}:{self.port}"
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the host is a loopback address, or a name that always resolves to one (RFC 6761 section 6.3)."""
+        name = canonical_host(self.host)
+        return name == "localhost" or name.endswith(".localhost") or is_loopback(name)
+
 
 @dataclass(frozen=True, slots=True)
 class BaseUrl:
@@ -117,6 +124,32 @@ def read_port(text: str) -> int | None:
     is_number = text.isascii() and text.isdigit() and len(text) <= 5
     port = int(text) if is_number else 0
     return port if 1 <= port <= 65535 else None
+
+
+def is_loopback(text: str) -> bool:
+    """Return whether `text` is a loopback address, with or without a port."""
+    address = read_ip(text)
+    return address is not None and address.is_loopback
+
+
+def read_ip(text: str) -> IPAddress | None:
+    """Return the IP address in `text`, which may also have a port; None if `text` has no IP address."""
+    bare = text.partition("]")[0].removeprefix("[") if text.startswith("[") else text
+    if bare.count(":") == 1:
+        bare = bare.partition(":")[0]
+    try:
+        address = ipaddress.ip_address(bare)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def canonical_host(host: str) -> str:
+    """Return a host in lower case and without the dot at the end of an absolute name; an IP address in one spelling."""
+    name = host.lower().removesuffix(".")
+    address = read_ip(name)
+    return name if address is None else str(address)
 
 
 def _is_ipv6(text: str) -> bool:

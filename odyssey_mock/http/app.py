@@ -1,9 +1,10 @@
 """The ASGI application: its routes and middleware.
 
 The outermost middleware determines the URL at which the client reaches the mock (`public_urls.py`). The CORS middleware
-is next, so that browsers can also read error responses. Then follow, in this order: the `Date` header from the server's
-clock; the journal entries of requests; the handling of unexpected exceptions; the fault point `server`. Each
-route declares its own fault points (`http/routes/`). Errors have FastAPI's form (`protocol.md` section 2).
+is next, so that browsers can also read error responses, except those of the control API. Then follow, in this order:
+the `Date` header from the server's clock; the journal entries of requests; the handling of unexpected exceptions; the
+fault point `server`. Each route declares its own fault points (`http/routes/`). The control API has a middleware of its
+own (`control_access.py`). Errors have FastAPI's form (`protocol.md` section 2).
 """
 
 import logging
@@ -24,7 +25,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from odyssey_mock.backend import Backend
 from odyssey_mock.core.journal import REDACTED, Journal
 from odyssey_mock.core.strict_json import JSON, read_json
+from odyssey_mock.core.url_parts import BaseUrl, read_ip
 from odyssey_mock.http.callers import Callers
+from odyssey_mock.http.control_access import ControlAccess, ControlPolicy, is_control
 from odyssey_mock.http.errors import exception_handlers
 from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
 from odyssey_mock.http.outage import GoAway, OutagePoint
@@ -67,9 +70,6 @@ IMAGE_SHOWN = 64
 SECRET_PARTS = frozenset({"resource"})
 """Path parameters that grant access to the resource they name, and are therefore masked in the journal."""
 
-CONTROL_PREFIX = "/_mock/"
-"""Path prefix of the control API."""
-
 logger = logging.getLogger("odyssey_mock")
 
 
@@ -78,7 +78,7 @@ def is_own(path: str) -> bool:
 
     Requests to these paths have no journal entries and no fault points.
     """
-    return path == OPENAPI_PATH or path.startswith(CONTROL_PREFIX)
+    return path == OPENAPI_PATH or is_control(path)
 
 
 class Application:
@@ -127,14 +127,7 @@ def create_app(backend: Backend, go_away: GoAway) -> Starlette:
                 trusted_proxies=backend.settings.now.trusted_proxies,
                 stun_port=backend.stun_port,
             ),
-            Middleware(
-                CORSMiddleware,
-                allow_origins=["*"],
-                allow_methods=["*"],
-                allow_headers=["*"],
-                allow_private_network=True,
-                expose_headers=EXPOSED_HEADERS,
-            ),
+            Middleware(_CrossOrigin),
             Middleware(_Dated, now=backend.clock.time),
             Middleware(_Journalled, journal=backend.journal),
             Middleware(_Reported, journal=backend.journal),
@@ -197,6 +190,7 @@ def _routes(backend: Backend, callers: Callers, go_away: GoAway, forms: UsageErr
             jobs=backend.jobs,
             telemetry=backend.telemetry,
             forget=backend.reset,
+            access=Middleware(ControlAccess, policy=control_policy(backend), token=lambda: backend.control_token),
             more=[
                 *FaultRoutes(clock=backend.clock, faults=backend.faults, leave=go_away).routes(),
                 *SettingRoutes(settings=backend.settings, change=backend.change_settings).routes(),
@@ -204,6 +198,36 @@ def _routes(backend: Backend, callers: Callers, go_away: GoAway, forms: UsageErr
         ),
     )
     return [route for part in parts for route in part.routes()]
+
+
+def control_policy(backend: Backend) -> ControlPolicy:
+    """Return the policy of the control API, from the settings and the address on which the mock listens."""
+    settings = backend.settings.now
+    named = [settings.host] if read_ip(settings.host) is None else []
+    return ControlPolicy(
+        names=[*settings.control_hosts, *named],
+        public_url=BaseUrl.read(settings.public_url) if settings.public_url else None,
+        listens_on_loopback=backend.listens_on_loopback,
+    )
+
+
+class _CrossOrigin:
+    """Lets pages of all origins use the service (CORS), but not the control API."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._shared = CORSMiddleware(
+            app,
+            allow_origins=["*"],
+            allow_methods=["*"],
+            allow_headers=["*"],
+            allow_private_network=True,
+            expose_headers=EXPOSED_HEADERS,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._app if is_control(service_path(scope)) else self._shared
+        await app(scope, receive, send)
 
 
 class _Dated:

@@ -7,7 +7,7 @@ from typing import Protocol, Self
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from odyssey_mock.core.url_parts import Authority, BaseUrl
+from odyssey_mock.core.url_parts import Authority, BaseUrl, is_loopback
 from odyssey_mock.http.uvicorn_server import HttpServer
 from odyssey_mock.rtc.protocols import MockNetwork
 from odyssey_mock.rtc.stun import StunResponder
@@ -45,6 +45,10 @@ class Endpoint(Protocol):
     def stun_port(self) -> int:
         """The UDP port of the mock's STUN server, which listens on the same address as HTTP."""
 
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it listens only on a loopback address, which other machines cannot reach."""
+
     def serve(self, app: ASGIApp) -> AbstractAsyncContextManager[Serving]:
         """Return an async context manager that passes HTTP and WebSocket requests to `app` during its block."""
 
@@ -65,7 +69,9 @@ class OwnEndpoint:
             stun, responder = await self._network.datagrams(StunResponder, self._host, 0)
             resources.push_async_callback(responder.close)
             reachable = _LOOPBACK_OF.get(self._host, self._host)
-            self.base_url = str(BaseUrl("http", Authority.of(reachable, self._listener.getsockname()[1])))
+            address, port = self._listener.getsockname()[:2]
+            self.base_url = str(BaseUrl("http", Authority.of(reachable, port)))
+            self.is_loopback = is_loopback(str(address))
             self.stun_port: int = stun.get_extra_info("sockname")[1]
             self._resources = resources.pop_all()
         return self
@@ -105,6 +111,11 @@ class SharedEndpoint:
     def stun_port(self) -> int:
         """The UDP port of the mock's STUN server, which listens on the same address as HTTP."""
         return self._own.stun_port
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it listens only on a loopback address, which other machines cannot reach."""
+        return self._own.is_loopback
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as resources:

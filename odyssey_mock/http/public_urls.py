@@ -18,14 +18,25 @@ from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from odyssey_mock.core.url_parts import Authority, BaseUrl, Scheme, is_ambiguous, read_port, read_prefix
+from odyssey_mock.core.url_parts import (
+    Authority,
+    BaseUrl,
+    Scheme,
+    is_ambiguous,
+    is_loopback,
+    read_ip,
+    read_port,
+    read_prefix,
+)
 
-type IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 type IsTrusted = Callable[[str], bool]
 """A function that returns whether the proxy at an address is trusted."""
 
 _STUN_URL = "odyssey_mock.stun_url"
 """Key of the URL of the STUN server in the `extensions` of a request's ASGI scope."""
+
+_RECEIVED = "odyssey_mock.received"
+"""Key of the `Received` in the `extensions` of a request's ASGI scope."""
 
 _SCHEMES: Mapping[str, Scheme] = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
 
@@ -40,6 +51,29 @@ _PARAMETER = re.compile(
 
 All quantifiers are possessive, so that the time for a malformed text is proportional to its length.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """The addresses that a request stated, before `PublicUrls` wrote the public URL into its scope.
+
+    Attributes:
+        host: the header `Host`, unchanged; None if the request has none.
+        url: the base URL to which the request was sent; with an invalid `Host`, that of the listening address.
+        stated: the base URL that trusted proxies state; `url` if they state none.
+        senders: the addresses of all senders that proxies state, trusted or not, as received.
+    """
+
+    host: str | None
+    url: BaseUrl
+    stated: BaseUrl
+    senders: Sequence[str]
+
+
+def received(scope: Scope) -> Received:
+    """Return the addresses that a request stated."""
+    found: Received = scope["extensions"][_RECEIVED]
+    return found
 
 
 def base_url(connection: HTTPConnection) -> str:
@@ -96,7 +130,10 @@ class PublicUrls:
 
     def _addressed(self, scope: Scope) -> Scope:
         own = _address_of(scope)
-        url = self._public_url or self._forwarded(scope, own)
+        stated = self._forwarded(scope, own)
+        url = self._public_url or stated
+        headers = Headers(scope=scope)
+        arrived = Received(headers.get("host"), own, stated, _stated_senders(headers))
         prefix, path = url.prefix, scope["path"]
         added = "" if path.startswith(f"{prefix}/") else prefix
         host = url.authority.under(url.scheme)
@@ -109,7 +146,11 @@ class PublicUrls:
             "root_path": prefix,
             "path": added + path,
             "raw_path": raw if raw is None else added.encode() + raw,
-            "extensions": {**scope.get("extensions", {}), _STUN_URL: self._stun_url(scope, own, url)},
+            "extensions": {
+                **scope.get("extensions", {}),
+                _STUN_URL: self._stun_url(scope, own, url),
+                _RECEIVED: arrived,
+            },
         }
 
     def _forwarded(self, scope: Scope, own: BaseUrl) -> BaseUrl:
@@ -128,14 +169,14 @@ class PublicUrls:
         - The host is `localhost` or a loopback address. It may resolve to an address at which no STUN server listens.
         """
         host = url.authority.host
-        is_proxied = url != own and not _is_loopback(_peer(scope))
+        is_proxied = url != own and not is_loopback(_peer(scope))
         server = scope.get("server")
-        if server is not None and (is_proxied or host.lower() == "localhost" or _is_loopback(host)):
-            host = Authority.of(str(_ip(server[0]) or server[0])).host
+        if server is not None and (is_proxied or host.lower() == "localhost" or is_loopback(host)):
+            host = Authority.of(str(read_ip(server[0]) or server[0])).host
         return f"stun:{host}:{self._stun_port}"
 
     def _is_trusted(self, sender: str) -> bool:
-        address = _ip(sender)
+        address = read_ip(sender)
         return address is not None and (address.is_loopback or any(address in network for network in self._trusted))
 
 
@@ -144,7 +185,7 @@ def _address_of(scope: Scope) -> BaseUrl:
     authority = Authority.read(Headers(scope=scope).get("host", ""))
     if authority is None:
         host, port = scope.get("server") or ("localhost", None)
-        authority = Authority.of(str(_ip(host) or host), port)
+        authority = Authority.of(str(read_ip(host) or host), port)
     return BaseUrl(_SCHEMES[scope.get("scheme", "http")], authority)
 
 
@@ -243,6 +284,17 @@ def _hops(senders: Sequence[str], is_trusted: IsTrusted) -> int:
     return 1 + sum(1 for _ in takewhile(is_trusted, reversed(senders)))
 
 
+def _stated_senders(headers: Headers) -> Sequence[str]:
+    """Return the addresses in `X-Forwarded-For` and in the parameter `for` of `Forwarded`; `unknown` if unreadable."""
+    senders: list[str] = []
+    if "x-forwarded-for" in headers:
+        senders += _values(headers, "x-forwarded-for") or ["unknown"]
+    if "forwarded" in headers:
+        elements = parse_forwarded(_joined(headers, "forwarded"))
+        senders += [each.get("for", "unknown") for each in elements] or ["unknown"]
+    return senders
+
+
 def _values(headers: Headers, name: str) -> Sequence[str]:
     return [value for part in _joined(headers, name).split(",") if (value := part.strip())]
 
@@ -265,21 +317,3 @@ def _peer(scope: Scope) -> str:
     """Return the address from which the connection of a request comes."""
     client = scope.get("client")
     return "" if client is None else str(client[0])
-
-
-def _is_loopback(text: str) -> bool:
-    address = _ip(text)
-    return address is not None and address.is_loopback
-
-
-def _ip(text: str) -> IPAddress | None:
-    """Return the IP address in `text`, which may also have a port; None if `text` has no IP address."""
-    bare = text.partition("]")[0].removeprefix("[") if text.startswith("[") else text
-    if bare.count(":") == 1:
-        bare = bare.partition(":")[0]
-    try:
-        address = ipaddress.ip_address(bare)
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address

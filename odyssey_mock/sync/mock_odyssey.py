@@ -119,6 +119,14 @@ class MockOdyssey:
         return self._mock.listening_url
 
     @property
+    def control_token(self) -> str:
+        """The token for the control API (`/_mock`): the setting `control_token`, or a generated token.
+
+        Requests need it only if other machines can reach the mock; see `docs/how-to/run-a-server.md`.
+        """
+        return self._thread.call(lambda: self._mock.control_token)
+
+    @property
     def clock(self) -> ClockView:
         """The server's clock."""
         return ClockView(self._thread, self._mock.clock)

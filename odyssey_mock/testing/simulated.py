@@ -49,6 +49,8 @@ NOT_YOURS: Mapping[str, str] = MappingProxyType(
         "public_url": "the clients reach the mock on its own simulated host",
         "trusted_proxies": "the simulated network has no proxies",
         "loopback_only": "the mock runs on its own simulated host",
+        "control_hosts": "a simulated test controls the mock in Python",
+        "control_token": "a simulated test controls the mock in Python",
         "fonts": "a seed gives the same frames on every machine, so only the bundled font is used",
     }
 )

@@ -18,6 +18,8 @@ FIXED = {
     "public_url",
     "trusted_proxies",
     "loopback_only",
+    "control_hosts",
+    "control_token",
     "clock",
     "speed",
     "seed",

@@ -34,6 +34,8 @@ WRONG: Mapping[str, Sequence[object]] = {
     "public_url": ["", "/mock"],
     "trusted_proxies": [["proxy"], None],
     "loopback_only": [1, "yes"],
+    "control_hosts": ["mock", ["http://mock"], None],
+    "control_token": ["short", "a" * 201, "with space" * 2, 1],
     "clock": ["fast", None],
     "speed": [0, 1_000_001],
     "seed": ["x", 1.5],
@@ -87,6 +89,7 @@ WRONG: Mapping[str, Sequence[object]] = {
     "simulation_retries": [-1, 0.5],
     "cancel_processing": [0],
     "script_url_hosts": ["localhost", ["localhost:80"], None],
+    "private_script_urls_from_pages": [None],
     "script_url_timeout": [0],
     "script_url_bytes": [0],
     "artifact_url_lifetime": [0],
@@ -121,8 +124,15 @@ def test_unknown_setting_is_rejected_with_suggestions() -> None:
     assert all(name in str(error.value) for name in SETTING_NAMES)
 
 
-def test_repr_does_not_contain_api_keys() -> None:
-    assert "ody_hush" not in repr(Settings(keys={"ody_hush": AccountSettings()}))
+def test_repr_does_not_contain_secrets() -> None:
+    shown = repr(Settings(keys={"ody_hush": AccountSettings()}, control_token="hush-hush-hush-hush"))
+    assert "hush" not in shown
+
+
+def test_invalid_control_token_is_not_repeated() -> None:
+    with pytest.raises(SettingsError, match=r"^control_token must be None, or 16 to 200 letters") as error:
+        Settings(control_token="hush hush hush hush")
+    assert "hush" not in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount
@@ -16,6 +17,7 @@ from odyssey_mock.broadcasts.registry import Broadcasts
 from odyssey_mock.core.clock import Clock, ManualClock, RealClock
 from odyssey_mock.core.journal import Journal, Kind, to_jsonl, to_text
 from odyssey_mock.core.strict_json import JSON
+from odyssey_mock.http.control_access import CONTROL_PATH
 from odyssey_mock.http.errors import parse, unprocessable, validate
 from odyssey_mock.http.fault_points import ServiceRoute
 from odyssey_mock.http.public_urls import base_url
@@ -53,7 +55,10 @@ class JournalQuery(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class ControlRoutes:
-    """Routes of the control API. `more` has further routes below the prefix `/_mock/`."""
+    """Routes of the control API. `more` has further routes below the prefix `/_mock/`.
+
+    `access` is the middleware that rejects requests that may not use the control API.
+    """
 
     clock: Clock
     journal: Journal
@@ -64,6 +69,7 @@ class ControlRoutes:
     telemetry: Sized
     forget: Callable[[], Awaitable[None]]
     """Ends all sessions, broadcasts and jobs, and deletes all records and the journal."""
+    access: Middleware
     more: Sequence[BaseRoute]
 
     def routes(self) -> list[BaseRoute]:
@@ -76,7 +82,8 @@ class ControlRoutes:
             ServiceRoute("/clock/advance", {"POST": self.advance}),
             ServiceRoute("/journal", {"GET": self.show_journal}),
         ]
-        return [Mount("/_mock", routes=[*routes, *self.more])]
+        # Around the routes, not around the whole application: a request then cannot reach a route without the check.
+        return [Mount(CONTROL_PATH, routes=[*routes, *self.more], middleware=[self.access])]
 
     async def health(self, request: Request) -> Response:
         """Report that the mock is running, with its version and the URL at which the client reaches it."""

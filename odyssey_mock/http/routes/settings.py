@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from odyssey_mock.accounts.accounts import account_id
+from odyssey_mock.core.journal import REDACTED
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.current_settings import ChangeSettings, CurrentSettings, check_changeable
 from odyssey_mock.faults.fault import Fault
@@ -84,7 +85,9 @@ def _value(name: str, data: JSON) -> Any:  # Any: settings differ in type
 
 
 def _shown(name: str, value: Any) -> JSON:  # Any: settings differ in type
-    """Return the value of a setting as data, without API keys."""
+    """Return the value of a setting as data, without API keys and the control token."""
+    if name == "control_token":
+        return value and REDACTED
     if name == "keys":
         return value and {account_id(key): _own(configured) for key, configured in value.items()}
     if name == "faults":

@@ -21,7 +21,7 @@ from click.testing import CliRunner
 
 from odyssey_mock import MockOdyssey
 from odyssey_mock.cli.app import main
-from odyssey_mock.cli.serve import _missing_fonts, _ready_line, _welcome
+from odyssey_mock.cli.serve import EXPOSED, _missing_fonts, _ready_line, _welcome
 from odyssey_mock.cli.serve import serve as serve_command
 from odyssey_mock.cli.setting_options import COLLECTIONS
 from odyssey_mock.media.fonts import FontSet
@@ -63,7 +63,16 @@ def first_line(process: subprocess.Popen[str]) -> str:
 def test_json_ready_line_and_clean_exit(signum: signal.Signals, options: Sequence[str], log: str) -> None:
     with serving("--port", "0", "--json", "--clock", "manual", "--seed", "7", *options) as process:
         ready = json.loads(first_line(process))
-        assert set(ready) == {"url", "listening_url", "api_key", "console_url", "pid"}
+        assert set(ready) == {
+            "url",
+            "listening_url",
+            "api_key",
+            "control_url",
+            "control_token",
+            "console_url",
+            "pid",
+        }
+        assert (ready["control_url"], ready["control_token"]) == (f"{ready['url']}/_mock", None)
         assert (ready["console_url"], ready["pid"]) == (None, process.pid)
         answer = httpx.post(f"{ready['url']}/auth/token", json={"api_key": ready["api_key"]}, trust_env=False)
         assert answer.status_code == 200
@@ -104,6 +113,26 @@ async def test_output_names_public_and_listening_url() -> None:
     assert (ready["url"], ready["listening_url"]) == ("https://example.com/mock", mock.listening_url)
     assert greeting.startswith(f"Odyssey mock at https://example.com/mock, listening on {mock.listening_url}\n")
     assert "export ODYSSEY_API_URL=https://example.com/mock\n" in greeting
+
+
+def test_exposed_server_prints_the_token_and_a_warning() -> None:
+    with serving("--host", "0.0.0.0", "--port", "0", "--json", "--key", "ody_mine") as process:
+        ready = json.loads(first_line(process))
+        with httpx.Client(base_url=ready["control_url"], trust_env=False) as http:
+            refused = http.get("/state")
+            http.headers["Authorization"] = f"Bearer {ready['control_token']}"
+            accepted = http.get("/state")
+        process.send_signal(signal.SIGTERM)
+        _, stderr = process.communicate(timeout=LIMIT)
+    assert (refused.status_code, accepted.status_code) == (401, 200)
+    assert stderr == f"{EXPOSED}\n"
+
+
+async def test_exposed_greeting_has_urls_with_the_token() -> None:
+    async with MockOdyssey(public_url="https://example.com/mock", control_token="0123456789abcdef") as mock:
+        greeting = _welcome(mock, "")
+    assert "  state    https://example.com/mock/_mock/state?token=0123456789abcdef\n" in greeting
+    assert "  journal  https://example.com/mock/_mock/journal?format=text&token=0123456789abcdef\n" in greeting
 
 
 def test_welcome_text_has_lines_to_copy() -> None:
@@ -232,6 +261,8 @@ GIVEN: Mapping[str, tuple[Sequence[str], object]] = {
     "public_url": (["--public-url", "https://example.com/mock/"], "https://example.com/mock"),
     "trusted_proxies": (["--trusted-proxy", "10.0.0.0/8", "--trusted-proxy", "::2"], ("10.0.0.0/8", "::2")),
     "loopback_only": (["--loopback-only"], True),
+    "control_hosts": (["--control-host", "mock", "--control-host", "mock.lan"], ("mock", "mock.lan")),
+    "control_token": (["--control-token", "0123456789abcdef"], "0123456789abcdef"),
     "clock": (["--clock", "manual"], "manual"),
     "speed": (["--speed", "2.5"], 2.5),
     "seed": (["--seed", "7"], 7),
@@ -272,6 +303,7 @@ GIVEN: Mapping[str, tuple[Sequence[str], object]] = {
     "simulation_retries": (["--simulation-retries", "0"], 0),
     "cancel_processing": (["--no-cancel-processing"], False),
     "script_url_hosts": (["--script-host", "files.example"], (*Settings().script_url_hosts, "files.example")),
+    "private_script_urls_from_pages": (["--private-script-urls-from-pages"], True),
     "script_url_timeout": (["--script-url-timeout", "1"], 1),
     "script_url_bytes": (["--script-url-bytes", "1"], 1),
     "artifact_url_lifetime": (["--artifact-url-lifetime", "1"], 1),
@@ -450,6 +482,7 @@ def test_help_has_a_heading_for_each_group() -> None:
     assert headings == [
         "Options",
         "Listening",
+        "Control API",
         "Time and randomness",
         "Accounts and tokens",
         "Sessions",

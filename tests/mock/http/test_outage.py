@@ -96,7 +96,7 @@ async def test_idle_connections_and_active_requests_are_cut() -> None:
         asking = asyncio.create_task(http.get(f"{mock.url}/config"))
         await mock.wait_for("fault", "whep.config")
         reader, writer = await asyncio.open_connection("127.0.0.1", int(mock.url.rpartition(":")[2]))
-        writer.write(b"GET /_mock/health HTTP/1.1\r\nHost: x\r\n\r\n")
+        writer.write(b"GET /_mock/health HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 200")
         await mock.go_away()
         with pytest.raises(httpx.TransportError):
@@ -121,7 +121,7 @@ async def test_client_connecting_during_go_away_is_cut(turns: int) -> None:
                 await asyncio.wait([asyncio.ensure_future(turn())])
             await mock.go_away()
             with contextlib.suppress(ConnectionError):
-                await loop.sock_sendall(connecting, b"GET /_mock/health HTTP/1.1\r\nHost: x\r\n\r\n")
+                await loop.sock_sendall(connecting, b"GET /_mock/health HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 assert await asyncio.wait_for(loop.sock_recv(connecting, 100), LIMIT) == b""
 
 

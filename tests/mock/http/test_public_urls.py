@@ -302,7 +302,9 @@ async def test_every_url_of_the_mock_follows_the_rule(is_setting: bool, is_remov
     base = "https://example.com/mock"
     public_url, headers = (base, {}) if is_setting else (None, EXAMPLE)
     async with (
-        MockOdyssey(public_url=public_url, clock="manual", portrait_size=(176, 320), fps=2) as mock,
+        MockOdyssey(
+            public_url=public_url, control_hosts=["example.com"], clock="manual", portrait_size=(176, 320), fps=2
+        ) as mock,
         httpx.AsyncClient(
             base_url=mock.listening_url + ("" if is_removed else "/mock"), headers=headers, trust_env=False
         ) as http,

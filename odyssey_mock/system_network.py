@@ -5,9 +5,10 @@ import os
 import socket
 import ssl
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
-from odyssey_mock.core.network import ListenError, share
+from odyssey_mock.core.network import ListenError, PrivateAddressError, is_public, share
 from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.host_addresses import host_addresses
 from odyssey_mock.rtc.packet_track import PacketTrack
@@ -62,8 +63,19 @@ class SystemNetwork:
         except OSError as error:
             raise _listen_error(error, host, port) from error
 
-    async def dial(self, host: str, port: int, *, tls: bool) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection(host, port, ssl=ssl.create_default_context() if tls else None)
+    async def dial(
+        self, host: str, port: int, *, tls: bool, public_only: bool = False
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        context = ssl.create_default_context() if tls else None
+        if not public_only:
+            return await asyncio.open_connection(host, port, ssl=context)
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = [str(address[0]) for *_, address in found]
+        # Check the addresses that are connected to: a name may resolve to another address a moment later. Do so before
+        # the first connection: its success or failure would reveal whether a port is open.
+        if not all(map(is_public, addresses)):
+            raise PrivateAddressError(f"{host} has an address that is not public")
+        return await _first_connection(addresses, port, context, host)
 
     def ice_addresses(self, loopback_only: bool) -> list[str]:
         return host_addresses(loopback_only=loopback_only)
@@ -105,6 +117,22 @@ class SystemNetwork:
             on_lost=on_lost,
             on_keyframe_wanted=on_keyframe_wanted,
         )
+
+
+async def _first_connection(
+    addresses: Sequence[str], port: int, tls: ssl.SSLContext | None, name: str
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Return a connection to the first of `addresses` that accepts one. `name` is the name in its certificate.
+
+    Raises:
+        OSError: no address accepts a connection; the error is that of the last address.
+    """
+    *others, last = addresses
+    server_hostname = name if tls else None
+    for address in others:
+        with suppress(OSError):
+            return await asyncio.open_connection(address, port, ssl=tls, server_hostname=server_hostname)
+    return await asyncio.open_connection(last, port, ssl=tls, server_hostname=server_hostname)
 
 
 def _listen_error(error: OSError, host: str, port: int) -> ListenError:

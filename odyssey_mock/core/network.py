@@ -1,6 +1,10 @@
-"""`Network`, the protocol of the mock's network: listening sockets, outgoing connections and ICE addresses."""
+"""`Network`, the protocol of the mock's network: listening sockets, outgoing connections and ICE addresses.
+
+`is_public` tells addresses of the public internet from those of this machine and of private networks.
+"""
 
 import asyncio
+import ipaddress
 import os
 import socket
 from collections.abc import Callable
@@ -13,6 +17,10 @@ class ListenError(OSError):
     def __str__(self) -> str:
         # The text of an OSError begins with the error number; omit it here, because `errno` has it.
         return str(self.strerror)
+
+
+class PrivateAddressError(Exception):
+    """A connection was not opened, because the host has an address that is not public."""
 
 
 class Network(Protocol):
@@ -43,12 +51,16 @@ class Network(Protocol):
             ListenError: the address is in use, or does not belong to this machine.
         """
 
-    async def dial(self, host: str, port: int, *, tls: bool) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def dial(
+        self, host: str, port: int, *, tls: bool, public_only: bool = False
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Open a TCP connection, with TLS if `tls` is true; the caller closes it.
 
-        Proxies that environment variables name are not used. There is no timeout; the caller sets one.
+        Proxies that environment variables name are not used. There is no timeout; the caller sets one. With
+        `public_only`, only public addresses are connected to (`is_public`).
 
         Raises:
+            PrivateAddressError: `public_only` is true, and `host` has an address that is not public.
             OSError: the connection failed, or the TLS handshake or the certificate check for `host` failed.
             UnicodeError: `host` cannot be encoded as a host name.
         """
@@ -58,6 +70,26 @@ class Network(Protocol):
 
         The loopback addresses come first. The machine's other addresses follow, unless `loopback_only` is true.
         """
+
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+"""The prefix of IPv6 addresses that contain an IPv4 address (RFC 6052)."""
+
+
+def is_public(text: str) -> bool:
+    """Return whether `text` is an address on the public internet: not loopback, link-local, private or multicast.
+
+    An IPv6 address that contains an IPv4 address is public only if the IPv4 address is.
+    """
+    address = ipaddress.ip_address(text)
+    if not address.is_global or address.is_multicast:
+        return False
+    if isinstance(address, ipaddress.IPv4Address):
+        return True
+    inside = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+    if address in _NAT64:
+        inside.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    return all(each.is_global and not each.is_multicast for each in inside if each is not None)
 
 
 def share(bound: socket.socket, is_shared: bool) -> None:

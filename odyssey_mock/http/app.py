@@ -11,6 +11,7 @@ import logging
 import traceback
 from collections.abc import Callable, Collection, Sequence
 from email.utils import formatdate
+from functools import partial
 from http import HTTPStatus
 
 from starlette.applications import Starlette
@@ -27,7 +28,7 @@ from odyssey_mock.core.journal import REDACTED, Journal
 from odyssey_mock.core.strict_json import JSON, read_json
 from odyssey_mock.core.url_parts import BaseUrl, read_ip
 from odyssey_mock.http.callers import Callers
-from odyssey_mock.http.control_access import ControlAccess, ControlPolicy, is_control
+from odyssey_mock.http.control_access import ControlAccess, ControlPolicy, is_control, is_foreign
 from odyssey_mock.http.errors import exception_handlers
 from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
 from odyssey_mock.http.outage import GoAway, OutagePoint
@@ -140,6 +141,7 @@ def create_app(backend: Backend, go_away: GoAway) -> Starlette:
 
 def _routes(backend: Backend, callers: Callers, go_away: GoAway, forms: UsageErrorForms) -> list[BaseRoute]:
     """Create the routes of the service and of the control API."""
+    policy = control_policy(backend)
     gate = FaultGate(backend.faults, backend.clock, backend.settings)
     accounts, sessions, streams, recordings = backend.accounts, backend.sessions, backend.streams, backend.recordings
     parts = (
@@ -172,6 +174,7 @@ def _routes(backend: Backend, callers: Callers, go_away: GoAway, forms: UsageErr
             jobs=backend.jobs,
             streams=streams,
             recordings=recordings,
+            is_foreign=partial(is_foreign, policy=policy),
         ),
         RecordingRoutes(gate=gate, callers=callers, accounts=accounts, streams=streams, recordings=recordings),
         ArtifactRoutes(gate=gate, callers=callers, streams=streams, recordings=recordings),
@@ -190,7 +193,7 @@ def _routes(backend: Backend, callers: Callers, go_away: GoAway, forms: UsageErr
             jobs=backend.jobs,
             telemetry=backend.telemetry,
             forget=backend.reset,
-            access=Middleware(ControlAccess, policy=control_policy(backend), token=lambda: backend.control_token),
+            access=Middleware(ControlAccess, policy=policy, token=lambda: backend.control_token),
             more=[
                 *FaultRoutes(clock=backend.clock, faults=backend.faults, leave=go_away).routes(),
                 *SettingRoutes(settings=backend.settings, change=backend.change_settings).routes(),

@@ -106,10 +106,10 @@ def refusal(request: ControlRequest, policy: ControlPolicy) -> str | None:
 def needs_token(request: ControlRequest, policy: ControlPolicy) -> bool:
     """Return whether a request may come from another machine, so that it needs the control token.
 
-    It needs none only if every known address is a loopback address: those on which the mock listens, of the connection,
-    in `Host`, in the public URL, and those that proxies state. The address of the connection alone is not enough. It is
-    a loopback address too if a proxy or a sidecar on this machine forwards the request of another machine. In a
-    container, it is that of the container's gateway even for a request of the same machine.
+    It needs none only if every known address is a loopback address. These are the addresses on which the mock listens,
+    of the connection, in `Host`, in the public URL, and those that proxies state. The address of the connection alone
+    is not enough. It is a loopback address too if a proxy or a sidecar on this machine forwards the request of another
+    machine. In a container, it is that of the container's gateway even for a request of the same machine.
     """
     urls = [url for url in (request.url, request.stated, policy.public_url) if url is not None]
     senders = [request.peer or "", *request.senders]
@@ -167,6 +167,12 @@ def control_request(scope: Scope) -> ControlRequest:
         peer=None if peer is None else str(peer[0]),
         server=None if server is None else str(server[0]),
     )
+
+
+def is_foreign(scope: Scope, policy: ControlPolicy) -> bool:
+    """Return whether a web page of another origin sent a request. Only browsers send the header `Origin`."""
+    request = control_request(scope)
+    return bool(request.origins) and refusal(request, policy) is not None
 
 
 class ControlAccess:

@@ -13,7 +13,7 @@ import httpx
 
 import odyssey_client
 from odyssey_mock.core import clock
-from odyssey_mock.core.network import ListenError
+from odyssey_mock.core.network import ListenError, PrivateAddressError
 from odyssey_mock.rtc.protocols import MockNetwork
 from odyssey_mock.sim.loop import SimulatedLoop
 from odyssey_mock.sim.sockets import BoundSocket
@@ -114,7 +114,11 @@ class ServerNetwork(SystemNetwork):
         )
         return endpoint
 
-    async def dial(self, host: str, port: int, *, tls: bool) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def dial(
+        self, host: str, port: int, *, tls: bool, public_only: bool = False
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if public_only:
+            raise PrivateAddressError("all simulated hosts are in one private network")
         return await asyncio.open_connection(host, port, ssl=_no_tls() if tls else None)
 
     def ice_addresses(self, loopback_only: bool) -> list[str]:  # noqa: ARG002 - a host has one address

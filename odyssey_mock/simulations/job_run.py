@@ -145,7 +145,8 @@ class JobRun:
             url = self._request.script_url
             if url is not None and not self._scripts:
                 try:
-                    self._take((await fetch_script(url, self.settings, self._network),))
+                    from_page = self._request.from_page
+                    self._take((await fetch_script(url, self.settings, self._network, from_page=from_page),))
                 except ScriptUrlError as refusal:
                     self._report(JobEvent.SCRIPT_REFUSED, str(refusal))
                     return

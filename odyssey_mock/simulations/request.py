@@ -48,10 +48,12 @@ class JobRequest:
     portrait: bool
     bypass: bool
     """Whether prompts are applied unchanged (`bypass_vlm_expansion`)."""
+    from_page: bool = False
+    """Whether a web page of another origin submitted the job."""
 
 
-def read_request(body: JSON) -> JobRequest:
-    """Parse the decoded body of a request.
+def read_request(body: JSON, *, from_page: bool = False) -> JobRequest:
+    """Parse the decoded body of a request. `from_page`: whether a web page of another origin sent it.
 
     Raises:
         InvalidRequestError: the body is invalid; the error lists every fault.
@@ -82,6 +84,7 @@ def read_request(body: JSON) -> JobRequest:
         script_url=body.get("script_url"),
         portrait=flags["portrait"],
         bypass=flags["bypass_vlm_expansion"],
+        from_page=from_page,
     )
 
 

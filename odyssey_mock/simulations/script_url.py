@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import h11
 
-from odyssey_mock.core.network import Network
+from odyssey_mock.core.network import Network, PrivateAddressError
 from odyssey_mock.core.strict_json import read_json
 from odyssey_mock.settings import Settings
 from odyssey_mock.simulations.scripts import Script, ScriptFaultsError, describe, is_utf8, read_script
@@ -108,8 +108,10 @@ def parse_url(text: str) -> ScriptUrl:
     )
 
 
-async def fetch_script(url: str, settings: Settings, network: Network) -> Script:
-    """Fetch and validate the script at `url`.
+async def fetch_script(url: str, settings: Settings, network: Network, *, from_page: bool = False) -> Script:
+    """Fetch and validate the script at `url`. `from_page`: whether a web page of another origin submitted the URL.
+
+    Such a page could otherwise let the mock read services that the page itself cannot reach.
 
     Raises:
         ScriptUrlError: the URL or the script is invalid, the request failed, or the settings do not allow it.
@@ -118,14 +120,14 @@ async def fetch_script(url: str, settings: Settings, network: Network) -> Script
     try:
         parsed = parse_url(url)
         which = f"script_url {parsed}"
-        body = await _body(parsed, settings, network)
+        body = await _body(parsed, settings, network, from_page=from_page)
         # In a thread: the body may be megabytes, and parsing it would delay the video of other sessions.
         return await asyncio.to_thread(_read, body)
     except ScriptUrlError as error:
         raise ScriptUrlError(f"{which}: {error}") from error.__cause__
 
 
-async def _body(url: ScriptUrl, settings: Settings, network: Network) -> bytes:
+async def _body(url: ScriptUrl, settings: Settings, network: Network, *, from_page: bool) -> bytes:
     """Fetch the body at `url`, if the settings allow its host."""
     if url.host not in {_canonical(each) for each in settings.script_url_hosts}:
         hosts = ", ".join(settings.script_url_hosts) or "none"
@@ -133,7 +135,14 @@ async def _body(url: ScriptUrl, settings: Settings, network: Network) -> bytes:
     limit = asyncio.timeout(settings.script_url_timeout)
     try:
         async with limit:
-            return await _get(url, settings.script_url_bytes, network)
+            public_only = from_page and not settings.private_script_urls_from_pages
+            return await _get(url, settings.script_url_bytes, network, public_only=public_only)
+    except PrivateAddressError:
+        raise ScriptUrlError(
+            "expected a host with public addresses only, because a web page of another origin submitted the job, got "
+            "one with a loopback, link-local or private address. To allow such hosts to pages, set "
+            "private_script_urls_from_pages"
+        ) from None
     except (OSError, UnicodeError, h11.RemoteProtocolError) as error:
         if limit.expired():
             raise ScriptUrlError(
@@ -143,8 +152,8 @@ async def _body(url: ScriptUrl, settings: Settings, network: Network) -> bytes:
         raise ScriptUrlError(f"expected an HTTP response, got {type(error).__name__}: {str(error)[:SHOWN]}") from error
 
 
-async def _get(url: ScriptUrl, limit: int, network: Network) -> bytes:
-    reader, writer = await network.dial(url.host, url.port, tls=url.scheme == "https")
+async def _get(url: ScriptUrl, limit: int, network: Network, *, public_only: bool) -> bytes:
+    reader, writer = await network.dial(url.host, url.port, tls=url.scheme == "https", public_only=public_only)
     try:
         connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_LIMIT)
         target = url.path if url.query is None else f"{url.path}?{url.query}"

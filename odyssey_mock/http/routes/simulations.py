@@ -1,5 +1,6 @@
 """The routes `/simulation-jobs`, for jobs that run scripts in the background (`protocol.md` sections 2 and 8)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -7,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
+from starlette.types import Scope
 
 from odyssey_mock.accounts.accounts import Accounts
 from odyssey_mock.accounts.usage import Usage
@@ -49,6 +51,8 @@ class SimulationRoutes:
     jobs: Jobs
     streams: StreamStore
     recordings: Recordings
+    is_foreign: Callable[[Scope], bool]
+    """A function that returns whether a web page of another origin sent a request."""
 
     def routes(self) -> list[BaseRoute]:
         """Create the routes."""
@@ -73,7 +77,7 @@ class SimulationRoutes:
     async def create(self, request: Request) -> Response:
         """Create a simulation job, which waits in the queue for a worker."""
         account = authorized(request, self.accounts)
-        wanted = read_request(await read_body(request))
+        wanted = read_request(await read_body(request), from_page=self.is_foreign(request.scope))
         if wanted.bypass and not account.bypass_vlm_expansion:
             raise ApiError(
                 403, "bypass_vlm_expansion requires the expansion bypass privilege, which this account does not have"

@@ -39,7 +39,7 @@ class Held:
         self.go = asyncio.Event()
         self.cancelled = False
 
-    async def fetch(self, *_: object) -> Script:
+    async def fetch(self, *_: object, **__: object) -> Script:
         self.begun.set()
         try:
             await self.go.wait()
@@ -158,7 +158,7 @@ async def test_script_url_is_fetched_when_processing_begins(held: Held) -> None:
 
 
 async def test_advance_waits_for_the_script_url(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def refused(*_: object) -> Script:
+    async def refused(*_: object, **__: object) -> Script:
         raise ScriptUrlError("expected status 2xx, got 404 Not Found")
 
     monkeypatch.setattr(job_run, "fetch_script", refused)
@@ -238,7 +238,7 @@ async def test_closing_waits_for_image_decoding(monkeypatch: pytest.MonkeyPatch)
 async def test_bug_fails_job_and_is_raised_by_advance(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def broken(*_: object) -> Script:
+    async def broken(*_: object, **__: object) -> Script:
         raise LookupError("raised by the test")
 
     monkeypatch.setattr(job_run, "fetch_script", broken)

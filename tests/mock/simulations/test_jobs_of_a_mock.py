@@ -24,7 +24,7 @@ class Stuck:
     def __init__(self) -> None:
         self.begun = asyncio.Event()
 
-    async def fetch(self, *_: object) -> Script:
+    async def fetch(self, *_: object, **__: object) -> Script:
         self.begun.set()
         await asyncio.Event().wait()
         raise AssertionError

@@ -44,7 +44,7 @@ spans = st.sampled_from([0.2, 0.5, 0.0, 0.001, 0.1, 0.2, 0.3, 1.0, 3.0, 30.0, AG
 picks = st.integers(0, 1000)
 
 
-async def fetch(url: str, *_: object) -> Script:
+async def fetch(url: str, *_: object, **__: object) -> Script:
     await turns(3)
     if url.endswith("bad"):
         raise ScriptUrlError("expected a script, got none")

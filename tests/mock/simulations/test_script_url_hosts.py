@@ -136,7 +136,9 @@ class Elsewhere(SystemNetwork):
         self._port = server.port
         self.dialled: list[tuple[str, int, bool]] = []
 
-    async def dial(self, host: str, port: int, *, tls: bool) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def dial(
+        self, host: str, port: int, *, tls: bool, public_only: bool = False
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         self.dialled.append((host, port, tls))
         return await super().dial("127.0.0.1", self._port, tls=False)
 

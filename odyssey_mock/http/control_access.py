@@ -30,6 +30,9 @@ CONTROL_PATH = "/_mock"
 HEALTH_PATH = f"{CONTROL_PATH}/health"
 """Path of the health check. It needs no token, because it reveals only the version, and container engines poll it."""
 
+QUERY_PARAMETER = "token"
+"""Query parameter for the control token, for browsers, which cannot send a header with a typed address."""
+
 OWN_SITES = ("same-origin", "none")
 """Accepted values of `Sec-Fetch-Site`: a request of the mock's own page, or of the user, such as a typed address."""
 
@@ -220,4 +223,4 @@ def _tokens(scope: Scope) -> Sequence[str]:
     """Return the control tokens that a request states, in the header `Authorization` and in its query."""
     scheme, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
     in_header = [token.strip()] if scheme.lower() == "bearer" else []
-    return [each for each in [*in_header, *QueryParams(scope["query_string"]).getlist("token")] if each]
+    return [each for each in [*in_header, *QueryParams(scope["query_string"]).getlist(QUERY_PARAMETER)] if each]

@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from odyssey_mock.core.journal import KINDS
 from odyssey_mock.faults.catalog import POINTS
+from odyssey_mock.http.control_access import HEALTH_PATH, is_control
 from odyssey_mock.setting_values import NO_LIMIT, to_data
 from odyssey_mock.settings import PLANS, SETTINGS, Setting
 
@@ -71,6 +72,9 @@ def _described() -> Document:
         for path, item in described["paths"].items()
         for place, operation_id in PLACES.get(path, {path: None}).items()
     }
+    for path, item in described["paths"].items():
+        if is_control(path):
+            _restrict(path, item)
     schemas = described["components"]["schemas"]
     schemas["JournalKind"] = {"enum": [*KINDS]}
     schemas["FaultAction"] = {"enum": sorted({action for point in POINTS.values() for action in point.actions})}
@@ -114,6 +118,15 @@ def _item_at(place: str, item: Document, operation_id: str | None, *, given: str
     if operation_id is not None:
         placed["get"] = {**item["get"], "operationId": operation_id}
     return placed
+
+
+def _restrict(path: str, item: Document) -> None:
+    """Add the responses to requests that may not use the control API to all operations of one of its paths."""
+    for operation in (each for name, each in item.items() if name != "parameters"):
+        operation["responses"]["403"] = {"$ref": "#/components/responses/ForeignRequest"}
+        if path != HEALTH_PATH:
+            operation["responses"]["401"] = {"$ref": "#/components/responses/NoControlToken"}
+            operation["security"] = [{}, {"controlToken": []}]
 
 
 def _schema_of(setting: Setting) -> Document:

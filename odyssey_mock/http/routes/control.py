@@ -17,7 +17,7 @@ from odyssey_mock.broadcasts.registry import Broadcasts
 from odyssey_mock.core.clock import Clock, ManualClock, RealClock
 from odyssey_mock.core.journal import Journal, Kind, to_jsonl, to_text
 from odyssey_mock.core.strict_json import JSON
-from odyssey_mock.http.control_access import CONTROL_PATH
+from odyssey_mock.http.control_access import CONTROL_PATH, QUERY_PARAMETER
 from odyssey_mock.http.errors import parse, unprocessable, validate
 from odyssey_mock.http.fault_points import ServiceRoute
 from odyssey_mock.http.public_urls import base_url
@@ -123,7 +123,8 @@ class ControlRoutes:
 
     async def show_journal(self, request: Request) -> Response:
         """Show the matching journal entries, oldest first, and how many older entries were dropped."""
-        query = validate(JournalQuery, dict(request.query_params), "query")
+        given = {name: value for name, value in request.query_params.items() if name != QUERY_PARAMETER}
+        query = validate(JournalQuery, given, "query")
         where = {key: value for key in ("account", "session", "stream") if (value := getattr(query, key)) is not None}
         entries = self.journal.find(query.kind, query.name, since=query.since, **where)
         if query.why:

@@ -264,7 +264,8 @@ async def test_exposed_mock_needs_its_token(caplog: pytest.LogCaptureFixture) ->
         assert (await http.post("/_mock/reset", params={"token": "\u00e9"})).status_code == 401
         bearer = {"Authorization": f"Bearer {TOKEN}"}
         assert (await http.get("/_mock/state", headers=bearer)).status_code == 200
-        assert (await http.get("/_mock/state", params={"token": TOKEN})).status_code == 200
+        for path in ("state", "journal", "settings", "faults", "clock"):
+            assert (await http.get(f"/_mock/{path}", params={"token": TOKEN})).status_code == 200, path
         assert (await http.get("/_mock/health")).status_code == 200
         assert (await http.get("/_mock/health", headers={"Host": "evil.example"})).status_code == 403
         settings = (await http.get("/_mock/settings", headers=bearer)).json()["settings"]

@@ -67,7 +67,7 @@ class JobPolling:
                 if not error.retryable or isinstance(error, ConnectionClosedError):
                     raise
                 trouble = error
-                pause = max(pause, asked_wait(error) or 0.0)
+                pause = max(pause, self._asked_wait(error))
             except TimeoutError as error:
                 raise self._timed_out("The service did not answer the last poll in time.") from error
             else:
@@ -83,6 +83,14 @@ class JobPolling:
     def _left(self) -> float | None:
         """Return the seconds until the timeout; None without a timeout."""
         return None if self._deadline is None else max(0.0, self._deadline - self._clock.monotonic())
+
+    def _asked_wait(self, error: OdysseyError) -> float:
+        """Return the number of seconds that the service asks to wait.
+
+        Without a timeout, nothing else limits it, so it is at most ``AdvancedConfig.max_retry_after_s``.
+        """
+        wait = asked_wait(error) or 0.0
+        return wait if self._timeout is not None else min(wait, self._transport.retries.max_retry_after)
 
     async def _look(self) -> SimulationJobDetail:
         left = self._left()

@@ -17,6 +17,10 @@ SMALLEST = 2
 """The minimum page size: one item of the previous page, and one item that may be new."""
 
 
+MAX_IDLE_PAGES = 1000
+"""Maximum number of pages in a row without a new item. With a service that repeats a page, the walk would never end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page[T]:
     """One page of a list: its items, its maximum number of items, and the offset of its first item."""
@@ -42,7 +46,8 @@ async def walk[T](fetch: Fetch[T], identify: Callable[[T], str], page_size: int)
         page_size: The number of items per request; values below `SMALLEST` count as `SMALLEST`.
 
     Raises:
-        UnexpectedResponseError: the service returned a page with another offset than requested.
+        UnexpectedResponseError: the service returned a page with another offset than requested, or `MAX_IDLE_PAGES`
+            pages in a row without a new item.
         OdysseyError: ``fetch`` raised this error.
     """
     size = max(page_size, SMALLEST)
@@ -50,17 +55,17 @@ async def walk[T](fetch: Fetch[T], identify: Callable[[T], str], page_size: int)
     offset = 0
     is_searching = False  # looking for a known item, from the front on
     is_anew = False  # no known item is left in the list: yield all items
+    idle = 0
     while True:
         page = await fetch(size, offset)
         if page.offset != offset:
             # With a service that ignores the offset, the loop would never end.
-            expected, got = f"a page that starts at offset {offset}", f"one that starts at offset {page.offset}"
-            raise UnexpectedResponseError(
-                f"Cannot read the whole list: expected {expected}, got {got}.",
-                path="offset",
-                expected=expected,
-                got=got,
+            raise _endless(
+                "offset", f"a page that starts at offset {offset}", f"one that starts at offset {page.offset}"
             )
+        idle += 1
+        if idle > MAX_IDLE_PAGES:
+            raise _endless("", f"a new item in at most {MAX_IDLE_PAGES} pages", "none")
         names = [identify(item) for item in page.items]
         is_last = len(names) < max(SMALLEST, min(size, page.limit))
         unknown = next((index for index in range(len(names), 0, -1) if names[index - 1] in known), 0)
@@ -76,8 +81,15 @@ async def walk[T](fetch: Fetch[T], identify: Callable[[T], str], page_size: int)
             for item, name in zip(page.items[unknown:], names[unknown:], strict=True):
                 if name not in known:
                     known.add(name)
+                    idle = 0
                     yield item
             if is_last:
                 return
             offset += len(names) - 1
             is_searching = is_anew = False
+
+
+def _endless(path: str, expected: str, got: str) -> UnexpectedResponseError:
+    return UnexpectedResponseError(
+        f"Cannot read the whole list: expected {expected}, got {got}.", path=path, expected=expected, got=got
+    )

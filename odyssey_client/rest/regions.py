@@ -1,9 +1,10 @@
-"""Measurement of region latencies. All regions are pinged in parallel; a failed ping never fails a connection."""
+"""Measurement of region latencies. A failed ping never fails a connection."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from odyssey_client.errors import OdysseyConnectionError, OdysseyError
@@ -15,6 +16,12 @@ logger = logging.getLogger("odyssey_client")
 
 NO_ANSWER_MS = 9999.0
 """The latency of a region that did not respond in time (protocol.md section 2)."""
+
+MAX_REGIONS = 100
+"""Maximum number of regions that are measured; later ones in the list are ignored. The service has fewer than ten."""
+
+PINGS_AT_ONCE = 25
+"""Number of pings in parallel. Each ping opens a connection, and too many at once would delay the responses."""
 
 _CALL = "GET /regions"
 
@@ -32,9 +39,10 @@ async def measure(transport: Transport) -> dict[str, float]:
         async with transport.clock.timeout(limit * 1.5):
             regions = _read(await transport.request("GET", "/regions"))
             latencies.update(dict.fromkeys(regions, NO_ANSWER_MS))
-            async with asyncio.TaskGroup() as pings:
-                for region, url in regions.items():
-                    pings.create_task(_ping(transport, region, url, latencies), name=f"odyssey ping {region}")
+            waiting = iter(regions.items())
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(PINGS_AT_ONCE, len(regions))):
+                    group.create_task(_ping_each(transport, waiting, latencies), name="odyssey pings")
     except TimeoutError:
         logger.debug("%s and the pings took over %g s; regions received: %d", _CALL, limit * 1.5, len(latencies))
     except OdysseyError as error:
@@ -43,9 +51,12 @@ async def measure(transport: Transport) -> dict[str, float]:
 
 
 def _read(answer: JSON) -> dict[str, str]:
-    """Parse the list of regions; return a dictionary of region ids and ping URLs."""
+    """Parse the list of regions; return a dictionary of region ids and ping URLs, of `MAX_REGIONS` at most."""
     regions: dict[str, str] = {}
     for region in Fields(answer, _CALL).objects("regions"):
+        if len(regions) == MAX_REGIONS:
+            logger.warning("%s lists more than %d regions; ignoring the others", _CALL, MAX_REGIONS)
+            break
         url = region.text("ping_url")
         if not _can_be_asked(url):
             raise region.wrong("ping_url", "an HTTP URL")
@@ -59,6 +70,11 @@ def _can_be_asked(url: str) -> bool:
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:  # an invalid port or IPv6 address
         return False
+
+
+async def _ping_each(transport: Transport, regions: Iterator[tuple[str, str]], latencies: dict[str, float]) -> None:
+    for region, url in regions:
+        await _ping(transport, region, url, latencies)
 
 
 async def _ping(transport: Transport, region: str, url: str, latencies: dict[str, float]) -> None:

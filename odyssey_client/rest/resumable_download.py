@@ -21,6 +21,7 @@ from odyssey_client.errors import (
 )
 from odyssey_client.rest.error_mapping import Failure
 from odyssey_client.rest.ranges import Body, RangeError, is_past_end, partial_body, range_headers, whole_body
+from odyssey_client.rest.response_body import NO_ENCODING
 from odyssey_client.rest.retries import may_pass, retry_after
 from odyssey_client.rest.transport import Transport, without_query
 
@@ -31,7 +32,6 @@ MAX_REDIRECTS = 5
 _EXPIRED = frozenset({400, 401, 403, 410})
 """Statuses with which stores reject an expired URL: Amazon S3 sends 403 or 400, Google Cloud Storage 400."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_IDENTITY = {"Accept-Encoding": "identity"}
 
 
 class Sink(Protocol):
@@ -146,7 +146,7 @@ class Fetch:
     async def _ask(self) -> httpx.Response:
         """Send the request, follow redirects, and return the response before its body is read."""
         validator = self._condition()
-        headers = _IDENTITY if validator is None else _IDENTITY | range_headers(self._received, validator)
+        headers = NO_ENCODING if validator is None else NO_ENCODING | range_headers(self._received, validator)
         url = self._url
         for _ in range(MAX_REDIRECTS + 1):
             self._check(url)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import json as jsonlib
 import logging
 import re
 import ssl
@@ -15,8 +14,10 @@ from odyssey_client.config import ClientConfig
 from odyssey_client.errors import ServiceUnreachableError, UnexpectedResponseError, excerpt
 from odyssey_client.models import JSON
 from odyssey_client.platform import Clock, Entropy, Network
+from odyssey_client.received_json import JSONLimitError, parse_json
 from odyssey_client.rest.auth import AccessToken, Token, read_token
 from odyssey_client.rest.error_mapping import Failure, detail_of
+from odyssey_client.rest.response_body import NO_ENCODING, Answer, BodyError, read_answer, read_body
 from odyssey_client.rest.retries import RetryPolicy, retry_after
 from odyssey_client.tls_errors import explain, lasting_tls_error
 from odyssey_client.version import client_version
@@ -89,28 +90,31 @@ class Transport:
 
         Raises:
             OdysseyConfigError: the call needs a token, and the client has no API key.
-            OdysseyError: the response has an error status, or its body is not JSON. `service_errors.py` defines the
-                class for each status.
+            OdysseyError: the response has an error status, or its body is not JSON or too large. `service_errors.py`
+                defines the class for each status.
             ServiceUnreachableError: there was no response.
         """
         token = await self._token(auth)
-        response, request_id = await self._send(method, path, json, params, token, timeout)
-        if response.status_code == 401 and auth == "bearer" and token is not None:
+        answer, request_id = await self._send(method, path, json, params, token, timeout)
+        if answer.status == 401 and auth == "bearer" and token is not None:
             self._access.discard(token)
             token = await self._access.get()
-            response, request_id = await self._send(method, path, json, params, token, timeout)
+            answer, request_id = await self._send(method, path, json, params, token, timeout)
         call = f"{method} {path}"
-        if response.is_success:
-            return _success(response, call, request_id)
-        raise Failure(
+        if answer.is_success:
+            return _success(answer, call, request_id)
+        error = Failure(
             call=call,
-            status=response.status_code,
-            detail=detail_of(_any_body(response), {self.config.api_key or "", token or ""}),
+            status=answer.status,
+            detail=detail_of(_any_body(answer.body), {self.config.api_key or "", token or ""}),
             request_id=request_id,
-            retry_after=retry_after(response.headers),
+            retry_after=retry_after(answer.headers),
             route=route,
             names=names,
         ).error()
+        if answer.fault is not None:
+            error.add_note(f"The body of the response was not read: {answer.fault}.")
+        raise error
 
     async def ping(self, url: str) -> bool:
         """Request ``url``, on any host, without credentials; return whether the status is 2xx.
@@ -133,15 +137,15 @@ class Transport:
 
         Raises:
             ServiceUnreachableError: there was no response.
-            ValueError: the status is not 2xx, or the body is not JSON.
+            ValueError: the status is not 2xx, or the body is not JSON or too large.
         """
         try:
-            response = await self._open().get(url)
+            async with self._open().stream("GET", url) as response:
+                if not response.is_success:
+                    raise ValueError(f"expected a 2xx status, got HTTP {response.status_code}")
+                return parse_json(await read_body(response))
         except no_answer() as error:
             raise unreachable("GET", url, error) from error
-        if not response.is_success:
-            raise ValueError(f"expected a 2xx status, got HTTP {response.status_code}")
-        return parse_json(response.content)
 
     async def open_url(self, url: str, headers: Mapping[str, str]) -> httpx.Response:
         """Request ``url``, on any host, without credentials; return the response when its headers have arrived.
@@ -193,7 +197,7 @@ class Transport:
         params: Mapping[str, str | int | bool] | None,
         token: str | None,
         timeout: float | None,
-    ) -> tuple[httpx.Response, str]:
+    ) -> tuple[Answer, str]:
         """Send one request; return the response, of any status, and the request id."""
         url = self.config.api_url + path
         request_id = self._entropy.uuid()
@@ -204,7 +208,9 @@ class Transport:
         started = self.clock.monotonic()
         try:
             async with self.clock.timeout(limit):
-                response = await self._open().request(method, url, json=json, params=params, headers=headers)
+                sending = self._open().stream(method, url, json=json, params=params, headers=headers)
+                async with sending as response:
+                    answer = await read_answer(response)
         except TimeoutError as error:
             raise ServiceUnreachableError(
                 f"{method} {url} was not answered within {limit:g} s. Check that the service is running and reachable; "
@@ -214,16 +220,16 @@ class Transport:
             ) from error
         except no_answer() as error:
             raise unreachable(method, url, error, request_id) from error
-        request_id = excerpt(response.headers.get("X-Request-Id", ""), 100) or request_id
+        request_id = excerpt(answer.headers.get("X-Request-Id", ""), 100) or request_id
         logger.debug(
             "%s %s: HTTP %d in %.0f ms (request %s)",
             method,
             path,
-            response.status_code,
+            answer.status,
             (self.clock.monotonic() - started) * 1000,
             request_id,
         )
-        return response, request_id
+        return answer, request_id
 
     def _open(self) -> httpx.AsyncClient:
         import httpx  # noqa: PLC0415 - slow, see TYPE_CHECKING
@@ -236,7 +242,11 @@ class Transport:
             self._client = httpx.AsyncClient(
                 transport=self._wire,
                 timeout=None,  # noqa: S113 - the clock limits every call
-                headers={"User-Agent": f"odyssey-testkit/{client_version()}", "Accept": "application/json"},
+                headers={
+                    "User-Agent": f"odyssey-testkit/{client_version()}",
+                    "Accept": "application/json",
+                    **NO_ENCODING,
+                },
             )
         return self._client
 
@@ -280,39 +290,41 @@ def unreachable(method: str, url: str, error: Exception, request_id: str | None 
     )
 
 
-def _success(response: httpx.Response, call: str, request_id: str) -> JSON:
-    if not response.content:
+def _success(answer: Answer, call: str, request_id: str) -> JSON:
+    if answer.fault is not None:
+        raise _unusable(answer, call, request_id, answer.fault)
+    if not answer.body:
         return None
     try:
-        return parse_json(response.content)
+        return parse_json(answer.body)
+    except JSONLimitError as limit:
+        raise _unusable(answer, call, request_id, limit) from None
     except ValueError:
-        got = excerpt(response.headers.get("Content-Type", "") or "a body without a content type", 100)
+        got = excerpt(answer.headers.get("Content-Type", "") or "a body without a content type", 100)
         raise UnexpectedResponseError(
-            f"{call}: HTTP {response.status_code} with a body that is not JSON ({got}). "
+            f"{call}: HTTP {answer.status} with a body that is not JSON ({got}). "
             "Check that the API URL points to an Odyssey service.",
             expected="JSON",
             got=got,
-            status=response.status_code,
+            status=answer.status,
             request_id=request_id,
         ) from None
 
 
-def _any_body(response: httpx.Response) -> JSON:
+def _unusable(answer: Answer, call: str, request_id: str, why: BodyError | JSONLimitError) -> UnexpectedResponseError:
+    return UnexpectedResponseError(
+        f"{call}: HTTP {answer.status}: {why}. "
+        "Check that the API URL points to an Odyssey service. If this is a list, request fewer items at once (limit).",
+        expected=why.expected,
+        got=why.got,
+        status=answer.status,
+        request_id=request_id,
+    )
+
+
+def _any_body(body: bytes) -> JSON:
     """Return the body of an error response, as JSON if possible, else as text; None if it is empty."""
     try:
-        return parse_json(response.content)
+        return parse_json(body)
     except ValueError:
-        return response.content.decode(errors="replace").strip() or None
-
-
-def parse_json(content: bytes) -> JSON:
-    """Parse JSON that was received.
-
-    Raises:
-        ValueError: ``content`` is not JSON, or is nested too deeply.
-    """
-    try:
-        value: JSON = jsonlib.loads(content)
-    except RecursionError:
-        raise ValueError("the JSON is nested too deeply") from None
-    return value
+        return body.decode(errors="replace").strip() or None

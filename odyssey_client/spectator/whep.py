@@ -5,19 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, urljoin, urlsplit, urlunsplit
 
 from odyssey_client.errors import OdysseyError, ServiceUnreachableError, UnexpectedResponseError, excerpt
 from odyssey_client.models import JSON
 from odyssey_client.platform import Network
+from odyssey_client.received_json import parse_json
 from odyssey_client.rest.error_mapping import Failure, detail_of
-from odyssey_client.rest.transport import no_answer, parse_json, unreachable, without_query
+from odyssey_client.rest.response_body import NO_ENCODING, Answer, read_answer
+from odyssey_client.rest.transport import no_answer, unreachable, without_query
 from odyssey_client.service_errors import Source
 from odyssey_client.version import client_version
-
-if TYPE_CHECKING:  # importing httpx takes 100 ms, so `_send` imports it on the first call
-    import httpx
 
 logger = logging.getLogger("odyssey_client")
 
@@ -63,12 +61,14 @@ class Whep:
 
         Raises:
             ServiceUnreachableError: there was no response.
-            ValueError: the status is not 2xx, or the body is not JSON.
+            ValueError: the status is not 2xx, or the body is not JSON or too large.
         """
-        response, body = await self._send("GET", url, accept="application/json")
-        if not response.is_success:
-            raise ValueError(f"expected a 2xx status, got HTTP {response.status_code}")
-        return parse_json(body)
+        answer = await self._send("GET", url, accept="application/json")
+        if not answer.is_success:
+            raise ValueError(f"expected a 2xx status, got HTTP {answer.status}")
+        if answer.fault is not None:
+            raise answer.fault
+        return parse_json(answer.body)
 
     async def offer(self, sdp: str) -> WhepAnswer:
         """Send an SDP offer and return the answer.
@@ -83,48 +83,46 @@ class Whep:
         where = self._webrtc_url
         query = "&".join(part for part in (where.query, f"token={quote(self._token, safe='')}") if part)
         url = urlunsplit((where.scheme, where.netloc, f"{where.path.rstrip('/')}/whep", query, ""))
-        response, body = await self._send("POST", url, accept=SDP, content=sdp.encode(), content_type=SDP)
-        if not response.is_success:
-            raise self._refusal(f"POST {without_query(url)}", response.status_code, body)
-        resource = _resource(url, response.headers.get("Location", ""))
-        text = body.decode(errors="replace")
-        if not text.startswith("v=") or len(body) > MAX_BODY_BYTES:
+        answer = await self._send("POST", url, accept=SDP, content=sdp.encode(), content_type=SDP)
+        if not answer.is_success:
+            raise self._refusal(f"POST {without_query(url)}", answer)
+        resource = _resource(url, answer.headers.get("Location", ""))
+        text = answer.body.decode(errors="replace")
+        if not text.startswith("v="):
             if resource is not None:
                 await self.delete(resource)
-            got = excerpt(response.headers.get("Content-Type", "") or "a body without a content type", 100)
-            if len(body) > MAX_BODY_BYTES:
-                got = f"more than {MAX_BODY_BYTES} bytes"
+            got = excerpt(answer.headers.get("Content-Type", "") or "a body without a content type", 100)
+            if answer.fault is not None:
+                got = str(answer.fault)
             raise UnexpectedResponseError(
-                f"POST {without_query(url)}: HTTP {response.status_code} without an SDP answer ({got}). "
+                f"POST {without_query(url)}: HTTP {answer.status} without an SDP answer ({got}). "
                 "Check that the URL is the webrtc_url of a broadcast.",
                 expected="an SDP answer",
                 got=got,
-                status=response.status_code,
+                status=answer.status,
             )
         return WhepAnswer(text, resource)
 
     async def exists(self, resource: str, fragment: str) -> bool | None:
         """Send an SDP fragment for a WHEP resource; return whether the resource exists, or None if that is unknown."""
         try:
-            response, _ = await self._send(
-                "PATCH", resource, accept="*/*", content=fragment.encode(), content_type=FRAGMENT
-            )
+            answer = await self._send("PATCH", resource, accept="*/*", content=fragment.encode(), content_type=FRAGMENT)
         except ServiceUnreachableError as error:
             logger.debug("it is unknown whether the WHEP resource exists: %s", error)
             return None
-        logger.debug("response to the end of candidates: HTTP %d", response.status_code)
-        if response.status_code in _GONE:
+        logger.debug("response to the end of candidates: HTTP %d", answer.status)
+        if answer.status in _GONE:
             return False
-        return True if response.is_success else None
+        return True if answer.is_success else None
 
     async def delete(self, resource: str) -> None:
         """Delete the WHEP resource of this spectator; failures are only logged."""
         try:
-            response, _ = await self._send("DELETE", resource, accept="*/*")
+            answer = await self._send("DELETE", resource, accept="*/*")
         except ServiceUnreachableError as error:
             logger.debug("the WHEP resource could not be deleted: %s", error)
         else:
-            logger.debug("response to deleting the WHEP resource: HTTP %d", response.status_code)
+            logger.debug("response to deleting the WHEP resource: HTTP %d", answer.status)
 
     async def aclose(self) -> None:
         """Close all HTTP connections."""
@@ -132,11 +130,11 @@ class Whep:
 
     async def _send(
         self, method: str, url: str, *, accept: str, content: bytes | None = None, content_type: str | None = None
-    ) -> tuple[httpx.Response, bytes]:
-        """Send a request; return the response and its body, of which at most `MAX_BODY_BYTES` + 1 bytes are read."""
+    ) -> Answer:
+        """Send a request; return the response."""
         import httpx  # noqa: PLC0415 - slow to import
 
-        headers = {"User-Agent": f"odyssey-testkit/{client_version()}", "Accept": accept}
+        headers = {"User-Agent": f"odyssey-testkit/{client_version()}", "Accept": accept, **NO_ENCODING}
         if content_type is not None:
             headers["Content-Type"] = content_type
         try:
@@ -144,20 +142,18 @@ class Whep:
             request = httpx.Request(method, url, headers=headers, content=content)
             response = await self._wire.handle_async_request(request)
             try:
-                body = bytearray()
-                async for chunk in response.aiter_bytes():
-                    body += chunk[: MAX_BODY_BYTES + 1 - len(body)]
-                    if len(body) > MAX_BODY_BYTES:
-                        break
+                return await read_answer(response, MAX_BODY_BYTES)
             finally:
                 await response.aclose()
         except no_answer() as error:
             raise unreachable(method, without_query(url), error) from error
-        return response, bytes(body)
 
-    def _refusal(self, call: str, status: int, body: bytes) -> OdysseyError:
-        detail = _said(body, self._token)
-        return Failure(call=call, status=status, detail=detail, request_id="", source=Source.WHEP).error()
+    def _refusal(self, call: str, answer: Answer) -> OdysseyError:
+        detail = _said(answer.body, self._token)
+        error = Failure(call=call, status=answer.status, detail=detail, request_id="", source=Source.WHEP).error()
+        if answer.fault is not None:
+            error.add_note(f"The body of the response was not read: {answer.fault}.")
+        return error
 
 
 def end_of_candidates(offer: str) -> str | None:

@@ -184,6 +184,14 @@ async def test_longer_retry_after_replaces_interval(
     assert clock.slept == [90]
 
 
+async def test_retry_after_is_limited_without_timeout(
+    service: Service, transport: Transport, clock: VirtualClock
+) -> None:
+    service.script[GET] = [Answer(503, {"detail": "x"}, {"Retry-After": "999999999"}), job("completed")]
+    await watch(transport, timeout=None).run()
+    assert clock.slept == [60]
+
+
 async def test_last_polling_error_is_cause_of_timeout(service: Service, transport: Transport) -> None:
     service.script[GET] = [job(), Answer(raw=b"")]
     with pytest.raises(SimulationTimeoutError, match="its last status is pending") as caught:

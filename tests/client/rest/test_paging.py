@@ -1,7 +1,7 @@
 """Tests of iteration over a paged list that changes between the requests of two pages."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -161,3 +161,39 @@ async def test_closed_walk_requests_no_more_pages() -> None:
             if item == 8:
                 break
     assert listed.asked == [(3, 0)]
+
+
+async def collect(items: AsyncIterator[int], into: list[int]) -> None:
+    """Append each item to `into`, so that the test sees the items before an error."""
+    async for item in items:
+        into.append(item)  # noqa: PERF401 - a comprehension would lose them
+
+
+@pytest.mark.parametrize("page_size", [2, 100])
+async def test_walk_ends_if_pages_repeat(page_size: int) -> None:
+    asked = 0
+
+    async def fetch(limit: int, offset: int) -> Page[int]:
+        nonlocal asked
+        asked += 1
+        return Page(list(range(limit)), limit, offset)
+
+    walked: list[int] = []
+    with pytest.raises(UnexpectedResponseError, match="expected a new item in at most 1000 pages, got none"):
+        await collect(walk(fetch, str, page_size), walked)
+    assert walked == list(range(page_size))
+    assert asked == 1002
+
+
+async def test_walk_ends_if_known_items_never_appear_again() -> None:
+    asked = 0
+
+    async def fetch(limit: int, offset: int) -> Page[int]:
+        nonlocal asked
+        asked += 1
+        return Page(range(asked * limit, (asked + 1) * limit), limit, offset)
+
+    walked: list[int] = []
+    with pytest.raises(UnexpectedResponseError, match="expected a new item in at most 1000 pages, got none"):
+        await collect(walk(fetch, str, 10), walked)
+    assert walked == list(range(10, 20))

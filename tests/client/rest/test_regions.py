@@ -118,3 +118,27 @@ async def test_cancelled_measurement_leaves_no_ping_task(service: Service, quick
 def test_any_json_gives_regions_or_error(answer: Any) -> None:
     with contextlib.suppress(UnexpectedResponseError):
         assert all(url.startswith("http") for url in regions._read(answer).values())
+
+
+async def test_number_of_regions_and_pings_is_limited(
+    service: Service, quick: Transport, caplog: pytest.LogCaptureFixture
+) -> None:
+    at_once = most = 0
+
+    async def pong(_: Any) -> Answer:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await asyncio.sleep(0.001)  # noqa: TID251 - lets further pings arrive
+        at_once -= 1
+        return Answer(204, b"")
+
+    service.script |= {f"GET /ping/{number}": pong for number in range(1000)}
+    offer(service, **{f"region-{number}": f"{service.url}/ping/{number}" for number in range(1000)})
+    with caplog.at_level("WARNING"):
+        latencies = await measure(quick)
+    assert list(latencies) == [f"region-{number}" for number in range(regions.MAX_REGIONS)]
+    assert 1 < most <= regions.PINGS_AT_ONCE
+    assert [record.message for record in caplog.records] == [
+        "GET /regions lists more than 100 regions; ignoring the others"
+    ]

@@ -1,0 +1,127 @@
+"""Tests of the limits on response bodies, before and after decoding."""
+
+import gzip
+import zlib
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from odyssey_client.errors import OdysseyApiError, UnexpectedResponseError
+from odyssey_client.rest.response_body import MAX_BODY_BYTES, BodyError, read_body
+from odyssey_client.rest.transport import Transport
+
+from .conftest import Answer, Service
+
+MIB = 2**20
+
+
+class Chunks(httpx.AsyncByteStream):
+    """A response body that counts the bytes that were read from it."""
+
+    def __init__(self, *chunks: bytes) -> None:
+        self.chunks = list(chunks)
+        self.read = 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self.chunks:
+            self.read += len(chunk)
+            yield chunk
+
+
+def response(*chunks: bytes, **headers: str) -> httpx.Response:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return httpx.Response(200, headers=named, stream=Chunks(*chunks))
+
+
+async def test_body_of_the_maximum_size_is_read() -> None:
+    assert await read_body(response(b"abc", b"de"), 5) == b"abcde"
+
+
+async def test_endless_body_is_read_to_its_limit() -> None:
+    body = Chunks(*[b"x" * 1000] * 100)
+    with pytest.raises(BodyError, match="expected a body of at most 2500 bytes, got more"):
+        await read_body(httpx.Response(200, stream=body), 2500)
+    assert body.read == 3000
+
+
+@pytest.mark.parametrize("length", ["6", "9" * 30, "9" * 5000])
+async def test_declared_length_above_the_limit_is_not_read(length: str) -> None:
+    answer = response(b"abcdef", Content_Length=length)
+    with pytest.raises(BodyError, match="expected a body of at most 5 bytes, got a Content-Length of"):
+        await read_body(answer, 5)
+    assert not answer.is_stream_consumed
+
+
+@pytest.mark.parametrize(
+    ("coding", "encode"), [("gzip", gzip.compress), ("X-GZIP", gzip.compress), ("deflate", zlib.compress)]
+)
+async def test_compressed_body_is_decoded(coding: str, encode: object) -> None:
+    assert callable(encode)
+    content = encode(b"abcdef")
+    assert await read_body(response(content[:9], content[9:], Content_Encoding=coding), 100) == b"abcdef"
+
+
+async def test_decoded_body_is_limited() -> None:
+    bomb = gzip.compress(b" " * (64 * MIB))
+    with pytest.raises(BodyError, match=r"expected a body of at most 1048576 bytes, got \d+ bytes that decode to more"):
+        await read_body(response(bomb, Content_Encoding="gzip"), MIB)
+
+
+@pytest.mark.parametrize("coding", ["gzip, gzip", "br", "zstd", "compress", "x" * 1000])
+async def test_other_content_encoding_is_rejected(coding: str) -> None:
+    with pytest.raises(BodyError, match="expected a Content-Encoding of identity, gzip or deflate, got") as raised:
+        await read_body(response(b"abc", Content_Encoding=coding))
+    assert len(str(raised.value)) < 200
+
+
+@pytest.mark.parametrize(
+    ("content", "got"), [(b"abc", "invalid data"), (gzip.compress(b"abcdef")[:-9], "incomplete data")]
+)
+async def test_corrupt_compression_is_rejected(content: bytes, got: str) -> None:
+    with pytest.raises(BodyError, match=f"expected a body with the Content-Encoding gzip, got {got}"):
+        await read_body(response(content, Content_Encoding="gzip"))
+
+
+async def test_body_in_memory_is_limited() -> None:
+    assert await read_body(httpx.Response(200, content=b"abc"), 3) == b"abc"
+    with pytest.raises(BodyError, match="expected a body of at most 3 bytes, got 4 bytes"):
+        await read_body(httpx.Response(200, content=b"abcd"), 3)
+
+
+# The same through the REST transport.
+
+
+async def test_requests_ask_for_no_compression(service: Service, transport: Transport) -> None:
+    service.script["GET /thing"] = Answer(200, {})
+    await transport.request("GET", "/thing")
+    assert {asked.headers["accept-encoding"] for asked in service.asked} == {"identity"}
+
+
+async def test_large_response_raises_unexpected_response(service: Service, transport: Transport) -> None:
+    service.script["GET /thing"] = Answer(200, b" " * (MAX_BODY_BYTES + 1), {"X-Request-Id": "r-7"})
+    with pytest.raises(UnexpectedResponseError, match="GET /thing: HTTP 200: expected a body of at most") as raised:
+        await transport.request("GET", "/thing")
+    error = raised.value
+    assert (error.expected, error.status, error.request_id) == ("a body of at most 4194304 bytes", 200, "r-7")
+
+
+async def test_response_with_too_many_values_raises_unexpected_response(service: Service, transport: Transport) -> None:
+    service.script["GET /thing"] = Answer(200, b"[" + b"0," * 100_000 + b"0]")
+    with pytest.raises(UnexpectedResponseError, match="expected JSON of at most 100000 values, got up to 100002"):
+        await transport.request("GET", "/thing")
+
+
+async def test_large_error_response_keeps_its_status(service: Service, transport: Transport) -> None:
+    service.script["GET /thing"] = Answer(404, b" " * (MAX_BODY_BYTES + 1))
+    with pytest.raises(OdysseyApiError, match="GET /thing: HTTP 404 Not Found") as raised:
+        await transport.request("GET", "/thing")
+    assert raised.value.detail is None
+    (note,) = raised.value.__notes__
+    assert note.startswith("The body of the response was not read: expected a body of at most 4194304 bytes, got ")
+
+
+async def test_fetch_limits_the_body(service: Service, transport: Transport) -> None:
+    service.script["GET /config"] = Answer(200, b" " * (MAX_BODY_BYTES + 1))
+    with pytest.raises(ValueError, match="expected a body of at most 4194304 bytes"):
+        await transport.fetch(f"{service.url}/config")

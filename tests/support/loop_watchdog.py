@@ -1,0 +1,70 @@
+"""A measurement of how long the callbacks of an event loop run, in CPU time.
+
+A callback that runs for long blocks every other task of its loop. Wall time on a shared machine depends on the other
+processes, so the watchdog measures the CPU time of the thread.
+"""
+
+import asyncio
+import gc
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+LIMIT_S = 0.1
+"""CPU time in seconds that one callback may take."""
+
+
+@dataclass
+class LoopWatchdog:
+    """The callback that ran longest.
+
+    Attributes:
+        longest: its CPU time, in seconds.
+        callback: its description; empty if no callback ran.
+    """
+
+    longest: float = 0.0
+    callback: str = ""
+
+    def assert_responsive(self, limit: float = LIMIT_S) -> None:
+        """Assert that no callback took longer than ``limit`` seconds of CPU time."""
+        assert self.longest <= limit, (
+            f"expected callbacks of the event loop that take at most {limit:g} s of CPU time each, "
+            f"got {self.longest:.3f} s in {self.callback}"
+        )
+
+
+@contextmanager
+def loop_watchdog() -> Iterator[LoopWatchdog]:
+    """Measure every callback that event loops run in this thread during the `with` block.
+
+    Objects that exist already are excluded from garbage collection in the block. Otherwise a collection, which may
+    start in any callback, would examine the heap of the whole test process.
+    """
+    watchdog, thread, run = LoopWatchdog(), threading.get_ident(), asyncio.Handle._run
+    started = time.thread_time()
+
+    def note(callback: str) -> None:
+        took = time.thread_time() - started
+        if took > watchdog.longest:
+            watchdog.longest, watchdog.callback = took, callback
+
+    def measured(handle: asyncio.Handle) -> None:
+        nonlocal started
+        if threading.get_ident() != thread:
+            run(handle)
+            return
+        started = time.thread_time()
+        run(handle)
+        note(repr(handle))
+
+    gc.freeze()
+    asyncio.Handle._run = measured  # type: ignore[method-assign, assignment]
+    try:
+        yield watchdog
+    finally:
+        asyncio.Handle._run = run  # type: ignore[method-assign]
+        gc.unfreeze()
+        note("the callback that ended the measurement")

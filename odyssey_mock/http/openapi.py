@@ -18,7 +18,7 @@ from odyssey_mock.core.journal import KINDS
 from odyssey_mock.faults.catalog import POINTS
 from odyssey_mock.http.control_access import HEALTH_PATH, is_control
 from odyssey_mock.setting_values import NO_LIMIT, to_data
-from odyssey_mock.settings import PLANS, SETTINGS, Setting
+from odyssey_mock.settings import KEY_PATTERN, PLANS, SETTINGS, Setting
 
 type Document = dict[str, Any]  # Any: JSON with the structure that the OpenAPI specification defines
 
@@ -76,6 +76,7 @@ def _described() -> Document:
         if is_control(path):
             _restrict(path, item)
     schemas = described["components"]["schemas"]
+    schemas["AccessTokenRequest"]["properties"]["api_key"]["pattern"] = KEY_PATTERN
     schemas["JournalKind"] = {"enum": [*KINDS]}
     schemas["FaultAction"] = {"enum": sorted({action for point in POINTS.values() for action in point.actions})}
     schemas["SettingChanges"] = {

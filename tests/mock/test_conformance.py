@@ -192,12 +192,20 @@ async def test_invalid_bodies_conform_to_the_contract(api: RawApi, path: str, bo
         ("/sessions/request", {"region_latencies": []}),
         ("/sessions/request", {"region_latencies": {"us-east-1": "near"}}),
         ("/sessions/request", {"region_latencies": {"us-east-1": -1}}),
+        ("/sessions/request", {"region_latencies": {"us-east-1": "41.5"}}),
+        ("/sessions/request", {"region_latencies": {"us-east-1": True}}),
     ],
 )
 async def test_invalid_fields_are_named_in_the_response(api: RawApi, path: str, body: object) -> None:
     answer = await api.http.post(path, json=body)
     assert answer.status_code == 422
     assert answer.json()["detail"][0]["loc"][0] == "body"
+
+
+async def test_infinite_latency_of_a_region_is_rejected(api: RawApi) -> None:
+    answer = await api.http.post("/sessions/request", content=b'{"region_latencies": {"us-east-1": 1e999}}')
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"] == ["body", "region_latencies", "us-east-1"]
 
 
 async def test_session_of_another_account_is_not_found(odyssey_mock: MockOdyssey, api: RawApi) -> None:

@@ -31,7 +31,7 @@ class Advance(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    seconds: Annotated[FiniteFloat, Field(ge=0)]
+    seconds: Annotated[FiniteFloat, Field(ge=0, strict=True)]
 
 
 class JournalQuery(BaseModel):

@@ -26,7 +26,7 @@ class Absence(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    seconds: Annotated[FiniteFloat, Field(ge=0, le=LONGEST)]
+    seconds: Annotated[FiniteFloat, Field(ge=0, le=LONGEST, strict=True)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,9 @@
 """The routes `POST /sessions/request` and `POST /sessions/token` (`protocol.md` section 2)."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, NonNegativeFloat
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
@@ -29,7 +30,7 @@ class SessionRequest(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    region_latencies: dict[str, NonNegativeFloat] = {}
+    region_latencies: dict[str, Annotated[FiniteFloat, Field(ge=0, strict=True)]] = {}
 
 
 class TokenRequest(BaseModel):

@@ -8,6 +8,20 @@ from odyssey_mock.core.api_keys import without_keys
 
 type JSON = bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None
 
+ITEM_LIMIT = 100_000
+"""Maximum number of commas and opening brackets in a JSON text, which bounds the number of its values.
+
+Python parses such a text in about 20 ms, whatever its values are. Long strings, such as images, cost little time. The
+largest sensible request, ten scripts of an hour with an action every second, has about 200,000 characters of JSON and
+half as many such characters.
+"""
+
+DIGIT_LIMIT = 500
+"""Maximum number of digits of an integer, more than the 309 of the largest float.
+
+Conversion takes quadratic time: 10,000 integers with the 4,300 digits that Python allows take a second.
+"""
+
 
 def read_json(text: str | bytes | bytearray, *, unique: bool = False) -> JSON:
     """Parse JSON that a client sent.
@@ -17,14 +31,29 @@ def read_json(text: str | bytes | bytearray, *, unique: bool = False) -> JSON:
         unique: whether an object that has a name twice is an error. Otherwise its last value counts, as in the service.
 
     Raises:
-        ValueError: the text has a syntax error, is not UTF-8, contains NaN or infinity, is nested too deeply, or, with
-            `unique`, has an object with a name twice.
+        ValueError: the text has a syntax error, is not UTF-8, contains NaN or infinity, is nested too deeply, exceeds
+            `ITEM_LIMIT` or `DIGIT_LIMIT`, or, with `unique`, has an object with a name twice.
     """
+    items = items_in(text)
+    if items > ITEM_LIMIT:
+        raise ValueError(f"expected at most {ITEM_LIMIT} commas and opening brackets, got {items}")
     try:
-        parsed: JSON = json.loads(text, parse_constant=_refuse, object_pairs_hook=unique_names if unique else None)
+        parsed: JSON = json.loads(
+            text,
+            parse_constant=_refuse,
+            parse_int=_integer,
+            object_pairs_hook=unique_names if unique else None,
+        )
     except RecursionError:
         raise ValueError("the JSON is nested too deeply") from None
     return parsed
+
+
+def items_in(text: str | bytes | bytearray) -> int:
+    """Return an upper bound of the number of values in a JSON text, without parsing it."""
+    if isinstance(text, str):
+        return text.count(",") + text.count("[") + text.count("{")
+    return text.count(b",") + text.count(b"[") + text.count(b"{")
 
 
 def unique_names(pairs: Sequence[tuple[str, JSON]]) -> dict[str, JSON]:
@@ -39,6 +68,12 @@ def unique_names(pairs: Sequence[tuple[str, JSON]]) -> dict[str, JSON]:
             raise ValueError(without_keys(f"an object must have each name once, got {name!r} twice"))
         found[name] = value
     return found
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > DIGIT_LIMIT:
+        raise ValueError(f"expected an integer of at most {DIGIT_LIMIT} digits, got {len(digits)} digits")
+    return int(digits)
 
 
 def _refuse(constant: str) -> Never:

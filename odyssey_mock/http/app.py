@@ -1,10 +1,11 @@
 """The ASGI application: its routes and middleware.
 
-The outermost middleware determines the URL at which the client reaches the mock (`public_urls.py`). The CORS middleware
-is next, so that browsers can also read error responses, except those of the control API. Then follow, in this order:
-the `Date` header from the server's clock; the journal entries of requests; the handling of unexpected exceptions; the
-fault point `server`. Each route declares its own fault points (`http/routes/`). The control API has a middleware of its
-own (`control_access.py`). Errors have FastAPI's form (`protocol.md` section 2).
+The outermost middleware closes connections with unread request bodies (`request_body.py`). The second determines the
+URL at which the client reaches the mock (`public_urls.py`). The CORS middleware is next, so that browsers can also read
+error responses, except those of the control API. Then follow, in this order: the `Date` header from the server's clock;
+the journal entries of requests; the handling of unexpected exceptions; the fault point `server`. Each route declares
+its own fault points and the maximum size of its bodies (`http/routes/`). The control API has a middleware of its own
+(`control_access.py`). Errors have FastAPI's form (`protocol.md` section 2).
 """
 
 import logging
@@ -33,6 +34,7 @@ from odyssey_mock.http.errors import exception_handlers
 from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
 from odyssey_mock.http.outage import GoAway, OutagePoint
 from odyssey_mock.http.public_urls import PublicUrls, service_path
+from odyssey_mock.http.request_body import UnreadBodies, known_body_of, shortened
 from odyssey_mock.http.routes.artifacts import ArtifactRoutes
 from odyssey_mock.http.routes.auth import AuthRoutes
 from odyssey_mock.http.routes.control import ControlRoutes
@@ -64,9 +66,6 @@ EXPOSED_HEADERS = (
     "Content-Length",
 )
 """Response headers that pages of other origins may read, in addition to the CORS-safelisted response headers."""
-
-IMAGE_SHOWN = 64
-"""Number of characters of an image's data URL that the journal keeps."""
 
 SECRET_PARTS = frozenset({"resource"})
 """Path parameters that grant access to the resource they name, and are therefore masked in the journal."""
@@ -122,6 +121,7 @@ def create_app(backend: Backend, go_away: GoAway) -> Starlette:
     return Starlette(
         routes=_routes(backend, callers, go_away, forms),
         middleware=[
+            Middleware(UnreadBodies),
             Middleware(
                 PublicUrls,
                 public_url=backend.settings.now.public_url,
@@ -264,12 +264,6 @@ class _Journalled:
             return await self._app(scope, receive, send)
         exchange = _Exchange(scope)
 
-        async def heard() -> Message:
-            message = await receive()
-            if message["type"] == "http.request":
-                exchange.request.extend(message.get("body", b""))
-            return message
-
         async def said(message: Message) -> None:
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
@@ -281,7 +275,7 @@ class _Journalled:
             await send(message)
 
         try:
-            return await self._app(scope, heard, said)
+            return await self._app(scope, receive, said)
         finally:
             exchange.record(self._journal)
 
@@ -292,7 +286,6 @@ class _Exchange:
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
         self._recorded = False
-        self.request = bytearray()
         self.response = bytearray()
         self.status: int | None = None
         self.is_json = False
@@ -305,6 +298,7 @@ class _Exchange:
         route = self._scope.get("route")
         template = route.template if isinstance(route, ServiceRoute) else service_path(self._scope)
         method = self._scope["method"]
+        body = known_body_of(self._scope)
         # Routes set these values: `request.state.account = ...`
         known = self._scope.get("state", {})
         # The name of the fault explains an unusual response.
@@ -324,7 +318,7 @@ class _Exchange:
             route=template,
             path=_path(self._scope),
             query=_query(self._scope),
-            request=_read_json(self.request),
+            request=None if body is None else body.shown(),
             status=self.status,
             response=_read_json(self.response),
             **fault,
@@ -359,22 +353,9 @@ def _read_json(body: bytearray) -> JSON:
     if not body:
         return None
     try:
-        return _with_images_cut(read_json(body))
-    except (ValueError, RecursionError):
+        return shortened(read_json(body))
+    except ValueError:
         return None
-
-
-def _with_images_cut(value: JSON) -> JSON:
-    """Shorten every `data:` URL in a JSON value to `IMAGE_SHOWN` characters; whole images would fill the journal."""
-    match value:
-        case str() if value.startswith("data:"):
-            return value[:IMAGE_SHOWN]
-        case list():
-            return [_with_images_cut(each) for each in value]
-        case dict():
-            return {key: _with_images_cut(each) for key, each in value.items()}
-        case _:
-            return value
 
 
 class _Reported:

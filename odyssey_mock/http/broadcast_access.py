@@ -11,11 +11,15 @@ from odyssey_mock.http.fault_points import ServiceRoute
 
 
 class BroadcastRoute(ServiceRoute):
-    """A route of WHEP or HLS. It responds to unsupported methods with a `BroadcastError` (405)."""
+    """A route of WHEP or HLS. Its responses to unsupported methods and large bodies are `BroadcastError`s."""
 
     @override
     def not_allowed(self, method: str, allowed: str) -> Exception:
         return BroadcastError(405, f"expected one of {allowed}, got {method[:20]}", {"Allow": allowed})
+
+    @override
+    def too_large(self, limit: int, got: str) -> Exception:
+        return BroadcastError(413, f"expected a body of at most {limit} bytes, got {got}")
 
 
 def broadcast_of(request: Request, broadcasts: Mapping[str, Broadcast]) -> Broadcast:

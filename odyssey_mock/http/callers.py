@@ -72,27 +72,27 @@ class Callers:
         except (InvalidTokenError, TokenError):
             return None
 
-    def by_access_token(self, scope: Scope, _body: bytes) -> Asked:
+    def by_access_token(self, scope: Scope, _body: bytes | bytearray) -> Asked:
         """Read the account from the access token, and the stream, job and artifact from the path, if present."""
         stream_id: str | None = scope["path_params"].get("stream_id")
         return Asked(account=self.account_of(scope), stream=stream_id, more=_named(scope))
 
-    def by_api_key(self, _scope: Scope, body: bytes) -> Asked:
+    def by_api_key(self, _scope: Scope, body: bytes | bytearray) -> Asked:
         """Derive the account from the API key in the body."""
         key = _told(body, "api_key")
         return Asked(account=None if key is None else account_id(key))
 
-    def by_session(self, scope: Scope, body: bytes) -> Asked:
+    def by_session(self, scope: Scope, body: bytes | bytearray) -> Asked:
         """Read the account from the access token, and the session from the body."""
         return Asked(account=self.account_of(scope), session=_told(body, "session_id"))
 
-    def by_streamer(self, scope: Scope, _body: bytes) -> Asked:
+    def by_streamer(self, scope: Scope, _body: bytes | bytearray) -> Asked:
         """Look up the session that uses the streamer named in the path, and the account of that session."""
         held = self._sessions.sessions.values()
         session = next((each for each in held if each.streamer_id == scope["path_params"]["streamer_id"]), None)
         return Asked() if session is None else Asked(account=session.account_id, session=session.id)
 
-    def by_stream(self, scope: Scope, _body: bytes) -> Asked:
+    def by_stream(self, scope: Scope, _body: bytes | bytearray) -> Asked:
         """Look up the account and session of the stream named in the path, without regard to the request's token."""
         stream_id: str | None = scope["path_params"].get("stream_id")
         record = self._streams.records.get(stream_id or "")
@@ -120,7 +120,7 @@ def _named(scope: Scope) -> Mapping[str, JSON]:
     return {name: fields[field] for name, field in (("job", "job_id"), ("artifact", "artifact")) if field in fields}
 
 
-def _told(body: bytes, field: str) -> str | None:
+def _told(body: bytes | bytearray, field: str) -> str | None:
     """Return the string in `field` of a JSON body; None if there is no such string."""
     try:
         fields = read_json(body)

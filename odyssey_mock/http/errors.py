@@ -28,9 +28,10 @@ from odyssey_mock.accounts.errors import (
 from odyssey_mock.broadcasts.hls import NoPlaylistError
 from odyssey_mock.broadcasts.spectator import SpectatorGoneError
 from odyssey_mock.core.picklable_error import PicklableError
-from odyssey_mock.core.strict_json import JSON, read_json
+from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.fault import FaultError
 from odyssey_mock.http.public_urls import service_path
+from odyssey_mock.http.request_body import body_of
 from odyssey_mock.http.usage_error_forms import DetailForm
 from odyssey_mock.recordings.artifact_urls import UrlError
 from odyssey_mock.recordings.recordings import NoArtifactError
@@ -39,6 +40,7 @@ from odyssey_mock.rtc.sdp_fragment import FragmentError
 from odyssey_mock.sessions.registry import ConcurrentLimitError, NoStreamerError
 from odyssey_mock.simulations.jobs import NotCancellableError, QueueFullError
 from odyssey_mock.simulations.request import InvalidRequestError
+from odyssey_mock.simulations.scripts import FAULT_LIMIT
 
 BILLING_URL = "https://platform.odyssey.ml/billing"
 
@@ -226,13 +228,13 @@ async def read_body(request: Request, *, unique: bool = False) -> JSON:
     """Parse the body of the request as JSON; for `unique`, see `read_json`.
 
     Raises:
-        ApiError: 422, the body is missing or is not JSON.
+        ApiError: 422, the body is missing or is not JSON; 413, it is larger than the limit of its route.
     """
-    body = await request.body()
-    if not body:
+    body = body_of(request)
+    if not await body.read():
         raise unprocessable(["body"], "Field required", "missing")
     try:
-        return read_json(body, unique=unique)
+        return await body.json(unique=unique)
     except ValueError as error:
         place: list[str | int] = ["body", error.pos] if isinstance(error, json.JSONDecodeError) else ["body"]
         raise unprocessable(place, f"JSON decode error: {error}", "json_invalid") from error
@@ -242,13 +244,17 @@ def validate[M: BaseModel](model: type[M], value: object, source: Literal["body"
     """Validate `value` as a `model`; `source` is the first element of `loc` in each error.
 
     Raises:
-        ApiError: 422, with one entry for each invalid value.
+        ApiError: 422, with one entry for each of the first invalid values.
     """
     try:
         return model.model_validate(value)
     except ValidationError as error:
         # Leave out the input, because it may be a secret.
         found = error.errors(include_url=False, include_context=False, include_input=False)
-        raise ApiError(
-            422, [{"loc": [source, *each["loc"]], "msg": each["msg"], "type": each["type"]} for each in found]
-        ) from error
+        listed: list[JSON] = [
+            {"loc": [source, *each["loc"]], "msg": each["msg"], "type": each["type"]} for each in found[:FAULT_LIMIT]
+        ]
+        if len(found) > FAULT_LIMIT:
+            more = f"and {len(found) - FAULT_LIMIT} more"
+            listed.append({"loc": [source], "msg": more, "type": "too_many_errors"})
+        raise ApiError(422, listed) from error

@@ -5,26 +5,27 @@ from functools import cache, cached_property
 from typing import override
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route, request_response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from odyssey_mock import latency
 from odyssey_mock.core.clock import Clock
 from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.faults.registry import Faults
 from odyssey_mock.http.callers import Asked
-from odyssey_mock.http.errors import note_cause
+from odyssey_mock.http.errors import ApiError, note_cause
 from odyssey_mock.http.fault_responses import ACTIONS, Exchange
 from odyssey_mock.http.pacing import Pace
+from odyssey_mock.http.request_body import BODY_LIMIT, RequestBody, body_of, set_body
 from odyssey_mock.http.uvicorn_server import connection_of
 
 _SAFE = frozenset({"GET", "HEAD"})
 """Methods of the service whose requests change nothing (RFC 9110 section 9.2.1)."""
 
 type Endpoint = Callable[[Request], Awaitable[Response]]
-type WhoAsks = Callable[[Scope, bytes], Asked]
+type WhoAsks = Callable[[Scope, bytes | bytearray], Asked]
 """A method of `Callers`, which returns the values of a request that `match` of a fault can test."""
 
 
@@ -55,10 +56,12 @@ class FaultGate:
             if not seconds:
                 return await passed.usual(scope, receive, send)
         # Read the whole body first: `who` may need it, and a delay begins when the request is complete.
-        body = await _read(receive)
-        if body is None:
+        try:
+            body = await _body(passed, scope)
+        except ClientDisconnect:
             return None
-        receive = _Again(body, receive)
+        if body is None:
+            return await passed.usual(scope, receive, send)
         if not seconds:
             return await self._fire(passed, body, scope, receive, send)
         connection = connection_of(scope)
@@ -71,7 +74,9 @@ class FaultGate:
                 return await passed.usual(scope, receive, send)
         return await self._fire(passed, body, scope, receive, send)
 
-    async def _fire(self, passed: "FaultPoint", body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _fire(
+        self, passed: "FaultPoint", body: bytes | bytearray, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         """Carry out the fault that fires for a request with this body, or handle the request as usual."""
         asked = passed.who(scope, body)
         fault = self._faults.fire(
@@ -117,13 +122,20 @@ class ServiceRoute(Route):
     Attributes:
         operations: the endpoints by method.
         template: the path as shown in the journal.
+        body_limit: maximum bytes of the body of a request.
     """
 
     def __init__(
-        self, path: str, operations: Mapping[str, FaultPoint | Endpoint], *, template: str | None = None
+        self,
+        path: str,
+        operations: Mapping[str, FaultPoint | Endpoint],
+        *,
+        template: str | None = None,
+        body_limit: int = BODY_LIMIT,
     ) -> None:
         self.operations = operations
         self.template = template or path
+        self.body_limit = body_limit
         # Every test has a new mock with new routes, and parsing a path takes most of the time to create its route.
         vars(self).update(vars(_parsed(path, tuple(operations))))
         self.app = self.endpoint = _Operations(operations)
@@ -134,11 +146,16 @@ class ServiceRoute(Route):
         allowed = sorted(self.methods or ())
         if scope["method"] not in allowed:
             raise self.not_allowed(scope["method"], ", ".join(allowed))
+        set_body(scope, RequestBody(scope, receive, self.body_limit, self.too_large))
         await self.app(scope, receive, send)
 
     def not_allowed(self, method: str, allowed: str) -> Exception:  # noqa: ARG002 - subclasses use it
         """Create the error for an unsupported method."""
         return HTTPException(405, headers={"Allow": allowed})
+
+    def too_large(self, limit: int, got: str) -> Exception:
+        """Create the error for a body of more than `limit` bytes."""
+        return ApiError(413, f"expected a body of at most {limit} bytes, got {got}")
 
 
 @cache
@@ -160,27 +177,12 @@ class _Operations:
         await app(scope, receive, send)
 
 
-async def _read(receive: Receive) -> bytes | None:
-    """Return the body of a request; None if the client disconnected before the body was complete."""
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        body += message.get("body", b"")
-        if not message.get("more_body", False):
-            return bytes(body)
+async def _body(passed: FaultPoint, scope: Scope) -> bytearray | None:
+    """Return the body of a request; None if it is large, and the account of the request is unknown.
 
-
-class _Again:
-    """An ASGI `receive` for a request whose body was already read: it returns the body, then later messages."""
-
-    def __init__(self, body: bytes, receive: Receive) -> None:
-        self._body: bytes | None = body
-        self._receive = receive
-
-    async def __call__(self) -> Message:
-        if self._body is None:
-            return await self._receive()
-        body, self._body = self._body, None
-        return {"type": "http.request", "body": body, "more_body": False}
+    Most endpoints refuse such a request without reading its body, which must not wait in memory until then.
+    """
+    body = body_of(scope)
+    if body.limit > BODY_LIMIT and passed.who(scope, b"").account is None and not await body.begin(BODY_LIMIT):
+        return None
+    return await body.read()

@@ -10,9 +10,8 @@ from odyssey_mock.simulations.scripts import (
     Script,
     ScriptFault,
     ScriptFaults,
-    ScriptFaultsError,
     describe,
-    read_script,
+    script_in,
 )
 
 SOURCES = ("script", "scripts", "script_url")
@@ -29,12 +28,15 @@ class InvalidRequestError(ValueError):
     """A request for a job is invalid.
 
     Attributes:
-        faults: all validation errors, each with `loc`, `msg` and `type`; at most one for each `loc`.
+        faults: the first validation errors, each with `loc`, `msg` and `type`; at most one for each `loc`. If there
+            are more than `FAULT_LIMIT`, a further one states the number of the others.
     """
 
-    def __init__(self, faults: Sequence[ScriptFault]) -> None:
-        super().__init__(list(faults))
+    def __init__(self, faults: Sequence[ScriptFault], more: int = 0) -> None:
+        super().__init__(list(faults), more)
         self.faults = list(faults)
+        if more:
+            self.faults.append({"loc": ["body"], "msg": f"and {more} more", "type": "too_many_errors"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ def read_request(body: JSON, *, from_page: bool = False) -> JobRequest:
     """Parse the decoded body of a request. `from_page`: whether a web page of another origin sent it.
 
     Raises:
-        InvalidRequestError: the body is invalid; the error lists every fault.
+        InvalidRequestError: the body is invalid; the error lists the first faults.
     """
     if not isinstance(body, dict):
         message = f"expected an object, got {describe(body)}"
@@ -77,8 +79,8 @@ def read_request(body: JSON, *, from_page: bool = False) -> JobRequest:
     for name, value in flags.items():
         if not isinstance(value, bool):
             faults.add(("body", name), f"expected true or false, got {describe(value)}", "bool_type")
-    if told := faults():
-        raise InvalidRequestError(told)
+    if faults:
+        raise InvalidRequestError(faults.listed, faults.more)
     return JobRequest(
         scripts=tuple(scripts) if scripts else None,
         script_url=body.get("script_url"),
@@ -100,13 +102,8 @@ def _read_batch(value: object, faults: ScriptFaults) -> list[Script]:
 
 def _read_scripts(values: list[object], places: list[Place], faults: ScriptFaults) -> list[Script]:
     """Return the valid scripts of `values`; add the faults of the invalid ones to `faults`."""
-    good: list[Script] = []
-    for value, place in zip(values, places, strict=True):
-        try:
-            good.append(read_script(value, *place))
-        except ScriptFaultsError as error:
-            faults.add_all(error.faults)
-    return good
+    found = [script_in(value, place, faults) for value, place in zip(values, places, strict=True)]
+    return [script for script in found if script is not None]
 
 
 def _check_url(value: object, faults: ScriptFaults) -> None:

@@ -18,6 +18,13 @@ SHOWN = 40
 """Number of characters of an invalid value that a message shows."""
 TEXT_LIMIT = 1000
 """Maximum length of the message of a `ScriptFaultsError`. Faults that do not fit are only counted."""
+FAULT_LIMIT = 100
+"""Maximum number of faults that an error lists, more than a person fixes at once. Further faults are only counted.
+
+A script of 1 MB can have a million faults.
+"""
+KEY_SHOWN = 200
+"""Number of characters of an unknown key that the `loc` of a fault shows."""
 
 _IMAGE_HEAD = re.compile(r"data:image/[a-z0-9.+-]+;base64,")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
@@ -50,48 +57,70 @@ class Script:
 class ScriptFaultsError(ValueError):
     """A script is invalid; `str()` lists its faults in one line."""
 
-    def __init__(self, faults: Sequence[ScriptFault]) -> None:
-        super().__init__(faults)
+    def __init__(self, faults: Sequence[ScriptFault], more: int = 0) -> None:
+        super().__init__(faults, more)
         self.faults = list(faults)
-        """The faults in the order of the script, each with `loc`, `msg` and `type`; at most one for each `loc`."""
+        """The first faults in the order of the script, each with `loc`, `msg` and `type`; at most `FAULT_LIMIT`, and
+        at most one for each `loc`."""
+        self.more = more
+        """Number of further faults."""
 
     def __str__(self) -> str:
         line = ""
+        total = len(self.faults) + self.more
         for count, fault in enumerate(self.faults):
             told = f"{'; ' if line else ''}{fault_line(fault)}"
-            more = f"; and {len(self.faults) - count} more"
+            more = f"; and {total - count} more"
             if len(line) + len(told) + len(more) > TEXT_LIMIT:
                 return line[: TEXT_LIMIT - len(more)] + more
             line += told
-        return line
+        return f"{line}; and {self.more} more" if self.more else line
 
 
 class ScriptFaults:
-    """Collects the faults of a script or a request, the first for each `loc`. Calling the object returns the faults."""
+    """Collects the faults of a script or a request, the first for each `loc`.
+
+    Attributes:
+        listed: the first `FAULT_LIMIT` faults.
+        more: number of further faults.
+    """
 
     def __init__(self) -> None:
-        self._by_place: dict[Place, ScriptFault] = {}
+        self.listed: list[ScriptFault] = []
+        self.more = 0
+        self._places: set[Place] = set()
+
+    def __len__(self) -> int:
+        return len(self._places)
 
     def add(self, place: Place, message: str, kind: str) -> None:
         """Add a fault with `place` as its `loc`; `kind` is pydantic's name for this type of error."""
-        self._by_place.setdefault(place, {"loc": [*place], "msg": message, "type": kind})
-
-    def add_all(self, faults: Sequence[ScriptFault]) -> None:
-        """Add faults that another validation has found."""
-        for fault in faults:
-            self._by_place.setdefault(tuple(fault["loc"]), fault)
-
-    def __call__(self) -> list[ScriptFault]:
-        return list(self._by_place.values())
+        if place in self._places:
+            return
+        self._places.add(place)
+        if len(self.listed) < FAULT_LIMIT:
+            loc = [step[:KEY_SHOWN] if isinstance(step, str) else step for step in place]
+            self.listed.append({"loc": loc, "msg": message, "type": kind})
+        else:
+            self.more += 1
 
 
 def read_script(value: object, *loc: str | int) -> Script:
     """Parse decoded JSON as a script; `loc` is the path of the script in the request.
 
     Raises:
-        ScriptFaultsError: the script is invalid; the error lists every fault.
+        ScriptFaultsError: the script is invalid; the error lists the first faults.
     """
     faults = ScriptFaults()
+    script = script_in(value, loc, faults)
+    if script is None:
+        raise ScriptFaultsError(faults.listed, faults.more)
+    return script
+
+
+def script_in(value: object, loc: Place, faults: ScriptFaults) -> Script | None:
+    """Parse decoded JSON as a script; return None, and add its faults to `faults`, if it is invalid."""
+    before = len(faults)
     actions: list[ScriptAction] = []
     if not isinstance(value, list):
         faults.add(loc, f"expected an array of entries, got {describe(value)}", "list_type")
@@ -99,9 +128,7 @@ def read_script(value: object, *loc: str | int) -> Script:
         faults.add(loc, "expected at least a start and an end, got an empty array", "too_short")
     else:
         actions = _read_entries(value, loc, faults)
-    if found := faults():
-        raise ScriptFaultsError(found)
-    return Script(tuple(actions))
+    return Script(tuple(actions)) if len(faults) == before else None
 
 
 def _read_entries(entries: list[object], loc: Place, faults: ScriptFaults) -> list[ScriptAction]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
@@ -18,12 +19,16 @@ from odyssey_mock.http.callers import Callers, authorized
 from odyssey_mock.http.errors import ApiError, read_body, validate
 from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
 from odyssey_mock.http.public_urls import base_url
+from odyssey_mock.http.request_body import body_of
 from odyssey_mock.recordings.recordings import Recordings
 from odyssey_mock.recordings.stream_records import StreamStore
 from odyssey_mock.simulations.job_machine import ENDED, JobState
 from odyssey_mock.simulations.job_records import JobRecord, JobStream, StreamStatus
 from odyssey_mock.simulations.jobs import Jobs
 from odyssey_mock.simulations.request import read_request
+
+BODY_LIMIT = 64 << 20
+"""Maximum bytes of a request for a job. Each script can contain an image: an image of 25 MB has 35 MB in base64."""
 
 RECORDING_FIELDS = ("video_url", "events_url", "thumbnail_url", "preview_url", "frame_count", "duration_seconds")
 
@@ -64,6 +69,7 @@ class SimulationRoutes:
                     "POST": at("rest.simulations.create", self.create, who),
                     "GET": at("rest.simulations.list", self.list_jobs, who),
                 },
+                body_limit=BODY_LIMIT,
             ),
             ServiceRoute(
                 "/simulation-jobs/{job_id}",
@@ -77,7 +83,8 @@ class SimulationRoutes:
     async def create(self, request: Request) -> Response:
         """Create a simulation job, which waits in the queue for a worker."""
         account = authorized(request, self.accounts)
-        wanted = read_request(await read_body(request), from_page=self.is_foreign(request.scope))
+        read = partial(read_request, from_page=self.is_foreign(request.scope))
+        wanted = await body_of(request).process(read, await read_body(request))
         if wanted.bypass and not account.bypass_vlm_expansion:
             raise ApiError(
                 403, "bypass_vlm_expansion requires the expansion bypass privilege, which this account does not have"

@@ -9,11 +9,21 @@ from starlette.routing import BaseRoute
 from odyssey_mock.accounts.accounts import Accounts
 from odyssey_mock.accounts.errors import InvalidTokenError
 from odyssey_mock.core.journal import Journal
-from odyssey_mock.core.strict_json import JSON, read_json
+from odyssey_mock.core.strict_json import JSON, items_in
 from odyssey_mock.core.telemetry_store import TelemetryStore
 from odyssey_mock.http.callers import Callers, authorized
 from odyssey_mock.http.errors import ApiError
 from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
+from odyssey_mock.http.request_body import RequestBody, body_of
+
+BODY_LIMIT = 1 << 20
+"""Maximum bytes of a body. Clients send a few events of less than 1 KiB at a time, or what they collected offline."""
+
+EVENT_LIMIT = 1_000
+"""Maximum number of events of one request that are stored. Each of them becomes an entry of the journal."""
+
+ITEM_LIMIT = 20_000
+"""Maximum number of values in a body (`items_in`), so that storing its events takes less than 100 ms."""
 
 NAMES = ("name", "event", "type")
 """Fields that may contain the name of an event, in order of precedence."""
@@ -32,12 +42,12 @@ class TelemetryRoutes:
     def routes(self) -> list[BaseRoute]:
         """Create the routes."""
         take_events = self.gate.at("rest.telemetry", self.take_events, self.callers.by_access_token)
-        return [ServiceRoute("/telemetry", {"POST": take_events})]
+        return [ServiceRoute("/telemetry", {"POST": take_events}, body_limit=BODY_LIMIT)]
 
     async def take_events(self, request: Request) -> Response:
         """Store the events and record each in the journal; record an invalid body or event in a `note` entry."""
         account = self._sender(request)
-        events, refused = _split(await request.body())
+        events, refused = await _split(body_of(request))
         for event in events:
             self.telemetry.append(event)
             self.journal.record("telemetry", _name(event), account=account, event=event)
@@ -55,17 +65,24 @@ class TelemetryRoutes:
             return None
 
 
-def _split(body: bytes) -> tuple[list[dict[str, JSON]], str | None]:
-    """Return the valid events of a body, and a description of the invalid part, which is None if all is valid."""
+async def _split(body: RequestBody) -> tuple[list[dict[str, JSON]], str | None]:
+    """Return the events of a body to store, and a description of the others, which is None if all are stored."""
+    received = await body.read()
+    if (items := items_in(received)) > ITEM_LIMIT:
+        return [], f"a body with {items} commas and opening brackets; the limit is {ITEM_LIMIT}"
     try:
-        parsed = read_json(body)
+        parsed = await body.json()
     except ValueError:
-        return [], f"{len(body)} bytes that are not JSON"
+        return [], f"{len(received)} bytes that are not JSON"
     match parsed:
         case {"events": list(events)}:
             good = [event for event in events if isinstance(event, dict)]
-            wrong = len(events) - len(good)
-            return good, f"{wrong} of {len(events)} events that are not objects" if wrong else None
+            refused = []
+            if wrong := len(events) - len(good):
+                refused.append(f"{wrong} of {len(events)} events that are not objects")
+            if len(good) > EVENT_LIMIT:
+                refused.append(f"{len(good) - EVENT_LIMIT} events above the limit of {EVENT_LIMIT}")
+            return good[:EVENT_LIMIT], "; ".join(refused) or None
         case _:
             return [], f"a JSON {type(parsed).__name__} without a list of events"
 

@@ -16,6 +16,7 @@ from odyssey_mock.http.callers import Callers
 from odyssey_mock.http.errors import BroadcastError
 from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
 from odyssey_mock.http.public_urls import stun_url
+from odyssey_mock.http.request_body import body_of
 from odyssey_mock.http.routes.signaling import ice_servers
 from odyssey_mock.rtc.peer_connection import DescriptionError
 from odyssey_mock.rtc.sdp_fragment import MEDIA_TYPE as FRAGMENT
@@ -23,7 +24,7 @@ from odyssey_mock.rtc.sdp_fragment import parse_fragment
 
 SDP = "application/sdp"
 
-BODY_LIMIT = 256 << 10
+DESCRIPTION_LIMIT = 256 << 10
 """Maximum size of a session description in bytes. A browser sends about 10,000 bytes."""
 
 
@@ -43,6 +44,7 @@ class WhepRoutes:
             BroadcastRoute(
                 "/broadcast/{stream_id}/whep",
                 {"OPTIONS": self.options, "POST": at("whep.offer", self.watch, who)},
+                body_limit=DESCRIPTION_LIMIT,
             ),
             BroadcastRoute(
                 "/broadcast/{stream_id}/whep/{resource}",
@@ -51,6 +53,7 @@ class WhepRoutes:
                     "OPTIONS": self.resource_options,
                     "PATCH": at("whep.candidates", self.trickle, who),
                 },
+                body_limit=DESCRIPTION_LIMIT,
             ),
         ]
 
@@ -164,12 +167,8 @@ _NONE = frozenset({"q=0", "q=0.", "q=0.0", "q=0.00", "q=0.000"})
 
 
 async def _text(request: Request) -> str:
-    body = bytearray()
     try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > BODY_LIMIT:
-                raise BroadcastError(413, f"expected a body of at most {BODY_LIMIT} bytes, got more")
+        body = await body_of(request).read()
     except ClientDisconnect as error:
         # The client cannot receive this response, but the journal records it.
         raise BroadcastError(400, "the client disconnected before the end of the body") from error

@@ -96,16 +96,22 @@ async def test_journal_has_route_template_and_request_path(http: httpx.AsyncClie
 
 
 async def test_journal_shortens_images_in_bodies(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
-    image = f"data:image/png;base64,{'A' * (2 << 20)}"
+    image = f"data:image/png;base64,{'A' * (256 << 10)}"
     await http.post("/telemetry", json={"events": [{"name": "seen", "image": image, "images": [image]}]})
     (entry,) = odyssey_mock.journal.find("rest")
     assert entry.data["request"] == {"events": [{"name": "seen", "image": image[:64], "images": [image[:64]]}]}
 
 
-async def test_journal_omits_too_large_exchanges(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
-    await http.post("/telemetry", json={"events": [{"name": "x" * (5 << 20)}]})
+async def test_journal_shortens_long_strings_in_bodies(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
+    await http.post("/telemetry", json={"events": [{"name": "x" * 100_000}]})
     (entry,) = odyssey_mock.journal.find("rest")
-    assert list(entry.data) == ["omitted"]
+    assert entry.data["request"]["events"][0]["name"] == "x" * 65_536 + "... and 34464 characters more"
+
+
+async def test_journal_omits_bodies_with_many_values(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
+    await http.post("/telemetry", json={"events": [{}] * 3_000})
+    (entry,) = odyssey_mock.journal.find("rest")
+    assert entry.data["request"] == {"omitted": "12012 bytes of JSON with more than 5000 values"}
 
 
 @pytest.mark.off_contract("sends query parameters that the contract does not list")

@@ -95,7 +95,7 @@ async def test_fault_for_one_key_ignores_other_keys(http: httpx.AsyncClient, poi
         assert "ody_somebody" not in mock.journal.to_jsonl() + repr(list(mock.faults))
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"api_key": 7}', b"[" * 100_000])
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"api_key": 7}', b"[" * 60_000])
 async def test_body_without_key_matches_no_account(http: httpx.AsyncClient, body: bytes) -> None:
     async with MockOdyssey() as mock:
         usual = await http.post(f"{mock.url}/auth/token", content=body)

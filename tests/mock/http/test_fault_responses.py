@@ -13,11 +13,12 @@ import pytest_asyncio
 from odyssey_mock import MockOdyssey
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.http.fault_responses import TICKS
+from tests.support.http_points import token_of
 from tests.support.leftovers import nothing_left
 from tests.support.raw import LIMIT
 from tests.support.tls_contexts import NO_CERTIFICATES
 
-BIG = {"api_key": "ody_" + "x" * (1 << 20)}
+BIG = {"events": [{"name": "x" * (1 << 19)}]}
 """A request body larger than the part that the server reads in advance."""
 
 
@@ -189,20 +190,32 @@ async def test_delayed_request_of_lost_client_has_no_effect(mock: MockOdyssey, h
 
 
 async def test_disconnect_is_noticed_after_a_large_body(mock: MockOdyssey, http: httpx.AsyncClient) -> None:
-    mock.faults.add(at="rest.auth.token", do="delay", seconds=60)
-    request = asyncio.create_task(http.post("/auth/token", json=BIG))
-    await mock.wait_for("fault", "rest.auth.token")
+    request = await big_delayed_request(mock, http)
     request.cancel()
     await asyncio.gather(request, return_exceptions=True)
-    await mock.wait_for("rest", "POST /auth/token", status=None)
+    await mock.wait_for("rest", "POST /telemetry", status=None)
 
 
 async def test_delayed_request_keeps_its_whole_body(mock: MockOdyssey, http: httpx.AsyncClient) -> None:
-    mock.faults.add(at="rest.auth.token", do="delay", seconds=60)
-    request = asyncio.create_task(http.post("/auth/token", json=BIG))
-    await mock.wait_for("fault", "rest.auth.token")
+    request = await big_delayed_request(mock, http)
     await mock.advance(60)
-    assert (await request).status_code == 200
+    assert (await request).json() == {"accepted": 1}
+
+
+async def big_delayed_request(mock: MockOdyssey, http: httpx.AsyncClient) -> asyncio.Task[httpx.Response]:
+    """Send the request with the body `BIG`, and return its task once a fault delays it by a minute."""
+    mock.faults.add(at="rest.telemetry", do="delay", seconds=60)
+    headers = {"Authorization": f"Bearer {await token_of(mock, http)}"}
+    request = asyncio.create_task(http.post("/telemetry", json=BIG, headers=headers))
+    await mock.wait_for("fault", "rest.telemetry")
+    return request
+
+
+async def test_large_body_without_token_is_neither_read_nor_delayed(mock: MockOdyssey, http: httpx.AsyncClient) -> None:
+    mock.faults.add(at="rest.simulations.create", do="delay", seconds=60)
+    async with asking(mock, f"POST /simulation-jobs HTTP/1.1\nHost: x\nContent-Length: {60 << 20}\n\n") as (reader, _):
+        assert await reader.readline() == b"HTTP/1.1 401 Unauthorized\r\n"
+    assert not mock.journal.find("fault")
 
 
 @pytest.mark.parametrize("point", ["rest.auth.token", "rest.telemetry"])

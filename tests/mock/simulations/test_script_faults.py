@@ -35,7 +35,7 @@ def test_text_of_many_faults_is_shortened() -> None:
     shown = text.count("got null")
     assert text.endswith(f"; and {1000 - shown} more")
     assert len(text) <= 1000
-    assert len(caught.value.faults) == 1000
+    assert (len(caught.value.faults), caught.value.more) == (100, 900)
 
 
 def test_received_values_are_shown_shortened_and_printable() -> None:

@@ -1,7 +1,7 @@
 """The body of a request: its limit, and what happens to a body that was not read.
 
-A body is read once and buffered once: by the fault point of its route or by the endpoint, whichever needs it first. The
-journal shows what was read. A request is authorized before its body is read.
+The fault point of a route or its endpoint reads the body, once. The journal shows what was read. A request is
+authorized before its body is read.
 """
 
 import asyncio

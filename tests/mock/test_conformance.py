@@ -178,7 +178,7 @@ async def test_expired_token_conforms_to_the_contract(
 
 
 @pytest.mark.parametrize("path", ["/auth/token", "/sessions/request", "/sessions/token"])
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'"text"', b"\xff\xfe", b"[" * 100_000])
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'"text"', b"\xff\xfe", b"[" * 60_000])
 async def test_invalid_bodies_conform_to_the_contract(api: RawApi, path: str, body: bytes) -> None:
     assert (await api.http.post(path, content=body)).status_code == 422
 

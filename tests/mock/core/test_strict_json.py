@@ -22,6 +22,25 @@ def test_invalid_json_is_a_value_error(text: bytes) -> None:
         read_json(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"[" + b"1," * 99_999 + b"1,1]", "expected at most 100000 commas and opening brackets, got 100001"),
+        ("{" * 100_001, "expected at most 100000 commas and opening brackets, got 100001"),
+        (b'{"n": ' + b"9" * 501 + b"}", "expected an integer of at most 500 digits, got 501 digits"),
+    ],
+    ids=["commas", "brackets in text", "digits"],
+)
+def test_json_above_a_limit_is_rejected(text: str | bytes, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        read_json(text)
+
+
+def test_json_at_the_limits_is_parsed() -> None:
+    assert read_json(b"[" + b"1," * 99_999 + b"1]") == [1] * 100_000
+    assert read_json("9" * 500) == 10**500 - 1
+
+
 @given(st.binary(max_size=40))
 def test_any_bytes_parse_or_raise_value_error(text: bytes) -> None:
     try:

@@ -211,7 +211,7 @@ async def big_delayed_request(mock: MockOdyssey, http: httpx.AsyncClient) -> asy
     return request
 
 
-async def test_large_body_without_token_is_neither_read_nor_delayed(mock: MockOdyssey, http: httpx.AsyncClient) -> None:
+async def test_large_body_without_token_is_not_delayed(mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     mock.faults.add(at="rest.simulations.create", do="delay", seconds=60)
     async with asking(mock, f"POST /simulation-jobs HTTP/1.1\nHost: x\nContent-Length: {60 << 20}\n\n") as (reader, _):
         assert await reader.readline() == b"HTTP/1.1 401 Unauthorized\r\n"

@@ -165,3 +165,30 @@ def test_any_body_is_valid_or_has_faults(body: Any) -> None:
     else:
         assert (request.scripts is None) != (request.script_url is None)
         assert request.scripts != ()
+
+
+@pytest.mark.parametrize(
+    "body", [{"script": [{}] * 500}, {"scripts": [[{}]] * 500}], ids=["one script", "many scripts"]
+)
+def test_further_faults_are_only_counted(body: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        read_request(body)
+    *listed, last = caught.value.faults
+    assert [fault["loc"][2] for fault in listed] == [index for index in range(50) for _ in range(2)], (
+        "expected the faults of the first 50 entries: timestamp_ms and the action of each"
+    )
+    assert last == {"loc": ["body"], "msg": "and 900 more", "type": "too_many_errors"}
+
+
+def test_long_unknown_keys_are_shortened() -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        read_request(
+            {
+                "script": [
+                    {"timestamp_ms": 0, "start": {"prompt": "A cat"}, "k" * 5000: 1},
+                    {"timestamp_ms": 9000, "end": {}},
+                ]
+            }
+        )
+    (fault,) = caught.value.faults
+    assert fault["loc"] == ["body", "script", 0, "k" * 200]

@@ -35,6 +35,16 @@ async def test_telemetry_needs_no_token(
         (b"[]", 0, "a JSON list without a list of events"),
         (b'{"events": {}}', 0, "a JSON dict without a list of events"),
         (b'{"events": [{}, 7, "x"]}', 1, "2 of 3 events that are not objects"),
+        (
+            b'{"events": [%b7]}' % (b"{}," * 1_200),
+            1_000,
+            "1 of 1201 events that are not objects; 200 events above the limit of 1000",
+        ),
+        (
+            b'{"events": [%b7]}' % (b"{}," * 10_000),
+            0,
+            "a body with 20002 commas and opening brackets; the limit is 20000",
+        ),
     ],
 )
 async def test_invalid_telemetry_is_accepted_and_noted(

@@ -3,6 +3,7 @@
 On a page, a table is between `<!-- table: NAME -->` and `<!-- /table -->`. architecture.md has the tables and diagrams
 of the state machines. protocol.md has the faults. fault-matrix.md has the reaction of the client to each fault.
 kinds-of-tests.md has the kinds of tests that can use the mock. latency.md has the durations of the latency profiles.
+security.md has the status of each route for each credential, origin and host.
 
 With `--check`, the script writes nothing and exits with 1 if a page differs from the code (see `tests/test_docs.py`).
 """
@@ -27,6 +28,7 @@ PAGES = [
         "reference/fault-matrix.md",
         "reference/kinds-of-tests.md",
         "reference/latency.md",
+        "reference/security.md",
     )
 ]
 MACHINES = {
@@ -57,6 +59,8 @@ def draw(name: str) -> str:
         return _kinds()
     if name == "configurations":
         return _configurations()
+    if name.startswith("access_"):
+        return str(_tests_module("tests.access.table").drawn(name))
     if name == "refusals":
         return _refusals()
     return _machine(name)

@@ -13,6 +13,7 @@ TOGETHER = (
     "tests/contract/browser/test_react.py",  # a Chromium of its own
     "tests/contract/browser/",  # Chromium
     "tests/contract/openapi/",  # schemathesis
+    "tests/access/",  # three mocks with a session, a broadcast and a recording
     "tests/client/cli/test_process.py",  # a mock in another process, as in the next three
     "tests/client/client/test_event_loops.py",
     "tests/client/client/test_live.py",

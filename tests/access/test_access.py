@@ -1,0 +1,44 @@
+"""Tests of every cell of the access table: each route with each credential, and from each origin to each host."""
+
+from collections.abc import Iterable, Iterator
+
+import pytest
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+
+from odyssey_mock import MockOdyssey
+from odyssey_mock.http.app import create_app
+from tests.access.scene import Scene, running
+from tests.access.table import CELLS, ROUTES, RULES, Cell
+
+
+@pytest.fixture(scope="module")
+def scene() -> Iterator[Scene]:
+    with running() as scene:
+        yield scene
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=str)
+def test_request_has_the_status_of_its_cell(cell: Cell, scene: Scene) -> None:
+    assert scene.status(cell) == cell.expected
+
+
+async def test_table_has_every_route() -> None:
+    async with MockOdyssey() as mock:
+        served = set(names(create_app(mock.backend, mock.go_away).routes))
+    assert {route.name for route in ROUTES} == served
+
+
+def names(routes: Iterable[BaseRoute], prefix: str = "") -> Iterator[str]:
+    """Yield each method with its path. HEAD is left out, because it has the access of GET."""
+    for route in routes:
+        match route:
+            case Mount():
+                yield from names(route.routes, prefix + route.path)
+            case WebSocketRoute():
+                yield f"WS {prefix}{route.path}"
+            case Route():
+                yield from (f"{method} {prefix}{route.path}" for method in route.methods or () if method != "HEAD")
+
+
+def test_every_kind_of_route_is_used() -> None:
+    assert {route.kind for route in ROUTES} == RULES.keys()

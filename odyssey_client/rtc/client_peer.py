@@ -7,10 +7,11 @@ from typing import ClassVar, override
 from aiortc import InvalidStateError, RTCDataChannel, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamTrack
 
-from odyssey_client.errors import PeerError
+from odyssey_client.errors import PeerError, excerpt
 from odyssey_client.platform import Clock, IceServer, PeerListener
-from odyssey_client.rtc.ice import gather_on, is_local_name, read_candidate, without_local_names
+from odyssey_client.rtc.ice import gather_on
 from odyssey_client.rtc.peer_connection import PeerConnection
+from odyssey_client.rtc.remote_sdp import MAX_CANDIDATES, check_sdp, read_candidate
 
 CLIENT_TO_STREAMER = "clientToStreamer"
 STREAMER_TO_CLIENT = "streamerToClient"
@@ -28,6 +29,7 @@ class AiortcClientPeer(PeerConnection):
         super().__init__(addresses, clock, frame=listener.frame, lost=listener.lost)
         self._listener = listener
         self._outgoing: RTCDataChannel | None = None
+        self._candidates = 0
         self._connection.on("datachannel", self._channel_added)
 
     async def answer(self, offer: str, ice_servers: list[IceServer]) -> str:
@@ -41,20 +43,32 @@ class AiortcClientPeer(PeerConnection):
             return await self._within(self._answer(offer))
         except Exception as error:
             # aiortc's parser raises many types for invalid SDP (KeyError, AttributeError, AssertionError...).
-            raise PeerError(f"The service's offer cannot be answered: {type(error).__name__}: {error}") from error
+            why = f"{type(error).__name__}: {excerpt(str(error))}"
+            raise PeerError(f"The service's offer cannot be answered: {why}") from error
 
     async def add_candidate(self, line: str, mid: str | None, mline_index: int | None) -> None:
         """Add a trickled candidate; an empty ``line`` is the end-of-candidates marker.
 
+        A candidate that is of no use is ignored, and so are all candidates after the first `MAX_CANDIDATES`.
+
         Raises:
-            PeerError: ``line`` is not a candidate.
+            PeerError: ``line`` is not a candidate, or the first one above `MAX_CANDIDATES`.
         """
-        if is_local_name(line):
-            return
         try:
             candidate = read_candidate(line, mid, mline_index) if line else None
         except ValueError as error:
             raise PeerError(f"The service sent an invalid ICE candidate: {error}") from None
+        if line and candidate is None:
+            return
+        if candidate is not None:
+            self._candidates += 1
+            if self._candidates == MAX_CANDIDATES + 1:
+                raise PeerError(
+                    f"The service sent too many ICE candidates: expected at most {MAX_CANDIDATES}, got more. "
+                    "The others are ignored."
+                )
+            if self._candidates > MAX_CANDIDATES:
+                return
         await self._within(self._connection.addIceCandidate(candidate))
 
     def send(self, text: str) -> bool:
@@ -69,7 +83,7 @@ class AiortcClientPeer(PeerConnection):
 
     async def _answer(self, offer: str) -> str:
         connection = self._connection
-        await connection.setRemoteDescription(RTCSessionDescription(without_local_names(offer), "offer"))
+        await connection.setRemoteDescription(RTCSessionDescription(check_sdp(offer), "offer"))
         if self._video is None or connection.sctp is None:
             raise ValueError("the offer has no video track or no data channels")
         for transceiver in connection.getTransceivers():

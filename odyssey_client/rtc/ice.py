@@ -1,4 +1,4 @@
-"""ICE candidates and servers of an aiortc peer.
+"""Host candidates and ICE servers of an aiortc peer.
 
 aioice reads the addresses of the machine's interfaces; a `Network` cannot choose them. It leaves out 127.0.0.1, so a
 machine with only a loopback interface has no candidates. It waits five seconds for a STUN server. `gather_on` changes
@@ -7,12 +7,9 @@ these three properties for one ICE connection.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from aioice import Candidate, Connection
-from aiortc import RTCIceCandidate, RTCIceTransport, RTCPeerConnection
+from aiortc import RTCIceTransport, RTCPeerConnection
 from aiortc.rtcicetransport import parse_stun_turn_uri
-from aiortc.sdp import candidate_from_sdp
 
 from odyssey_client.loopback import is_loopback
 
@@ -61,33 +58,3 @@ def can_be_asked(url: str) -> bool:
     except ValueError:
         return False
     return isinstance(port, int) and 0 < port < 2**16
-
-
-def without_local_names(sdp: str) -> str:
-    """Return ``sdp`` without candidates that have ``.local`` names: an mDNS lookup blocks for up to a second.
-
-    The peers can still connect: connectivity checks of the other peer reveal the address (RFC 8445 section 7.3.1.3).
-    """
-    lines: Iterable[str] = sdp.splitlines(keepends=True)
-    return "".join(line for line in lines if not (line.startswith("a=candidate:") and is_local_name(line)))
-
-
-def is_local_name(candidate: str) -> bool:
-    """Return whether a candidate line hides its address behind a ``.local`` name."""
-    fields = candidate.split()
-    return len(fields) > 4 and fields[4].lower().endswith(".local")
-
-
-def read_candidate(line: str, mid: str | None, mline_index: int | None) -> RTCIceCandidate:
-    """Parse a candidate as browsers write it, ``candidate:...`` (RFC 8839 section 5.1).
-
-    Raises:
-        ValueError: ``line`` is not a candidate.
-    """
-    try:
-        candidate = candidate_from_sdp(line.removeprefix("a=").removeprefix("candidate:"))
-    except (ValueError, IndexError, AssertionError) as error:
-        raise ValueError("the text is not an ICE candidate line (RFC 8839 section 5.1)") from error
-    candidate.sdpMid = mid
-    candidate.sdpMLineIndex = 0 if mid is None and mline_index is None else mline_index
-    return candidate

@@ -12,8 +12,9 @@ from av import VideoFrame
 
 from odyssey_client.errors import PeerError, excerpt
 from odyssey_client.platform import Clock, IceServer
-from odyssey_client.rtc.ice import gather_on, ice_transports, without_local_names
+from odyssey_client.rtc.ice import gather_on, ice_transports
 from odyssey_client.rtc.peer_connection import PeerConnection
+from odyssey_client.rtc.remote_sdp import check_sdp
 
 
 class AiortcSpectatorPeer(PeerConnection):
@@ -62,10 +63,7 @@ class AiortcSpectatorPeer(PeerConnection):
             PeerError: the answer cannot be applied, or has no video.
         """
         try:
-            if "a=fingerprint:" not in answer:
-                # aiortc would accept it, and fail later in one of its own tasks, unnoticed.
-                raise ValueError("the answer has no a=fingerprint line (RFC 8122)")
-            description = RTCSessionDescription(without_local_names(answer), "answer")
+            description = RTCSessionDescription(check_sdp(answer), "answer")
             await self._within(self._connection.setRemoteDescription(description))
             if self._video is None:
                 raise ValueError("the answer has no video track")

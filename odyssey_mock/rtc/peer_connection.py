@@ -21,11 +21,16 @@ from aiortc import (
     RTCSessionDescription,
 )
 from aiortc.rtcrtpparameters import RTCRtpCodecCapability
-from aiortc.sdp import candidate_from_sdp
 
 from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.complete_sdp import SdpError, complete_sdp
 from odyssey_mock.rtc.ice import offer_addresses, silence
+from odyssey_mock.rtc.remote_description import (
+    MAX_CANDIDATES,
+    DescriptionError,
+    checked_description,
+    read_candidate,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -38,10 +43,6 @@ TASKS_LIMIT = 5.0
 # aiortc keeps no references to its tasks. They inherit the context they are created in, so this variable identifies
 # the tasks of a peer.
 _owner: "contextvars.ContextVar[PeerConnection | None]" = contextvars.ContextVar("owned_connection", default=None)
-
-
-class DescriptionError(ValueError):
-    """A session description or a candidate is invalid or not supported."""
 
 
 class PeerConnection:
@@ -58,6 +59,7 @@ class PeerConnection:
         self._closing = False
         self._described = False
         self._early_candidates: list[RTCIceCandidate] = []
+        self._trickled = 0
         self._work: set[asyncio.Task[object]] = set()
         self._context = contextvars.copy_context()
         self._context.run(_owner.set, self)
@@ -77,21 +79,18 @@ class PeerConnection:
     async def add_candidate(self, candidate: str, mid: str | None, line: int | None) -> None:
         """Add a trickled candidate (RFC 8838), at once or as soon as the remote description is set.
 
-        A candidate with a `.local` host name is dropped: resolving the name takes up to a second, and the client's
-        connectivity checks reveal its address anyway. The end-of-candidates indication is also dropped, because ICE
-        would then fail before the checks arrive.
+        A candidate that the mock cannot use is dropped: see `remote_description`. The end-of-candidates indication is
+        also dropped, because ICE would then fail before the client's connectivity checks arrive.
 
         Raises:
-            DescriptionError: the text is not a candidate line.
+            DescriptionError: the text is not a candidate line, or the client sends too many candidates.
         """
-        if not candidate or ".local " in candidate:
+        parsed = read_candidate(candidate) if candidate else None
+        if parsed is None:
             return
-        try:
-            parsed = candidate_from_sdp(candidate.removeprefix("candidate:"))
-        except (ValueError, IndexError, AssertionError) as error:
-            raise DescriptionError(
-                f"expected an ICE candidate line (RFC 8839 section 5.1), got {candidate[:60]!r}"
-            ) from error
+        if self._trickled >= MAX_CANDIDATES:
+            raise DescriptionError(f"expected at most {MAX_CANDIDATES} trickled ICE candidates, got more")
+        self._trickled += 1
         parsed.sdpMid = mid
         parsed.sdpMLineIndex = 0 if mid is None and line is None else line
         if self._described:
@@ -121,17 +120,18 @@ class PeerConnection:
                 task.exception()
 
     async def _describe_remote(self, sdp: str, kind: Literal["offer", "answer"]) -> None:
-        """Apply the remote description, without the candidates that need mDNS.
+        """Apply the remote description, without the candidates that the mock cannot use.
 
         Raises:
             DescriptionError: the description is invalid or not supported.
         """
+        checked = checked_description(sdp, kind)
         try:
-            sdp = complete_sdp(_without_mdns(sdp))
+            complete = complete_sdp(checked)
         except SdpError as error:
             raise DescriptionError(f"the {kind}'s SDP cannot be used: {error}") from error
         try:
-            description = RTCSessionDescription(sdp=sdp, type=kind)
+            description = RTCSessionDescription(sdp=complete, type=kind)
             await self._within(self._connection.setRemoteDescription(description))
         except Exception as error:
             # aiortc's parser raises arbitrary exceptions for invalid descriptions.
@@ -207,17 +207,3 @@ def agreed_codec(transceiver: RTCRtpTransceiver) -> Codec | None:
     known: dict[str, Codec] = {codec: codec for codec in get_args(Codec.__value__)}
     names = [codec.name.lower() for codec in transceiver._codecs]  # noqa: SLF001 - aiortc has no public attribute for it
     return known.get(names[0]) if names else None
-
-
-def _without_mdns(sdp: str) -> str:
-    """Return a description without the candidates that have a `.local` host name instead of an address.
-
-    If there is such a candidate, also remove the end-of-candidates line, which Firefox writes. With this line and
-    without candidates, ICE would fail before the client's connectivity checks arrive, which reveal its address (RFC
-    8445 section 7.3.1.3).
-    """
-    lines = sdp.splitlines(keepends=True)
-    shown = [line for line in lines if not (line.startswith("a=candidate") and ".local " in line)]
-    if len(shown) < len(lines):
-        shown = [line for line in shown if line.strip() != "a=end-of-candidates"]
-    return "".join(shown)

@@ -7,7 +7,8 @@ from aiortc.rtcpeerconnection import filter_preferred_codecs
 
 from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.packet_track import PacketTrack
-from odyssey_mock.rtc.peer_connection import DescriptionError, PeerConnection, agreed_codec, preferred_codecs
+from odyssey_mock.rtc.peer_connection import PeerConnection, agreed_codec, preferred_codecs
+from odyssey_mock.rtc.remote_description import DescriptionError
 
 _RECEIVES = ("sendrecv", "sendonly")
 """The directions of an offered section that receives, from the point of view of the mock, which sends."""

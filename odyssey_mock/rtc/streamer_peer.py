@@ -14,7 +14,8 @@ from aiortc import RTCDataChannel, RTCDtlsTransport
 
 from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.packet_track import PacketTrack
-from odyssey_mock.rtc.peer_connection import DescriptionError, PeerConnection, agreed_codec, preferred_codecs
+from odyssey_mock.rtc.peer_connection import PeerConnection, agreed_codec, preferred_codecs
+from odyssey_mock.rtc.remote_description import DescriptionError
 
 logger = logging.getLogger(__name__)
 

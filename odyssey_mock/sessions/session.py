@@ -18,7 +18,7 @@ from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.recordings.stream_records import StreamRecord
-from odyssey_mock.rtc.peer_connection import DescriptionError
+from odyssey_mock.rtc.remote_description import DescriptionError
 from odyssey_mock.sessions.client_connection import ClientConnection, Connect, Instruction
 from odyssey_mock.sessions.messages import (
     Answer,

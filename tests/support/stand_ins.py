@@ -23,7 +23,7 @@ from odyssey_mock.media.keyframes import Keyframes
 from odyssey_mock.media.timeline import Size, Timeline
 from odyssey_mock.recordings.stream_records import StreamRecord
 from odyssey_mock.rtc.packet_track import PacketTrack
-from odyssey_mock.rtc.peer_connection import DescriptionError
+from odyssey_mock.rtc.remote_description import DescriptionError
 from odyssey_mock.settings import Settings, SettingsOverrides
 from odyssey_mock.system_network import SystemNetwork
 from tests.support.raw import LIMIT

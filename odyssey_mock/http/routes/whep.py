@@ -18,7 +18,7 @@ from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
 from odyssey_mock.http.public_urls import stun_url
 from odyssey_mock.http.request_body import body_of
 from odyssey_mock.http.routes.signaling import ice_servers
-from odyssey_mock.rtc.peer_connection import DescriptionError
+from odyssey_mock.rtc.remote_description import DescriptionError
 from odyssey_mock.rtc.sdp_fragment import MEDIA_TYPE as FRAGMENT
 from odyssey_mock.rtc.sdp_fragment import parse_fragment
 

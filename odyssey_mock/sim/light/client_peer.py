@@ -6,7 +6,7 @@ from typing import Self
 
 from odyssey_client.errors import PeerError
 from odyssey_client.platform import IceServer, PeerListener
-from odyssey_mock.rtc.peer_connection import DescriptionError
+from odyssey_mock.rtc.remote_description import DescriptionError
 from odyssey_mock.sim.light.description import MAX_MESSAGE, Description, Section, check_candidate
 from odyssey_mock.sim.light.link import LATE, Link, LinkListener, LinkState, MessageKind
 from odyssey_mock.sim.light.streamer_peer import CLIENT_TO_STREAMER, STREAMER_TO_CLIENT

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Literal, Self, get_args
 
-from aiortc.sdp import candidate_from_sdp
-
 from odyssey_mock.media.encoder import Codec
-from odyssey_mock.rtc.peer_connection import DescriptionError
+from odyssey_mock.rtc.remote_description import read_candidate
 
 type Direction = Literal["sendonly", "recvonly", "sendrecv", "inactive"]
 
@@ -155,11 +153,5 @@ def check_candidate(candidate: str) -> None:
     Raises:
         DescriptionError: `candidate` is not empty, and not a candidate line.
     """
-    if not candidate or ".local " in candidate:
-        return
-    try:
-        candidate_from_sdp(candidate.removeprefix("candidate:"))
-    except (ValueError, IndexError, AssertionError) as error:
-        raise DescriptionError(
-            f"expected an ICE candidate line (RFC 8839 section 5.1), got {candidate[:60]!r}"
-        ) from error
+    if candidate:
+        read_candidate(candidate)

@@ -11,7 +11,7 @@ from odyssey_client.errors import PeerError, excerpt
 from odyssey_client.platform import IceServer
 from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.packet_track import PacketTrack
-from odyssey_mock.rtc.peer_connection import DescriptionError
+from odyssey_mock.rtc.remote_description import DescriptionError
 from odyssey_mock.sim.light.description import CODECS, Description, Direction, Section, check_candidate
 from odyssey_mock.sim.light.link import LATE, Link, LinkListener, LinkState, MessageKind
 from odyssey_mock.sim.light.video import FrameReceiver, FrameSender

@@ -9,7 +9,7 @@ from typing import Self
 
 from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.packet_track import PacketTrack
-from odyssey_mock.rtc.peer_connection import DescriptionError
+from odyssey_mock.rtc.remote_description import DescriptionError
 from odyssey_mock.sim.light.description import CODECS, MAX_MESSAGE, Description, Section, check_candidate
 from odyssey_mock.sim.light.link import Link, LinkListener, LinkState, MessageKind
 from odyssey_mock.sim.light.video import FrameSender

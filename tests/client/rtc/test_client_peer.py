@@ -110,6 +110,34 @@ async def test_invalid_candidate_raises_and_hidden_one_is_ignored() -> None:
             await ours.add_candidate("candidate:nonsense", "0", 0)
 
 
+async def test_candidates_above_the_limit_are_reported_once() -> None:
+    async with peer(Heard()) as ours:
+        for port in range(1, 101):
+            await ours.add_candidate(f"candidate:1 1 udp 1 192.0.2.7 {port} typ host", "0", 0)
+        with pytest.raises(PeerError, match="too many ICE candidates: expected at most 100"):
+            await ours.add_candidate("candidate:1 1 udp 1 192.0.2.7 101 typ host", "0", 0)
+        await ours.add_candidate("candidate:1 1 udp 1 192.0.2.7 102 typ host", "0", 0)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "why"),
+    [
+        ("candidate:1 1 udp 1 127.0.0.1 65536 typ host", "its port is not a number from 0 to 65535"),
+        ("\r\na=".join(f"candidate:1 1 udp 1 127.0.0.1 {n} typ host" for n in range(1, 102)), "at most 100 ICE cand"),
+    ],
+    ids=["invalid port", "101 candidates"],
+)
+async def test_offer_with_invalid_or_too_many_candidates_raises(candidate: str, why: str) -> None:
+    streamer = RTCPeerConnection()
+    streamer.addTrack(GreyTrack())
+    streamer.createDataChannel("clientToStreamer")
+    offer = (await offer_of(streamer)).replace("a=ice-ufrag", f"a={candidate}\r\na=ice-ufrag")
+    async with peer(Heard()) as ours:
+        with pytest.raises(PeerError, match=why):
+            await ours.answer(offer, [])
+    await streamer.close()
+
+
 async def test_stop_decoding_ends_the_decoder_thread() -> None:
     streamer, heard, before = RTCPeerConnection(), Heard(), set(threading.enumerate())
     streamer.addTrack(GreyTrack())

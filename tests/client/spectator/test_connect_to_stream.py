@@ -209,7 +209,7 @@ async def test_endless_body_is_cut_off(status: int, kind: type[OdysseyError]) ->
 
 async def test_peer_error_shows_only_an_excerpt() -> None:
     async def answer(server: WhepServer, offer: str) -> Response:
-        sdp = re.sub(r"a=setup:\w+", "a=setup:" + "x" * 100_000, await server.describe(offer))
+        sdp = re.sub(r"a=setup:\w+", "a=setup:" + "x" * 40_000, await server.describe(offer))
         return Response(sdp, 201)
 
     async with whep_server(answer) as server, asyncio.timeout(LIMIT):
@@ -245,7 +245,18 @@ async def without_video(server: WhepServer, offer: str) -> str:
     return (await server.describe(offer)).replace("a=sendonly", "a=inactive")
 
 
-@pytest.mark.parametrize("describe", [nonsense, without_fingerprint, without_video])
+async def with_many_candidates(server: WhepServer, offer: str) -> str:
+    many = "".join(f"a=candidate:1 1 udp 1 127.0.0.1 {port} typ host\r\n" for port in range(1, 102))
+    return (await server.describe(offer)).replace("a=ice-ufrag", many + "a=ice-ufrag")
+
+
+async def with_invalid_port(server: WhepServer, offer: str) -> str:
+    return re.sub(r"127\.0\.0\.1 \d+ typ", "127.0.0.1 65536 typ", await server.describe(offer))
+
+
+@pytest.mark.parametrize(
+    "describe", [nonsense, without_fingerprint, without_video, with_many_candidates, with_invalid_port]
+)
 async def test_unusable_answer_raises_and_deletes_resource(
     describe: Callable[[WhepServer, str], Awaitable[str]],
 ) -> None:

@@ -19,7 +19,7 @@ from odyssey_mock.media.keyframes import Keyframes
 from odyssey_mock.media.scene import Renderer
 from odyssey_mock.media.timeline import Timeline
 from odyssey_mock.rtc.packet_track import PacketTrack
-from odyssey_mock.rtc.peer_connection import DescriptionError
+from odyssey_mock.rtc.remote_description import DescriptionError
 from odyssey_mock.sessions.frame_pump import FramePump, StreamSource
 from tests.support.raw import LIMIT
 from tests.support.stand_ins import (

@@ -12,7 +12,7 @@ from odyssey_mock.core.clock import ManualClock
 from odyssey_mock.media.encoder import Codec
 from odyssey_mock.media.encoders import Encoders
 from odyssey_mock.media.keyframes import Keyframes
-from odyssey_mock.rtc.peer_connection import DescriptionError
+from odyssey_mock.rtc.remote_description import DescriptionError
 from tests.support.raw import LIMIT
 from tests.support.stand_ins import ANSWER, GAP, backend_with, gone, opened, record_of, show, stand_ins, watching
 

@@ -275,6 +275,49 @@ async def test_unusable_candidates_do_not_break_the_connection(
         await start(peer)
 
 
+@pytest.mark.off_contract("sends candidates with an invalid port, and too many")
+async def test_invalid_and_too_many_candidates_are_refused(odyssey_mock: MockOdyssey) -> None:
+    async with raw_peer(odyssey_mock) as peer:
+        candidate = "candidate:1 1 udp 2130706431 127.0.0.1 65536 typ host"
+        await peer.say_on_socket({"type": "ice_candidate", "candidate": candidate, "sdpMid": "0"})
+        assert "expected a port from 0 to 65535" in (await peer.hear())["message"]
+        for port in range(1, 102):
+            candidate = f"candidate:1 1 udp 2130706431 127.0.0.1 {port} typ host"
+            await peer.say_on_socket({"type": "ice_candidate", "candidate": candidate, "sdpMid": "0"})
+        refusal = await peer.hear()
+        assert refusal["message"] == "ice_candidate: expected at most 100 trickled ICE candidates, got more"
+        await start(peer)
+
+
+def lines(count: int) -> str:
+    return "\r\na=".join(f"candidate:1 1 udp 1 127.0.0.1 {port} typ host" for port in range(1, count + 1))
+
+
+@pytest.mark.parametrize(
+    ("candidates", "why"),
+    [
+        ("candidate:1 1 udp 2130706431 127.0.0.1 65536 typ host", "expected a port from 0 to 65535"),
+        (lines(101), "expected at most 100 ICE candidates"),
+        (lines(5000), "expected at most 65536 characters"),
+    ],
+    ids=["invalid port", "101 candidates", "5000 candidates"],
+)
+@pytest.mark.off_contract("sends an invalid answer")
+async def test_answer_with_invalid_or_too_many_candidates_is_refused(
+    odyssey_mock: MockOdyssey, candidates: str, why: str
+) -> None:
+    async with RawApi(odyssey_mock) as api:
+        session = await api.request_session()
+        token = await api.token_for(session["session_id"])
+        async with raw_socket(session, token) as socket:
+            answer = await answer_from_nowhere((await receive(socket))["sdp"])
+            sdp = answer.replace("a=ice-ufrag", f"a={candidates}\r\na=ice-ufrag")
+            await socket.send(json.dumps({"type": "answer", "sdp": sdp}))
+            error = await receive(socket)
+            assert error["type"] == "error"
+            assert why in error["reason"]
+
+
 async def test_second_answer_is_rejected_and_connection_continues(odyssey_mock: MockOdyssey) -> None:
     async with raw_peer(odyssey_mock) as peer:
         await peer.say_on_socket({"type": "answer", "sdp": peer.connection.localDescription.sdp})

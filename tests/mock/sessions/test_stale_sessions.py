@@ -8,7 +8,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 
 from odyssey_mock import Entry, MockOdyssey
-from odyssey_mock.rtc.peer_connection import DescriptionError
+from odyssey_mock.rtc.remote_description import DescriptionError
 from odyssey_mock.sessions.client_connection import ClientConnection as MockConnection
 from odyssey_mock.sessions.session_machine import SessionEvent, SessionState
 from tests.support.leftovers import nothing_left

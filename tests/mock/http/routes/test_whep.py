@@ -165,6 +165,11 @@ async def offer_of(kind: str) -> str:
         case "sections twice":
             both = await offer_of("video and audio")
             return both + both[both.index("m=video") :]
+        case "invalid port":
+            return re.sub(r" \d+ typ host", " 65536 typ host", await offer())
+        case "too many candidates":
+            many = "".join(f"a={CANDIDATE.replace(' 9 ', f' {port} ')}\r\n" for port in range(1, 102))
+            return (await offer()).replace("a=ice-ufrag", many + "a=ice-ufrag")
         case "no common codec":
             return re.sub(r"(H264|VP8)/90000", "AV1/90000", await offer())
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -189,6 +194,8 @@ async def offer_of(kind: str) -> str:
         "audio alone",
         "one mid for two sections",
         "sections twice",
+        "invalid port",
+        "too many candidates",
     ],
 )
 @pytest.mark.off_contract("unusable offers")
@@ -287,6 +294,8 @@ async def test_candidates_are_trickled_to_the_resource(odyssey_mock: MockOdyssey
         ({"Content-Type": "application/sdp"}, f"a={CANDIDATE}\r\n", 415),
         ({}, f"a=ice-ufrag:other\r\na={CANDIDATE}\r\n", 422),
         ({}, "a=candidate:nonsense\r\n", 400),
+        ({}, f"a={CANDIDATE.replace(' 9 ', ' 65536 ')}\r\n", 400),
+        ({}, "".join(f"a={CANDIDATE.replace(' 9 ', f' {port} ')}\r\n" for port in range(1, 102)), 400),
         ({}, "nonsense", 400),
         ({}, "", 400),
     ],

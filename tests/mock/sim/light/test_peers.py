@@ -14,8 +14,8 @@ import odyssey_client
 from odyssey_client.errors import PeerError
 from odyssey_client.platform import ClientPeer, PeerListener
 from odyssey_mock.rtc.packet_track import PacketTrack
-from odyssey_mock.rtc.peer_connection import DescriptionError
 from odyssey_mock.rtc.protocols import StreamerPeer
+from odyssey_mock.rtc.remote_description import DescriptionError
 from odyssey_mock.sim.light import link as module
 from odyssey_mock.system_network import SystemNetwork
 from tests.support.leftovers import nothing_left

@@ -102,7 +102,7 @@ def test_only_usable_and_distinct_candidates_count() -> None:
     [
         (SDP + candidates(MAX_CANDIDATES + 1), "expected at most 100 ICE candidates in a section, got 101"),
         (SDP + candidates(5000), "expected at most 65536 characters"),
-        (SDP + "a=x\r\n" * 1000, "expected at most 1000 lines, got 1011"),
+        (SDP + "a=x\r\n" * 500, "expected at most 500 lines apart from candidates, got 511"),
         (SDP + "m=video 9 UDP/TLS/RTP/SAVPF 97\r\n" * 8, "expected at most 8 media sections, got 9"),
         (SDP + "a=rtpmap:98 VP8/90000\r\n" * 128, "expected at most 128 codecs in a section, got 129"),
         (SDP.replace("abcd", "ab"), "a=ice-ufrag must have 4 to 256 letters"),
@@ -133,5 +133,5 @@ def test_largest_description_is_checked_quickly() -> None:
     began = time.thread_time()
     with pytest.raises(ValueError, match="characters"):
         check_sdp(SDP + candidates(200_000))
-    check_sdp(SDP + candidates(100) + "a=rtcp-fb:* nack\r\n" * 880)
+    check_sdp(SDP + candidates(100) + "a=rtcp-fb:* nack\r\n" * 480)
     assert time.thread_time() - began < 0.5

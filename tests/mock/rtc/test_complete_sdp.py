@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from odyssey_mock.rtc.complete_sdp import SdpError, complete_sdp
 from odyssey_mock.rtc.packet_track import PacketTrack
-from odyssey_mock.rtc.peer_connection import DescriptionError
+from odyssey_mock.rtc.remote_description import DescriptionError
 from odyssey_mock.rtc.spectator_peer import AiortcSpectatorPeer
 
 FINGERPRINT = "sha-256 " + ":".join(["7B"] * 32)

@@ -55,7 +55,7 @@ def test_candidate_that_cannot_be_used_is_left_out(before: str, after: str) -> N
     assert kept == f"{OFFER}a=candidate:842163049 1 udp 1677729535 192.0.2.7 50000 typ srflx\r\n"
 
 
-def test_end_of_candidates_is_left_out_with_hidden_candidates() -> None:
+def test_end_of_hidden_candidates_is_left_out() -> None:
     end = "a=end-of-candidates\r\n"
     assert checked_description(OFFER + end, "offer") == OFFER + end
     assert checked_description(f"{OFFER}a={HOST.replace('192.0.2.7', HIDDEN)}\r\n{end}", "offer") == OFFER
@@ -106,7 +106,7 @@ def test_each_section_may_have_the_most_usable_candidates() -> None:
     [
         (OFFER + candidates(MAX_CANDIDATES + 1), "expected at most 100 ICE candidates in a media section, got more"),
         (OFFER + candidates(5000), "expected at most 65536 characters, got"),
-        (OFFER + "a=x\r\n" * 1000, "expected at most 1000 lines, got"),
+        (OFFER + "a=x\r\n" * 500, "expected at most 500 lines apart from candidates, got"),
         (OFFER + "m=video 9 UDP/TLS/RTP/SAVPF 97\r\n" * 7, "expected at most 8 media sections, got 9"),
         (OFFER + "a=rtpmap:98 VP8/90000\r\n" * 128, "expected at most 128 codecs in a media section, got"),
         (

@@ -303,7 +303,7 @@ def lines(count: int) -> str:
     ids=["invalid port", "101 candidates", "5000 candidates"],
 )
 @pytest.mark.off_contract("sends an invalid answer")
-async def test_answer_with_invalid_or_too_many_candidates_is_refused(
+async def test_answer_with_invalid_or_many_candidates_is_refused(
     odyssey_mock: MockOdyssey, candidates: str, why: str
 ) -> None:
     async with RawApi(odyssey_mock) as api:

@@ -50,6 +50,9 @@ from odyssey_client.models import JSON, SimulationJobDetail
 
 _LONGEST_REASON = 1000
 
+_MOST_LINES = 50
+"""Maximum number of faults or streams that the message of an error lists; its attributes contain all of them."""
+
 
 class PicklableError(Exception):
     """An error that `pickle` and `copy` restore from its attributes and notes, without calling the constructor.
@@ -419,8 +422,8 @@ class ScriptError(OdysseyError, ValueError):
         request_id: str | None = None,
     ) -> None:
         self.faults = tuple(faults)
-        lines = [str(fault) for fault in self.faults]
-        message = lines[0] if len(lines) == 1 else "\n  ".join([f"{len(lines)} faults:", *lines])
+        lines = _lines(self.faults)
+        message = lines[0] if len(lines) == 1 else "\n  ".join([f"{len(self.faults)} faults:", *lines])
         super().__init__(message, status=status, detail=detail, request_id=request_id)
 
 
@@ -443,7 +446,7 @@ class SimulationFailedError(OdysseySimulationError):
     def __init__(self, job: SimulationJobDetail) -> None:
         errors = {each.script_index: each.error_message or "no reason given" for each in job.streams if each.has_failed}
         lines = [f"Simulation {job.job_id} failed: {excerpt(job.error_message or 'no reason given', _LONGEST_REASON)}"]
-        lines += [f"script {index}: {excerpt(why, _LONGEST_REASON)}" for index, why in errors.items()]
+        lines += _lines([f"script {index}: {excerpt(why, _LONGEST_REASON)}" for index, why in errors.items()])
         super().__init__("\n  ".join(lines))
         self.job = job
         self.stream_errors = errors
@@ -494,6 +497,11 @@ class DownloadTimeoutError(DownloadError, TimeoutError):
 
     default_code = "download_timeout"
     default_retryable = True
+
+
+def _lines(items: Sequence[object]) -> list[str]:
+    more = len(items) - _MOST_LINES
+    return [str(item) for item in items[:_MOST_LINES]] + ([f"and {more} more"] if more > 0 else [])
 
 
 def excerpt(text: str, limit: int = 300) -> str:

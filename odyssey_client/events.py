@@ -28,7 +28,7 @@ from odyssey_client.models import BroadcastInfo, ConnectionStatus
 logger = logging.getLogger(__name__)
 
 EVENT_BUFFER = 1000
-"""Maximum number of unread events that an `EventReader` keeps."""
+"""Maximum number of events that an `EventReader` keeps unread, and that a `Dispatcher` keeps for slow handlers."""
 
 # A handler returns None or an awaitable. Its arguments are not typed: it may accept fewer than the event has.
 type Handler = Callable[..., Any]
@@ -271,31 +271,58 @@ def in_handler() -> bool:
 class Dispatcher:
     """Calls the handlers of one connection.
 
-    An exception in a handler is logged and passed to `on_error`. It has no other effect.
+    An exception in a handler is logged and passed to `on_error`. It has no other effect. While a handler runs, at most
+    `EVENT_BUFFER` events wait. Then the oldest message or error that arrived is dropped; changes of the connection are
+    kept.
     """
 
     def __init__(self, handlers: OdysseyEventHandlers) -> None:
         self._handlers = handlers
-        self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        self.dropped = 0
+        """Number of events that were dropped because the handlers were too slow."""
+        self._events: deque[Event] = deque()
+        self._wake = asyncio.Event()
+        self._is_closed = False
         # Inspecting a signature takes longer than calling a handler, which happens for every frame.
         self._capacities: dict[str, tuple[Handler, int | None]] = {}
 
     def put(self, event: Event) -> None:
-        """Add ``event`` to the queue of events to handle."""
-        self._queue.put_nowait(event)
+        """Add ``event`` to the queue of events to handle. After `close`, do nothing."""
+        if self._is_closed:
+            return
+        if len(self._events) == EVENT_BUFFER:
+            self._drop_one()
+        self._events.append(event)
+        self._wake.set()
 
     def close(self) -> None:
         """Make `run` return once all events in the queue are handled."""
-        self._queue.put_nowait(None)
+        self._is_closed = True
+        self._wake.set()
 
     async def run(self) -> None:
         """Call the handlers of the queued events, until `close` was called and the queue is empty."""
         _in_handler.set(True)
-        while (event := await self._queue.get()) is not None:
+        while (event := await self._next()) is not None:
             name, arguments = EVENTS[type(event)]
             error = await self._call(name, arguments(event))
             if error is not None and not isinstance(event, ErrorOccurred):
                 await self._call("on_error", (error, False))
+
+    async def _next(self) -> Event | None:
+        while not self._events:
+            if self._is_closed:
+                return None
+            self._wake.clear()
+            await self._wake.wait()
+        return self._events.popleft()
+
+    def _drop_one(self) -> None:
+        if not self.dropped:
+            logger.warning("more than %d events wait for a handler that is still running; dropping some", EVENT_BUFFER)
+        self.dropped += 1
+        oldest = next((index for index, event in enumerate(self._events) if not _is_change(event)), 0)
+        del self._events[oldest]
 
     async def run_frames(self, reader: FrameReader) -> None:
         """Call `on_video_frame` with the frames of ``reader`` until the reader ends."""
@@ -330,6 +357,13 @@ class Dispatcher:
         if known is None or known[0] is not handler:
             known = self._capacities[name] = handler, capacity(handler)
         return known[1]
+
+
+def _is_change(event: Event) -> bool:
+    """Return whether ``event`` is a change of the connection. The service cannot cause many of them in a short time."""
+    return isinstance(event, StatusChanged | Connected | Disconnected) or (
+        isinstance(event, ErrorOccurred) and event.fatal
+    )
 
 
 async def _next_frame(reader: FrameReader) -> VideoFrame | None:

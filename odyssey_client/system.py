@@ -32,8 +32,8 @@ if TYPE_CHECKING:  # a client that is only constructed needs neither httpx nor w
     from odyssey_client.errors import PeerError
     from odyssey_client.platform import ClientPeer, Clock, PeerListener, SpectatorPeer
 
-MAX_MESSAGE_BYTES = 64 * 2**20
-"""Maximum size of a signaling message, large enough for a 25 MB image in base64."""
+MAX_MESSAGE_BYTES = 2**20
+"""Maximum size of a received signaling message. The longest are SDP offers of a few kilobytes."""
 
 
 class SystemClock:
@@ -74,6 +74,7 @@ class SystemNetwork:
         from websockets.asyncio.client import connect  # noqa: PLC0415 - see the top of this module
         from websockets.exceptions import WebSocketException  # noqa: PLC0415
 
+        from odyssey_client.bounded_websocket import BoundedConnection  # noqa: PLC0415
         from odyssey_client.rest.proxies import EnvironmentProxyError, missing_package  # noqa: PLC0415
 
         try:
@@ -90,6 +91,7 @@ class SystemNetwork:
             proxy=proxy,
             **proxy_tls,
             max_size=MAX_MESSAGE_BYTES,
+            create_connection=BoundedConnection,
             compression=None,  # base64 and SDP compress badly, and an image would take a second of CPU time
             open_timeout=None,
             close_timeout=1.0,

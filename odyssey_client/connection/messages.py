@@ -15,6 +15,16 @@ from typing import assert_never
 from odyssey_client.errors import SignalingError, excerpt
 from odyssey_client.events import BroadcastReady, InteractAcknowledged, StreamEnded, StreamFailed, StreamStarted
 from odyssey_client.models import JSON, BroadcastInfo
+from odyssey_client.received_json import JSONLimitError, parse_json
+
+MAX_CHARACTERS = 2**20
+"""Maximum length of a received message. The longest are SDP offers of a few kilobytes."""
+
+MAX_INVALID_MESSAGES = 100
+"""Maximum number of invalid messages on one socket or channel. After more, the client treats it as lost.
+
+The client reports each invalid message, so that endless ones would occupy it and its event handlers.
+"""
 
 
 class MessageError(SignalingError):
@@ -197,14 +207,18 @@ def parse[M](channel: str, readers: Mapping[str, _Reader[M]], data: str | bytes)
     """Parse one message; return None for a type that ``readers`` does not list.
 
     Raises:
-        MessageError: ``data`` is binary or not a JSON object, ``type`` is not a string, or a field is missing or of
-            the wrong type.
+        MessageError: ``data`` is binary, too long or not a JSON object, ``type`` is not a string, or a field is missing
+            or of the wrong type.
     """
     if isinstance(data, bytes):
         raise MessageError(f"{channel}: expected JSON text, got a binary message of {len(data)} bytes")
+    if len(data) > MAX_CHARACTERS:
+        raise MessageError(f"{channel}: expected at most {MAX_CHARACTERS} characters, got {len(data)}")
     try:
-        decoded: object = json.loads(data)
-    except (ValueError, RecursionError):
+        decoded: object = parse_json(data)
+    except JSONLimitError as limit:
+        raise MessageError(f"{channel}: {limit}") from None
+    except ValueError:
         raise MessageError(f"{channel}: expected JSON text, got {excerpt(data, 80)!r}") from None
     if not isinstance(decoded, dict):
         raise MessageError(f"{channel}: expected a JSON object, got {_kind(decoded)}")

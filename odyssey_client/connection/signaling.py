@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
@@ -31,8 +32,14 @@ logger = logging.getLogger(__name__)
 RECONNECTING_CODE = 4000
 """Close code that makes the service keep the session (RFC 6455 section 7.4.2: for private use)."""
 
+_YIELD_EVERY = 50
+"""Number of messages after which other tasks may run. `recv` returns queued messages without a pause."""
+
 GOODBYE_LIMIT_S = 1.0
 """Time limit for `Signaling.leave`, in seconds."""
+
+PROTOCOL_ERROR_CODE = 1002
+"""Close code for a peer that violates the protocol (RFC 6455 section 7.4.1)."""
 
 _SCHEMES = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
 
@@ -60,6 +67,8 @@ class Signaling:
         self._token = token
         self._clock = clock
         self._keeps_session = False
+        self._messages = 0
+        self._invalid_messages = 0
         self.has_ended_session = False
         """Whether `leave` has sent the message that ends the session."""
 
@@ -72,9 +81,12 @@ class Signaling:
 
         Raises:
             MessageError: a message of a known type does not follow the protocol; the socket stays open.
-            SignalingLostError: the socket is closed.
+            SignalingLostError: the socket is closed, or has sent too many invalid messages.
         """
         while True:
+            self._messages += 1
+            if self._messages % _YIELD_EVERY == 0:
+                await asyncio.sleep(0)  # noqa: TID251 - lets other tasks run; no time passes
             try:
                 data = await self._socket.recv()
             except ConnectionClosed as closed:
@@ -122,6 +134,10 @@ class Signaling:
         try:
             message = messages.parse("signaling", messages.SIGNALING, data)
         except MessageError as error:
+            self._invalid_messages += 1
+            if self._invalid_messages > messages.MAX_INVALID_MESSAGES:
+                why = f"the service sent more than {messages.MAX_INVALID_MESSAGES} invalid messages"
+                raise SignalingLostError(PROTOCOL_ERROR_CODE, why) from None
             raise MessageError(self._blanked(str(error)), kind=error.kind) from None
         return ServiceError(self._blanked(message.reason)) if isinstance(message, ServiceError) else message
 

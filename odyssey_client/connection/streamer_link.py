@@ -209,6 +209,8 @@ class ConnectionAttempt:
         self._answered: str | None = None
         """The SDP offer that was answered last."""
         self._is_dropped = False
+        self._invalid_messages = 0
+        """Number of invalid messages on `streamerToClient`."""
 
     def drop(self) -> None:
         """Make `run` close the socket in a way that keeps the session.
@@ -331,7 +333,12 @@ class ConnectionAttempt:
         try:
             message = messages.parse(STREAMER_TO_CLIENT, messages.STREAMER_TO_CLIENT, data)
         except MessageError as error:
-            self._listener.failed(error)
+            self._invalid_messages += 1
+            if self._invalid_messages <= messages.MAX_INVALID_MESSAGES:
+                self._listener.failed(error)
+            elif self._invalid_messages == messages.MAX_INVALID_MESSAGES + 1:
+                why = f"the streamer sent more than {messages.MAX_INVALID_MESSAGES} invalid messages. The last: {error}"
+                self._listener.happened(connection_machine.PeerLost(PeerError(f"The streamer was lost: {why}")))
             return
         if message is None:
             logger.debug("%s: skipped a message of unknown type", STREAMER_TO_CLIENT)

@@ -24,6 +24,13 @@ instead, which takes seconds without internet access.
 """
 
 
+MAX_SERVERS = 20
+"""Maximum number of ICE servers, and of URLs of one server; later ones are ignored.
+
+aiortc uses one STUN and one TURN server.
+"""
+
+
 async def fetch_ice_servers(url: str, fetch: Fetch, clock: Clock) -> list[IceServer]:
     """Request the ICE servers from ``url``; an empty list if no valid response arrives in `CONFIG_LIMIT_S`."""
     try:
@@ -47,13 +54,15 @@ def read_ice_servers(body: object) -> list[IceServer]:
         # Not a TypeError, because the caller handles only ValueError.
         raise ValueError("expected a response with a list `iceServers`, got a response without one")  # noqa: TRY004
     servers = []
-    for entry in entries:
+    for entry in entries[:MAX_SERVERS]:
         if not isinstance(entry, dict):
             continue
         urls = entry.get("urls")
         listed = [urls] if isinstance(urls, str) else urls if isinstance(urls, list) else []
         usable = [
-            url for url in listed if isinstance(url, str) and url.startswith(("stun:", "stuns:", "turn:", "turns:"))
+            url
+            for url in listed[:MAX_SERVERS]
+            if isinstance(url, str) and url.startswith(("stun:", "stuns:", "turn:", "turns:"))
         ]
         if usable:
             servers.append(IceServer(usable, _text(entry.get("username")), _text(entry.get("credential"))))

@@ -171,3 +171,23 @@ def test_excerpt_is_one_printable_line_within_limit(text: str, limit: int) -> No
     line = excerpt(text, limit)
     assert line.isprintable()
     assert len(line) <= limit
+
+
+def test_message_lists_a_limited_number_of_faults() -> None:
+    faults = [ScriptFault(f"script[{number}]", "a start", "an end") for number in range(1000)]
+    error = ScriptError(faults)
+    lines = str(error).splitlines()
+    assert (lines[0], lines[50], lines[51:]) == (
+        "1000 faults:",
+        "  script[49]: expected a start, got an end",
+        ["  and 950 more"],
+    )
+    assert len(error.faults) == 1000
+
+
+def test_message_lists_a_limited_number_of_failed_streams() -> None:
+    streams = tuple(replace(JOB.streams[0], script_index=number, error_message="x") for number in range(1000))
+    error = SimulationFailedError(replace(JOB, streams=streams))
+    lines = str(error).splitlines()
+    assert (len(lines), lines[-1]) == (52, "  and 950 more")
+    assert len(error.stream_errors) == 1000

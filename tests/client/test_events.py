@@ -24,7 +24,7 @@ from odyssey_client import (
     StreamStarted,
 )
 from odyssey_client.errors import OdysseyConfigError
-from odyssey_client.events import EVENTS, Dispatcher, EventBus, Handler
+from odyssey_client.events import EVENT_BUFFER, EVENTS, Dispatcher, EventBus, Handler
 
 STREAM = MediaStream()
 INFO = BroadcastInfo("http://whep", "token", None)
@@ -195,3 +195,32 @@ async def test_slow_reader_drops_and_counts_oldest_events() -> None:
     assert len(events) == 1000
     assert events[0] == InteractAcknowledged("3")
     assert reader.dropped == 3
+
+
+async def test_slow_handler_drops_oldest_messages_and_keeps_changes(caplog: pytest.LogCaptureFixture) -> None:
+    seen: list[tuple[object, ...]] = []
+    dispatcher = Dispatcher(
+        OdysseyEventHandlers(
+            on_disconnected=lambda: seen.append(("disconnected",)),
+            on_interact_acknowledged=lambda *given: seen.append(given),
+        )
+    )
+    dispatcher.put(Disconnected())
+    for number in range(5000):
+        dispatcher.put(InteractAcknowledged(str(number)))
+    dispatcher.close()
+    await dispatcher.run()
+    assert seen == [("disconnected",), *((str(number),) for number in range(5000 - EVENT_BUFFER + 1, 5000))]
+    assert dispatcher.dropped == 5001 - EVENT_BUFFER
+    assert caplog.messages == ["more than 1000 events wait for a handler that is still running; dropping some"]
+
+
+async def test_changes_of_the_connection_are_limited_too() -> None:
+    seen: list[object] = []
+    dispatcher = Dispatcher(OdysseyEventHandlers(on_error=lambda error, fatal: seen.append((error, fatal))))
+    errors = [OdysseyError(str(number)) for number in range(EVENT_BUFFER + 2)]
+    for error in errors:
+        dispatcher.put(ErrorOccurred(error, fatal=True))
+    dispatcher.close()
+    await dispatcher.run()
+    assert seen == [(error, True) for error in errors[2:]]

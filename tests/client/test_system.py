@@ -16,7 +16,6 @@ from websockets.http11 import Request, Response
 from odyssey_client import Odyssey
 from odyssey_client.platform import Platform
 from odyssey_client.system import (
-    MAX_MESSAGE_BYTES,
     SystemClock,
     SystemEntropy,
     SystemNetwork,
@@ -68,14 +67,13 @@ async def test_websocket_sends_large_messages_and_logs_no_token(
         assert connection.request is not None
         seen.append(connection.request.path)
         async for message in connection:
-            await connection.send(message)
+            await connection.send(f"{len(message)} characters")
 
-    async with serve(echo, "127.0.0.1", 0, max_size=MAX_MESSAGE_BYTES) as server:
+    async with serve(echo, "127.0.0.1", 0, max_size=2**26) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         async with SystemNetwork().websocket(f"ws://127.0.0.1:{port}/client/s?token=s3cret.jwt") as connection:
-            image = "x" * (17 * 2**20)
-            await connection.send(image)
-            assert await connection.recv() == image
+            await connection.send("x" * (17 * 2**20))
+            assert await connection.recv() == "17825792 characters"
     assert seen == ["/client/s?token=s3cret.jwt"]
     assert "token=***" in caplog.text
     assert "s3cret" not in caplog.text

@@ -124,7 +124,7 @@ def websocket_accepted(asked: Asked, *headers: str) -> bytes:
     return "\r\n".join(("HTTP/1.1 101 Switching Protocols", *lines)).encode()
 
 
-def text_frame(payload: bytes, *, opcode: int = 1, final: bool = True) -> bytes:
+def frame(payload: bytes, *, opcode: int = 1, final: bool = True) -> bytes:
     """Return an unmasked WebSocket frame, as a server sends it (RFC 6455 section 5.2)."""
     size = len(payload)
     if size < 126:

@@ -127,7 +127,11 @@ def test_unknown_message_type_parses_to_none() -> None:
     [
         (b"\x00\xff", "got a binary message of 2 bytes"),
         ("", "expected JSON text, got ''"),
-        ("[" * 100_000, "expected JSON text"),
+        ("[" * 50_000, "expected JSON text"),
+        ("[" + "0," * 100_000 + "0]", "expected JSON of at most 100000 values, got up to 100002"),
+        ('"' + "x" * 2**20 + '"', "expected at most 1048576 characters, got 1048578"),
+        ("9" * 5000, "expected integers of at most 1000 digits, got one of 5000"),
+        ("NaN", "expected JSON text, got 'NaN'"),
         ("[1]", "expected a JSON object, got an array"),
         ("7", "expected a JSON object, got a number"),
         ("true", "expected a JSON object, got a boolean"),

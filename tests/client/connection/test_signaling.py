@@ -1,10 +1,20 @@
 """Tests of the signaling socket: its URLs, its messages, and the error after it is closed."""
 
+import asyncio
+from typing import cast
+
 import pytest
+from websockets.asyncio.client import ClientConnection
 
 from odyssey_client import ClientCredentials, SystemClock, SystemNetwork
-from odyssey_client.connection.messages import Keepalive, ServiceError
-from odyssey_client.connection.signaling import SignalingLostError, config_url, open_signaling, signaling_base
+from odyssey_client.connection.messages import MAX_INVALID_MESSAGES, Keepalive, MessageError, ServiceError
+from odyssey_client.connection.signaling import (
+    Signaling,
+    SignalingLostError,
+    config_url,
+    open_signaling,
+    signaling_base,
+)
 from tests.support.scripted_streamer import Session, scripted
 
 
@@ -56,3 +66,44 @@ async def test_open_failure_names_the_address_without_token() -> None:
             raise AssertionError("expected SignalingLostError while the signaling socket opens, but it opened")
     assert lost.value.close_code is None
     assert "secret" not in str(lost.value)
+
+
+async def send_invalid_messages(session: Session) -> None:
+    for _ in range(MAX_INVALID_MESSAGES + 1):
+        await session.send("not JSON")
+    await session.until_closed()
+
+
+async def test_too_many_invalid_messages_count_as_lost_connection() -> None:
+    theirs = scripted(send_invalid_messages)
+    async with theirs as where, open_signaling(where, SystemNetwork(), SystemClock()) as socket:
+        for _ in range(MAX_INVALID_MESSAGES):
+            with pytest.raises(MessageError):
+                await socket.receive()
+        with pytest.raises(SignalingLostError, match="the service sent more than 100 invalid messages") as lost:
+            await socket.receive()
+    assert lost.value.close_code == 1002
+
+
+async def test_other_tasks_run_while_messages_are_skipped() -> None:
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)  # noqa: TID251 - counts the turns of this task
+            turns += 1
+
+    class Queued:
+        """A socket whose messages have all arrived, so that `recv` never waits."""
+
+        messages = ['{"type": "of the future"}'] * 1000 + ['{"type": "error", "reason": "x"}']
+
+        async def recv(self) -> str:
+            return self.messages.pop(0)
+
+    task = asyncio.create_task(take_turns())
+    signaling = Signaling(cast("ClientConnection", Queued()), SystemClock(), "token")
+    assert await signaling.receive() == ServiceError("x")
+    task.cancel()
+    assert turns >= 10, f"expected other tasks to run while 1000 messages are skipped, got {turns} turns"

@@ -58,3 +58,9 @@ async def test_fetching_ice_servers_times_out(
     async with asyncio.timeout(5):
         assert await fetch_ice_servers("http://host/config", fetch, SystemClock()) == []
     assert "no ICE servers from http://host/config within 0.01 s" in caplog.text
+
+
+def test_number_of_ice_servers_is_limited() -> None:
+    body = {"iceServers": [{"urls": [f"stun:host:{port}" for port in range(1000)]}] * 1000}
+    servers = read_ice_servers(body)
+    assert [len(server.urls) for server in servers] == [20] * 20

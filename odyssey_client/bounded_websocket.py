@@ -1,0 +1,55 @@
+"""A WebSocket connection with limits on the bytes that one step parses, and on pongs that the service never reads."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import override
+
+from websockets.asyncio.client import ClientConnection
+
+READ_BYTES = 16 * 2**10
+"""Maximum number of bytes that are read at once.
+
+asyncio reads up to 256 KiB at once, and websockets parses them in one step. They may contain 131,072 empty frames,
+which take about a second.
+"""
+
+MAX_UNREAD_BYTES = 256 * 2**10
+"""Maximum number of bytes that the service may send while it does not read what the client has sent.
+
+The client answers each ping with a pong, in a buffer without a limit. While the client uploads an image, the service
+sends at most a few short messages.
+"""
+
+
+class BoundedConnection(ClientConnection):
+    """A client connection that reads in small steps, and is aborted if the service sends without reading."""
+
+    _unread = 0
+    """Number of bytes received since writing was paused, because the service does not read what the client sends."""
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        # With TLS, the size is an attribute of the protocol that decrypts. Loops other than asyncio's have no such
+        # attribute, and need none: uvloop reads at most 64 KiB at once.
+        reader = getattr(transport, "_ssl_protocol", transport)
+        if hasattr(reader, "max_size"):
+            reader.max_size = READ_BYTES
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        if self.paused:
+            self._unread += len(data)
+            if self._unread > MAX_UNREAD_BYTES:
+                self.logger.warning(
+                    "the service sent more than %d bytes without reading; closing the connection", MAX_UNREAD_BYTES
+                )
+                self.transport.abort()
+                return
+        super().data_received(data)
+
+    @override
+    def pause_writing(self) -> None:
+        self._unread = 0
+        super().pause_writing()

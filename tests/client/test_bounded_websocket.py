@@ -1,0 +1,71 @@
+"""Tests of the limits of the signaling socket, against floods from a hostile service."""
+
+import asyncio
+import itertools
+from collections.abc import Iterable
+
+import pytest
+from websockets.exceptions import ConnectionClosedError, InvalidHandshake, NegotiationError
+
+from odyssey_client.system import MAX_MESSAGE_BYTES, SystemNetwork
+from tests.support.hostile_service import Asked, Respond, frame, hostile_service, websocket_accepted
+from tests.support.loop_watchdog import loop_watchdog
+
+LIMIT_S = 20
+
+
+def then(*pieces: Iterable[bytes], headers: tuple[str, ...] = ()) -> Respond:
+    """Return a service that accepts the handshake, and sends `pieces`."""
+
+    def respond(asked: Asked) -> Iterable[bytes]:
+        return itertools.chain([websocket_accepted(asked, *headers)], *pieces)
+
+    return respond
+
+
+async def read_until_closed(url: str) -> int:
+    """Read messages until the connection is lost; return how many were received in the meantime."""
+    count = 0
+    async with asyncio.timeout(LIMIT_S), SystemNetwork().websocket(url.replace("http", "ws")) as socket:
+        while True:
+            await socket.recv()
+            count += 1
+
+
+async def test_flood_of_short_messages_leaves_the_loop_responsive() -> None:
+    flood = [frame(b"") * 131_072, frame(b"", opcode=8)]
+    with hostile_service(then(flood)) as service, loop_watchdog() as watchdog:
+        async with SystemNetwork().websocket(service.url.replace("http", "ws")) as socket, asyncio.timeout(LIMIT_S):
+            await socket.recv()
+            waiting = len(socket.recv_messages.frames)
+    assert waiting <= 8192, f"expected at most 16 KiB of frames in the queue, got {waiting} frames of 2 bytes"
+    watchdog.assert_responsive()
+
+
+async def test_flood_of_pings_closes_the_connection(caplog: pytest.LogCaptureFixture) -> None:
+    pings = itertools.repeat(frame(b"x" * 120, opcode=9) * 1000)
+    with hostile_service(then(pings)) as service, loop_watchdog() as watchdog, pytest.raises(ConnectionClosedError):
+        await read_until_closed(service.url)
+    watchdog.assert_responsive()
+    assert "the service sent more than 262144 bytes without reading; closing the connection" in caplog.messages
+
+
+async def test_large_message_closes_the_connection() -> None:
+    flood = [frame(b"x" * (MAX_MESSAGE_BYTES + 1))]
+    with (
+        hostile_service(then(flood)) as service,
+        pytest.raises(ConnectionClosedError, match="exceeds limit of 1048576 bytes"),
+    ):
+        await read_until_closed(service.url)
+
+
+async def test_endless_fragments_close_the_connection() -> None:
+    fragments = itertools.chain([frame(b"x", final=False)], itertools.repeat(frame(b"", opcode=0, final=False) * 1000))
+    with hostile_service(then(fragments)) as service, pytest.raises(ConnectionClosedError):
+        await read_until_closed(service.url)
+
+
+async def test_compression_is_rejected() -> None:
+    headers = ("Sec-WebSocket-Extensions: permessage-deflate",)
+    with hostile_service(then([], headers=headers)) as service, pytest.raises((InvalidHandshake, NegotiationError)):
+        await read_until_closed(service.url)

@@ -37,7 +37,7 @@ async def test_too_many_invalid_messages_count_as_lost_peer() -> None:
     assert message.startswith("The streamer was lost: the streamer sent more than 100 invalid messages. The last: ")
 
 
-async def test_flood_of_messages_is_bounded_while_a_handler_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_flood_of_messages_to_slow_handler_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("odyssey_client.events.EVENT_BUFFER", BUFFER)
     may_go_on, is_last = asyncio.Event(), asyncio.Event()
     seen: list[str] = []

@@ -1,5 +1,6 @@
 """`Backend`, which creates all services of one server, such as accounts, sessions and jobs, and connects them."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -22,6 +23,7 @@ from odyssey_mock.recordings.recordings import Recordings
 from odyssey_mock.recordings.stream_records import StreamStore
 from odyssey_mock.rtc.protocols import MockNetwork
 from odyssey_mock.sessions.client_connection import ClientConnection
+from odyssey_mock.sessions.frame_pump import frame_turns
 from odyssey_mock.sessions.registry import SessionRegistry
 from odyssey_mock.sessions.session import Session
 from odyssey_mock.sessions.session_identity import SessionIdentity
@@ -56,6 +58,8 @@ class Backend:
     """The telemetry events that clients sent, oldest first."""
     sessions: SessionRegistry = field(init=False)
     streams: StreamStore = field(init=False)
+    frame_turns: asyncio.Semaphore = field(init=False)
+    """Limits how many frames of all sessions are made at the same time."""
     usage: Usage = field(init=False)
     broadcasts: Broadcasts = field(init=False)
     recordings: Recordings = field(init=False)
@@ -70,6 +74,7 @@ class Backend:
         self.tokens = SessionTokens(self.clock, self.entropy)
         self.telemetry = TelemetryStore(initial.journal_limit, initial.journal_bytes)
         self.streams = StreamStore(initial.streams_limit)
+        self.frame_turns = frame_turns()
         self.usage = Usage(self.clock, self.accounts, self.streams)
         self.broadcasts = Broadcasts(
             settings=self.settings,
@@ -145,6 +150,7 @@ class Backend:
             entropy=self.entropy,
             faults=self.faults,
             make_frame_encoder=self.frame_encoder,
+            frame_turns=self.frame_turns,
         )
         make_video = partial(
             SessionVideo,

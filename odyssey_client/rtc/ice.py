@@ -1,8 +1,8 @@
 """Host candidates and ICE servers of an aiortc peer.
 
 aioice reads the addresses of the machine's interfaces; a `Network` cannot choose them. It leaves out 127.0.0.1, so a
-machine with only a loopback interface has no candidates. It waits five seconds for a STUN server. `gather_on` changes
-these three properties for one ICE connection.
+machine with only a loopback interface has no candidates. It waits five seconds for a STUN server. It ignores late
+responses to consent checks. `gather_on` changes these four properties for one ICE connection.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from aiortc import RTCIceTransport, RTCPeerConnection
 from aiortc.rtcicetransport import parse_stun_turn_uri
 
 from odyssey_client.loopback import is_loopback
+from odyssey_client.rtc.consent import accept_late_consent
 
 STUN_LIMIT_S = 2
 """Seconds to wait for STUN and TURN servers; candidates that take longer are left out."""
@@ -46,6 +47,7 @@ def _gather_on(connection: Connection, ours: list[str] | None) -> None:
         return await gather(component, addresses if ours is None else ours, min(timeout, STUN_LIMIT_S))
 
     connection.get_component_candidates = get_component_candidates  # type: ignore[method-assign]
+    accept_late_consent(connection)
 
 
 def can_be_asked(url: str) -> bool:

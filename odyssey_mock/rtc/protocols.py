@@ -70,7 +70,17 @@ class StreamerPeer(Peer, Protocol):
     def send(self, text: str) -> None:
         """Send a message on `streamerToClient`.
 
-        Messages are queued until the channel is open, and dropped once the channel is closed.
+        Messages are queued until the channel is open. Once the channel is closed, they are only kept for `undelivered`.
+        """
+
+    @property
+    def is_congested(self) -> bool:
+        """Whether messages arrive late, because the client or the server is overloaded; video should then wait."""
+
+    def undelivered(self) -> list[str]:
+        """Return the messages of `send` that the client has not acknowledged, oldest first.
+
+        If the connection is lost, another connection of the session must send them again.
         """
 
     async def drain(self) -> None:

@@ -7,10 +7,12 @@ import asyncio
 import functools
 import logging
 import re
+from collections import deque
 from collections.abc import Callable
 from typing import override
 
-from aiortc import RTCDataChannel, RTCDtlsTransport
+from aiortc import RTCDataChannel, RTCDtlsTransport, RTCSctpTransport
+from aiortc.rtcsctptransport import SCTP_DATA_LAST_FRAG, WEBRTC_DCEP
 
 from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.packet_track import PacketTrack
@@ -21,6 +23,12 @@ logger = logging.getLogger(__name__)
 
 DRAIN_LIMIT = 1.0
 """Maximum seconds to wait until the last messages are sent."""
+
+CONGESTED = 1.5
+"""Seconds after which a message without acknowledgment shows that the client or the server is overloaded.
+
+SCTP repeats a message after 1 second at the earliest (RFC 9260 section 16), so one lost datagram is no sign of it.
+"""
 
 _FINGERPRINT = re.compile(r"(?<=a=fingerprint:)(\S+ )([0-9A-F:]+)")
 _HEX = re.compile(r"[0-9A-F]")
@@ -49,6 +57,9 @@ class AiortcStreamerPeer(PeerConnection):
         super().__init__(addresses, on_connected=on_connected, on_lost=on_lost)
         self._on_message = on_message
         self._outbox: list[str] = []
+        """Messages that were sent while the channel was not open."""
+        self._sent: deque[tuple[str, float]] = deque()
+        """Messages that were given to the channel, and that the client may not have received, with their times."""
         self._opening: asyncio.TimerHandle | None = None
         self._to_client: RTCDataChannel | None = None
         self._from_client: RTCDataChannel | None = None
@@ -123,12 +134,35 @@ class AiortcStreamerPeer(PeerConnection):
     def send(self, text: str) -> None:
         """Send a message on `streamerToClient`.
 
-        Messages are queued until the channel is open, and dropped once the channel is closed.
+        Messages are queued until the channel is open. Once the channel is closed, they are only kept for `undelivered`.
         """
-        if self._to_client is None or self._to_client.readyState == "connecting":
+        if self._to_client is None or self._to_client.readyState != "open":
             self._outbox.append(text)
-        elif self._to_client.readyState == "open":
-            self._context.run(self._to_client.send, text)
+            return
+        self._context.run(self._to_client.send, text)
+        self._sent.append((text, asyncio.get_running_loop().time()))
+        self._forget_delivered()
+
+    @property
+    def is_congested(self) -> bool:
+        """Whether the client has not acknowledged a message within `CONGESTED` seconds."""
+        if not self._sent or self._sent[0][1] + CONGESTED > asyncio.get_running_loop().time():
+            return False
+        self._forget_delivered()
+        return bool(self._sent) and self._sent[0][1] + CONGESTED <= asyncio.get_running_loop().time()
+
+    def undelivered(self) -> list[str]:
+        """Return the messages of `send` that the client has not acknowledged, oldest first."""
+        self._forget_delivered()
+        return [*(text for text, _ in self._sent), *self._outbox]
+
+    def _forget_delivered(self) -> None:
+        """Drop the sent messages that SCTP has delivered, which it does in order (RFC 8831 section 6.6)."""
+        if self._to_client is None or self._connection.sctp is None:
+            return
+        waiting = _waiting(self._connection.sctp, self._to_client)
+        while len(self._sent) > waiting:
+            self._sent.popleft()
 
     async def drain(self) -> None:
         """Wait until queued messages are sent, for `DRAIN_LIMIT` seconds at most; call this before `close`."""
@@ -171,3 +205,16 @@ class AiortcStreamerPeer(PeerConnection):
         outbox, self._outbox = self._outbox, []
         for text in outbox:
             self.send(text)
+
+
+def _waiting(sctp: RTCSctpTransport, channel: RTCDataChannel) -> int:
+    """Return how many messages of `channel` SCTP has not sent yet, or its peer has not acknowledged (RFC 9260).
+
+    aiortc has no public way to ask. Its queues keep their contents when the connection is lost.
+    """
+    chunks = (*sctp._sent_queue, *sctp._outbound_queue)  # noqa: SLF001
+    protocols: list[int] = [
+        *(each.protocol for each in chunks if each.stream_id == channel.id and each.flags & SCTP_DATA_LAST_FRAG),
+        *(protocol for each, protocol, _ in sctp._data_channel_queue if each is channel),  # noqa: SLF001
+    ]
+    return len(protocols) - protocols.count(WEBRTC_DCEP)

@@ -5,6 +5,7 @@ The host is the client of the session, which controls the stream. The audience i
 
 import asyncio
 import math
+import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,6 +17,21 @@ from odyssey_mock.media.keyframes import Keyframes
 from odyssey_mock.media.stamp import FrameStamp
 from odyssey_mock.media.timeline import Size, Timeline
 from odyssey_mock.rtc.packet_track import PacketTrack
+
+CONGESTED_STRIDE = 4
+"""With messages that arrive late, one frame in this number is made: at 20 fps, enough for clients that watch for video.
+
+The client of this project takes 5 seconds without a frame for the loss of the streamer.
+"""
+
+
+def frame_turns() -> asyncio.Semaphore:
+    """Return a semaphore that the pumps of one server share: it limits how many frames are made at the same time.
+
+    One processor remains for the event loop, so that an overloaded server drops frames before it delays messages. The
+    threads of asyncio's default executor, which also prepare streams, are never all occupied by frames.
+    """
+    return asyncio.Semaphore(max(1, (os.cpu_count() or 1) - 1))
 
 
 class Pacer:
@@ -113,18 +129,22 @@ class StreamSource:
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """The track and the codec of the video that the host (the session's client) receives."""
+    """The track and the codec of the video that the host (the session's client) receives.
+
+    `is_congested()` returns whether messages reach the host late.
+    """
 
     track: PacketTrack
     codec: Codec
+    is_congested: Callable[[], bool]
 
 
 class FramePump:
     """The video of one session: sends a timeline frame by frame to the host, and to the stream's audience, if any.
 
-    `on_frame(timeline, index)` is called on the event loop after each frame. While no host is attached, frames are
-    encoded only if the stream has an audience, but the frame index still advances. `show` may also be called while
-    `run` is not running.
+    `on_frame(timeline, index)` is called on the event loop after each frame. `turns` is that of `frame_turns`. While no
+    host is attached, frames are encoded only if the stream has an audience, but the frame index still advances. `show`
+    may also be called while `run` is not running.
     """
 
     def __init__(
@@ -135,6 +155,7 @@ class FramePump:
         fps: int,
         now: Callable[[], float],
         on_frame: Callable[[Timeline, int], None],
+        turns: asyncio.Semaphore,
     ) -> None:
         self.next_index = 0
         self.has_begun = False
@@ -144,6 +165,7 @@ class FramePump:
         self._fps = fps
         self._now = now
         self._on_frame = on_frame
+        self._turns = turns
         self._receiver: Receiver | None = None
         self._pacer: Pacer | None = None
         self._making = False
@@ -152,9 +174,13 @@ class FramePump:
         self._resized: Size | None = None
         """The size of the host's frames while a fault changes it."""
 
-    def attach(self, track: PacketTrack, codec: Codec) -> None:
-        """Send the host's video to `track`, starting with the next frame, which is a key frame."""
-        self._receiver = Receiver(track, codec)
+    def attach(self, track: PacketTrack, codec: Codec, *, is_congested: Callable[[], bool] = lambda: False) -> None:
+        """Send the host's video to `track`, starting with the next frame, which is a key frame.
+
+        While `is_congested()` is true, only one frame in `CONGESTED_STRIDE` is made, so that messages arrive first.
+        A stream with an audience keeps its frame rate.
+        """
+        self._receiver = Receiver(track, codec, is_congested)
         self._keyframes.want()
 
     def detach(self) -> None:
@@ -186,17 +212,25 @@ class FramePump:
         try:
             while True:
                 slot = await pacer.next()
+                if self._is_congested:
+                    for _ in range(CONGESTED_STRIDE - 1):
+                        slot = await pacer.next()
                 fault = self._source.frame_fault() if self._receiver is not None else None
                 if fault is not None and fault.do == "late":
                     for _ in range(round(fault.number("seconds") * self._fps)):
                         slot = await pacer.next()
-                await self._send_next(slot, fault)
+                async with self._turns:
+                    await self._send_next(slot, fault)
         finally:
             self.close()
 
     def close(self) -> None:
         """Close the current source. Call this only while `run` is not running."""
         _leave(self._source)
+
+    @property
+    def _is_congested(self) -> bool:
+        return self._receiver is not None and self._source.audience is None and self._receiver.is_congested()
 
     async def _send_next(self, slot: int, fault: Fault | None = None) -> None:
         """Make the next frame and send it, even if the task is cancelled meanwhile.

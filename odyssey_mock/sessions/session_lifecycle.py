@@ -138,14 +138,20 @@ class SessionVideo:
         """Continue the video on `connection`, whose SDP answer was applied, and send the queued messages."""
         if connection.codec is None or self._video is None:
             raise RuntimeError("cannot send video: the client's SDP answer was not applied, or `start` was not called")
-        self.controller.pump.attach(connection.track, connection.codec)
+        peer = connection.peer
+        self.controller.pump.attach(connection.track, connection.codec, is_congested=lambda: peer.is_congested)
         self.use(connection)
         backlog, self._backlog = self._backlog, []
         for text in backlog:
             connection.peer.send(text)
 
     def leave(self) -> None:
-        """Continue the video without a client; queue messages until the client returns."""
+        """Continue the video without a client; queue messages until the client returns.
+
+        The queue begins with the messages that the lost connection has not delivered.
+        """
+        if self._connection is not None:
+            self._backlog[:0] = self._connection.peer.undelivered()
         self._connection = None
         self.controller.pump.detach()
 

@@ -161,7 +161,14 @@ class StreamController:
         self._on_ended = on_ended
         self._running: RunningStream | None = None
         idle = setup.idle(identity)
-        self.pump = FramePump(idle, keyframes, fps=idle.timeline.fps, now=clock.time, on_frame=self.frame_made)
+        self.pump = FramePump(
+            idle,
+            keyframes,
+            fps=idle.timeline.fps,
+            now=clock.time,
+            on_frame=self.frame_made,
+            turns=setup.frame_turns,
+        )
 
     @property
     def stream(self) -> StreamRecord | None:

@@ -50,12 +50,15 @@ class StreamSetup:
         entropy: Entropy,
         faults: Faults,
         make_frame_encoder: MakeFrameEncoder,
+        frame_turns: asyncio.Semaphore,
     ) -> None:
+        """Create a setup; `frame_turns` is shared by all frame pumps of the server."""
         self._settings = settings
         self._clock = clock
         self._entropy = entropy
         self._faults = faults
         self._make_frame_encoder = make_frame_encoder
+        self.frame_turns = frame_turns
 
     def idle(self, identity: SessionIdentity, *, portrait: bool = True) -> StreamSource:
         """Return the source of the idle scene, which a session shows while no stream is running."""

@@ -40,6 +40,7 @@ class LightStreamerPeer:
         on_keyframe_wanted: Callable[[], None],
     ) -> None:
         self.was_closed = False
+        self.is_congested = False
         self._on_connected = on_connected
         self._on_lost = on_lost
         self._on_message = on_message
@@ -129,6 +130,10 @@ class LightStreamerPeer:
             self._link.say(MessageKind.TEXT, data)
         elif is_open is False or not self._has_opened:
             self._outbox.append(text)
+
+    def undelivered(self) -> list[str]:
+        """Return the messages that wait for the channel. The link does not know which of the sent ones have arrived."""
+        return [*self._outbox]
 
     async def drain(self) -> None:
         if not await self._link.flush(DRAIN_LIMIT):

@@ -20,7 +20,7 @@ from odyssey_mock.media.scene import Renderer
 from odyssey_mock.media.timeline import Timeline
 from odyssey_mock.rtc.packet_track import PacketTrack
 from odyssey_mock.rtc.remote_description import DescriptionError
-from odyssey_mock.sessions.frame_pump import FramePump, StreamSource
+from odyssey_mock.sessions.frame_pump import FramePump, StreamSource, frame_turns
 from tests.support.raw import LIMIT
 from tests.support.stand_ins import (
     GAP,
@@ -90,7 +90,9 @@ async def test_new_spectators_share_the_next_key_frame() -> None:
         broadcast = backend.broadcasts.open(record, encoders, keyframes)
         renderer = HeldRenderer(record.timeline)
         showing = StreamSource(record.timeline, DrawnFrameEncoder(renderer, encoders, 20), broadcast)
-        pump = FramePump(showing, keyframes, fps=20, now=lambda: 0.0, on_frame=lambda timeline, index: None)
+        pump = FramePump(
+            showing, keyframes, fps=20, now=lambda: 0.0, on_frame=lambda timeline, index: None, turns=frame_turns()
+        )
         pump.attach(host, "h264")
         for slot in (1, 2, 3):
             await pump._send_next(slot)

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import override
 
 import av
@@ -22,7 +23,7 @@ from odyssey_mock.media.scene import Renderer
 from odyssey_mock.media.stamp import FrameStamp, read_stamp
 from odyssey_mock.media.timeline import Size, Timeline
 from odyssey_mock.rtc.packet_track import PacketTrack
-from odyssey_mock.sessions.frame_pump import FramePump, FrameSink, Pacer, StreamSource
+from odyssey_mock.sessions.frame_pump import CONGESTED_STRIDE, FramePump, FrameSink, Pacer, StreamSource, frame_turns
 from tests.support.simulated_loops import play
 from tests.support.simulated_worlds import wait
 
@@ -114,9 +115,18 @@ def pump_on(
     *,
     codec: Codec = "h264",
     on_frame: Callable[[Timeline, int], None] = lambda timeline, index: None,
+    turns: asyncio.Semaphore | None = None,
+    source: StreamSource | None = None,
 ) -> FramePump:
-    """Return a pump that sends the idle scene to `track` at 100 frames per second."""
-    pump = FramePump(idle(), keyframes or Keyframes(10), fps=100, now=lambda: 12.345, on_frame=on_frame)
+    """Return a pump that sends `source`, by default the idle scene, to `track` at 100 frames per second."""
+    pump = FramePump(
+        source or idle(),
+        keyframes or Keyframes(10),
+        fps=100,
+        now=lambda: 12.345,
+        on_frame=on_frame,
+        turns=turns or frame_turns(),
+    )
     pump.attach(track, codec)
     return pump
 
@@ -341,3 +351,37 @@ async def test_resize_fault_changes_only_the_hosts_frames() -> None:
     theirs = decode([pushed["h264"] for pushed in audience.pushed[:9]])
     assert {(frame.width, frame.height) for frame in theirs} == {(176, 320)}
     assert len(theirs) == 9
+
+
+async def test_sessions_take_turns_to_make_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    turns = frame_turns()
+    timeline = Timeline(tag=7, size=SIZE, prompt="A cat")
+    held, free = HeldRenderer(timeline), HeldRenderer(timeline)
+    first, second = PacketTrack(), PacketTrack()
+    async with running(pump_on(first, turns=turns, source=showing(timeline, renderer=held))):
+        assert await asyncio.to_thread(held.begun.wait, LIMIT)
+        async with running(pump_on(second, turns=turns, source=showing(timeline, renderer=free))):
+            for _ in range(5):
+                await Pacer(100).next()
+            assert not free.begun.is_set(), "expected no frame of the second session while one of the first is made"
+            held.go.set()
+            free.go.set()
+            async with asyncio.timeout(LIMIT):
+                assert (await second.recv()).is_keyframe
+
+
+async def test_host_with_late_messages_gets_fewer_frames() -> None:
+    is_congested = True
+    track = PacketTrack(limit=1000)
+    pump = pump_on(track)
+    pump.attach(track, "h264", is_congested=lambda: is_congested)
+    async with running(pump):
+        slow = [each.pts or 0 for each in await frames(pump, track, 4)]
+        is_congested = False
+        usual = [each.pts or 0 for each in await frames(pump, track, 4)]
+    assert all(later - earlier >= CONGESTED_STRIDE for earlier, later in pairwise(slow)), (
+        f"expected one frame in {CONGESTED_STRIDE} slots at most, got the slots {slow}"
+    )
+    # The first of these frames may have been paced before.
+    assert usual[-1] - usual[1] < 2 * CONGESTED_STRIDE

@@ -72,6 +72,50 @@ async def test_stream_continues_for_returning_client(
 
 
 @manual
+@pytest.mark.parametrize("times", [1, 2])
+async def test_replies_that_were_not_received_are_sent_again(odyssey_mock: MockOdyssey, times: int) -> None:
+    async with visits(odyssey_mock) as to:
+        async with to.peer() as peer:
+            await start(peer)
+            silence(peer.connection)  # what the mock sends from now on is lost with this connection
+            to.session.break_stream("model_crashed", "The model crashed.")
+            await leaves_it_behind(peer.socket, peer)
+            await to.reaches("held")
+        for _ in range(times - 1):
+            async with to.peer() as peer:
+                silence(peer.connection)
+                await leaves_it_behind(peer.socket, peer)
+                await to.reaches("held")
+        async with to.peer() as peer:
+            error = await peer.hear()
+            assert (error["type"], error["reason"]) == ("interactive_stream_error", "model_crashed")
+            assert await peer.hear() == {"type": "stream_ended"}
+            await start(peer)
+
+
+@manual
+async def test_received_replies_are_not_sent_again(odyssey_mock: MockOdyssey) -> None:
+    async with visits(odyssey_mock) as to:
+        async with to.peer() as peer:
+            await start(peer)
+            peer.say({"type": "update", "prompt": "It looks out"})
+            assert (await peer.hear())["type"] == "update_acknowledged"
+            peer.say({"type": "interactive_stream_end"})
+            assert await peer.hear() == {"type": "stream_ended"}
+            # The mock has the acknowledgments of these messages once it has the next message of the client.
+            await start(peer)
+            await leaves_it_behind(peer.socket, peer)
+            await to.reaches("held")
+        async with to.peer() as peer:
+            peer.say({"type": "interactive_stream_end"})
+            heard = [await peer.hear()]
+            while heard[-1]["type"] != "stream_ended":
+                heard.append(await peer.hear())
+            # The latest reply may be repeated, because its acknowledgment may have been lost.
+            assert [each["type"] for each in heard] in (["stream_ended"], ["stream_started", "stream_ended"])
+
+
+@manual
 async def test_client_may_be_lost_repeatedly(odyssey_mock: MockOdyssey) -> None:
     seen = []
     async with visits(odyssey_mock) as to:

@@ -39,6 +39,7 @@ class Bench:
             entropy=backend.entropy,
             faults=backend.faults,
             make_frame_encoder=backend.frame_encoder,
+            frame_turns=backend.frame_turns,
         )
         self.streaming = StreamController(
             self.identity,

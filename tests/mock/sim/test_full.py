@@ -235,6 +235,20 @@ def test_ice_consent_expires_during_a_long_partition() -> None:
     assert 20 < play(1, scenario) < 45
 
 
+def test_late_responses_to_consent_checks_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aioice.ice.CONSENT_INTERVAL", 0.3)  # consent expires after 5 instead of 33 seconds
+
+    async def scenario(world: World) -> Seen:
+        async def slow() -> None:
+            # As between two overloaded machines: each check is answered, but later than aioice waits.
+            world.wire.set_defaults(latency=(0.4, 0.45))
+            await wait(8)
+
+        return await watched(world, world.client(), slow)
+
+    assert "reconnecting" not in play(1, scenario).names
+
+
 def test_client_reconnects_after_a_server_crash() -> None:
     async def scenario(world: World) -> Seen:
         async def crash() -> None:

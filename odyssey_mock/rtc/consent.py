@@ -1,0 +1,71 @@
+"""Consent checks (RFC 7675) that accept late responses, in place of those of aioice.
+
+aioice gives up a check after half a second, and ignores a later response. Six such checks in a row end the connection,
+although both peers are alive: an overloaded machine answers every check, but seconds later.
+"""
+
+import asyncio
+import functools
+
+from aioice import ice, stun
+from aioice.ice import CandidatePair, Connection
+
+RETRANSMISSIONS = 3
+"""Number of times that a check is repeated: a response counts for 7.5 s (RFC 8489 section 6.2.1)."""
+
+
+def accept_late_consent(connection: Connection) -> None:
+    """Make `connection` accept late responses to consent checks. Call this before it connects.
+
+    A silent peer is still detected after the same time: `CONSENT_FAILURES` checks without any response between them.
+    """
+    connection.query_consent = functools.partial(_query_consent, connection)  # type: ignore[method-assign]
+
+
+async def _query_consent(connection: Connection) -> None:
+    """Check consent periodically until it expires, then close the connection."""
+    answered = asyncio.Event()
+    checks: set[asyncio.Task[None]] = set()
+    missed = 0
+    try:
+        while missed < ice.CONSENT_FAILURES:
+            for pair in [*connection._nominated.values()]:  # noqa: SLF001 - aioice has no public way to its pairs
+                request = connection.build_request(pair, nominate=False)
+                # RFC 7675 section 5.1 requires a factor between 0.8 and 1.2. Transaction ids are random.
+                pause = ice.CONSENT_INTERVAL * (0.8 + 0.4 * request.transaction_id[0] / 255)
+                await asyncio.sleep(pause)  # noqa: TID251 - aioice measures real time
+                check = asyncio.create_task(_check(connection, pair, request, answered))
+                checks.add(check)
+                check.add_done_callback(checks.discard)
+            missed = 0 if await _is_set(answered, stun.RETRY_RTO) else missed + 1
+            answered.clear()
+    finally:
+        for check in checks:
+            check.cancel()
+    connection._query_consent_task = None  # noqa: SLF001 - otherwise `close` would cancel this task
+    await connection.close()
+
+
+async def _check(connection: Connection, pair: CandidatePair, request: stun.Message, answered: asyncio.Event) -> None:
+    """Send one check; set `answered` if the peer responds."""
+    assert connection.remote_password is not None  # known since the connectivity checks
+    try:
+        await pair.protocol.request(
+            request,
+            pair.remote_addr,
+            integrity_key=connection.remote_password.encode(),
+            retransmissions=RETRANSMISSIONS,
+        )
+    except stun.TransactionError:
+        return
+    answered.set()
+
+
+async def _is_set(event: asyncio.Event, limit: float) -> bool:
+    """Wait up to `limit` seconds for `event`; return whether it is set."""
+    try:
+        async with asyncio.timeout(limit):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

@@ -27,7 +27,7 @@ def accept_late_consent(connection: Connection) -> None:
 async def _query_consent(connection: Connection) -> None:
     """Check consent periodically until it expires, then close the connection."""
     answered = asyncio.Event()
-    checks: set[asyncio.Task[None]] = set()
+    checks: dict[asyncio.Task[None], None] = {}  # ordered, so that a simulated run can be repeated
     missed = 0
     try:
         while missed < ice.CONSENT_FAILURES:
@@ -37,12 +37,12 @@ async def _query_consent(connection: Connection) -> None:
                 pause = ice.CONSENT_INTERVAL * (0.8 + 0.4 * request.transaction_id[0] / 255)
                 await asyncio.sleep(pause)  # noqa: TID251 - aioice measures real time
                 check = asyncio.create_task(_check(connection, pair, request, answered))
-                checks.add(check)
-                check.add_done_callback(checks.discard)
+                checks[check] = None
+                check.add_done_callback(checks.pop)
             missed = 0 if await _is_set(answered, stun.RETRY_RTO) else missed + 1
             answered.clear()
     finally:
-        for check in checks:
+        for check in [*checks]:
             check.cancel()
     connection._query_consent_task = None  # noqa: SLF001 - otherwise `close` would cancel this task
     await connection.close()

@@ -14,14 +14,15 @@ from collections.abc import Callable, Collection, Sequence
 from email.utils import formatdate
 from functools import partial
 from http import HTTPStatus
+from typing import override
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
-from starlette.responses import JSONResponse
-from starlette.routing import BaseRoute
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from odyssey_mock.backend import Backend
@@ -200,7 +201,20 @@ def _routes(backend: Backend, callers: Callers, go_away: GoAway, forms: UsageErr
             ],
         ),
     )
-    return [route for part in parts for route in part.routes()]
+    return [*(route for part in parts for route in part.routes()), _WholeServer()]
+
+
+class _WholeServer(BaseRoute):
+    """The route of `OPTIONS *`, which asks whether the server can be reached (RFC 9110 section 9.3.7)."""
+
+    @override
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        is_asked = scope["type"] == "http" and scope["method"] == "OPTIONS" and service_path(scope) == "*"
+        return (Match.FULL if is_asked else Match.NONE), {}
+
+    @override
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await Response(status_code=204)(scope, receive, send)
 
 
 def control_policy(backend: Backend) -> ControlPolicy:

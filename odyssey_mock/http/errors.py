@@ -31,7 +31,7 @@ from odyssey_mock.core.picklable_error import PicklableError
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.fault import FaultError
 from odyssey_mock.http.public_urls import service_path
-from odyssey_mock.http.request_body import body_of
+from odyssey_mock.http.request_body import SlowBodyError, body_of
 from odyssey_mock.http.usage_error_forms import DetailForm
 from odyssey_mock.recordings.artifact_urls import UrlError
 from odyssey_mock.recordings.recordings import NoArtifactError
@@ -148,6 +148,7 @@ ANSWERS: Mapping[type[Exception], _Answer] = MappingProxyType(
         SpectatorGoneError: lambda error, _: BroadcastError(
             404, f"the spectator ended before the SDP answer was sent: {error}"
         ),
+        SlowBodyError: lambda error, _: ApiError(408, str(error), {"Connection": "close"}),
         FragmentError: lambda error, _: BroadcastError(400, f"invalid {FRAGMENT} (RFC 8840): {error}"),
         NoPlaylistError: lambda error, _: BroadcastError(404, f"no playlist: {error}"),
     }

@@ -28,6 +28,15 @@ LINGER = 1.0
 If the server closed the connection at once, the client could lose the response (RFC 9112 section 9.6).
 """
 
+PAUSE_LIMIT = 30.0
+"""Maximum real seconds between two parts of a body. nginx waits 60 s; Node.js waits 300 s for the whole request.
+
+The limit is real time, because it protects the sockets of this process: a manual clock would keep them open for ever.
+"""
+
+TIME_LIMIT = 300.0
+"""Maximum real seconds that the server waits for the parts of one body, so that a trickle of bytes also ends."""
+
 DROPPED = 64 << 10
 """An unread body of at most this many bytes is received and dropped, and its connection stays open."""
 
@@ -40,6 +49,10 @@ SHOWN_IMAGE = 64
 
 _KEY = "body"
 """Key of the `RequestBody` in the `state` of a request's ASGI scope."""
+
+
+class SlowBodyError(Exception):
+    """The client did not send the whole body of its request within the time limits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +76,8 @@ class RequestBody:
         self._too_large = too_large
         self._received = bytearray()
         self._is_complete = False
+        self._waited = 0.0
+        """Seconds spent waiting for parts of the body."""
         self._parsed: dict[bool, JSON | _NotJson] = {}
         """The result of parsing, by the value of `unique`."""
 
@@ -72,6 +87,7 @@ class RequestBody:
         Raises:
             Exception: the error of `too_large`. A body with a `Content-Length` above the limit is not received at all.
             ClientDisconnect: the client disconnected before the body was complete.
+            SlowBodyError: a time limit has passed.
         """
         if not await self.begin(self.limit):
             got = self._declared if self._declared > self.limit else "more"
@@ -86,14 +102,34 @@ class RequestBody:
 
         Raises:
             ClientDisconnect: the client disconnected before.
+            SlowBodyError: a time limit has passed.
         """
         while not self._is_complete and max(self._declared, len(self._received)) <= limit:
-            message = await self._receive()
+            message = await self._part()
             if message["type"] == "http.disconnect":
                 raise ClientDisconnect
             self._received += message.get("body", b"")
             self._is_complete = not message.get("more_body", False)
         return self._is_complete and len(self._received) <= limit
+
+    async def _part(self) -> Message:
+        """Receive the next part.
+
+        Raises:
+            SlowBodyError: a time limit has passed.
+        """
+        now = asyncio.get_running_loop().time
+        begun = now()
+        try:
+            async with asyncio.timeout(min(PAUSE_LIMIT, TIME_LIMIT - self._waited)):
+                return await self._receive()
+        except TimeoutError as error:
+            raise SlowBodyError(
+                f"expected the rest of the body within {PAUSE_LIMIT:g} s of its last part, and all of it within "
+                f"{TIME_LIMIT:g} s; got {len(self._received)} bytes. Send the request again"
+            ) from error
+        finally:
+            self._waited += now() - begun
 
     async def json(self, *, unique: bool = False) -> JSON:
         """Receive the body, and parse it as JSON once; for `unique`, see `read_json`.

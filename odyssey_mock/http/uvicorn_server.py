@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import logging
 import socket
 import struct
@@ -11,12 +12,14 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 import h11
+from h11._connection import DEFAULT_MAX_INCOMPLETE_EVENT_SIZE
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn import Config, Server
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from odyssey_mock.core.network import Network, share
+from odyssey_mock.http.request_targets import TargetingConnection
 
 GRACE = 0.25
 """Seconds that requests in progress may take to finish when the mock is closed."""
@@ -26,6 +29,13 @@ KEEP_ALIVE = 75
 """Seconds until the server closes an idle connection.
 
 The time is longer than that of usual HTTP clients, so no client sends a request on a connection that the server closes.
+"""
+
+HEAD_LIMIT = 30.0
+"""Maximum real seconds between the first and the last byte of a request's head; then the response is status 408.
+
+Node.js and nginx wait 60 s. The limit is real time, because it protects the sockets of this process: a manual clock
+would keep them open for ever, and `advance` would end requests of slow clients.
 """
 
 logger = logging.getLogger("odyssey_mock.http")
@@ -107,14 +117,51 @@ class _HttpProtocol(H11Protocol):
         self.logger = logger
         self.access_log = False
         self.app = _Connected(self, self.app)
+        self.conn = TargetingConnection(h11.SERVER, DEFAULT_MAX_INCOMPLETE_EVENT_SIZE)
+        self._head_timer: asyncio.TimerHandle | None = None
+        """Closes the connection if the head of the next request does not arrive in time."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in H11Protocol
         self.connection = TcpConnection(transport)
         super().connection_made(transport)
+        self._head_timer = self.loop.call_later(KEEP_ALIVE, self._head_overdue)
+
+    def data_received(self, data: bytes) -> None:
+        was_idle = self.is_idle
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:
+            self._stop_head_timer()
+        elif was_idle or self._head_timer is None:
+            self._stop_head_timer()
+            self._head_timer = self.loop.call_later(HEAD_LIMIT, self._head_overdue)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_head_timer()
         super().connection_lost(exc)
         self.connection.lost.set_result(None)
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_overdue(self) -> None:
+        """Close the connection; first send status 408 if a part of a request was received."""
+        self._head_timer = None
+        if self.transport.is_closing():
+            return
+        if not self.is_idle:
+            detail = f"expected a complete request head within {HEAD_LIMIT:g} s, got a part of one; send it again"
+            body = json.dumps({"detail": detail}).encode()
+            headers = [
+                ("content-type", "application/json"),
+                ("content-length", f"{len(body)}"),
+                ("connection", "close"),
+            ]
+            response = h11.Response(status_code=408, headers=headers, reason=b"Request Timeout")
+            for event in (response, h11.Data(data=body), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event))
+        self.transport.close()
 
     @property
     def is_idle(self) -> bool:

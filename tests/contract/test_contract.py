@@ -39,19 +39,19 @@ ROUTES = {
 """Every route of `protocol.md` sections 2, 3, 5 and 6."""
 
 STATUSES = {
-    "createAccessToken": "200 401 403 413 422",
+    "createAccessToken": "200 401 403 408 413 422",
     "listRegions": "200 401",
-    "requestSession": "200 401 413 422 429 503",
-    "createSessionToken": "200 401 404 413 422",
+    "requestSession": "200 401 408 413 422 429 503",
+    "createSessionToken": "200 401 404 408 413 422",
     "getRecording": "200 401 404",
     "listStreamRecordings": "200 401 422",
-    "createSimulationJob": "200 401 403 413 422 429",
+    "createSimulationJob": "200 401 403 408 413 422 429",
     "getSimulationJob": "200 401 403 404",
     "listSimulationJobs": "200 401 422",
     "cancelSimulationJob": "200 400 401 403 404",
     "getArtifact": "200 206 304 403 404 412 416",
     "pingRegion": "2XX 404",
-    "recordTelemetry": "2XX 413",
+    "recordTelemetry": "2XX 408 413",
     "getIceServers": "200 404",
     "openSignaling": "101 403 404",
     "getSpectatorOptions": "204",
@@ -63,8 +63,8 @@ STATUSES = {
 }
 """The HTTP statuses of each operation, by operation id.
 
-They are the statuses in the tables of `protocol.md`, 401 for operations that need a token, and 413 and 422 for
-operations with a request body.
+They are the statuses in the tables of `protocol.md`, 401 for operations that need a token, and 408, 413 and 422
+for operations with a request body.
 """
 
 SEED: Mapping[str, Mapping[str, str]] = {

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from odyssey_client.errors import OdysseyConfigError
 from odyssey_client.models import JSON, StreamerCapabilities
+from odyssey_client.redaction import remember, remember_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ class ClientCredentials:
                 "credentials['signaling_url'] must look like ws://host or wss://host:port/path, got other text"
             )
         _check_text("session_token", self.session_token)
+        remember(self.session_token)
+        remember_url(self.signaling_url)
         _check_seconds(self.expires_in)
         if not isinstance(self.capabilities, StreamerCapabilities):
             raise _wrong("capabilities", "StreamerCapabilities", self.capabilities)

@@ -36,17 +36,18 @@
   - ImageError                      (also ValueError) an image cannot be used
 
 The table in `service_errors.py` maps the errors of the service to these classes. Messages that the vendor documents
-(protocol.md section 9) are used word for word; ``detail`` contains what the service sent. No message, ``repr`` or
-``detail`` contains an API key or a token.
+(protocol.md section 9) are used word for word; ``detail`` contains what the service sent. Each error redacts its
+message, attributes and notes (redaction.py): they contain no API key and no token, even if the service echoes one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, override
 
 from odyssey_client.models import JSON, SimulationJobDetail
+from odyssey_client.redaction import LONGEST_SECRET, received, redacted, redacted_json
 
 _LONGEST_REASON = 1000
 
@@ -99,12 +100,13 @@ class OdysseyError(PicklableError):
         request_id: str | None = None,
         retryable: bool | None = None,
     ) -> None:
+        message = redacted(message)
         super().__init__(message)
         self.message = message
-        self.code = self.default_code if code is None else code
+        self.code = self.default_code if code is None else redacted(code)
         self.status = status
-        self.detail = detail
-        self.request_id = request_id
+        self.detail = redacted_json(detail)
+        self.request_id = None if request_id is None else redacted(request_id)
         self.retryable = self.default_retryable if retryable is None else retryable
 
     def __str__(self) -> str:
@@ -112,6 +114,10 @@ class OdysseyError(PicklableError):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"
+
+    @override
+    def add_note(self, note: str, /) -> None:
+        super().add_note(redacted(note))
 
 
 class OdysseyConfigError(OdysseyError, ValueError):
@@ -159,9 +165,9 @@ class UnexpectedResponseError(OdysseyApiError):
         request_id: str | None = None,
     ) -> None:
         super().__init__(message, status=status, request_id=request_id)
-        self.path = path
-        self.expected = expected
-        self.got = got
+        self.path = redacted(path)
+        self.expected = redacted(expected)
+        self.got = redacted(got)
 
 
 class ImageError(OdysseyError, ValueError):
@@ -267,7 +273,7 @@ class OdysseyStreamError(OdysseyError):
         retryable: bool = False,
     ) -> None:
         super().__init__(message, code=reason, detail=detail, retryable=retryable)
-        self.reason = reason
+        self.reason = self.code
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.message}" if self.message else self.reason
@@ -309,9 +315,10 @@ class OdysseyUsageError(OdysseyError):
         retryable: bool | None = None,
     ) -> None:
         super().__init__(message, code=code, status=status, detail=detail, request_id=request_id, retryable=retryable)
-        self.action = action
-        self.action_url = action_url
-        self.details: dict[str, JSON] = dict(details or {})
+        self.action = None if action is None else redacted(action)
+        self.action_url = None if action_url is None else redacted(action_url)
+        shown = redacted_json(dict(details or {}))
+        self.details: dict[str, JSON] = shown if isinstance(shown, dict) else {}
 
     def _number(self, name: str) -> float | None:
         value = self.details.get(name)
@@ -421,7 +428,9 @@ class ScriptError(OdysseyError, ValueError):
         detail: JSON = None,
         request_id: str | None = None,
     ) -> None:
-        self.faults = tuple(faults)
+        self.faults = tuple(
+            ScriptFault(redacted(fault.path), redacted(fault.expected), redacted(fault.got)) for fault in faults
+        )
         lines = _lines(self.faults)
         message = lines[0] if len(lines) == 1 else "\n  ".join([f"{len(self.faults)} faults:", *lines])
         super().__init__(message, status=status, detail=detail, request_id=request_id)
@@ -444,7 +453,11 @@ class SimulationFailedError(OdysseySimulationError):
     default_code = "simulation_failed"
 
     def __init__(self, job: SimulationJobDetail) -> None:
-        errors = {each.script_index: each.error_message or "no reason given" for each in job.streams if each.has_failed}
+        errors = {
+            each.script_index: received(each.error_message or "no reason given")
+            for each in job.streams
+            if each.has_failed
+        }
         lines = [f"Simulation {job.job_id} failed: {excerpt(job.error_message or 'no reason given', _LONGEST_REASON)}"]
         lines += _lines([f"script {index}: {excerpt(why, _LONGEST_REASON)}" for index, why in errors.items()])
         super().__init__("\n  ".join(lines))
@@ -505,6 +518,8 @@ def _lines(items: Sequence[object]) -> list[str]:
 
 
 def excerpt(text: str, limit: int = 300) -> str:
-    """Return received ``text`` as one printable line of at most ``limit`` characters, for an error message."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text[: limit * 4]).split())
+    """Return received ``text`` as one printable line of at most ``limit`` characters, redacted, for a message."""
+    # Redact before the text is cut: a part of a secret might not be recognized.
+    text = received(text[: limit * 4 + LONGEST_SECRET])[: limit * 4]
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"

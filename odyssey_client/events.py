@@ -11,7 +11,6 @@ import asyncio
 import contextvars
 import inspect
 import itertools
-import logging
 import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -24,8 +23,9 @@ from odyssey_client.event_loop import require_same_loop
 from odyssey_client.media.frames import FrameReader, VideoFrame
 from odyssey_client.media.stream import MediaStream
 from odyssey_client.models import BroadcastInfo, ConnectionStatus
+from odyssey_client.redaction import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 EVENT_BUFFER = 1000
 """Maximum number of events that an `EventReader` keeps unread, and that a `Dispatcher` keeps for slow handlers."""

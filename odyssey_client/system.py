@@ -17,9 +17,10 @@ import uuid
 from contextlib import AbstractAsyncContextManager, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from odyssey_client.platform import Platform
+from odyssey_client.redaction import WebSocketLogger, get_logger, watch_library_logs
 
 if TYPE_CHECKING:  # a client that is only constructed needs neither httpx nor websockets, which take 60 ms to import
     import ssl
@@ -27,7 +28,7 @@ if TYPE_CHECKING:  # a client that is only constructed needs neither httpx nor w
 
     import av
     import httpx
-    from websockets.asyncio.client import ClientConnection
+    from websockets.asyncio.client import ClientConnection, connect
 
     from odyssey_client.errors import PeerError
     from odyssey_client.platform import ClientPeer, Clock, PeerListener, SpectatorPeer
@@ -68,11 +69,11 @@ class SystemNetwork:
     def http_transport(self) -> httpx.AsyncBaseTransport:
         from odyssey_client.rest.proxies import EnvironmentTransport  # noqa: PLC0415 - see the top of this module
 
+        watch_library_logs()
         return EnvironmentTransport(lambda: self._tls, self.proxy)
 
     def websocket(self, url: str) -> AbstractAsyncContextManager[ClientConnection]:
-        from websockets.asyncio.client import connect  # noqa: PLC0415 - see the top of this module
-        from websockets.exceptions import WebSocketException  # noqa: PLC0415
+        from websockets.exceptions import WebSocketException  # noqa: PLC0415 - see the top of this module
 
         from odyssey_client.bounded_websocket import BoundedConnection  # noqa: PLC0415
         from odyssey_client.rest.proxies import EnvironmentProxyError, missing_package  # noqa: PLC0415
@@ -85,7 +86,7 @@ class SystemNetwork:
             raise WebSocketException(str(error)) from error
         # With another proxy or none, websockets rejects the argument. Any: as in `connect`.
         proxy_tls: dict[str, Any] = {"proxy_ssl": self._tls} if (proxy or "").startswith("https:") else {}
-        return connect(
+        return _websocket_connect()(
             url,
             ssl=self._tls if urlsplit(url).scheme == "wss" else None,
             proxy=proxy,
@@ -95,7 +96,7 @@ class SystemNetwork:
             compression=None,  # base64 and SDP compress badly, and an image would take a second of CPU time
             open_timeout=None,
             close_timeout=1.0,
-            logger=_WithoutToken(url),
+            logger=_WebSocketLogger(_websocket_log),
         )
 
     def proxy(self, url: str) -> str | None:
@@ -120,6 +121,7 @@ class SystemNetwork:
     def peer(self, clock: Clock, listener: PeerListener) -> ClientPeer:
         from odyssey_client.rtc.client_peer import AiortcClientPeer  # noqa: PLC0415 - aiortc takes 250 ms to import
 
+        watch_library_logs()
         return AiortcClientPeer(self.ice_addresses(), clock, listener)
 
     def spectator_peer(
@@ -133,6 +135,7 @@ class SystemNetwork:
     ) -> SpectatorPeer:
         from odyssey_client.rtc.spectator_peer import AiortcSpectatorPeer  # noqa: PLC0415 - as above
 
+        watch_library_logs()
         return AiortcSpectatorPeer(
             self.ice_addresses(), clock, connected=connected, ended=ended, frame=frame, lost=lost
         )
@@ -142,6 +145,31 @@ class SystemNetwork:
         import httpx  # noqa: PLC0415 - see the top of this module
 
         return httpx.create_ssl_context()
+
+
+@functools.cache
+def _websocket_connect() -> type[connect]:
+    """Return websockets' `connect` without redirects to another scheme, host or port.
+
+    The URL of a signaling socket contains the session token. websockets follows up to 10 redirects of a handshake, to
+    any host, and has no option for that.
+    """
+    from websockets.asyncio.client import connect  # noqa: PLC0415 - see the top of this module
+    from websockets.exceptions import InvalidStatus, InvalidURI  # noqa: PLC0415
+    from websockets.uri import parse_uri  # noqa: PLC0415
+
+    class ConnectWithinOrigin(connect):
+        def process_redirect(self, exc: Exception) -> Exception | str:
+            if isinstance(exc, InvalidStatus) and 300 <= exc.response.status_code < 400:
+                try:
+                    old, new = self.ws_uri, parse_uri(urljoin(self.uri, exc.response.headers.get("Location", "")))
+                except (InvalidURI, ValueError):
+                    return exc
+                if (old.secure, old.host, old.port) != (new.secure, new.host, new.port):
+                    return exc
+            return super().process_redirect(exc)
+
+    return ConnectWithinOrigin
 
 
 def _system() -> Platform:
@@ -172,17 +200,8 @@ def platform_by_default(make: Callable[[], Platform]) -> Iterator[None]:
         _default.reset(token)
 
 
-class _WithoutToken(logging.LoggerAdapter[logging.Logger]):
-    """Logger adapter that removes the token in a URL's query from the log messages of the WebSocket library.
-
-    A logging filter cannot do this: it receives the records of all connections, but not their tokens.
-    """
-
-    def __init__(self, url: str) -> None:
-        super().__init__(_websocket_log)
-        query = parse_qsl(urlsplit(url).query)
-        tokens = {value for name, value in query if name == "token" and value}
-        self._secrets = sorted(tokens | {quote(token, safe="") for token in tokens}, key=len, reverse=True)
+class _WebSocketLogger(WebSocketLogger):
+    """The logger of one connection, without the error that a lost connection causes."""
 
     def log(self, level: int, msg: object, *args: object, **keywords: Any) -> None:
         from websockets.exceptions import ConnectionClosed  # noqa: PLC0415 - see the top of this module
@@ -190,12 +209,7 @@ class _WithoutToken(logging.LoggerAdapter[logging.Logger]):
         if keywords.get("exc_info") and isinstance(sys.exc_info()[1], ConnectionClosed):
             # A ping failed because the connection was lost. The connection itself reports that to the caller.
             level = logging.DEBUG
-        if not self.isEnabledFor(level):
-            return
-        text = str(msg) % args if args else str(msg)
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        self.logger.log(level, "%s", text, **keywords)
+        super().log(level, msg, *args, **keywords)
 
 
-_websocket_log = logging.getLogger("odyssey_client.websocket")
+_websocket_log = get_logger("odyssey_client.websocket")

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Protocol, assert_never
 
@@ -47,9 +46,10 @@ from odyssey_client.events import (
 from odyssey_client.media.stream import MediaStream
 from odyssey_client.models import ConnectionStatus
 from odyssey_client.platform import Clock, Network
+from odyssey_client.redaction import get_logger
 from odyssey_client.rtc.ice_servers import Fetch
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 HANDLER_LIMIT_S = 2.0
 """Seconds that `Connection.close` waits for handlers that are still running; then it cancels them."""

@@ -16,6 +16,7 @@ from odyssey_client.errors import SignalingError, excerpt
 from odyssey_client.events import BroadcastReady, InteractAcknowledged, StreamEnded, StreamFailed, StreamStarted
 from odyssey_client.models import JSON, BroadcastInfo
 from odyssey_client.received_json import JSONLimitError, parse_json
+from odyssey_client.redaction import received, redacted, remember, remember_url
 
 MAX_CHARACTERS = 2**20
 """Maximum length of a received message. The longest are SDP offers of a few kilobytes."""
@@ -39,7 +40,7 @@ class MessageError(SignalingError):
 
     def __init__(self, message: str, *, kind: str | None = None) -> None:
         super().__init__(message)
-        self.kind = kind
+        self.kind = None if kind is None else redacted(kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +174,11 @@ def _broadcast_ready(fields: _Fields) -> BroadcastReady | BroadcastUnusable:
     """Read `broadcast_ready`; return `BroadcastUnusable` if a field is missing or invalid."""
     try:
         where, token = fields.some_text("webrtc_url"), fields.some_text("spectator_token")
-        return BroadcastReady(BroadcastInfo(where, token, fields.optional_text("broadcast_url")))
+        playlist = fields.optional_text("broadcast_url")
+        remember(token)
+        for url in (where, playlist or ""):
+            remember_url(url)
+        return BroadcastReady(BroadcastInfo(where, token, playlist))
     except MessageError as error:
         return BroadcastUnusable(str(error))
 
@@ -186,7 +191,7 @@ SIGNALING: Mapping[str, _Reader[SignalingMessage]] = MappingProxyType(
         "ice_candidate": lambda f: IceCandidate(
             f.text_or("candidate", ""), f.optional_text("sdpMid"), f.optional_index("sdpMLineIndex")
         ),
-        "error": lambda f: ServiceError(f.text("reason")),
+        "error": lambda f: ServiceError(received(f.text("reason"))),
     }
 )
 """The messages of the signaling socket, by ``type``."""
@@ -197,7 +202,9 @@ STREAMER_TO_CLIENT: Mapping[str, _Reader[StreamerMessage]] = MappingProxyType(
         "update_acknowledged": lambda f: InteractAcknowledged(f.text("prompt")),
         "stream_ended": lambda _: StreamEnded(),
         "broadcast_ready": _broadcast_ready,
-        "interactive_stream_error": lambda f: StreamFailed(f.text("reason"), f.text_or("message", "")),
+        "interactive_stream_error": lambda f: StreamFailed(
+            received(f.text("reason")), received(f.text_or("message", ""))
+        ),
     }
 )
 """The messages of the data channel `streamerToClient`, by ``type``."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -16,18 +15,16 @@ from odyssey_client.connection import messages
 from odyssey_client.connection.messages import (
     ClientDisconnecting,
     Keepalive,
-    MessageError,
     OutgoingMessage,
-    ServiceError,
     SignalingMessage,
 )
 from odyssey_client.credentials import ClientCredentials
-from odyssey_client.errors import SignalingError
+from odyssey_client.errors import SignalingError, excerpt
 from odyssey_client.platform import Clock, Network
-from odyssey_client.rest.error_mapping import BLANK
+from odyssey_client.redaction import get_logger, received, remember, without_query
 from odyssey_client.tls_errors import explain, lasting_tls_error
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 RECONNECTING_CODE = 4000
 """Close code that makes the service keep the session (RFC 6455 section 7.4.2: for private use)."""
@@ -53,6 +50,7 @@ class SignalingLostError(SignalingError):
     """
 
     def __init__(self, close_code: int | None, close_reason: str, *, retryable: bool = True) -> None:
+        close_reason = received(close_reason)
         super().__init__(f"The signaling connection was lost ({close_code}): {close_reason}", retryable=retryable)
         self.close_code = close_code
         self.close_reason = close_reason
@@ -61,10 +59,9 @@ class SignalingLostError(SignalingError):
 class Signaling:
     """An open signaling socket."""
 
-    def __init__(self, socket: ClientConnection, clock: Clock, token: str) -> None:
-        """Wrap an open ``socket``. ``token`` is masked in texts from the service that appear in error messages."""
+    def __init__(self, socket: ClientConnection, clock: Clock) -> None:
+        """Wrap an open ``socket``."""
         self._socket = socket
-        self._token = token
         self._clock = clock
         self._keeps_session = False
         self._messages = 0
@@ -87,11 +84,7 @@ class Signaling:
             self._messages += 1
             if self._messages % _YIELD_EVERY == 0:
                 await asyncio.sleep(0)  # noqa: TID251 - lets other tasks run; no time passes
-            try:
-                data = await self._socket.recv()
-            except ConnectionClosed as closed:
-                raise self._lost(closed) from None
-            message = self._read(data)
+            message = self._read(await self._next())
             if message is not None:
                 return message
             logger.debug("signaling: skipped a message of unknown type")
@@ -105,7 +98,10 @@ class Signaling:
         try:
             await self._socket.send(messages.encode(message))
         except ConnectionClosed as closed:
-            raise self._lost(closed) from None
+            lost = _lost(closed)
+        else:
+            return
+        raise lost  # outside of `except`, so that the exception of websockets is not its context
 
     async def keep_alive(self, interval: float) -> None:
         """Send a keepalive every ``interval`` seconds, until the socket is closed."""
@@ -132,24 +128,20 @@ class Signaling:
 
     def _read(self, data: str | bytes) -> SignalingMessage | None:
         try:
-            message = messages.parse("signaling", messages.SIGNALING, data)
-        except MessageError as error:
+            return messages.parse("signaling", messages.SIGNALING, data)
+        except MessageError:
             self._invalid_messages += 1
             if self._invalid_messages > messages.MAX_INVALID_MESSAGES:
                 why = f"the service sent more than {messages.MAX_INVALID_MESSAGES} invalid messages"
                 raise SignalingLostError(PROTOCOL_ERROR_CODE, why) from None
-            raise MessageError(self._blanked(str(error)), kind=error.kind) from None
-        return ServiceError(self._blanked(message.reason)) if isinstance(message, ServiceError) else message
+            raise
 
-    def _blanked(self, text: str) -> str:
-        return text.replace(self._token, BLANK)
-
-    def _lost(self, closed: ConnectionClosed) -> SignalingLostError:
-        # 1006 means that no close frame was received (RFC 6455 section 7.4.1).
-        frame = closed.rcvd or closed.sent
-        if frame is None:
-            return SignalingLostError(1006, "no close frame received")
-        return SignalingLostError(frame.code, self._blanked(frame.reason))
+    async def _next(self) -> str | bytes:
+        try:
+            return await self._socket.recv()
+        except ConnectionClosed as closed:
+            lost = _lost(closed)
+        raise lost  # outside of `except`, so that the exception of websockets is not its context
 
 
 @asynccontextmanager
@@ -161,16 +153,20 @@ async def open_signaling(credentials: ClientCredentials, network: Network, clock
     """
     url = f"{signaling_base(credentials)}/client/{quote(credentials.session_id, safe='')}"
     token = quote(credentials.session_token, safe="")
+    remember(token)
     async with contextlib.AsyncExitStack() as stack:
         try:
             socket = await stack.enter_async_context(network.websocket(f"{url}?token={token}"))
         except (OSError, WebSocketException) as error:
-            raise _not_opened(url, error, token) from None
-        signaling = Signaling(socket, clock, credentials.session_token)
-        try:
-            yield signaling
-        finally:
-            await signaling.leave()
+            not_opened = _not_opened(url, error)
+        else:
+            signaling = Signaling(socket, clock)
+            try:
+                yield signaling
+            finally:
+                await signaling.leave()
+            return
+        raise not_opened  # outside of `except`, so that the exception of websockets is not its context
 
 
 async def end_session(credentials: ClientCredentials, network: Network, clock: Clock) -> bool:
@@ -186,12 +182,19 @@ async def end_session(credentials: ClientCredentials, network: Network, clock: C
     return False
 
 
-def _not_opened(url: str, error: OSError | WebSocketException, token: str) -> SignalingLostError:
+def _lost(closed: ConnectionClosed) -> SignalingLostError:
+    # 1006 means that no close frame was received (RFC 6455 section 7.4.1).
+    frame = closed.rcvd or closed.sent
+    return SignalingLostError(*((1006, "no close frame received") if frame is None else (frame.code, frame.reason)))
+
+
+def _not_opened(url: str, error: OSError | WebSocketException) -> SignalingLostError:
+    url = without_query(url)
     if (tls := lasting_tls_error(error)) is not None:
         return SignalingLostError(None, f"{url} could not be reached: {explain(tls)}", retryable=False)
     if isinstance(error, InvalidURI):
         return SignalingLostError(None, f"{url} is not a WebSocket URL")
-    why = str(error).replace(token, BLANK)
+    why = excerpt(str(error))
     what = "rejected the WebSocket handshake" if isinstance(error, InvalidHandshake) else "could not be reached"
     return SignalingLostError(None, f"{url} {what}: {why}")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import assert_never
@@ -28,11 +27,12 @@ from odyssey_client.credentials import ClientCredentials
 from odyssey_client.errors import ConnectionClosedError, OdysseyError, OdysseyStreamError, PeerError
 from odyssey_client.media.stream import MediaStream
 from odyssey_client.platform import ClientPeer, Clock, IceServer, Network, PeerListener
+from odyssey_client.redaction import get_logger
 from odyssey_client.rtc.client_peer import STREAMER_TO_CLIENT
 from odyssey_client.rtc.ice_servers import Fetch, fetch_ice_servers
 from odyssey_client.rtc.watchdog import VideoWatchdog
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 type Spawn = Callable[[Coroutine[object, object, None]], asyncio.Task[None]]
 

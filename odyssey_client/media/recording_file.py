@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +16,7 @@ from odyssey_client.file_replacement import file_to_replace, protect
 from odyssey_client.media.frames import VideoFrame
 from odyssey_client.media.recovery import COPY, RECORDING, keep, recover_target
 from odyssey_client.partial_file import PartialFile
+from odyssey_client.redaction import get_logger
 
 TIME_BASE = Fraction(1, 90_000)
 """The RTP clock of video (RFC 6184 section 8.2.1)."""
@@ -34,7 +34,7 @@ _FRAGMENTED = {
 }
 _PLAIN = {"movflags": "faststart"}
 
-logger = logging.getLogger("odyssey_client")
+logger = get_logger("odyssey_client")
 
 
 class RecordingFile:

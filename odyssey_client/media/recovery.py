@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import errno
 import itertools
-import logging
 import os
 from collections.abc import Iterable, Iterator
 from io import FileIO
 from pathlib import Path
 
 from odyssey_client.partial_file import PartialFile
+from odyssey_client.redaction import get_logger
 
 RECORDING, COPY = "recording", "copy"
 """Parts of the hidden names of the fragmented file, and of the plain file that is copied from it at the end."""
 
-logger = logging.getLogger("odyssey_client")
+logger = get_logger("odyssey_client")
 
 
 def recover_recordings(directory: str | Path) -> list[Path]:

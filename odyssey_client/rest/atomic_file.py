@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import logging
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,8 +15,9 @@ from pathlib import Path
 from odyssey_client.errors import DownloadError, excerpt
 from odyssey_client.file_replacement import check_free, file_to_replace, protect
 from odyssey_client.partial_file import PartialFile
+from odyssey_client.redaction import get_logger
 
-logger = logging.getLogger("odyssey_client")
+logger = get_logger("odyssey_client")
 
 _PURPOSE = "download"
 """Part of the hidden names, which distinguishes them from those of recordings."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from odyssey_client.models import JSON
 from odyssey_client.platform import Clock
+from odyssey_client.redaction import remember
 from odyssey_client.rest.fields import Fields
 
 RENEW_EARLY_S = 60.0
@@ -36,6 +37,7 @@ def read_token(answer: JSON) -> Token:
     value = fields.text("access_token")
     if not _FIT_FOR_A_HEADER.fullmatch(value):
         raise fields.wrong("access_token", "printable ASCII without spaces")
+    remember(value)
     return Token(value, fields.number("expires_in"))
 
 

@@ -1,13 +1,12 @@
 """Conversion of HTTP error responses to exceptions.
 
 The body may be HTML of a proxy, JSON of any shape, or empty; the message of the exception is readable in every case.
-Secrets that the service echoes are masked.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
@@ -24,9 +23,6 @@ from odyssey_client.errors import (
 from odyssey_client.models import JSON
 from odyssey_client.service_errors import Row, Source, row
 
-BLANK = "***"
-
-_MAXIMUM_DEPTH = 16
 _CONCURRENT_SESSIONS = re.compile(r"Maximum concurrent sessions \((\d{1,9})\) reached")
 
 
@@ -37,7 +33,7 @@ class Failure:
     Attributes:
         call: The method and path, such as ``POST /sessions/request``.
         status: The HTTP status.
-        detail: The body's ``detail`` field if it has one, else the body, as JSON or text. Secrets are masked.
+        detail: The body's ``detail`` field if it has one, else the body, as JSON or text. Only the error redacts it.
         request_id: The id of the request.
         retry_after: The ``Retry-After`` header in seconds; None if it is missing or invalid.
         route: The call as service_errors.py lists it, such as ``GET /simulation-jobs/{job_id}``; if empty, ``call``.
@@ -61,25 +57,9 @@ class Failure:
         return make(self, found)
 
 
-def detail_of(body: JSON, secrets: Collection[str]) -> JSON:
-    """Return the ``detail`` field of an error body, or the whole body if it has none, with ``secrets`` masked."""
-    detail = body["detail"] if isinstance(body, dict) and "detail" in body else body
-    return blanked(detail, [secret for secret in secrets if secret])
-
-
-def blanked(value: JSON, secrets: Collection[str], *, depth: int = 0) -> JSON:
-    """Return ``value`` with ``secrets`` masked in all strings and keys; values nested too deeply become ``…``."""
-    if isinstance(value, str):
-        for secret in secrets:
-            value = value.replace(secret, BLANK)
-        return value
-    if isinstance(value, list | dict) and depth >= _MAXIMUM_DEPTH:
-        return "…"
-    if isinstance(value, list):
-        return [blanked(item, secrets, depth=depth + 1) for item in value]
-    if isinstance(value, dict):
-        return {str(blanked(key, secrets)): blanked(item, secrets, depth=depth + 1) for key, item in value.items()}
-    return value
+def detail_of(body: JSON) -> JSON:
+    """Return the ``detail`` field of an error body, or the whole body if it has none. It is not redacted."""
+    return body["detail"] if isinstance(body, dict) and "detail" in body else body
 
 
 def readable(detail: JSON) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from types import MappingProxyType
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -11,6 +11,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 
 from odyssey_client.loopback import is_loopback
+from odyssey_client.redaction import library_call, remember
 
 _PORTS: Mapping[str, int] = MappingProxyType({"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080})
 """The default port of each supported scheme of a proxy URL."""
@@ -85,6 +86,7 @@ def _user(parts: SplitResult) -> str:
         return ""
     for text in (parts.username, parts.password or ""):
         unquote(text, errors="strict").encode()
+    remember(parts.password, unquote(parts.password or ""))
     return f"{parts.username}:{parts.password or ''}@"
 
 
@@ -113,7 +115,10 @@ class EnvironmentTransport(httpx.AsyncBaseTransport):
         way = (request.url.scheme, proxy)
         if way not in self._ways:
             self._ways[way] = self._opened(request.url.scheme, proxy)
-        return await self._ways[way].handle_async_request(request)
+        with library_call():
+            response = await self._ways[way].handle_async_request(request)
+        response.stream = _Body(response.stream)
+        return response
 
     def _opened(self, scheme: str, proxy: str | None) -> httpx.AsyncHTTPTransport:
         has_tls_proxy = proxy is not None and proxy.startswith("https:")
@@ -130,8 +135,32 @@ class EnvironmentTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         ways, self._ways = self._ways, {}
-        for transport in ways.values():
-            await transport.aclose()
+        with library_call():
+            for transport in ways.values():
+                await transport.aclose()
+
+
+class _Body(httpx.AsyncByteStream):
+    """The body of a response, whose log records are shortened, like those of the request."""
+
+    def __init__(self, stream: httpx.SyncByteStream | httpx.AsyncByteStream) -> None:
+        if not isinstance(stream, httpx.AsyncByteStream):
+            raise TypeError(f"expected the body of an async transport, got {type(stream).__name__}")
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        chunks = aiter(self._stream)
+        while True:
+            # Not around `yield`: the block would then apply to the code that reads the body.
+            with library_call():
+                chunk = await anext(chunks, None)
+            if chunk is None:
+                return
+            yield chunk
+
+    async def aclose(self) -> None:
+        with library_call():
+            await self._stream.aclose()
 
 
 def _unusable(why: str) -> EnvironmentProxyError:

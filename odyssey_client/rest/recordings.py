@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from odyssey_client.models import Recording, StreamRecordingsListResponse, StreamRecordingSummary
+from odyssey_client.redaction import remember_url
 from odyssey_client.rest.fields import Fields
 from odyssey_client.rest.retries import retrying
 from odyssey_client.rest.transport import Transport
 
 _RECORDINGS = "/recordings"
 _LIST = "/stream-recordings"
+_URLS = ("video_url", "events_url", "thumbnail_url", "preview_url")
 
 
 async def get_recording(transport: Transport, stream_id: str) -> Recording:
@@ -52,12 +54,15 @@ def read_recording(fields: Fields) -> Recording:
     Raises:
         UnexpectedResponseError: a field is missing or invalid.
     """
+    urls = {name: fields.optional(fields.text, name) for name in _URLS}
+    for url in urls.values():
+        remember_url(url or "")
     return Recording(
         stream_id=fields.text("stream_id"),
-        video_url=fields.optional(fields.text, "video_url"),
-        events_url=fields.optional(fields.text, "events_url"),
-        thumbnail_url=fields.optional(fields.text, "thumbnail_url"),
-        preview_url=fields.optional(fields.text, "preview_url"),
+        video_url=urls["video_url"],
+        events_url=urls["events_url"],
+        thumbnail_url=urls["thumbnail_url"],
+        preview_url=urls["preview_url"],
         frame_count=fields.optional(fields.count, "frame_count"),
         duration_seconds=fields.optional(fields.number, "duration_seconds"),
     )

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from odyssey_client.errors import OdysseyConnectionError, OdysseyError
+from odyssey_client.errors import OdysseyConnectionError, OdysseyError, excerpt
 from odyssey_client.models import JSON
+from odyssey_client.redaction import get_logger
 from odyssey_client.rest.fields import Fields
 from odyssey_client.rest.transport import Transport
 
-logger = logging.getLogger("odyssey_client")
+logger = get_logger("odyssey_client")
 
 NO_ANSWER_MS = 9999.0
 """The latency of a region that did not respond in time (protocol.md section 2)."""
@@ -84,7 +84,7 @@ async def _ping(transport: Transport, region: str, url: str, latencies: dict[str
         async with clock.timeout(transport.config.advanced.region_ping_timeout_s):
             answered = await transport.ping(url)
     except (TimeoutError, OdysseyConnectionError) as error:
-        logger.debug("region %s did not respond to the ping: %s", region, str(error) or "timed out")
+        logger.debug("region %s did not respond to the ping: %s", excerpt(region, 100), str(error) or "timed out")
     else:
         if answered:
             latencies[region] = min((clock.monotonic() - started) * 1000, NO_ANSWER_MS)

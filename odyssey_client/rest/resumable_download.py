@@ -19,11 +19,12 @@ from odyssey_client.errors import (
     ServiceUnreachableError,
     excerpt,
 )
+from odyssey_client.redaction import remember_url, without_query
 from odyssey_client.rest.error_mapping import Failure
 from odyssey_client.rest.ranges import Body, RangeError, is_past_end, partial_body, range_headers, whole_body
 from odyssey_client.rest.response_body import NO_ENCODING
 from odyssey_client.rest.retries import may_pass, retry_after
-from odyssey_client.rest.transport import Transport, without_query
+from odyssey_client.rest.transport import Transport
 
 BUFFER_BYTES = 2**20
 """The number of bytes that are buffered before a write."""
@@ -156,6 +157,7 @@ class Fetch:
                 return answer
             await answer.aclose()
             url = _joined(url, location)
+            remember_url(url)
         raise self._refused(f"expected at most {MAX_REDIRECTS} redirects, got more, the last to {without_query(url)}")
 
     async def _read_headers(self, answer: httpx.Response) -> Body | None:
@@ -231,7 +233,8 @@ class Fetch:
             raise _Interrupted(error) from error
         except httpx.HTTPError as error:
             why = excerpt(str(error)) or type(error).__name__
-            raise _Interrupted(ServiceUnreachableError(f"the connection was lost: {why}")) from error
+        # Outside of `except`: the exception of httpx must not become the context (transport.py).
+        raise _Interrupted(ServiceUnreachableError(f"the connection was lost: {why}"))
 
     def _condition(self) -> str | None:
         """Return the validator for a range request; None to request the whole file."""

@@ -7,7 +7,6 @@ request could create a second job or session.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -15,8 +14,9 @@ from email.utils import parsedate_to_datetime
 from odyssey_client.config import AdvancedConfig
 from odyssey_client.errors import OdysseyApiError, OdysseyError, OdysseyUsageError, ServiceUnreachableError
 from odyssey_client.platform import Clock
+from odyssey_client.redaction import get_logger
 
-logger = logging.getLogger("odyssey_client")
+logger = get_logger("odyssey_client")
 
 _PASSING = frozenset({502, 503, 504})
 

@@ -15,6 +15,7 @@ from odyssey_client.models import (
     SimulationJobStatus,
     SimulationStream,
 )
+from odyssey_client.redaction import received
 from odyssey_client.rest.fields import Fields
 from odyssey_client.rest.recordings import read_recording
 from odyssey_client.rest.retries import retrying
@@ -133,7 +134,7 @@ def _read_info(fields: Fields) -> SimulationJobInfo:
         priority=fields.any_text("priority"),
         created_at=fields.text("created_at"),
         completed_at=fields.optional(fields.text, "completed_at"),
-        error_message=fields.optional(fields.any_text, "error_message"),
+        error_message=_error_message(fields),
     )
 
 
@@ -154,6 +155,11 @@ def _read_detail(fields: Fields) -> SimulationJobDetail:
     )
 
 
+def _error_message(fields: Fields) -> str | None:
+    message = fields.optional(fields.any_text, "error_message")
+    return None if message is None else received(message)
+
+
 def _read_stream(fields: Fields) -> SimulationStream:
     recording = read_recording(fields)
     return SimulationStream(
@@ -166,5 +172,5 @@ def _read_stream(fields: Fields) -> SimulationStream:
         duration_seconds=recording.duration_seconds,
         script_index=fields.count("script_index"),
         status=fields.optional(fields.text, "status"),
-        error_message=fields.optional(fields.any_text, "error_message"),
+        error_message=_error_message(fields),
     )

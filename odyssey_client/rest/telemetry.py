@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 from collections import deque
 from collections.abc import Sequence
 
 from odyssey_client.errors import OdysseyError
 from odyssey_client.models import JSON
+from odyssey_client.redaction import get_logger, redacted
 from odyssey_client.rest.transport import Transport
 from odyssey_client.version import client_version
 
-logger = logging.getLogger("odyssey_client")
+logger = get_logger("odyssey_client")
 
 QUEUE_LIMIT = 200
 BATCH_LIMIT = 50
@@ -55,7 +55,7 @@ class Telemetry:
             "client": "odyssey-testkit",
             "client_version": client_version(),
         }
-        if session_id is not None:
+        if session_id is not None and redacted(session_id) == session_id:
             event["session_id"] = session_id
         for field, value in fields.items():
             if value is not None and _may_be_sent(value):
@@ -118,6 +118,6 @@ class Telemetry:
 
 def _may_be_sent(value: float | str) -> bool:
     if isinstance(value, str):
-        return _WORD.fullmatch(value) is not None and not value.startswith("ody_")
+        return _WORD.fullmatch(value) is not None and not value.startswith("ody_") and redacted(value) == value
     # JSON has neither infinity nor NaN. NaN is unequal to itself.
     return value == value and abs(value) != float("inf")  # noqa: PLR0124

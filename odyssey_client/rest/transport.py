@@ -1,13 +1,16 @@
-"""HTTP transport to the Odyssey API: JSON, access tokens, time limits, typed errors (protocol.md section 2)."""
+"""HTTP transport to the Odyssey API: JSON, access tokens, time limits, typed errors (protocol.md section 2).
+
+This module passes requests to a transport of httpx, not to an `httpx.AsyncClient`. The client would log whole URLs and
+the reason phrases of the service, and would store cookies. An error of this module never has an exception of httpx as
+its cause or context. Such an exception contains the request with its headers, and bytes that were received.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import functools
-import logging
-import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Literal
 
 from odyssey_client.config import ClientConfig
@@ -15,6 +18,7 @@ from odyssey_client.errors import ServiceUnreachableError, UnexpectedResponseErr
 from odyssey_client.models import JSON
 from odyssey_client.platform import Clock, Entropy, Network
 from odyssey_client.received_json import JSONLimitError, parse_json
+from odyssey_client.redaction import get_logger, remember, without_query
 from odyssey_client.rest.auth import AccessToken, Token, read_token
 from odyssey_client.rest.error_mapping import Failure, detail_of
 from odyssey_client.rest.response_body import NO_ENCODING, Answer, BodyError, read_answer, read_body
@@ -25,7 +29,7 @@ from odyssey_client.version import client_version
 if TYPE_CHECKING:  # importing httpx takes 100 ms, so the first call imports it
     import httpx
 
-logger = logging.getLogger("odyssey_client")
+logger = get_logger("odyssey_client")
 
 type Auth = Literal["bearer", "none", "optional"]
 
@@ -47,9 +51,7 @@ class Transport:
         self.retries = RetryPolicy.of(config.advanced, entropy.uniform)
         self._entropy = entropy
         self._network = network
-        self._client: httpx.AsyncClient | None = None
-        self._wire: httpx.AsyncBaseTransport
-        """The transport of `_client`; closing `_client` closes it."""
+        self._wire: httpx.AsyncBaseTransport | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._access = AccessToken(self._new_token, clock)
 
@@ -106,7 +108,7 @@ class Transport:
         error = Failure(
             call=call,
             status=answer.status,
-            detail=detail_of(_any_body(answer.body), {self.config.api_key or "", token or ""}),
+            detail=detail_of(_any_body(answer.body)),
             request_id=request_id,
             retry_after=retry_after(answer.headers),
             route=route,
@@ -124,11 +126,9 @@ class Transport:
         Raises:
             ServiceUnreachableError: there was no response.
         """
-        try:
-            async with self._open().stream("GET", url) as response:
-                return response.is_success
-        except no_answer() as error:
-            raise unreachable("GET", url, error) from error
+        response = await self._sent("GET", url, {})
+        await response.aclose()
+        return response.is_success
 
     async def fetch(self, url: str) -> JSON:
         """Request ``url``, on any host, without credentials; return the JSON of the response.
@@ -139,40 +139,28 @@ class Transport:
             ServiceUnreachableError: there was no response.
             ValueError: the status is not 2xx, or the body is not JSON or too large.
         """
-        try:
-            async with self._open().stream("GET", url) as response:
-                if not response.is_success:
-                    raise ValueError(f"expected a 2xx status, got HTTP {response.status_code}")
-                return parse_json(await read_body(response))
-        except no_answer() as error:
-            raise unreachable("GET", url, error) from error
+        response = await self._sent("GET", url, {})
+        if not response.is_success:
+            await response.aclose()
+            raise ValueError(f"expected a 2xx status, got HTTP {response.status_code}")
+        return parse_json(await self._read(response, read_body, "GET", url))
 
     async def open_url(self, url: str, headers: Mapping[str, str]) -> httpx.Response:
         """Request ``url``, on any host, without credentials; return the response when its headers have arrived.
 
         The caller reads the body (`httpx.Response.aiter_raw`), closes the response, and sets a time limit; this method
-        has none. Redirects are not followed. Logs and messages omit the query, which may be a signature.
+        has none. Redirects are not followed.
 
         Raises:
             ServiceUnreachableError: there was no response.
         """
-        import httpx  # noqa: PLC0415 - slow, see TYPE_CHECKING
-
-        agent = self._open().headers["User-Agent"]
-        try:
-            # The request bypasses the HTTP client, which would log the full URL.
-            request = httpx.Request("GET", url, headers={"User-Agent": agent, "Accept": "*/*", **headers})
-            answer = await self._wire.handle_async_request(request)
-        except no_answer() as error:
-            raise unreachable("GET", without_query(url), error) from error
-        answer.request = request
-        return answer
+        return await self._sent("GET", url, {"Accept": "*/*", **headers})
 
     async def aclose(self) -> None:
         """Close all HTTP connections that belong to the running event loop; the next call opens new ones."""
-        client, self._client = self._client, None
-        if client is not None and self._loop is asyncio.get_running_loop():
-            await client.aclose()
+        wire, self._wire = self._wire, None
+        if wire is not None and self._loop is asyncio.get_running_loop():
+            await wire.aclose()
 
     async def _new_token(self) -> Token:
         """Request an access token with the API key.
@@ -182,6 +170,7 @@ class Transport:
             OdysseyAuthError: the key is unknown (401), has no access (403) or is malformed (422).
         """
         key = self.config.require_api_key()
+        remember(key)
         return read_token(await self.request("POST", "/auth/token", json={"api_key": key}, auth="none"))
 
     async def _token(self, auth: Auth) -> str | None:
@@ -208,9 +197,8 @@ class Transport:
         started = self.clock.monotonic()
         try:
             async with self.clock.timeout(limit):
-                sending = self._open().stream(method, url, json=json, params=params, headers=headers)
-                async with sending as response:
-                    answer = await read_answer(response)
+                response = await self._sent(method, url, headers, json=json, params=params)
+                answer = await self._read(response, read_answer, method, url, request_id)
         except TimeoutError as error:
             raise ServiceUnreachableError(
                 f"{method} {url} was not answered within {limit:g} s. Check that the service is running and reachable; "
@@ -218,8 +206,6 @@ class Transport:
                 code="request_timeout",
                 request_id=request_id,
             ) from error
-        except no_answer() as error:
-            raise unreachable(method, url, error, request_id) from error
         request_id = excerpt(answer.headers.get("X-Request-Id", ""), 100) or request_id
         logger.debug(
             "%s %s: HTTP %d in %.0f ms (request %s)",
@@ -231,24 +217,62 @@ class Transport:
         )
         return answer, request_id
 
-    def _open(self) -> httpx.AsyncClient:
+    async def _sent(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        json: JSON = None,
+        params: Mapping[str, str | int | bool] | None = None,
+    ) -> httpx.Response:
+        """Send a request; return the response when its headers have arrived. The caller reads and closes it.
+
+        Raises:
+            ServiceUnreachableError: there was no response.
+        """
         import httpx  # noqa: PLC0415 - slow, see TYPE_CHECKING
 
+        common = {"User-Agent": f"odyssey-testkit/{client_version()}", "Accept": "application/json", **NO_ENCODING}
+        try:
+            request = httpx.Request(method, url, json=json, params=params, headers={**common, **headers})
+            response = await self._open().handle_async_request(request)
+        except no_answer() as error:
+            failure = unreachable(method, url, error, headers.get("X-Request-Id"))
+        else:
+            response.request = request
+            return response
+        raise failure  # outside of `except`: the exception of httpx must not become the context
+
+    async def _read[T](
+        self,
+        response: httpx.Response,
+        read: Callable[[httpx.Response], Awaitable[T]],
+        method: str,
+        url: str,
+        request_id: str | None = None,
+    ) -> T:
+        """Return the result of ``read``, which reads the body of ``response``; then close the response.
+
+        Raises:
+            ServiceUnreachableError: the body ended early.
+        """
+        try:
+            try:
+                return await read(response)
+            finally:
+                await response.aclose()
+        except no_answer() as error:
+            failure = unreachable(method, url, error, request_id)
+        raise failure
+
+    def _open(self) -> httpx.AsyncBaseTransport:
         loop = asyncio.get_running_loop()
-        if self._client is None or self._loop is not loop:
-            # A client of an event loop that has ended can be neither used nor closed in the running loop.
+        if self._wire is None or self._loop is not loop:
+            # A transport of an event loop that has ended can be neither used nor closed in the running loop.
             self._loop = loop
             self._wire = self._network.http_transport()
-            self._client = httpx.AsyncClient(
-                transport=self._wire,
-                timeout=None,  # noqa: S113 - the clock limits every call
-                headers={
-                    "User-Agent": f"odyssey-testkit/{client_version()}",
-                    "Accept": "application/json",
-                    **NO_ENCODING,
-                },
-            )
-        return self._client
+        return self._wire
 
 
 @functools.cache
@@ -269,15 +293,9 @@ def _never_sent() -> tuple[type[Exception], ...]:
     return (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, UnicodeError)
 
 
-def without_query(url: str) -> str:
-    """Return ``url`` without its query, fragment, user and password, for logs and messages."""
-    head, _, rest = url.partition("://")
-    host, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
-    return excerpt(f"{head}://{host.rpartition('@')[2]}{slash}{path}")
-
-
 def unreachable(method: str, url: str, error: Exception, request_id: str | None = None) -> ServiceUnreachableError:
-    """Return the error for a call without a response; the message contains ``url`` unchanged."""
+    """Return the error for a call without a response. The caller raises it after the ``except`` clause has ended."""
+    url = without_query(url)
     if (tls := lasting_tls_error(error)) is not None:
         return ServiceUnreachableError(
             f"{method} {url} got no answer: {explain(tls)}.", code="tls_failed", request_id=request_id, retryable=False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, override
 
-from aiortc import InvalidStateError, RTCDataChannel, RTCSessionDescription
+from aiortc import InvalidStateError, RTCDataChannel, RTCIceCandidate, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamTrack
 
 from odyssey_client.errors import PeerError, excerpt
@@ -42,9 +42,10 @@ class AiortcClientPeer(PeerConnection):
         try:
             return await self._within(self._answer(offer))
         except Exception as error:
-            # aiortc's parser raises many types for invalid SDP (KeyError, AttributeError, AssertionError...).
-            why = f"{type(error).__name__}: {excerpt(str(error))}"
-            raise PeerError(f"The service's offer cannot be answered: {why}") from error
+            failure = PeerError(
+                f"The service's offer cannot be answered: {type(error).__name__}: {excerpt(str(error))}"
+            )
+        raise failure  # outside of `except`: the context would quote the offer
 
     async def add_candidate(self, line: str, mid: str | None, mline_index: int | None) -> None:
         """Add a trickled candidate; an empty ``line`` is the end-of-candidates marker.
@@ -57,8 +58,24 @@ class AiortcClientPeer(PeerConnection):
         try:
             candidate = read_candidate(line, mid, mline_index) if line else None
         except ValueError as error:
-            raise PeerError(f"The service sent an invalid ICE candidate: {error}") from None
-        if line and candidate is None:
+            failure = PeerError(f"The service sent an invalid ICE candidate: {error}")
+        else:
+            await self._add(candidate, is_last=not line)
+            return
+        raise failure  # outside of `except`: the context would quote the candidate
+
+    def send(self, text: str) -> bool:
+        """Send ``text`` on `clientToStreamer`; return False if the channel is not open or ``text`` is too long."""
+        if self._outgoing is None:
+            return False
+        try:
+            self._context.run(self._outgoing.send, text)
+        except (InvalidStateError, ValueError):
+            return False
+        return True
+
+    async def _add(self, candidate: RTCIceCandidate | None, *, is_last: bool) -> None:
+        if candidate is None and not is_last:
             return
         if candidate is not None:
             self._candidates += 1
@@ -70,16 +87,6 @@ class AiortcClientPeer(PeerConnection):
             if self._candidates > MAX_CANDIDATES:
                 return
         await self._within(self._connection.addIceCandidate(candidate))
-
-    def send(self, text: str) -> bool:
-        """Send ``text`` on `clientToStreamer`; return False if the channel is not open or ``text`` is too long."""
-        if self._outgoing is None:
-            return False
-        try:
-            self._context.run(self._outgoing.send, text)
-        except (InvalidStateError, ValueError):
-            return False
-        return True
 
     async def _answer(self, offer: str) -> str:
         connection = self._connection

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
 
 from odyssey_client.errors import ServiceUnreachableError
 from odyssey_client.platform import Clock, IceServer
+from odyssey_client.redaction import get_logger, remember, without_query
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 type Fetch = Callable[[str], Awaitable[object]]
 """A function that returns the JSON at a URL.
@@ -37,9 +37,11 @@ async def fetch_ice_servers(url: str, fetch: Fetch, clock: Clock) -> list[IceSer
         async with clock.timeout(CONFIG_LIMIT_S):
             return read_ice_servers(await fetch(url))
     except TimeoutError:
-        logger.warning("no ICE servers from %s within %g s; connecting without them", url, CONFIG_LIMIT_S)
+        logger.warning(
+            "no ICE servers from %s within %g s; connecting without them", without_query(url), CONFIG_LIMIT_S
+        )
     except (ServiceUnreachableError, ValueError) as error:
-        logger.warning("no ICE servers from %s (%s); connecting without them", url, error)
+        logger.warning("no ICE servers from %s (%s); connecting without them", without_query(url), error)
     return []
 
 
@@ -65,7 +67,9 @@ def read_ice_servers(body: object) -> list[IceServer]:
             if isinstance(url, str) and url.startswith(("stun:", "stuns:", "turn:", "turns:"))
         ]
         if usable:
-            servers.append(IceServer(usable, _text(entry.get("username")), _text(entry.get("credential"))))
+            server = IceServer(usable, _text(entry.get("username")), _text(entry.get("credential")))
+            remember(server.credential)
+            servers.append(server)
     return servers
 
 

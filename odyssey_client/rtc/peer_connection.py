@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import logging
 import threading
 import weakref
 from collections.abc import Callable, Coroutine, Iterable
@@ -21,9 +20,10 @@ from av import VideoFrame
 
 from odyssey_client.errors import PeerError
 from odyssey_client.platform import Clock, IceServer
+from odyssey_client.redaction import get_logger
 from odyssey_client.rtc.ice import can_be_asked, ice_transports
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 CLOSE_LIMIT_S = 2.0
 """Time limit in seconds for aiortc's `close`, which can hang. After that, tasks and sockets are ended by force."""

@@ -53,8 +53,9 @@ class AiortcSpectatorPeer(PeerConnection):
         self._use(ice_servers)
         try:
             return await self._within(self._offer())
-        except Exception as error:  # aiortc raises many types
-            raise PeerError(f"Cannot create an SDP offer: {type(error).__name__}: {excerpt(str(error))}") from error
+        except Exception as error:
+            failure = PeerError(f"Cannot create an SDP offer: {type(error).__name__}: {excerpt(str(error))}")
+        raise failure  # outside of `except`, as in `apply`
 
     async def apply(self, answer: str) -> None:
         """Apply the SDP ``answer``. The result is reported by the callbacks ``connected``, ``ended`` and ``lost``.
@@ -68,10 +69,12 @@ class AiortcSpectatorPeer(PeerConnection):
             if self._video is None:
                 raise ValueError("the answer has no video track")
         except Exception as error:
-            # aiortc's parser raises many types for invalid SDP (KeyError, AttributeError, AssertionError...).
-            raise PeerError(
+            failure = PeerError(
                 f"The service's answer cannot be applied: {type(error).__name__}: {excerpt(str(error))}"
-            ) from error
+            )
+        else:
+            return
+        raise failure  # outside of `except`: the context would quote the answer
 
     async def _offer(self) -> str:
         connection = self._connection

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import contextvars
 import inspect
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +13,9 @@ from typing import Any
 from odyssey_client.errors import OdysseyConfigError, OdysseyError
 from odyssey_client.events import capacity, handler_context, in_handler
 from odyssey_client.platform import Clock
+from odyssey_client.redaction import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 CALLBACK_LIMIT_S = 2.0
 """Seconds that `DisconnectCallbacks.finish` waits for callbacks.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, urljoin, urlsplit, urlunsplit
@@ -11,13 +10,14 @@ from odyssey_client.errors import OdysseyError, ServiceUnreachableError, Unexpec
 from odyssey_client.models import JSON
 from odyssey_client.platform import Network
 from odyssey_client.received_json import parse_json
+from odyssey_client.redaction import get_logger, remember, remember_url, without_query
 from odyssey_client.rest.error_mapping import Failure, detail_of
 from odyssey_client.rest.response_body import NO_ENCODING, Answer, read_answer
-from odyssey_client.rest.transport import no_answer, unreachable, without_query
+from odyssey_client.rest.transport import no_answer, unreachable
 from odyssey_client.service_errors import Source
 from odyssey_client.version import client_version
 
-logger = logging.getLogger("odyssey_client")
+logger = get_logger("odyssey_client")
 
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
@@ -49,6 +49,8 @@ class Whep:
     def __init__(self, webrtc_url: str, token: str, network: Network) -> None:
         self._webrtc_url = urlsplit(webrtc_url)
         self._token = token
+        remember(token, quote(token, safe=""))
+        remember_url(webrtc_url)
         self._wire = network.http_transport()
 
     @property
@@ -87,6 +89,8 @@ class Whep:
         if not answer.is_success:
             raise self._refusal(f"POST {without_query(url)}", answer)
         resource = _resource(url, answer.headers.get("Location", ""))
+        # The last segment is a secret: a request to this URL can end the session.
+        remember(urlsplit(resource or "").path.rpartition("/")[2])
         text = answer.body.decode(errors="replace")
         if not text.startswith("v="):
             if resource is not None:
@@ -138,7 +142,7 @@ class Whep:
         if content_type is not None:
             headers["Content-Type"] = content_type
         try:
-            # Use the transport, not a client of httpx, which logs whole URLs: one contains the token.
+            # Use the transport, not a client of httpx (redaction.py).
             request = httpx.Request(method, url, headers=headers, content=content)
             response = await self._wire.handle_async_request(request)
             try:
@@ -146,10 +150,11 @@ class Whep:
             finally:
                 await response.aclose()
         except no_answer() as error:
-            raise unreachable(method, without_query(url), error) from error
+            failure = unreachable(method, url, error)
+        raise failure  # outside of `except`: the exception of httpx must not become the context
 
     def _refusal(self, call: str, answer: Answer) -> OdysseyError:
-        detail = _said(answer.body, self._token)
+        detail = _said(answer.body)
         error = Failure(call=call, status=answer.status, detail=detail, request_id="", source=Source.WHEP).error()
         if answer.fault is not None:
             error.add_note(f"The body of the response was not read: {answer.fault}.")
@@ -169,8 +174,8 @@ def end_of_candidates(offer: str) -> str | None:
     return "".join(f"{line}\r\n" for line in (*found, "a=end-of-candidates")) if all(found) else None
 
 
-def _said(content: bytes, token: str) -> JSON:
-    """Return the reason from an error body, with the token masked.
+def _said(content: bytes) -> JSON:
+    """Return the reason from an error body.
 
     The body is ``{"status": "error", "error": why}``, or has the form of a REST error.
     """
@@ -179,7 +184,7 @@ def _said(content: bytes, token: str) -> JSON:
     except ValueError:
         body = content.decode(errors="replace").strip() or None
     why = body.get("error") if isinstance(body, Mapping) else None
-    return detail_of(why if isinstance(why, str) else body, {token})
+    return why if isinstance(why, str) else detail_of(body)
 
 
 def _resource(url: str, location: str) -> str | None:

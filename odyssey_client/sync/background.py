@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import logging
 import os
 import sys
 import threading
@@ -21,8 +20,9 @@ from typing import Protocol
 
 from odyssey_client.errors import InvalidStateError
 from odyssey_client.event_loop import async_library
+from odyssey_client.redaction import get_logger
 
-logger = logging.getLogger("odyssey_client")
+logger = get_logger("odyssey_client")
 
 CANCEL_LIMIT_S = 5.0
 """Maximum seconds that a call waits for the cancellation of its coroutine after an interrupt, for example by Ctrl-C."""

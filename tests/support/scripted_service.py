@@ -59,7 +59,7 @@ class Whole(Service):
         )
 
     async def token(self, _: Asked | None = None) -> Answer:
-        return Answer(body={"session_token": f"token-{next(self._tokens)}", "expires_in": 600})
+        return Answer(body={"session_token": f"session-token-{next(self._tokens)}", "expires_in": 600})
 
     def then(self, call: str, *answers: Answer) -> None:
         """Respond to the next requests for ``call`` with ``answers``, in order. Later requests are answered as before.

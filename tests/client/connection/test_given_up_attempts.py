@@ -48,7 +48,7 @@ async def test_attempt_uses_new_token_after_old_socket_closes() -> None:
     async with asyncio.timeout(LIMIT), whole_service(lose, come_back) as service, client_of(service) as odyssey:
         await odyssey.connect(**told.handlers())
         await told.until("status_change", "connected", times=2)
-    assert tokens == ["token-1", "token-2"]
+    assert tokens == ["session-token-1", "session-token-2"]
     assert closed == [(4000, "reconnecting")]
     assert all(message["type"] != "client_disconnecting" for message in said)
 

@@ -1,0 +1,186 @@
+"""Tests of `odyssey_client.redaction`: which secrets are found in which texts, and how they are masked."""
+
+import base64
+import copy
+import json as jsonlib
+import logging
+import pickle
+from collections.abc import Callable
+from urllib.parse import quote
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from odyssey_client import errors
+from odyssey_client.connection.messages import MessageError
+from odyssey_client.connection.signaling import SignalingLostError
+from odyssey_client.models import JSON
+from odyssey_client.redaction import (
+    JSON_LIMIT,
+    MASK,
+    PIECE,
+    TEXT_LIMIT,
+    Secrets,
+    get_logger,
+    received,
+    redacted,
+    redacted_json,
+    remember,
+    remember_url,
+    without_query,
+)
+from tests.support.secrets import ENCODINGS, leaks, random_secrets
+
+SECRET = "q7Vw2-Zr9_Kd4mXs8LtB"
+
+
+@pytest.fixture(autouse=True)
+def _remembered() -> None:
+    # Before each test: other tests remember so many secrets that older ones are forgotten.
+    remember(SECRET)
+
+
+@given(st.text(), random_secrets(), st.sampled_from(sorted(ENCODINGS)), st.text())
+def test_encoded_secret_is_masked(before: str, secret: str, encoding: str, after: str) -> None:
+    remember(secret)
+    shown = redacted(f"{before} {ENCODINGS[encoding](secret)} {after}")
+    assert not leaks(shown, secret), shown
+
+
+@given(random_secrets(), st.sampled_from(sorted(ENCODINGS)), st.data())
+def test_piece_of_encoded_secret_is_masked(secret: str, encoding: str, data: st.DataObject) -> None:
+    remember(secret)
+    start = data.draw(st.integers(0, len(secret) - PIECE))
+    end = data.draw(st.integers(start + PIECE, len(secret)))
+    assert not leaks(redacted(f"x {ENCODINGS[encoding](secret[start:end])}..."), secret)
+
+
+@pytest.mark.parametrize("encode", [ENCODINGS["base64"], ENCODINGS["hex"], lambda text: quote(quote(text, safe=""))])
+def test_secret_encoded_twice_is_masked(encode: object) -> None:
+    assert callable(encode)
+    assert not leaks(redacted(f"got {encode(ENCODINGS['base64'](SECRET))}"), SECRET)
+    assert redacted(f"got {encode(SECRET)} here") == f"got {MASK} here"
+
+
+@given(st.text(st.characters(max_codepoint=0x2FFF)))
+@example("The service rejected the token of the session (401)")
+@example("3f2a1c9e-7d6b-4a5e-8f90-123456789abc and 2026-11-29T20:15:00Z")
+def test_text_without_secrets_is_kept(text: str) -> None:
+    assert redacted(text) == text
+
+
+def test_secret_of_words_is_masked_whole() -> None:
+    remember("ody_concurrent_limit_of_a_test", "спектакль-без-зрителей")
+    assert redacted("Maximum concurrent sessions (5) reached") == "Maximum concurrent sessions (5) reached"
+    remember("ody_monthly_limit_8fK2mXq9")
+    assert redacted("MONTHLY_LIMIT_REACHED") == "MONTHLY_LIMIT_REACHED"
+    assert redacted("8fK2mXq9 of ody_monthly_limit_8fK2mXq9") == f"{MASK} of {MASK}"
+    assert redacted("key ODY_concurrent_LIMIT_of_a_test!") == f"key {MASK}!"
+    assert redacted("спектакль-без-зрителей, спектакль-для-зрителей") == f"{MASK}, спектакль-для-зрителей"
+
+
+def test_unknown_key_and_json_web_token_are_masked() -> None:
+    assert redacted("key ody_NeverRemembered7") == f"key {MASK}"
+    assert redacted("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc-_1 expired") == f"{MASK} expired"
+    assert redacted("parody_of_something ody_...") == "parody_of_something ody_..."
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("see https://user:pw@host/a/b?c=d#e now", f"see https://host/a/b?{MASK} now"),
+        ("ws://host:1/x?token=abc", f"ws://host:1/x?{MASK}"),
+        ("https://host/a/b.", "https://host/a/b."),
+        ("Authorization: Bearer abc", f"Authorization: {MASK}"),
+        ("got 'Set-Cookie: a=b; c=d'", f"got 'Set-Cookie: {MASK}'"),
+        ("Bearer abcdefgh-1 is invalid", f"Bearer {MASK} is invalid"),
+        ("spectator_token=abc&x=1", f"spectator_token={MASK}&x=1"),
+        ('{"credential": "abc", "x": 1}', f'{{"credential": "{MASK}", "x": 1}}'),
+        ("the token: expired; Odyssey(api_key=...)", "the token: expired; Odyssey(api_key=...)"),
+    ],
+)
+def test_received_text_is_masked_by_name(text: str, shown: str) -> None:
+    assert received(text) == shown
+
+
+def test_json_is_masked_by_name_value_and_depth() -> None:
+    deep: JSON = "bottom"
+    for _ in range(5000):
+        deep = [deep]
+    body: JSON = {"X-Sig": "abc", "tokens": ["abc"], "n": [1, None, True], SECRET: f"<{SECRET}>", "deep": deep}
+    shown = redacted_json(body)
+    assert isinstance(shown, dict)
+    assert "bottom" not in repr(shown.pop("deep"))
+    assert shown == {"X-Sig": MASK, "tokens": MASK, "n": [1, None, True], MASK: f"<{MASK}>"}
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner, max_size=4)))
+def test_json_without_secrets_is_kept(value: JSON) -> None:
+    assert redacted_json(value) == value
+
+
+def test_long_texts_are_cut() -> None:
+    assert len(received("ab " * TEXT_LIMIT)) == TEXT_LIMIT
+    assert len(jsonlib.dumps(redacted_json(["a b" * 1000] * 1000))) < JSON_LIMIT * 1.1
+    assert len(jsonlib.dumps(redacted_json({f"{n} b": {} for n in range(200_000)}))) < JSON_LIMIT * 2
+
+
+def test_oldest_secrets_are_forgotten() -> None:
+    secrets = Secrets(limit=4)
+    values = [f"{number}{SECRET[::-1]}{number}" for number in range(6)]
+    secrets.add("short", None, *values)
+    assert not secrets.spans(values[0][:PIECE])
+    assert secrets.spans(f"is {values[-1]}") == [(3, 3 + len(values[-1]))]
+
+
+def test_secrets_of_url_are_remembered() -> None:
+    remember_url("https://user:7Zq%40w0rd-p1@host/a?X-Amz-Signature=9f8e7d6c5b4a39281706&Expires=1732912345")
+    assert redacted("7Zq@w0rd-p1 or 9f8e7d6c5b4a3928") == f"{MASK} or {MASK}"
+    assert redacted("at 1732912345") == "at 1732912345"
+    remember_url("http://[not-a-url")
+
+
+def test_url_is_shown_without_user_and_query() -> None:
+    assert without_query("https://user:pw@host:8/a/b?c#d") == "https://host:8/a/b"
+    assert without_query(f"https://host/{SECRET}") == f"https://host/{MASK}"
+
+
+MAKERS: tuple[Callable[[], errors.OdysseyError], ...] = (
+    lambda: errors.OdysseyError(SECRET, code=SECRET, detail={"a": [SECRET, {SECRET: 1}]}, request_id=SECRET),
+    lambda: errors.UnexpectedResponseError(SECRET, path=SECRET, expected=SECRET, got=SECRET, request_id=SECRET),
+    lambda: errors.OdysseyStreamError(SECRET, SECRET, detail=SECRET),
+    lambda: errors.OdysseyUsageError(SECRET, action=SECRET, action_url=f"http://a/{SECRET}", details={SECRET: SECRET}),
+    lambda: errors.ScriptError([errors.ScriptFault(SECRET, SECRET, SECRET)], detail=[SECRET]),
+    lambda: SignalingLostError(1011, SECRET),
+    lambda: MessageError(SECRET, kind=SECRET),
+)
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_error_contains_no_secret(make: Callable[[], errors.OdysseyError]) -> None:
+    error = make()
+    error.add_note(f"see {SECRET}")
+    for each in (error, copy.copy(error), pickle.loads(pickle.dumps(error))):
+        texts = [str(each), repr(each), repr(each.args), repr(vars(each))]
+        assert [text for text in texts if leaks(text, SECRET)] == []
+
+
+def test_own_logger_masks_message_and_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    logger = get_logger("odyssey_client.test")
+    with caplog.at_level(logging.DEBUG, "odyssey_client.test"):
+        try:
+            raise ValueError(f"handler of the application: {SECRET}")
+        except ValueError:
+            logger.exception("failed for %s", base64.b64encode(SECRET.encode()).decode())
+        logger.debug("nothing secret: %s", 7)
+    assert not leaks(caplog.text, SECRET)
+    assert "Traceback" in caplog.text
+    assert f"handler of the application: {MASK}" in caplog.text
+    assert caplog.records[-1].args == (7,)
+
+
+def test_every_logger_of_the_package_is_redacted() -> None:
+    loggers = [each for each in logging.root.manager.loggerDict.values() if isinstance(each, logging.Logger)]
+    unfiltered = [each.name for each in loggers if each.name.partition(".")[0] == "odyssey_client" and not each.filters]
+    assert unfiltered == []

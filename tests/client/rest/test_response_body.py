@@ -76,7 +76,7 @@ async def test_other_content_encoding_is_rejected(coding: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "got"), [(b"abc", "invalid data"), (gzip.compress(b"abcdef")[:-9], "incomplete data")]
+    ("content", "got"), [(b"abc", "invalid data"), (gzip.compress(b"abcdef", mtime=0)[:-9], "incomplete data")]
 )
 async def test_corrupt_compression_is_rejected(content: bytes, got: str) -> None:
     with pytest.raises(BodyError, match=f"expected a body with the Content-Encoding gzip, got {got}"):

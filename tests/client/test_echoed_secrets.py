@@ -4,7 +4,7 @@ import asyncio
 import logging
 import pickle
 import traceback
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import pytest
@@ -82,7 +82,7 @@ def run(
     echo: str,
     use: Callable[[EchoingService], Awaitable[object]],
     *secrets: str,
-    good: dict[str, object] | None = None,
+    good: Mapping[str, object] | None = None,
 ) -> Outputs:
     """Run ``use`` with a service that repeats ``echo`` in responses to ``call``; assert that no output has a secret."""
 

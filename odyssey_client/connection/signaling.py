@@ -129,7 +129,7 @@ class Signaling:
     def _read(self, data: str | bytes) -> SignalingMessage | None:
         try:
             return messages.parse("signaling", messages.SIGNALING, data)
-        except MessageError:
+        except messages.MessageError:
             self._invalid_messages += 1
             if self._invalid_messages > messages.MAX_INVALID_MESSAGES:
                 why = f"the service sent more than {messages.MAX_INVALID_MESSAGES} invalid messages"

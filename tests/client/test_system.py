@@ -77,7 +77,7 @@ async def test_websocket_sends_large_messages_and_logs_no_token(
             assert await connection.recv() == "17825792 characters"
     assert seen == ["/client/s?token=s3cret.jwt"]
     assert "> GET /client/s HTTP/1.1" in caplog.text
-    assert "< TEXT [17825792 bytes]" in caplog.text
+    assert "> TEXT [17825792 bytes]" in caplog.text
     assert "s3cret" not in caplog.text
 
 

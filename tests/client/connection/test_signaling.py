@@ -103,7 +103,7 @@ async def test_other_tasks_run_while_messages_are_skipped() -> None:
             return self.messages.pop(0)
 
     task = asyncio.create_task(take_turns())
-    signaling = Signaling(cast("ClientConnection", Queued()), SystemClock(), "token")
+    signaling = Signaling(cast("ClientConnection", Queued()), SystemClock())
     assert await signaling.receive() == ServiceError("x")
     task.cancel()
     assert turns >= 10, f"expected other tasks to run while 1000 messages are skipped, got {turns} turns"

@@ -10,8 +10,11 @@ import click
 from odyssey_mock.bench.rows import MissingBaselineError
 from odyssey_mock.cli.extras import require_sim
 
-BENCHMARKS = ("connect", "explore", "fanout", "fixture")
+BENCHMARKS = ("connect", "explore", "fanout", "fixture", "soak")
 """Modules of `odyssey_mock.bench`; each has a function `run`."""
+COMPARISONS = tuple(name for name in BENCHMARKS if name != "soak")
+SIMULATED = frozenset({"explore", "soak"})
+"""Benchmarks that require the extra `sim`."""
 
 
 @click.command()
@@ -21,7 +24,7 @@ BENCHMARKS = ("connect", "explore", "fanout", "fixture")
     "--json", "report", type=click.Path(dir_okay=False, path_type=Path), help="Write the results to this file."
 )
 def bench(name: str, quick: bool, report: Path | None) -> None:
-    """Measure performance and compare it with a baseline.
+    """Measure performance, and compare it with a baseline.
 
     connect: the client's connect(), compared with two bare aiortc peers.
 
@@ -32,15 +35,20 @@ def bench(name: str, quick: bool, report: Path | None) -> None:
     fixture: a test with the fixture odyssey_mock, compared with pytest-httpserver; and a live test, compared with bare
     peers.
 
-    all: the four benchmarks above, one after the other.
+    soak: growth of memory, tasks, threads and descriptors in thousands of sessions, in 30 simulated minutes with
+    faults, with unused sessions and with connections that do not read. It takes about ten minutes and requires the
+    extra `sim`. It is not part of `all`.
 
-    The exit code is 1 if a ratio exceeds its limit.
+    all: connect, explore, fanout and fixture, one after the other.
+
+    The exit code is 1 if a value exceeds its limit.
 
     Example: odyssey-mock bench connect --quick
     """
-    names = BENCHMARKS if name == "all" else (name,)
-    if "explore" in names:
-        require_sim("bench explore")
+    names = COMPARISONS if name == "all" else (name,)
+    for each in names:
+        if each in SIMULATED:
+            require_sim(f"bench {each}")
     rows = []
     for each in names:
         module = importlib.import_module(f"odyssey_mock.bench.{each}")

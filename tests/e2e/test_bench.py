@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from odyssey_mock.bench.rows import Row
+from odyssey_mock.bench.rows import Growth, Row
 
 COMMAND = (sys.executable, "-c", "from odyssey_mock.cli import main; main()", "bench")
 
@@ -55,6 +55,14 @@ def test_row_is_ok_up_to_its_limit(ours: float, ok: bool) -> None:
     assert row.ok is ok
     assert row.to_json()["ok"] is ok
     assert ("TOO SLOW" in str(row)) is not ok
+
+
+@pytest.mark.parametrize(("grown", "ok"), [(-5.0, True), (20.0, True), (21.0, False)])
+def test_growth_is_ok_up_to_its_limit_per_round(grown: float, ok: bool) -> None:
+    row = Growth("x", grown, 10, "objects", reach=2.0)
+    assert row.ok is ok
+    assert (row.to_json()["each"], row.to_json()["ok"]) == (grown / 10, ok)
+    assert ("GROWS" in str(row)) is not ok
 
 
 def test_unknown_benchmark_is_rejected_with_known_names() -> None:

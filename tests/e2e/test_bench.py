@@ -58,7 +58,7 @@ def test_row_is_ok_up_to_its_limit(ours: float, ok: bool) -> None:
 
 
 @pytest.mark.parametrize(("grown", "ok"), [(-5.0, True), (20.0, True), (21.0, False)])
-def test_growth_is_ok_up_to_its_limit_per_round(grown: float, ok: bool) -> None:
+def test_growth_is_ok_up_to_its_limit(grown: float, ok: bool) -> None:
     row = Growth("x", grown, 10, "objects", reach=2.0)
     assert row.ok is ok
     assert (row.to_json()["each"], row.to_json()["ok"]) == (grown / 10, ok)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+from odyssey_mock.core.file_descriptors import ListeningSocket
 from odyssey_mock.core.network import ListenError, PrivateAddressError, is_public, share
 from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.host_addresses import host_addresses
@@ -25,7 +26,7 @@ class SystemNetwork:
             family, kind, protocol, _, address = socket.getaddrinfo(
                 host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )[0]
-            listener = socket.socket(family, kind, protocol)
+            listener = ListeningSocket(family, kind, protocol)
         except OSError as error:
             raise _listen_error(error, host, port) from error
         try:
@@ -42,7 +43,7 @@ class SystemNetwork:
         return listener
 
     def reserve(self, closed: socket.socket, address: Any) -> socket.socket:  # Any: depends on the socket family
-        reserved = socket.socket(closed.family, closed.type, closed.proto)
+        reserved = ListeningSocket(closed.family, closed.type, closed.proto)
         try:
             share(reserved, True)
             reserved.bind(address)

@@ -26,12 +26,13 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from odyssey_mock.backend import Backend
+from odyssey_mock.core.file_descriptors import DETAIL, RETRY_AFTER, ShortageLog, is_shortage
 from odyssey_mock.core.journal import REDACTED, Journal
 from odyssey_mock.core.strict_json import JSON, read_json
 from odyssey_mock.core.url_parts import BaseUrl, read_ip
 from odyssey_mock.http.callers import Callers
 from odyssey_mock.http.control_access import ControlAccess, ControlPolicy, is_control, is_foreign
-from odyssey_mock.http.errors import exception_handlers
+from odyssey_mock.http.errors import exception_handlers, note_cause
 from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
 from odyssey_mock.http.outage import GoAway, OutagePoint
 from odyssey_mock.http.public_urls import PublicUrls, service_path
@@ -378,6 +379,7 @@ class _Reported:
     def __init__(self, app: ASGIApp, journal: Journal) -> None:
         self._app = app
         self._journal = journal
+        self._shortage = ShortageLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         has_begun = False
@@ -393,6 +395,13 @@ class _Reported:
             # The client disconnected before its request was complete. This is not a bug; the journal records it.
             return
         except Exception as error:
+            if is_shortage(error):
+                # Not a bug: a file or a socket could not be opened.
+                self._shortage.note()
+                note_cause(scope, DETAIL)
+                if scope["type"] == "http" and not has_begun:
+                    await JSONResponse({"detail": DETAIL}, 503, {"Retry-After": RETRY_AFTER})(scope, receive, send)
+                return
             # Any exception here is a bug in the mock, which must get a response and a report.
             what = f"{scope['type']} {scope['path']}"
             logger.exception("unexpected exception in the mock, at %s", what)

@@ -7,6 +7,7 @@ connections of one peer, without a global patch.
 
 import asyncio
 import functools
+import socket
 from collections.abc import Callable, Coroutine
 from typing import Any, override
 
@@ -81,4 +82,13 @@ async def _gather(
     addresses: list[str],  # noqa: ARG001 - the addresses that aioice found on the machine
     timeout: int = 5,
 ) -> list[Candidate]:
-    return await original(component, ours, timeout)
+    """Gather candidates on `ours`.
+
+    Raises:
+        OSError: no socket could be opened, for example because no file descriptors are left.
+    """
+    candidates = await original(component, ours, timeout)
+    if ours and not candidates:
+        # aioice only logs why it could not open its sockets: open one to get the error.
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()
+    return candidates

@@ -15,6 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from odyssey_mock import latency
 from odyssey_mock.accounts.session_tokens import SessionTokens, TokenError
 from odyssey_mock.core.clock import Clock
+from odyssey_mock.core.file_descriptors import DETAIL, is_shortage
 from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.current_settings import CurrentSettings
@@ -29,6 +30,8 @@ from odyssey_mock.sessions.signaling_socket import CLEAN_CLOSE_CODES, POLICY_VIO
 
 SEND_LIMIT = 5.0
 """Timeout in seconds for sending a message to a client that does not read. The message is then dropped."""
+TRY_AGAIN_LATER = 1013
+"""The close code of an overloaded server (IANA's registry of WebSocket close codes)."""
 NO_CODE = 1005
 """Stands for the close code of a connection that was closed without one (RFC 6455 section 7.4.1)."""
 BROKEN = 1006
@@ -152,7 +155,14 @@ class SignalingRoutes:
         # Only browsers send an Origin (RFC 6454). In a browser, the data channels may open before the page is notified
         # of the peer connection, and a stream started at that moment is rejected or lost. So the channels open later.
         is_browser = "origin" in websocket.headers
-        await session.serve(socket, channel_delay=self.settings.now.channel_delay if is_browser else 0.0)
+        try:
+            await session.serve(socket, channel_delay=self.settings.now.channel_delay if is_browser else 0.0)
+        except Exception as error:
+            if is_shortage(error):
+                # The peer could not be created. The client gets the reason, and may connect again.
+                await socket.send(json.dumps({"type": "error", "reason": "streamer_not_available"}))
+                await socket.close(TRY_AGAIN_LATER, why=DETAIL)
+            raise
 
     async def _upgraded(self, websocket: WebSocket) -> bool:
         """Accept the WebSocket upgrade, or carry out a fault that fires; return whether the upgrade was accepted."""

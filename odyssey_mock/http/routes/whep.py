@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute
 from odyssey_mock.broadcasts.broadcast import Broadcast
 from odyssey_mock.broadcasts.registry import Broadcasts
 from odyssey_mock.broadcasts.spectator import Spectator
+from odyssey_mock.core.file_descriptors import DETAIL, RETRY_AFTER, is_shortage
 from odyssey_mock.http.broadcast_access import BroadcastRoute, authorize, broadcast_of
 from odyssey_mock.http.callers import Callers
 from odyssey_mock.http.errors import BroadcastError
@@ -74,14 +75,15 @@ class WhepRoutes:
             raise BroadcastError(406, f"expected an Accept header that allows {SDP}, got {', '.join(accept)[:60]!r}")
         offer = await _text(request)
         _check_is_on(broadcast)
-        spectator = self.broadcasts.admit(broadcast, offer)
         try:
-            answer = await spectator.answer()
+            spectator = self.broadcasts.admit(broadcast, offer)
+            answer = await _answer_of(spectator)
+        except OSError as error:
+            if not is_shortage(error):
+                raise
+            raise BroadcastError(503, DETAIL, {"Retry-After": RETRY_AFTER}) from error
         except DescriptionError as error:
             raise BroadcastError(400, f"{error}; send a complete offer that receives video") from error
-        except asyncio.CancelledError:
-            spectator.leave("its request was cut off")
-            raise
         headers = {
             "Location": f"{request.base_url.path}broadcast/{broadcast.stream_id}/whep/{spectator.resource}",
             "ETag": spectator.etag,
@@ -130,6 +132,15 @@ class WhepRoutes:
         if spectator is None or spectator.is_leaving:
             raise _no_spectator()
         return spectator
+
+
+async def _answer_of(spectator: Spectator) -> str:
+    """Return the answer, or end the spectator if its request is cut off meanwhile."""
+    try:
+        return await spectator.answer()
+    except asyncio.CancelledError:
+        spectator.leave("its request was cut off")
+        raise
 
 
 def _link(request: Request) -> str:

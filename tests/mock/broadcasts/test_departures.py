@@ -280,7 +280,7 @@ class NoDescriptors(SystemNetwork):
         return super().ice_addresses(loopback_only)
 
 
-async def test_exhausted_file_descriptors_are_a_500() -> None:
+async def test_exhausted_file_descriptors_are_a_503() -> None:
     network = NoDescriptors()
     async with MockOdyssey(network=network) as mock, httpx.AsyncClient(base_url=mock.url, trust_env=False) as http:
         broadcast = opened(mock.backend)
@@ -288,7 +288,8 @@ async def test_exhausted_file_descriptors_are_a_500() -> None:
         async with nothing_left():
             network.exhausted = True
             answer = await post(http, broadcast)
-            assert (answer.status_code, "OSError" in answer.json()["detail"]) == (500, True)
+            assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+            assert "raise the limit of its process (ulimit -n)" in answer.json()["error"]
             assert nothing_of(broadcast)
         network.exhausted = False
         status = (await post(http, broadcast)).status_code

@@ -6,6 +6,7 @@ import asyncio
 from typing import override
 
 from websockets.asyncio.client import ClientConnection
+from websockets.protocol import State
 
 READ_BYTES = 16 * 2**10
 """Maximum number of bytes that are read at once.
@@ -15,18 +16,18 @@ which take about a second.
 """
 
 MAX_UNREAD_BYTES = 256 * 2**10
-"""Maximum number of bytes that the service may send while it does not read what the client has sent.
+"""Maximum number of bytes that the service may send while it does not read what the client has sent, or after a close.
 
-The client answers each ping with a pong, in a buffer without a limit. While the client uploads an image, the service
-sends at most a few short messages.
+The client answers each ping with a pong, in a buffer without a limit. While the client uploads an image or closes the
+connection, the service sends at most a few short messages.
 """
 
 
 class BoundedConnection(ClientConnection):
-    """A client connection that reads in small steps, and is aborted if the service sends without reading."""
+    """A client connection that reads in small steps, and is aborted if the service neither reads nor stops sending."""
 
     _unread = 0
-    """Number of bytes received since writing was paused, because the service does not read what the client sends."""
+    """Number of bytes received since the service stopped to read what the client sends, or since the close began."""
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -39,11 +40,12 @@ class BoundedConnection(ClientConnection):
 
     @override
     def data_received(self, data: bytes) -> None:
-        if self.paused:
+        if self.paused or self.protocol.state in {State.CLOSING, State.CLOSED}:
             self._unread += len(data)
             if self._unread > MAX_UNREAD_BYTES:
                 self.logger.warning(
-                    "the service sent more than %d bytes without reading; closing the connection", MAX_UNREAD_BYTES
+                    "the service sent more than %d bytes without reading or after a close; aborting the connection",
+                    MAX_UNREAD_BYTES,
                 )
                 self.transport.abort()
                 return

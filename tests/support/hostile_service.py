@@ -107,13 +107,13 @@ def hostile_service(respond: Respond) -> Iterator[HostileService]:
 
 def http(body: bytes = b"", *headers: str, status: str = "200 OK") -> bytes:
     """Return an HTTP response with a JSON content type and a Content-Length."""
-    lines = (f"HTTP/1.1 {status}", "Content-Type: application/json", f"Content-Length: {len(body)}", *headers, "", "")
-    return "\r\n".join(lines).encode() + body
+    return head(f"Content-Length: {len(body)}", *headers, status=status) + body
 
 
 def head(*headers: str, status: str = "200 OK") -> bytes:
-    """Return the head of an HTTP response without a Content-Length: the body ends with the connection."""
-    return "\r\n".join((f"HTTP/1.1 {status}", "Content-Type: application/json", *headers, "", "")).encode()
+    """Return the head of an HTTP response. Without a header for its length, the body ends with the connection."""
+    lines = (f"HTTP/1.1 {status}", "Content-Type: application/json", "Connection: close", *headers, "", "")
+    return "\r\n".join(lines).encode()
 
 
 def websocket_accepted(asked: Asked, *headers: str) -> bytes:

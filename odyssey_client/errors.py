@@ -52,7 +52,7 @@ from odyssey_client.redaction import LONGEST_SECRET, received, redacted, redacte
 _LONGEST_REASON = 1000
 
 _MOST_LINES = 50
-"""Maximum number of faults or streams that the message of an error lists; its attributes contain all of them."""
+"""Maximum number of faults or streams that the message of an error lists; its attributes contain more of them."""
 
 
 class PicklableError(Exception):
@@ -411,11 +411,19 @@ class ScriptFault:
         return f"{excerpt(self.path)}: {said}"  # a path may contain keys of the script, which can be any text
 
 
+FAULT_LIMIT = 100
+"""Maximum number of faults that a `ScriptError` lists, more than a person fixes at once.
+
+A script of 1 MB can have a million faults. Further faults are only counted.
+"""
+
+
 class ScriptError(OdysseyError, ValueError):
-    """A simulation script is invalid; the message has a line for each fault (protocol.md section 8).
+    """A simulation script is invalid; the message has a line for each of the first faults (protocol.md section 8).
 
     Attributes:
-        faults: All faults, in the order of the script.
+        faults: The first faults, in the order of the script; at most `FAULT_LIMIT`.
+        more_faults: The number of further faults.
     """
 
     default_code = "invalid_script"
@@ -424,15 +432,19 @@ class ScriptError(OdysseyError, ValueError):
         self,
         faults: Sequence[ScriptFault],
         *,
+        more_faults: int = 0,
         status: int | None = None,
         detail: JSON = None,
         request_id: str | None = None,
     ) -> None:
         self.faults = tuple(
-            ScriptFault(redacted(fault.path), redacted(fault.expected), redacted(fault.got)) for fault in faults
+            ScriptFault(redacted(fault.path), redacted(fault.expected), redacted(fault.got))
+            for fault in faults[:FAULT_LIMIT]
         )
-        lines = _lines(self.faults)
-        message = lines[0] if len(lines) == 1 else "\n  ".join([f"{len(self.faults)} faults:", *lines])
+        self.more_faults = more_faults + len(faults) - len(self.faults)
+        count = len(self.faults) + self.more_faults
+        lines = _lines(self.faults, self.more_faults)
+        message = lines[0] if count == 1 else "\n  ".join([f"{count} faults:", *lines])
         super().__init__(message, status=status, detail=detail, request_id=request_id)
 
 
@@ -512,9 +524,10 @@ class DownloadTimeoutError(DownloadError, TimeoutError):
     default_retryable = True
 
 
-def _lines(items: Sequence[object]) -> list[str]:
-    more = len(items) - _MOST_LINES
-    return [str(item) for item in items[:_MOST_LINES]] + ([f"and {more} more"] if more > 0 else [])
+def _lines(items: Sequence[object], further: int = 0) -> list[str]:
+    """Return a line for each of the first items, and one with the number of the others and of `further` ones."""
+    more = max(0, len(items) - _MOST_LINES) + further
+    return [str(item) for item in items[:_MOST_LINES]] + ([f"and {more} more"] if more else [])
 
 
 def excerpt(text: str, limit: int = 300) -> str:

@@ -60,6 +60,7 @@ def error_document(error: OdysseyError) -> dict[str, JSON]:
     match error:
         case ScriptError():
             document["faults"] = [json_of(fault) for fault in error.faults]
+            document["more_faults"] = error.more_faults
         case OdysseyUsageError():
             document |= {"action": error.action, "action_url": error.action_url, "details": error.details}
         case SimulationFailedError():

@@ -43,7 +43,7 @@ class ScriptFileError(ScriptError):
     """A script in a file is invalid. The message starts with the name of the file."""
 
     def __init__(self, file: Path, error: ScriptError) -> None:
-        super().__init__(error.faults)
+        super().__init__(error.faults, more_faults=error.more_faults)
         self.message = f"{file}: {error}"
 
 
@@ -72,6 +72,7 @@ class Verdict:
             "valid": self.script is not None,
             "duration_seconds": None if self.script is None else self.script.duration_seconds,
             "faults": [json_of(fault) for fault in faults],
+            "more_faults": 0 if self.error is None else self.error.more_faults,
             "advice": [] if self.script is None else list(self.script.advice()),
         }
 

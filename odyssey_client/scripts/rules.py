@@ -1,7 +1,7 @@
 """Script entries, and the rules for valid scripts (protocol.md section 8).
 
-Every script is checked in its JSON form. All rules are checked for all entries, so that an error lists every fault. If
-several rules fail at the same path, only the first fault is reported.
+Every script is checked in its JSON form. All rules are checked for all entries, so that an error lists every fault, up
+to `FAULT_LIMIT`. If several rules fail at the same path, only the first fault is reported.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from numbers import Real
 from types import MappingProxyType
 from typing import Any, Literal, TypeGuard, get_args
 
-from odyssey_client.errors import ImageError, ScriptError, ScriptFault, excerpt
+from odyssey_client.errors import FAULT_LIMIT, ImageError, ScriptError, ScriptFault, excerpt
 from odyssey_client.media.image_source import ImageSource
 
 type ScriptAction = Literal["start", "interact", "end"]
@@ -32,6 +32,8 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
 _SHOWN = 60
 """Maximum number of characters that a message shows of a value."""
+_KEY_SHOWN = 200
+"""Number of characters of an unknown key in the path of a fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +63,27 @@ class ScriptEntry:
 
 
 class Faults:
-    """Collects faults, and keeps only the first fault of each path."""
+    """Collects faults: only the first fault of each path, and the first `FAULT_LIMIT` faults. Others are counted."""
 
     def __init__(self) -> None:
-        self._by_path: dict[str, ScriptFault] = {}
+        self._listed: list[ScriptFault] = []
+        self._paths: set[str] = set()
 
     def add(self, path: str, expected: str, got: str) -> None:
-        self._by_path.setdefault(path, ScriptFault(path, expected, got))
+        if path in self._paths:
+            return
+        self._paths.add(path)
+        if len(self._listed) < FAULT_LIMIT:
+            self._listed.append(ScriptFault(path, expected, got))
 
-    def all(self) -> tuple[ScriptFault, ...]:
-        """Return the faults in the order in which they were found."""
-        return tuple(self._by_path.values())
+    def listed(self) -> tuple[ScriptFault, ...]:
+        """Return the first faults, in the order in which they were found."""
+        return tuple(self._listed)
 
     def check(self) -> None:
-        """Raise `ScriptError` with all faults, if there are any."""
-        if self._by_path:
-            raise ScriptError(self.all())
+        """Raise `ScriptError` if there are faults."""
+        if self._paths:
+            raise ScriptError(self._listed, more_faults=len(self._paths) - len(self._listed))
 
 
 def read_entries(value: object, path: str, take_image: TakeImage, faults: Faults) -> tuple[ScriptEntry, ...]:
@@ -256,7 +263,7 @@ def _refuse_others(value: Mapping[object, object], known: Sequence[str], at: str
     expected = f"no keys except {', '.join(known)}" if known else "no keys"
     for key in value:
         if key not in known:
-            name = key if isinstance(key, str) else describe(key)
+            name = key[:_KEY_SHOWN] if isinstance(key, str) else describe(key)
             faults.add(f"{at}.{name}", expected, "an unknown key")
 
 

@@ -121,12 +121,11 @@ class Script:
             path: The name of the script in reported faults.
 
         Raises:
-            ScriptError: the script is invalid; the error lists every fault.
+            ScriptError: the script is invalid; the error lists its faults.
         """
         if not isinstance(source, Script):
             return _read(source, path, checked)
-        if faults := source.faults(path):
-            raise ScriptError(faults)
+        _faults_of(source, path).check()
         return source
 
     @classmethod
@@ -141,7 +140,7 @@ class Script:
             images_from: The directory for relative paths of images; with None, images must be ``data:`` URLs.
 
         Raises:
-            ScriptError: the script is invalid; the error lists every fault.
+            ScriptError: the script is invalid; the error lists its faults.
         """
         return _read(read_json(text, path), path, named_in(images_from))
 
@@ -151,22 +150,23 @@ class Script:
 
         Raises:
             ScriptError: the file cannot be read, is larger than 64 MiB, or the script is invalid. The error lists
-                every fault.
+                its faults.
         """
         content = read_file(file, path)
         return cls.from_json(content, path=path, images_from=os.path.dirname(file))  # noqa: PTH120 - "" for "a", not "."
 
     def faults(self, path: str = "script") -> tuple[ScriptFault, ...]:
-        """Check the script and return all faults, in the order of the script. Images are read and decoded."""
-        faults = Faults()
-        read_entries([entry.to_dict() for entry in self.entries], path, checked, faults)
-        return faults.all()
+        """Check the script and return its faults, in the order of the script. Images are read and decoded.
+
+        Only the first 100 faults are returned; the ``ScriptError`` of `validate` also has the number of the others.
+        """
+        return _faults_of(self, path).listed()
 
     def validate(self) -> None:
         """Check the script as `faults` does.
 
         Raises:
-            ScriptError: the script is invalid; the error lists every fault.
+            ScriptError: the script is invalid; the error lists its faults.
         """
         Script.of(self)
 
@@ -206,6 +206,12 @@ class Script:
 
     def _next(self) -> str:
         return f"script[{len(self.entries)}]"
+
+
+def _faults_of(script: Script, path: str) -> Faults:
+    faults = Faults()
+    read_entries([entry.to_dict() for entry in script.entries], path, checked, faults)
+    return faults
 
 
 def _finite(seconds: float) -> float | None:

@@ -103,7 +103,14 @@ def test_json_document_has_result_for_each_file(tmp_path: Path) -> None:
     assert found["error"]["code"] == "invalid_script"
     assert found["error"]["message"].startswith(f"{broken}: 4 faults:")
     assert found["error"]["faults"] == found["files"][1]["faults"]
-    assert found["files"][0] == {"file": str(good), "valid": True, "duration_seconds": 1.0, "faults": [], "advice": []}
+    assert found["files"][0] == {
+        "file": str(good),
+        "valid": True,
+        "duration_seconds": 1.0,
+        "faults": [],
+        "more_faults": 0,
+        "advice": [],
+    }
     assert found["files"][1]["valid"] is False
     assert found["files"][1]["faults"][1] == {"path": "script[0].start.prompt", "expected": "text", "got": "nothing"}
 

@@ -295,3 +295,17 @@ def test_any_json_is_script_or_has_faults(value: Any, path: str) -> None:
     else:
         assert read.faults() == ()
     assert value == before
+
+
+def test_further_faults_are_only_counted() -> None:
+    with pytest.raises(ScriptError) as caught:
+        Script.of([{}] * 500)
+    error = caught.value
+    assert (len(error.faults), error.more_faults) == (100, 900)
+    assert str(error).startswith("1000 faults:\n")
+    assert str(error).endswith("\n  and 900 more")
+    assert len(Script(tuple(ScriptEntry(0, "end") for _ in range(500))).faults()) == 100
+
+
+def test_long_unknown_keys_are_shortened() -> None:
+    assert places([{**START, "k" * 5000: 1}, END]) == ["script[0]." + "k" * 200]

@@ -26,6 +26,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from odyssey_mock.backend import Backend
+from odyssey_mock.core.excerpts import excerpt
 from odyssey_mock.core.file_descriptors import DETAIL, RETRY_AFTER, ShortageLog, is_shortage
 from odyssey_mock.core.journal import REDACTED, Journal
 from odyssey_mock.core.strict_json import JSON, read_json
@@ -36,7 +37,7 @@ from odyssey_mock.http.errors import exception_handlers, note_cause
 from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
 from odyssey_mock.http.outage import GoAway, OutagePoint
 from odyssey_mock.http.public_urls import PublicUrls, service_path
-from odyssey_mock.http.request_body import UnreadBodies, known_body_of, shortened
+from odyssey_mock.http.request_body import UnreadBodies, known_body_of
 from odyssey_mock.http.routes.artifacts import ArtifactRoutes
 from odyssey_mock.http.routes.auth import AuthRoutes
 from odyssey_mock.http.routes.control import ControlRoutes
@@ -68,6 +69,9 @@ EXPOSED_HEADERS = (
     "Content-Length",
 )
 """Response headers that pages of other origins may read, in addition to the CORS-safelisted response headers."""
+
+QUERY_SHOWN = 100
+"""Maximum number of query parameters that the journal shows."""
 
 SECRET_PARTS = frozenset({"resource"})
 """Path parameters that grant access to the resource they name, and are therefore masked in the journal."""
@@ -360,15 +364,20 @@ def _path(scope: Scope) -> str:
 
 def _query(scope: Scope) -> JSON:
     """Return the query parameters by name; the value is a list if a name occurs more than once."""
-    pairs = QueryParams(scope["query_string"])
-    return {name: values[0] if len(values := pairs.getlist(name)) == 1 else values for name in pairs}
+    pairs = QueryParams(scope["query_string"]).multi_items()
+    if len(pairs) > QUERY_SHOWN:
+        return {"omitted": f"{len(pairs)} parameters"}
+    values: dict[str, list[str]] = {}
+    for name, value in pairs:
+        values.setdefault(name, []).append(value)
+    return {name: each[0] if len(each) == 1 else each for name, each in values.items()}
 
 
 def _read_json(body: bytearray) -> JSON:
     if not body:
         return None
     try:
-        return shortened(read_json(body))
+        return excerpt(body, read_json(body))
     except ValueError:
         return None
 

@@ -14,7 +14,8 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from odyssey_mock.core.strict_json import JSON, items_in, read_json
+from odyssey_mock.core.excerpts import excerpt
+from odyssey_mock.core.strict_json import JSON, read_json
 
 BODY_LIMIT = 64 << 10
 """Maximum bytes of a request body, unless the route declares another limit. Usual requests have less than 1 KiB."""
@@ -39,13 +40,6 @@ TIME_LIMIT = 300.0
 
 DROPPED = 64 << 10
 """An unread body of at most this many bytes is received and dropped, and its connection stays open."""
-
-SHOWN_ITEMS = 5_000
-"""Maximum number of values in a body that the journal shows."""
-SHOWN_STRING = 64 << 10
-"""Number of characters of a string in a body that the journal shows."""
-SHOWN_IMAGE = 64
-"""Number of characters of a `data:` URL in a body that the journal shows."""
 
 _KEY = "body"
 """Key of the `RequestBody` in the `state` of a request's ASGI scope."""
@@ -160,15 +154,10 @@ class RequestBody:
         """Return the body for the journal, shortened; None if it was not read or is not JSON."""
         if not self._received or not self._is_complete:
             return None
-        items = items_in(self._received)
-        if items > SHOWN_ITEMS:
-            return {"omitted": f"{len(self._received)} bytes of JSON with more than {SHOWN_ITEMS} values"}
         if not self._parsed and len(self._received) > IN_THREAD:
-            return {"omitted": f"{len(self._received)} bytes"}
-        for parsed in self._parsed.values():
-            return None if isinstance(parsed, _NotJson) else shortened(parsed)
-        parsed = _parse(self._received)
-        return None if isinstance(parsed, _NotJson) else shortened(parsed)
+            return {"omitted": f"{len(self._received)} bytes that were not parsed"}
+        parsed = next(iter(self._parsed.values())) if self._parsed else _parse(self._received)
+        return None if isinstance(parsed, _NotJson) else excerpt(self._received, parsed)
 
 
 def body_of(connection: HTTPConnection | Scope) -> RequestBody:
@@ -185,21 +174,6 @@ def known_body_of(scope: Scope) -> RequestBody | None:
 def set_body(scope: Scope, body: RequestBody) -> None:
     """Make `body` the body of a request."""
     scope.setdefault("state", {})[_KEY] = body
-
-
-def shortened(value: JSON) -> JSON:
-    """Return a copy of `value` for the journal, in which long strings and images are cut."""
-    match value:
-        case str() if value.startswith("data:"):
-            return value[:SHOWN_IMAGE]
-        case str() if len(value) > SHOWN_STRING:
-            return f"{value[:SHOWN_STRING]}... and {len(value) - SHOWN_STRING} characters more"
-        case list():
-            return [shortened(each) for each in value]
-        case dict():
-            return {key[:SHOWN_STRING]: shortened(each) for key, each in value.items()}
-        case _:
-            return value
 
 
 def _parse(body: bytearray, *, unique: bool = False) -> JSON | _NotJson:

@@ -45,6 +45,13 @@ logger.setLevel(logging.WARNING)
 EXTENSION = "odyssey_mock.connection"
 """Key of the `TcpConnection` in the `extensions` of a request's ASGI scope."""
 
+READ_BYTES = 16 << 10
+"""Maximum number of bytes that are read from a connection at once.
+
+asyncio reads up to 256 KiB, and h11 and websockets parse them in one step. They may contain 43,000 chunks of one byte
+or 131,072 empty frames, which take more than a second.
+"""
+
 NO_LINGER = struct.pack("ii", 1, 0)
 """`SO_LINGER` with a timeout of 0: closing the socket resets the connection."""
 
@@ -67,6 +74,8 @@ class TcpConnection:
         # Not checked with isinstance: transports of uvloop are no subclasses of `asyncio.Transport`.
         self._transport = cast("asyncio.Transport", transport)
         self._holders = 0
+        if hasattr(transport, "max_size"):  # an attribute of asyncio's transports; uvloop reads at most 64 KiB at once
+            transport.max_size = READ_BYTES
 
     @property
     def is_held(self) -> bool:

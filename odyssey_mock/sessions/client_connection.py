@@ -8,6 +8,7 @@ from typing import Literal, Protocol, Self
 
 from odyssey_mock import latency
 from odyssey_mock.core.clock import Clock, sleep
+from odyssey_mock.core.excerpts import SHOWN_IMAGE, excerpt
 from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.fault import Fault
@@ -32,8 +33,15 @@ from odyssey_mock.sessions.session_machine import SessionEffect, SessionEvent
 from odyssey_mock.sessions.signaling_socket import CLEAN_CLOSE_CODES, NORMAL_CLOSURE, SignalingSocket
 from odyssey_mock.settings import LatencyProfile
 
-IMAGE_SHOWN = 64
-"""Number of characters of an image's data URL that the journal keeps."""
+INBOX_MESSAGES = 1000
+"""Maximum number of messages of a client that wait to be handled. A client waits for most of the replies."""
+INBOX_BYTES = 64 << 20
+"""Number of bytes of waiting messages above which no further message is accepted: the largest message on the socket."""
+
+PARSED_AT_ONCE = 1 << 20
+"""A message of more characters is parsed in a thread, so that it delays the video of other sessions less."""
+
+OVERFLOW = f"expected at most {INBOX_MESSAGES} messages or {INBOX_BYTES >> 20} MiB that wait for the streamer, got more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,11 @@ class ReceivedData:
 
     channel: str
     data: str | bytes
+
+    @property
+    def size(self) -> int:
+        """Length of the data in characters or bytes."""
+        return len(self.data)
 
 
 type Instruction = SessionEvent | tuple[SessionEffect, ...]
@@ -98,7 +111,16 @@ class ClientConnection:
         self._channel_delay = channel_delay
         self._current_stream = current_stream
         self._profile = profile
-        self._inbox: asyncio.Queue[Instruction | ReceivedData | LateMessage] = asyncio.Queue()
+        self._inbox: asyncio.Queue[Instruction | ReceivedData | LateMessage | MessageError] = asyncio.Queue()
+        self._waiting = self._waiting_bytes = 0
+        """Number and total size of the client's messages that are not completely handled."""
+        self._has_room = asyncio.Event()
+        """Set while a further message may wait."""
+        self._overflowed = False
+        """Whether a message was refused since the latest message that had room."""
+        self._has_room.set()
+        self._handled_size: int | None = None
+        """Size of the message that the session handles until it calls `receive` again."""
         self._late = LateMessages(profile, clock, self._deliver)
         self._handling: LateMessage | None = None
         """The late message that the session handles until it calls `receive` again."""
@@ -111,7 +133,7 @@ class ClientConnection:
             loopback_only=loopback_only,
             on_connected=lambda: self._put(SessionEvent.PEER_CONNECTED),
             on_lost=lambda: self._put(SessionEvent.PEER_CLOSED if self.peer.was_closed else SessionEvent.PEER_LOST),
-            on_message=lambda data: self._put(ReceivedData(DATA_CHANNEL.channel, data)),
+            on_message=lambda data: self._take_in(ReceivedData(DATA_CHANNEL.channel, data)),
             on_keyframe_wanted=on_keyframe_wanted,
         )
 
@@ -137,9 +159,13 @@ class ClientConnection:
         self._running.append(self.tasks.create_task(work))
 
     async def read(self) -> None:
-        """Put each message from the socket into the inbox until the socket closes."""
+        """Put each message from the socket into the inbox until the socket closes.
+
+        If too many messages wait, the next message is read later, and the client can send no more (TCP flow control).
+        """
         while (data := await self.socket.receive()) is not None:
-            self._put(ReceivedData(SIGNALING.channel, data))
+            self._take_in(ReceivedData(SIGNALING.channel, data))
+            await self._has_room.wait()
         clean = self.socket.close_code in CLEAN_CLOSE_CODES
         self.instruct(SessionEvent.SOCKET_CLOSED if clean else SessionEvent.SOCKET_LOST)
 
@@ -152,29 +178,52 @@ class ClientConnection:
 
         Messages that the latency profile delays are returned when they are due.
         """
-        if self._handling is not None:
-            self._late.done(self._handling)
-            self._handling = None
+        self._finish()
         while True:
+            if not self._inbox.empty():
+                # `get` would not let other tasks run, however many messages wait.
+                await asyncio.sleep(0)  # noqa: TID251 - no time passes
             item = await self._inbox.get()
             if isinstance(item, LateMessage):
                 self._handling = item
+                self._handled_size = item.size
                 return item.message
+            if isinstance(item, MessageError):
+                return self._refused(item)
             if not isinstance(item, ReceivedData):
                 return item
-            message = self._parse(item)
-            if isinstance(message, MessageError) or not self._late.take(message):
+            message = await self._parse(item)
+            if isinstance(message, MessageError) or not self._late.take(message, item.size):
+                self._handled_size = item.size
                 return message
 
-    def _parse(self, item: ReceivedData) -> ClientMessage | MessageError:
+    def _finish(self) -> None:
+        """Note that the session has completely handled the latest message."""
+        if self._handling is not None:
+            self._late.done(self._handling)
+            self._handling = None
+        if self._handled_size is not None:
+            self._waiting -= 1
+            self._waiting_bytes -= self._handled_size
+            self._handled_size = None
+        if self._waiting < INBOX_MESSAGES and self._waiting_bytes < INBOX_BYTES:
+            self._has_room.set()
+
+    async def _parse(self, item: ReceivedData) -> ClientMessage | MessageError:
         dialect = SIGNALING if item.channel == SIGNALING.channel else DATA_CHANNEL
         try:
-            payload = decode(item.channel, item.data)
-            self._note(item.channel, payload)
+            if item.size > PARSED_AT_ONCE:
+                payload = await asyncio.to_thread(decode, item.channel, item.data)
+            else:
+                payload = decode(item.channel, item.data)
+            self._note(item, payload)
             return dialect.parse(payload)
         except MessageError as error:
-            self._journal.record("note", "message refused", **self._identity.where, why=str(error))
-            return error
+            return self._refused(error)
+
+    def _refused(self, error: MessageError) -> MessageError:
+        self._journal.record("note", "message refused", **self._identity.where, why=str(error))
+        return error
 
     async def send(self, message: SignalingReply, *, why: str = "") -> None:
         """Send a message on the socket and record it in the journal, with its cause `why` if it has one."""
@@ -272,24 +321,43 @@ class ClientConnection:
         else:
             self._inbox.put_nowait(late)
 
-    def _put(self, happening: SessionEvent | ReceivedData) -> None:
+    def _put(self, happening: SessionEvent) -> None:
         if not self._frozen:
             self._inbox.put_nowait(happening)
+
+    def _take_in(self, received: ReceivedData) -> None:
+        """Put a message of the client into the inbox. If too many messages wait, refuse it."""
+        if self._frozen:
+            return
+        if not self._has_room.is_set():
+            # Only data channels get here: aiortc does not stop receiving (SCTP flow control).
+            if not self._overflowed:
+                self._overflowed = True
+                self._inbox.put_nowait(MessageError(f"{received.channel}: {OVERFLOW}; wait for the replies"))
+            return
+        self._overflowed = False
+        self._inbox.put_nowait(received)
+        self._waiting += 1
+        self._waiting_bytes += received.size
+        if self._waiting >= INBOX_MESSAGES or self._waiting_bytes >= INBOX_BYTES:
+            self._has_room.clear()
 
     def _fire(self, point: str) -> Fault | None:
         return self._faults.fire(point, **self._identity.where)
 
-    def _note(self, channel: str, payload: JSON) -> None:
+    def _note(self, item: ReceivedData, payload: JSON) -> None:
+        channel = item.channel
         name = "no message"
         if isinstance(payload, dict):
             kind = payload.get("type")
             name = kind if isinstance(kind, str) else name
             image = payload.get("input_image_base64")
             if isinstance(image, str):
-                payload = {**payload, "input_image_base64": image[:IMAGE_SHOWN]}
+                payload = {**payload, "input_image_base64": image[:SHOWN_IMAGE]}
         on_socket = channel == SIGNALING.channel
         where: dict[str, JSON] = {} if on_socket else {"channel": channel}
-        data: dict[str, JSON] = {"from": "client", **where, "message": payload}
+        text = item.data if isinstance(item.data, str) else ""
+        data: dict[str, JSON] = {"from": "client", **where, "message": excerpt(text, payload)}
         entry_kind: Literal["signaling", "channel"] = "signaling" if on_socket else "channel"
         self._journal.record(entry_kind, name, data, stream=self._current_stream(), **self._identity.where)
 

@@ -30,6 +30,8 @@ class LateMessage:
     message: ClientMessage
     due: float
     """The time of `Clock.monotonic` at which it is handled."""
+    size: int = 0
+    """Length of the received data in characters."""
     handled: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the message was handled or discarded."""
     deadline: Deadline | None = None
@@ -50,8 +52,8 @@ class LateMessages:
         self._delivered: set[LateMessage] = set()
         self._is_closed = False
 
-    def take(self, message: ClientMessage) -> bool:
-        """Delay the message, or return False if it must be handled at once.
+    def take(self, message: ClientMessage, size: int = 0) -> bool:
+        """Delay the message of `size` characters, or return False if it must be handled at once.
 
         `client_disconnecting` and `keepalive` are never delayed. Other messages never overtake each other.
         """
@@ -64,7 +66,7 @@ class LateMessages:
             due = max(due, self._waiting[-1].due)
         elif due <= now and not self._delivered:
             return False
-        late = LateMessage(message, due)
+        late = LateMessage(message, due, size)
         self._waiting.append(late)
         late.deadline = self._clock.call_later(max(0.0, due - now), f"latency: {point}", self._due)
         return True

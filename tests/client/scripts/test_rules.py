@@ -303,7 +303,9 @@ def test_further_faults_are_only_counted() -> None:
     error = caught.value
     assert (len(error.faults), error.more_faults) == (100, 900)
     assert str(error).startswith("1000 faults:\n")
-    assert str(error).endswith("\n  and 900 more")
+    assert str(error).endswith("\n  and 950 more"), (
+        "expected 50 lines with faults, and one with the number of the others"
+    )
     assert len(Script(tuple(ScriptEntry(0, "end") for _ in range(500))).faults()) == 100
 
 

@@ -530,11 +530,24 @@ class Settings(Limits):
         applies="new sessions",
     )
 
+    broadcast_spectators: int = setting(
+        100,
+        COUNT_FROM_0,
+        "Maximum number of concurrent WebRTC spectators of one broadcast; a further one is rejected with status 503.",
+        group="Broadcasts",
+        applies="at once",
+    )
+    spectators: int = setting(
+        200,
+        COUNT_FROM_0,
+        "Maximum number of concurrent WebRTC spectators of all broadcasts; a further one is rejected with status 503. "
+        "Each spectator needs a file descriptor for each address of the machine.",
+        applies="at once",
+    )
     spectator_handshake: float = setting(
         10.0,
         SECONDS,
         "Seconds that a spectator has to connect after its SDP answer; otherwise it is dropped.",
-        group="Broadcasts",
         applies="new broadcasts",
     )
     hls: bool = setting(
@@ -745,6 +758,8 @@ class ChangeableSettings(TypedDict, total=False):
     start_image_fit: StartImageFit
     bitrate: int
     keyframe_gap: float
+    broadcast_spectators: int
+    spectators: int
     spectator_handshake: float
     hls: bool
     hls_segment_duration: float

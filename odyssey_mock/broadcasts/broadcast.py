@@ -116,6 +116,11 @@ class Broadcast:
         return MappingProxyType(self._spectators)
 
     @property
+    def audience_size(self) -> int:
+        """The number of spectators that were not ended."""
+        return sum(not each.is_leaving for each in self._spectators.values())
+
+    @property
     def frames_encoded(self) -> Mapping[Codec, int]:
         """Number of frames encoded so far, by codec, for the host and all spectators together."""
         return self._encoders.frames

@@ -10,11 +10,16 @@ from odyssey_mock.broadcasts.spectator import Spectator
 from odyssey_mock.core.clock import Clock, Deadline
 from odyssey_mock.core.entropy import Entropy
 from odyssey_mock.core.journal import Journal
+from odyssey_mock.core.picklable_error import PicklableError
 from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.media.frame_encoder import CountsFrames
 from odyssey_mock.media.keyframes import Keyframes
 from odyssey_mock.recordings.stream_records import StreamRecord, StreamStore
 from odyssey_mock.rtc.protocols import PeerFactory
+
+
+class TooManySpectatorsError(PicklableError):
+    """A broadcast, or the server, has its maximum number of spectators. The response is 503; another may leave."""
 
 
 class Broadcasts(Mapping[str, Broadcast]):
@@ -77,8 +82,21 @@ class Broadcasts(Mapping[str, Broadcast]):
         """Create a spectator from its SDP offer, and start the task that serves it. Return the spectator.
 
         Raises:
+            TooManySpectatorsError: the broadcast or the server has its maximum number of spectators.
             OSError: the peer cannot be created, for example because no file descriptors are left.
         """
+        settings = self._settings.now
+        if (present := broadcast.audience_size) >= settings.broadcast_spectators:
+            raise TooManySpectatorsError(
+                "the broadcast has no capacity for another spectator; try again later"
+            ).because(
+                f"the broadcast has {present} spectators (setting `broadcast_spectators`: "
+                f"{settings.broadcast_spectators})"
+            )
+        if (everywhere := sum(each.audience_size for each in self._broadcasts.values())) >= settings.spectators:
+            raise TooManySpectatorsError("the server has no capacity for another spectator; try again later").because(
+                f"all broadcasts have {everywhere} spectators (setting `spectators`: {settings.spectators})"
+            )
         spectator = broadcast.admit(offer)
         task = asyncio.create_task(self._serve(broadcast, spectator), name=f"spectator of {broadcast.stream_id}")
         self._tasks.add(task)

@@ -26,6 +26,7 @@ from odyssey_mock.accounts.errors import (
     UsageLimitError,
 )
 from odyssey_mock.broadcasts.hls import NoPlaylistError
+from odyssey_mock.broadcasts.registry import TooManySpectatorsError
 from odyssey_mock.broadcasts.spectator import SpectatorGoneError
 from odyssey_mock.core.picklable_error import PicklableError
 from odyssey_mock.core.strict_json import JSON
@@ -41,6 +42,9 @@ from odyssey_mock.sessions.registry import ConcurrentLimitError, NoStreamerError
 from odyssey_mock.simulations.jobs import NotCancellableError, QueueFullError
 from odyssey_mock.simulations.request import InvalidRequestError
 from odyssey_mock.simulations.scripts import FAULT_LIMIT
+
+SPECTATOR_RETRY = "5"
+"""The `Retry-After` in seconds for a spectator beyond the limit; when another one leaves is not known."""
 
 BILLING_URL = "https://platform.odyssey.ml/billing"
 
@@ -149,6 +153,7 @@ ANSWERS: Mapping[type[Exception], _Answer] = MappingProxyType(
             404, f"the spectator ended before the SDP answer was sent: {error}"
         ),
         SlowBodyError: lambda error, _: ApiError(408, str(error), {"Connection": "close"}),
+        TooManySpectatorsError: lambda error, _: BroadcastError(503, str(error), {"Retry-After": SPECTATOR_RETRY}),
         FragmentError: lambda error, _: BroadcastError(400, f"invalid {FRAGMENT} (RFC 8840): {error}"),
         NoPlaylistError: lambda error, _: BroadcastError(404, f"no playlist: {error}"),
     }

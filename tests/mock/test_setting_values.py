@@ -50,6 +50,8 @@ TEXTS: Mapping[str, tuple[str, object]] = {
     "fonts": ("bundled", "bundled"),
     "bitrate": ("500000", 500_000),
     "keyframe_gap": ("1e-1", 0.1),
+    "broadcast_spectators": ("0", 0),
+    "spectators": ("3", 3),
     "spectator_handshake": ("5", 5),
     "hls": ("false", False),
     "hls_segment_duration": ("2", 2),

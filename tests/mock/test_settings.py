@@ -74,6 +74,8 @@ WRONG: Mapping[str, Sequence[object]] = {
     "bitrate": [999, 10**8 + 1],
     "keyframe_gap": [-1, 1e308],
     "stream_duration": [0, "150"],
+    "broadcast_spectators": [-1, 1.0],
+    "spectators": [-1, 1.0],
     "spectator_handshake": [0],
     "hls": [None, 1],
     "hls_segment_duration": [0, "1"],

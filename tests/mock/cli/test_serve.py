@@ -289,6 +289,8 @@ GIVEN: Mapping[str, tuple[Sequence[str], object]] = {
     "fonts": (["--fonts", "bundled"], "bundled"),
     "bitrate": (["--bitrate", "500000"], 500_000),
     "keyframe_gap": (["--keyframe-gap", "1"], 1),
+    "broadcast_spectators": (["--broadcast-spectators", "3"], 3),
+    "spectators": (["--spectators", "3"], 3),
     "spectator_handshake": (["--spectator-handshake", "5"], 5),
     "hls": (["--no-hls"], False),
     "hls_segment_duration": (["--hls-segment-duration", "2"], 2),

@@ -8,6 +8,7 @@ import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection
 
 from odyssey_mock import MockOdyssey
+from odyssey_mock.settings import ChangeableSettings
 from tests.support.leftovers import nothing_left
 from tests.support.raw import LIMIT, raw_peer
 from tests.support.whep import FRAGMENT, SDP, Live, RawSpectator, go_live, live
@@ -144,6 +145,29 @@ async def test_offer_without_direction_line_is_answered(
         answer = await post(http, broadcast, described)
         assert answer.status_code == 201, f"expected status 201, got {answer.status_code}: {answer.text}"
         assert "a=sendonly" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("limit", "reason"),
+    [
+        (ChangeableSettings(broadcast_spectators=1), "the broadcast has no capacity"),
+        (ChangeableSettings(spectators=1), "the server has no capacity"),
+    ],
+)
+async def test_spectators_are_limited(
+    odyssey_mock: MockOdyssey, http: httpx.AsyncClient, limit: ChangeableSettings, reason: str
+) -> None:
+    odyssey_mock.change_settings(**limit)
+    async with live(odyssey_mock) as broadcast:
+        first = await post(http, broadcast, await offer())
+        assert first.status_code == 201
+        refused = await post(http, broadcast, await offer())
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+        assert refused.json()["error"].startswith(reason)
+        why = odyssey_mock.journal.find("rest", "POST /broadcast/{stream_id}/whep")[-1].data["why"]
+        assert why.endswith(f"(setting `{next(iter(limit))}`: 1)")
+        assert (await http.delete(first.headers["Location"])).status_code == 200
+        assert (await post(http, broadcast, await offer())).status_code == 201, "expected a free place after a DELETE"
 
 
 WITHOUT_FINGERPRINT = re.compile(r"a=fingerprint:.*\r\n")

@@ -4,7 +4,8 @@ The result is a ``data:`` URL of an image that browsers display, in exactly the 
 
 - The format is detected from the content, not from a file name or media type. `image_file` describes which files are
   readable.
-- A file may have 25 MB and 64 megapixels at most. The pixels are counted before the image is decoded.
+- A file may have 25 MB and 64 megapixels at most, WebP and AVIF 32 megapixels. The pixels are counted before the image
+  is decoded, and at most `AT_ONCE` images are prepared at the same time. Each takes at most about 512 MB of memory.
 - The EXIF orientation is applied, the first frame of an animation is used, and transparency becomes white.
 - Colors are converted to sRGB if the image has a color profile (Display P3, Adobe RGB, a gray or CMYK profile).
 - The image is scaled to cover the stream's size, cropped evenly at both sides, and sent as JPEG of quality 90.
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import base64
 import io
+import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -31,6 +33,7 @@ from odyssey_client.media.image_source import (
     content_of,
     from_array,
 )
+from odyssey_client.media.image_strips import converted
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -38,6 +41,13 @@ if TYPE_CHECKING:
 PORTRAIT_SIZE = (704, 1280)
 LANDSCAPE_SIZE = (1280, 704)
 JPEG_QUALITY = 90
+
+AT_ONCE = 2
+"""Number of images that are prepared at the same time; calls in other threads wait."""
+_turn = threading.BoundedSemaphore(AT_ONCE)
+
+_OVERSIZE = 2
+"""Large images are first reduced to at least this multiple of the stream's size, by averaging; then they are scaled."""
 
 _BROWSER_SAFE: Mapping[str, str] = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
 _TURNS: Mapping[int, str] = {
@@ -62,6 +72,11 @@ def prepare_image(image: ImageSource, *, portrait: bool) -> str:
         ImageError: ``image`` has an unsupported type, is not a readable image, or is too large.
     """
     size = PORTRAIT_SIZE if portrait else LANDSCAPE_SIZE
+    with _turn:
+        return _prepared(image, size)
+
+
+def _prepared(image: ImageSource, size: tuple[int, int]) -> str:
     if (array := as_array(image)) is not None:
         return _data_url("image/jpeg", _jpeg(from_array(array), size))
     if (picture := as_picture(image)) is not None:
@@ -74,7 +89,7 @@ def prepare_image(image: ImageSource, *, portrait: bool) -> str:
 
 
 def _from_file(content: bytes, size: tuple[int, int]) -> str:
-    file = decode_file(content)
+    file = decode_file(content, max(size))
     if file.is_sound and file.kind in _BROWSER_SAFE and _may_go_as_it_is(file.picture, size):
         return _data_url(_BROWSER_SAFE[file.kind], content)
     return _data_url("image/jpeg", _jpeg(file.picture, size))
@@ -95,10 +110,11 @@ def _jpeg(picture: Image.Image, size: tuple[int, int]) -> bytes:
     from PIL import Image, ImageOps  # noqa: PLC0415 - only callers that send an image need it
 
     turn = _TURNS.get(orientation(picture) or 1)
-    upright = picture if turn is None else picture.transpose(Image.Transpose[turn])
-    transform = srgb_transform(upright)
-    opaque = _opaque(upright, "RGB" if transform is None else transform.input_mode)
-    fitted = ImageOps.fit(opaque, size, method=Image.Resampling.LANCZOS)
+    transform = srgb_transform(picture)
+    mode = "RGB" if transform is None else transform.input_mode
+    opaque = converted(picture, lambda strip: _opaque(strip, mode), mode, _OVERSIZE * max(size))
+    upright = opaque if turn is None else opaque.transpose(Image.Transpose[turn])
+    fitted = ImageOps.fit(upright, size, method=Image.Resampling.LANCZOS)
     shown = fitted if transform is None else transform.apply(fitted)
     shown.info.clear()  # otherwise Pillow saves the comment of the original, which may be too long for JPEG
     out = io.BytesIO()

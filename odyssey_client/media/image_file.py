@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from odyssey_client.errors import ImageError, excerpt
 from odyssey_client.media.image_metadata import PixelData, pixel_data
 from odyssey_client.media.image_source import check_size, too_large
+from odyssey_client.media.image_strips import differ
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -50,8 +51,8 @@ class ImageFile:
     is_sound: bool
 
 
-def decode_file(content: bytes) -> ImageFile:
-    """Decode an image file.
+def decode_file(content: bytes, side: int | None = None) -> ImageFile:
+    """Decode an image file. A JPEG may be reduced meanwhile, but not below ``side`` pixels in width or height.
 
     Raises:
         ImageError: The format is not supported, or the image has too many pixels.
@@ -62,7 +63,7 @@ def decode_file(content: bytes) -> ImageFile:
         got = f"{len(content)} bytes that begin with {content[:8]!r}"
         raise ImageError(f"unsupported image format: expected {_FORMATS}, got {got}")
     try:
-        return ImageFile(kind, _loaded(content, kind), is_sound=True)
+        return ImageFile(kind, _loaded(content, kind, side), is_sound=True)
     except ImageError:
         raise
     except Exception:  # of the pixels or of the metadata: only the second attempt tells which
@@ -96,19 +97,19 @@ def _kind(content: bytes) -> str | None:
 
 
 def _loaded_pixels(pixels: PixelData, kind: str) -> Image.Image:
-    from PIL import ImageChops  # noqa: PLC0415 - see _open
-
-    picture, *others = [_loaded(pixels.content + ending, kind) for ending in pixels.endings]
-    # `getbbox` is None if all channels are equal everywhere.
-    if any(ImageChops.difference(picture, other).getbbox(alpha_only=False) is not None for other in others):
+    # In full size: a reduced JPEG does not show whether its last bits are missing.
+    picture = _loaded(pixels.content + pixels.endings[0], kind)
+    if any(differ(picture, _loaded(pixels.content + ending, kind)) for ending in pixels.endings[1:]):
         raise ValueError("the file ends before its last pixel")
     picture.info.update(pixels.info)
     return picture
 
 
-def _loaded(content: bytes, kind: str) -> Image.Image:
+def _loaded(content: bytes, kind: str, side: int | None = None) -> Image.Image:
     picture = _open(content, kind)
-    check_size(picture.width, picture.height)
+    check_size(picture.width, picture.height, kind)
+    if side is not None:
+        picture.draft("RGB", (side, side))  # decodes a large JPEG at 1/2, 1/4 or 1/8 of its size
     picture.load()
     return picture
 
@@ -121,12 +122,13 @@ def _open(content: bytes, kind: str) -> Image.Image:
         try:
             return Image.open(io.BytesIO(content), formats=[kind])
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            raise too_large(excerpt(str(error))) from error
+            raise too_large(excerpt(str(error)), kind) from error
         except UnidentifiedImageError as error:  # Pillow's message shows only a `BytesIO` object
             raise ValueError(f"the content begins like {kind}, but the rest is invalid") from error
     import pillow_heif  # noqa: PLC0415 - as for Pillow
 
     file = pillow_heif.open_heif(io.BytesIO(content))
-    check_size(*file.size)  # before to_pillow decodes it
+    width, height = file.size
+    check_size(width, height, kind)  # before to_pillow decodes it
     picture: Image.Image = file.to_pillow()
     return picture

@@ -33,6 +33,10 @@ The shape of an array is ``(height, width)``, ``(height, width, 3)`` for RGB, or
 
 MAX_IMAGE_BYTES = 25 * 2**20
 MAX_IMAGE_PIXELS = 64_000_000
+"""Photos of phones have 12 to 50 megapixels. Decoding takes up to 8 bytes of memory per pixel."""
+MAX_COSTLY_PIXELS = 32_000_000
+"""The limit for formats whose decoders take more memory: WebP with 16 bytes per pixel, and AVIF with 11."""
+_COSTLY = frozenset({"WEBP", "AVIF"})
 
 _ACCEPTED = (
     "a path, the bytes of an image file, a data: URL, a binary file object, a PIL image or a numpy array "
@@ -168,14 +172,17 @@ def _check_bytes(size: int) -> None:
         raise ImageError(f"the image is too large: more than {most} MB; scale it down or save it as JPEG")
 
 
-def check_size(width: int, height: int) -> None:
+def check_size(width: int, height: int, kind: str = "") -> None:
+    """Raise `ImageError` if an image in Pillow's format ``kind`` has no pixels, or too many."""
     if width < 1 or height < 1:
         raise ImageError(f"the image has no pixels ({width}x{height})")
-    if width * height > MAX_IMAGE_PIXELS:
-        raise too_large(f"{width}x{height} is {width * height / 1e6:.0f} megapixels")
+    if width * height > (MAX_COSTLY_PIXELS if kind in _COSTLY else MAX_IMAGE_PIXELS):
+        raise too_large(f"{width}x{height} is {width * height / 1e6:.0f} megapixels", kind)
 
 
-def too_large(how: str) -> ImageError:
-    """Return the error for an image with more than `MAX_IMAGE_PIXELS`; ``how`` states its size, for the message."""
+def too_large(how: str, kind: str = "") -> ImageError:
+    """Return the error for an image with too many pixels; ``how`` states its size, for the message."""
     most = f"{MAX_IMAGE_PIXELS / 1e6:.0f} megapixels"
+    if kind in _COSTLY:
+        most = f"{MAX_COSTLY_PIXELS / 1e6:.0f} megapixels in this format"
     return ImageError(f"the image is too large: {how}, expected at most {most}; scale it down")

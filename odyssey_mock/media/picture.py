@@ -3,9 +3,15 @@
 An image is accepted if its pixels are complete. Metadata that cannot be read is ignored. A missing end is accepted if
 no pixel depends on it: the end marker of JPEG, the end chunk of PNG, the padding of BMP. A file that ends before its
 last pixel is rejected, even if only one row or one scan is incomplete.
+
+The memory of a call is bounded by `MAX_PIXELS` and `MAX_COSTLY_PIXELS`, to about 512 MB. The pixels are counted before
+they are decoded. Every conversion except the decoding itself works on strips of the image, and `AT_ONCE` images are
+decoded at the same time.
 """
 
 import io
+import threading
+from collections.abc import Iterator
 
 from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
 from pillow_heif import register_heif_opener
@@ -26,8 +32,24 @@ _GROUND = (24, 26, 34)
 _BARS = (0, 0, 0)
 """Color of the bars beside a start image that does not fill the frame."""
 
-MAX_PIXELS = 89_478_485
-"""Maximum number of pixels of an image, above which Pillow warns of a decompression bomb."""
+MAX_PIXELS = 64_000_000
+"""Maximum number of pixels of an image, the same as in `odyssey_client`. Decoding needs up to 8 bytes per pixel.
+
+Photos of phones have 12 to 50 megapixels.
+"""
+COSTLY_FORMATS = frozenset({"WEBP", "AVIF"})
+"""Formats whose decoders need more memory: 16 bytes per pixel for WebP, 11 for AVIF."""
+MAX_COSTLY_PIXELS = 32_000_000
+"""Maximum number of pixels of an image in one of `COSTLY_FORMATS`, the same as in `odyssey_client`."""
+
+AT_ONCE = 2
+"""Number of images that are decoded at the same time; calls in other threads wait."""
+_turn = threading.BoundedSemaphore(AT_ONCE)
+
+_STRIP_PIXELS = 1 << 20
+"""Number of pixels of a strip, which is converted at once."""
+_OVERSIZE = 2
+"""Large images are first reduced to at least this multiple of the frame, by averaging; then they are scaled."""
 
 KEPT_BYTES = 1 << 20
 """Image files of at most this many bytes are stored unchanged; `kept` tries to make larger files smaller."""
@@ -62,13 +84,21 @@ def fitted(data: bytes, size: Size, fit: StartImageFit = "crop") -> Image.Image:
       smaller.
 
     Raises:
-        PictureError: the format is not one of `FORMATS`, the file is damaged, or it has more than `MAX_PIXELS` pixels.
+        PictureError: the format is not one of `FORMATS`, the file is damaged, or it has too many pixels.
     """
+    with _turn:
+        return _fitted(data, size, fit)
+
+
+def _fitted(data: bytes, size: Size, fit: StartImageFit) -> Image.Image:
     try:
-        image = _decoded(data, _decoding_size(size, fit))
+        side = _decoding_size(size, fit)
+        image = _decoded(data, side)
         transform = srgb_transform(image)
-        solid = _solid(_upright(image), "RGB" if transform is None else transform.input_mode)
-        shown = _scaled(solid, size, fit)
+        turn = _turn_of(image)
+        solid = _solid(image, "RGB" if transform is None else transform.input_mode, _OVERSIZE * side)
+        del image  # frees its memory
+        shown = _scaled(solid if turn is None else solid.transpose(turn), size, fit)
         shown = shown if transform is None else transform.apply(shown)
         return shown if fit != "letterbox" else _between_bars(shown, size)
     except UnidentifiedImageError:
@@ -91,7 +121,7 @@ def kept(data: bytes, size: Size, fit: StartImageFit = "crop") -> tuple[bytes, S
     of the frame.
 
     Raises:
-        PictureError: the format is not one of `FORMATS`, the file is damaged, or it has more than `MAX_PIXELS` pixels.
+        PictureError: the format is not one of `FORMATS`, the file is damaged, or it has too many pixels.
     """
     picture = fitted(data, size, fit)
     if len(data) <= KEPT_BYTES:
@@ -147,8 +177,8 @@ def _decoded(data: bytes, side: int) -> Image.Image:
 
 
 def _from_bare(bare: BareFile) -> Image.Image:
-    image, *others = [_loaded(bare.data + ending) for ending in bare.endings]
-    if any(ImageChops.difference(image, other).getbbox(alpha_only=False) is not None for other in others):
+    image = _loaded(bare.data + bare.endings[0])
+    if any(_differ(image, _loaded(bare.data + ending)) for ending in bare.endings[1:]):
         raise ValueError("the file ends before its last pixel")
     image.info.update(bare.info)
     return image
@@ -156,8 +186,9 @@ def _from_bare(bare: BareFile) -> Image.Image:
 
 def _loaded(data: bytes, side: int | None = None) -> Image.Image:
     image = Image.open(io.BytesIO(data), formats=FORMATS)
-    if image.width * image.height > MAX_PIXELS:
-        raise ValueError(f"expected at most {MAX_PIXELS:,} pixels, got {image.width}x{image.height}")
+    most = MAX_COSTLY_PIXELS if image.format in COSTLY_FORMATS else MAX_PIXELS
+    if image.width * image.height > most:
+        raise ValueError(f"expected at most {most:,} pixels, got {image.width}x{image.height}")
     if side is not None:
         # Decode a large JPEG at a reduced size, which is faster but large enough.
         image.draft("RGB", (side, side))
@@ -165,16 +196,41 @@ def _loaded(data: bytes, side: int | None = None) -> Image.Image:
     return image
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _turn_of(image: Image.Image) -> Image.Transpose | None:
+    """Return the transposition that turns an image upright; None if it is upright."""
     try:
-        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+        return _TURNS.get(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # Pillow raises many exceptions for damaged EXIF data, which has no orientation
-        turn = None
-    return image if turn is None else image.transpose(turn)
+        return None
 
 
-def _solid(image: Image.Image, mode: str) -> Image.Image:
-    """Convert an image to `mode`, which is `RGB`, `L` or `CMYK`, on a dark background if it is transparent."""
+def _strips(image: Image.Image, factor: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yield boxes that cover an image from top to bottom; the height of all but the last is a multiple of `factor`."""
+    rows = factor * max(1, _STRIP_PIXELS // (image.width * factor))
+    for top in range(0, image.height, rows):
+        yield 0, top, image.width, min(top + rows, image.height)
+
+
+def _differ(one: Image.Image, other: Image.Image) -> bool:
+    """Return whether two images of the same size and mode have different pixels."""
+    differences = (ImageChops.difference(one.crop(box), other.crop(box)) for box in _strips(one, 1))
+    return any(difference.getbbox(alpha_only=False) is not None for difference in differences)
+
+
+def _solid(image: Image.Image, mode: str, side: int) -> Image.Image:
+    """Convert an image to `mode`, which is `RGB`, `L` or `CMYK`, on a dark background if it is transparent.
+
+    The result may be reduced, but not below `side` pixels in width or height.
+    """
+    factor = max(1, min(image.width, image.height) // side)
+    solid = Image.new(mode, (-(-image.width // factor), -(-image.height // factor)))
+    for box in _strips(image, factor):
+        strip = _solid_strip(image.crop(box), mode)
+        solid.paste(strip if factor == 1 else strip.reduce(factor), (0, box[1] // factor))
+    return solid
+
+
+def _solid_strip(image: Image.Image, mode: str) -> Image.Image:
     if image.mode.startswith("I"):
         # 16-bit gray: Pillow would clip values above 255, so the image would become white.
         image = image.convert("I").point(lambda level: level * (1 / 257)).convert("L")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pillow_heif
+from hypothesis import strategies as st
 from PIL import Image
 
 PICTURE = Image.fromarray(np.random.default_rng(16).integers(0, 256, (6, 5, 3), np.uint8).repeat(8, 0).repeat(9, 1))
@@ -183,3 +184,26 @@ def orientation(value: int) -> bytes:
 
 INTACT_FILES = _intact()
 """Files with complete pixels that decoders reject, or could reject, by name."""
+
+
+def large_png(width: int, height: int, *, is_transparent: bool) -> bytes:
+    """Return a PNG file of black pixels, created in strips, so that it takes little memory."""
+    row = b"\0" + bytes((4 if is_transparent else 3) * width)
+    compressor = zlib.compressobj(1)
+    data = b"".join(compressor.compress(row) for _ in range(height)) + compressor.flush()
+    head = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 6 if is_transparent else 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + png_chunk(b"IDAT", data) + png_end()
+
+
+@st.composite
+def mutated_files(draw: st.DrawFn) -> bytes:
+    """Draw an image file in which some bytes were overwritten, removed or repeated."""
+    content = bytearray(PLAIN[draw(st.sampled_from(sorted(PLAIN)))])
+    for _ in range(draw(st.integers(1, 4))):
+        # Headers are at the beginning, so half of the changes are there.
+        at = draw(st.integers(0, min(64, len(content))) | st.integers(0, len(content)))
+        end = at + draw(st.integers(0, 8))
+        content[at:end] = draw(
+            st.binary(max_size=8) | st.sampled_from([b"\xff\xff\xff\xff", bytes(4), bytes(content[at : at + 40])])
+        )
+    return bytes(content)

@@ -4,7 +4,11 @@ import base64
 import io
 import os
 import struct
+import subprocess
+import sys
+import threading
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +20,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from odyssey_client.errors import ImageError
+from odyssey_client.media import image as image_module
 from odyssey_client.media import image_source as module
 from odyssey_client.media.image import prepare_image
+from tests.support.image_files import large_png, mutated_files
 
 FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF", "HEIF"]
 
@@ -215,6 +221,90 @@ def test_pixel_limit_applies_to_images_and_arrays(monkeypatch: pytest.MonkeyPatc
     for large in (Image.new("RGB", (10, 10)), np.zeros((10, 10), np.uint8), encoded(halves((10, 10)), "HEIF")):
         with pytest.raises(ImageError, match="megapixels"):
             prepare_image(large, portrait=True)
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "AVIF"])
+def test_formats_with_costly_decoders_have_a_lower_limit(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    monkeypatch.setattr(module, "MAX_COSTLY_PIXELS", 1_000_000)
+    size = (1000, 1001)
+    with pytest.raises(ImageError, match=r"1000x1001 .* expected at most 1 megapixels in this format"):
+        prepare_image(encoded(halves(size), kind), portrait=True)
+    assert prepare_image(encoded(halves(size), "PNG"), portrait=True)
+
+
+PEAK = """
+import resource, sys
+from PIL import Image, ImageOps
+from odyssey_client.media.image import prepare_image
+content = sys.stdin.buffer.read()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+prepare_image(content, portrait=True)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the unit of ru_maxrss is kilobytes only on Linux")
+def test_memory_per_pixel_of_large_image_is_bounded() -> None:
+    content = large_png(4000, 3000, is_transparent=True)
+    run = subprocess.run([sys.executable, "-c", PEAK], input=content, capture_output=True, check=True)
+    per_pixel = int(run.stdout) / (4000 * 3000)
+    assert per_pixel < 8, f"expected less than 8 bytes of memory per pixel, got {per_pixel:.1f}"
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_large_image_is_reduced_and_turned(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    monkeypatch.setattr(image_module, "_OVERSIZE", 1)  # otherwise only images above 5120 pixels are reduced
+    exif = Image.Exif()
+    exif[0x0112] = 3  # turned by 180 degrees
+    content = encoded(halves((2600, 2600)), kind, exif=exif.tobytes())
+    shown = decoded(prepare_image(content, portrait=True))
+    assert shown.size == (704, 1280)
+    assert [color(shown, x, y) for x in (0.1, 0.45, 0.55, 0.9) for y in (0.01, 0.99)] == ["blue"] * 4 + ["red"] * 4
+
+
+def test_transparency_of_a_reduced_image_is_white(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_module, "_OVERSIZE", 1)
+    picture = Image.new("RGBA", (2600, 2600), (255, 0, 0, 0))
+    picture.paste((255, 0, 0, 255), (0, 1300, 2600, 2600))
+    shown = decoded(prepare_image(encoded(picture), portrait=False))
+    assert (color(shown, 0.5, 0.4), color(shown, 0.5, 0.6)) == ("white", "red")
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}])
+def test_large_jpeg_without_its_last_rows_is_rejected(options: dict[str, Any]) -> None:
+    content = encoded(halves((2600, 2600)), "JPEG", **options)
+    with pytest.raises(ImageError, match="cannot be read"):
+        prepare_image(content[: -len(content) // 10], portrait=True)
+    assert decoded(prepare_image(content[:-2], portrait=True)).size == (704, 1280)
+
+
+def test_two_images_are_prepared_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    running, most = 0, 0
+    lock, pair = threading.Lock(), threading.Barrier(2, timeout=10)
+
+    def counted(*_: object) -> str:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        pair.wait()
+        with lock:
+            running -= 1
+        return "data:"
+
+    monkeypatch.setattr(image_module, "_prepared", counted)
+    with ThreadPoolExecutor(6) as pool:
+        done = list(pool.map(lambda _: prepare_image(b"", portrait=True), range(6)))
+    assert (done, most) == (["data:"] * 6, 2)
+
+
+@given(mutated_files())
+def test_mutated_file_is_prepared_or_raises_image_error(content: bytes) -> None:
+    try:
+        url = prepare_image(content, portrait=True)
+    except ImageError:
+        return
+    assert url.startswith("data:image/")
 
 
 def test_heif_size_is_checked_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:

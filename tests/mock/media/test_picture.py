@@ -1,6 +1,10 @@
 """Tests that start images are recognized by their content, fitted to the frame, or rejected with a reason."""
 
 import io
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import get_args
 
 import numpy as np
@@ -9,10 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
+from odyssey_client.media import image_source
 from odyssey_mock.media import picture
 from odyssey_mock.media.picture import KEPT_BYTES, PictureError, fitted, kept
 from odyssey_mock.media.timeline import Size
-from odyssey_mock.settings import StartImageFit
+from odyssey_mock.settings import Settings, StartImageFit
+from tests.support.image_files import large_png, mutated_files
 
 SIZE = Size(176, 320)
 RED = (200, 30, 30)
@@ -63,6 +69,77 @@ def test_image_with_too_many_pixels_is_rejected(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(picture, "MAX_PIXELS", 1000)
     with pytest.raises(PictureError, match="expected at most 1,000 pixels, got 48x32"):
         fitted(image("PNG"), SIZE)
+
+
+@pytest.mark.parametrize("form", ["WEBP", "AVIF"])
+def test_formats_with_costly_decoders_have_a_lower_limit(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    monkeypatch.setattr(picture, "MAX_COSTLY_PIXELS", 1000)
+    with pytest.raises(PictureError, match="expected at most 1,000 pixels, got 48x32"):
+        fitted(image(form), SIZE)
+    assert fitted(image("PNG"), SIZE).size == (176, 320)
+
+
+def test_limits_are_those_of_the_client() -> None:
+    ours = picture.MAX_PIXELS, picture.MAX_COSTLY_PIXELS, Settings().max_image_bytes
+    assert ours == (image_source.MAX_IMAGE_PIXELS, image_source.MAX_COSTLY_PIXELS, image_source.MAX_IMAGE_BYTES)
+
+
+PEAK = """
+import resource, sys
+from odyssey_mock.media.picture import kept
+from odyssey_mock.media.timeline import Size
+content = sys.stdin.buffer.read()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+kept(content, Size(704, 1280))
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the unit of ru_maxrss is kilobytes only on Linux")
+def test_memory_per_pixel_of_large_image_is_bounded() -> None:
+    content = large_png(4000, 3000, is_transparent=True)
+    run = subprocess.run([sys.executable, "-c", PEAK], input=content, capture_output=True, check=True)
+    per_pixel = int(run.stdout) / (4000 * 3000)
+    assert per_pixel < 8, f"expected less than 8 bytes of memory per pixel, got {per_pixel:.1f}"
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+def test_large_image_is_shown_as_a_small_one(form: str) -> None:
+    ramp = np.linspace(0, 255, 1400, dtype=np.uint8)
+    pixels = np.stack(np.broadcast_arrays(ramp[:, None], ramp[None, :], np.uint8(60)), axis=-1)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, form)
+    small = Image.fromarray(pixels).resize((320, 320), Image.Resampling.LANCZOS).crop((72, 0, 248, 320))
+    shown = np.asarray(fitted(buffer.getvalue(), SIZE)).astype(int)
+    assert np.abs(shown - np.asarray(small)).mean() < 6
+
+
+def test_two_images_are_decoded_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    running, most = 0, 0
+    lock, pair = threading.Lock(), threading.Barrier(2, timeout=10)
+
+    def counted(*_: object) -> None:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        pair.wait()
+        with lock:
+            running -= 1
+
+    monkeypatch.setattr(picture, "_fitted", counted)
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda _: fitted(b"", SIZE), range(6)))
+    assert most == 2
+
+
+@given(mutated_files(), st.sampled_from(get_args(StartImageFit.__value__)))
+def test_mutated_file_is_shown_or_raises_picture_error(content: bytes, fit: StartImageFit) -> None:
+    try:
+        shown = fitted(content, SIZE, fit)
+    except PictureError:
+        return
+    assert (shown.size, shown.mode) == ((176, 320), "RGB")
 
 
 def test_image_is_turned_upright_and_center_cropped() -> None:

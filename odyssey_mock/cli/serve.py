@@ -72,6 +72,7 @@ serve.params += setting_options(SETTING_NAMES)
 
 async def _serve(settings: Settings, *, as_json: bool, verbose: bool) -> None:
     from odyssey_mock.core.journal import line_of  # noqa: PLC0415
+    from odyssey_mock.recordings.scratch_directory import remove_leftovers  # noqa: PLC0415
     from odyssey_mock.server import MockOdyssey  # noqa: PLC0415
 
     stop = asyncio.Event()
@@ -80,6 +81,7 @@ async def _serve(settings: Settings, *, as_json: bool, verbose: bool) -> None:
         # On Windows the event loop supports no signal handlers.
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(signum, stop.set)
+    await asyncio.to_thread(remove_leftovers)
     with StderrLines() if verbose else contextlib.nullcontext() as lines:
         async with MockOdyssey(settings) as mock:
             missing_fonts = "" if as_json else await asyncio.to_thread(_missing_fonts, settings)

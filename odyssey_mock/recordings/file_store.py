@@ -1,18 +1,26 @@
-"""A store of files that are written on first request, in separate threads, and kept until they are dropped."""
+"""A store of files that are written on first request, in separate threads, and kept until they are dropped.
+
+A file is written under a temporary name, and renamed once it is complete. A file with its final name is therefore
+complete, even if the process was killed.
+"""
 
 import asyncio
 import functools
 import hashlib
 import logging
-import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from odyssey_mock.recordings.scratch_directory import ScratchDirectory, remove_leftovers
+
 WORKERS = 2
 """Number of threads that write files. With two, a short file need not wait for a long one."""
+
+PART = ".part"
+"""The end of the names of incomplete files."""
 
 STOP_LIMIT = 5.0
 """Maximum seconds to wait for cancelled writers, which check for cancellation every few tens of milliseconds."""
@@ -45,6 +53,8 @@ class _Making:
     name: str
     path: Path
     """Temporary path until the file is complete."""
+    target: Path
+    """Path of the complete file."""
     made: asyncio.Future[None]
     """Done when the file was written, writing failed, or the file was dropped. All callers of `get` await it."""
     ended: asyncio.Future[None]
@@ -54,13 +64,17 @@ class _Making:
     """Acquired by the thread when it begins to write, or by `drop` to prevent this; never released."""
 
     def run(self, write: Write) -> str:
-        """Write the file and return its digest; called in a thread."""
+        """Write the file and return its digest; called in a thread. A file of an earlier process is not written again.
+
+        The file gets its final name in `FileStore._ended`.
+        """
         if not self.turn.acquire(blocking=False):
             raise FileDroppedError
+        if self.target.exists():
+            return _digest(self.target)
         try:
             write(self.path, self.checkpoint)
-            with self.path.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
+            return _digest(self.path)
         except BaseException:
             self.path.unlink(missing_ok=True)
             raise
@@ -71,14 +85,19 @@ class _Making:
 
 
 class FileStore:
-    """Writes each file once, for any number of callers, and keeps it in a temporary directory until `close`.
+    """Writes each file once, for any number of callers, and keeps it until it is dropped.
 
-    All methods must be called on the event loop; files are written in threads. The threads and the directory are
-    created for the first file.
+    All methods must be called on the event loop; files are written in threads. The threads are created for the first
+    file.
+
+    Args:
+        kept_in: an existing directory, which keeps the files after `close`, for a store of another process. By default,
+            the files are in a temporary directory, which is created for the first file and deleted by `close`.
     """
 
-    def __init__(self) -> None:
-        self._directory: tempfile.TemporaryDirectory[str] | None = None
+    def __init__(self, kept_in: Path | None = None) -> None:
+        self._kept_in = kept_in
+        self._directory: ScratchDirectory | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._files: dict[str, StoredFile] = {}
         self._wanted: dict[str, _Making] = {}
@@ -109,6 +128,11 @@ class FileStore:
         stored = self._files.pop(name, None)
         if stored is not None:
             _remove(stored.path)
+        elif self._kept_in is not None:
+            _remove(self._kept_in / name)  # the file of an earlier process
+        self._give_up(name)
+
+    def _give_up(self, name: str) -> None:
         making = self._wanted.pop(name, None)
         if making is not None:
             making.given_up.set()
@@ -129,35 +153,42 @@ class FileStore:
                 )
 
     async def close(self) -> None:
-        """Drop all files and delete the directory; may be called more than once."""
+        """Cancel all writing, and delete the temporary directory with its files; may be called more than once."""
         self._is_closed = True
         for name in [*self._files, *self._wanted]:
-            self.drop(name)
+            if self._kept_in is None:
+                self.drop(name)
+            else:
+                self._give_up(name)
         await self.settle()
         if self._pool is not None:
             self._pool.shutdown(wait=not self._unfinished)
         if self._directory is not None:
-            self._directory.cleanup()
+            self._directory.delete()
 
     def _begin(self, name: str, write: Write) -> _Making:
         if self._is_closed:
             raise RuntimeError(f"expected an open file store to create {name}, got a closed one")
-        if self._directory is None:
-            # On Windows a file that is still being read cannot be deleted.
-            self._directory = tempfile.TemporaryDirectory(prefix="odyssey-mock-", ignore_cleanup_errors=True)
+        is_first = self._directory is None and self._kept_in is None
+        directory = self._kept_in
+        if directory is None:
+            self._directory = self._directory or ScratchDirectory()
+            directory = self._directory.path
         if self._pool is None:
             self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="odyssey-recordings")
         loop = asyncio.get_running_loop()
         self._begun += 1
         making = _Making(
             name=name,
-            path=Path(self._directory.name, f"{self._begun}.part"),
+            path=directory / f"{self._begun}{PART}",
+            target=directory / name,
             made=loop.create_future(),
             ended=loop.create_future(),
         )
         self._unfinished[making] = None
         self._wanted[name] = making
-        work = loop.run_in_executor(self._pool, making.run, write)
+        run = functools.partial(_after_cleaning, making.run) if is_first else making.run
+        work = loop.run_in_executor(self._pool, run, write)
         work.add_done_callback(functools.partial(self._ended, making))
         return making
 
@@ -175,8 +206,9 @@ class FileStore:
         del self._wanted[making.name]
         try:
             digest = work.result()
-            path = making.path.replace(making.path.with_name(making.name))
-            self._files[making.name] = StoredFile(path, path.stat().st_size, digest)
+            if not making.target.exists():
+                making.path.replace(making.target)
+            self._files[making.name] = StoredFile(making.target, making.target.stat().st_size, digest)
         except Exception as error:  # all waiting callers raise it
             _fail(making.made, error)
         else:
@@ -185,6 +217,17 @@ class FileStore:
     def _over(self, making: _Making) -> None:
         del self._unfinished[making]
         making.ended.set_result(None)
+
+
+def _after_cleaning(run: Callable[[Write], str], write: Write) -> str:
+    """Call `run(write)` in a thread, after removing what killed processes have left in the temporary directory."""
+    remove_leftovers()
+    return run(write)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _fail(made: asyncio.Future[None], error: Exception) -> None:

@@ -56,7 +56,7 @@ async def store() -> AsyncIterator[FileStore]:
 
 
 def leftovers(store: FileStore) -> list[object]:
-    directory = None if store._directory is None else Path(store._directory.name)
+    directory = None if store._directory is None else store._directory.path
     return [*threads(), *([directory] if directory is not None and directory.exists() else [])]
 
 
@@ -65,7 +65,8 @@ def threads() -> list[threading.Thread]:
 
 
 def files(store: FileStore) -> list[Path]:
-    return [] if store._directory is None else sorted(Path(store._directory.name).iterdir())
+    found = [] if store._directory is None else sorted(store._directory.path.iterdir())
+    return [path for path in found if path.name != ".lock"]
 
 
 async def test_file_is_written_on_first_request_and_kept(store: FileStore) -> None:

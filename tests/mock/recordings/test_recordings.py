@@ -32,11 +32,11 @@ def described(mock: MockOdyssey, stream_id: str) -> dict[str, Any]:
 def directory_of(mock: MockOdyssey) -> Path:
     directory = mock.recordings._store._directory
     assert directory is not None
-    return Path(directory.name)
+    return directory.path
 
 
 def files(mock: MockOdyssey) -> set[str]:
-    return {path.name for path in directory_of(mock).iterdir()}
+    return {path.name for path in directory_of(mock).iterdir()} - {".lock"}
 
 
 async def test_ended_stream_has_all_files_and_duration(odyssey_mock: MockOdyssey) -> None:

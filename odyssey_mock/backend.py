@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Unpack
 
 from odyssey_mock.accounts.accounts import Accounts
@@ -13,14 +14,17 @@ from odyssey_mock.broadcasts.registry import Broadcasts
 from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.entropy import Entropy
 from odyssey_mock.core.journal import Journal
+from odyssey_mock.core.state_store import NO_STATE, SavedSecrets, StateStore
+from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.core.telemetry_store import TelemetryStore
 from odyssey_mock.core.url_parts import BaseUrl
 from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.faults.registry import Faults
 from odyssey_mock.media.frame_encoder import MakeFrameEncoder, drawn
 from odyssey_mock.recordings.artifact_urls import ArtifactUrls
+from odyssey_mock.recordings.file_store import FileStore
 from odyssey_mock.recordings.recordings import Recordings
-from odyssey_mock.recordings.stream_records import StreamStore
+from odyssey_mock.recordings.stream_records import INTERRUPTED, StreamStore
 from odyssey_mock.rtc.protocols import MockNetwork
 from odyssey_mock.sessions.client_connection import ClientConnection
 from odyssey_mock.sessions.frame_pump import frame_turns
@@ -50,6 +54,11 @@ class Backend:
     """Factory of the encoders of live streams."""
     listens_on_loopback: bool = True
     """Whether the server listens only on a loopback address, which other machines cannot reach."""
+    state: StateStore = NO_STATE
+    """Where the services save their records, and from which they restore those of an earlier process."""
+    recordings_directory: Path | None = None
+    """The directory that keeps recorded files; None for a temporary directory."""
+    secrets: SavedSecrets = field(init=False)
     journal: Journal = field(init=False)
     faults: Faults = field(init=False)
     accounts: Accounts = field(init=False)
@@ -68,14 +77,16 @@ class Backend:
     def __post_init__(self) -> None:
         initial = self.settings.now
         self.journal = Journal(self.clock.time, initial.journal_limit, initial.journal_bytes)
+        self.state.keep_journal(self.journal)
+        self.secrets = SavedSecrets(self.state, self.entropy)
         self.clock.observe(lambda deadline: self.journal.record("deadline", deadline.name, due=deadline.when))
-        self.faults = Faults(self.journal, self.entropy.token(16), initial.faults)
-        self.accounts = Accounts(self.settings, self.clock, self.entropy)
-        self.tokens = SessionTokens(self.clock, self.entropy)
+        self.faults = Faults(self.journal, self.secrets.token("faults", 16), initial.faults, self.state)
+        self.accounts = Accounts(self.settings, self.clock, self.entropy, self.state)
+        self.tokens = SessionTokens(self.clock, self.secrets.token("session tokens", 32))
         self.telemetry = TelemetryStore(initial.journal_limit, initial.journal_bytes)
-        self.streams = StreamStore(initial.streams_limit)
+        self.streams = StreamStore(initial.streams_limit, self.state)
         self.frame_turns = frame_turns()
-        self.usage = Usage(self.clock, self.accounts, self.streams)
+        self.usage = Usage(self.clock, self.accounts, self.streams, self.state)
         self.broadcasts = Broadcasts(
             settings=self.settings,
             clock=self.clock,
@@ -93,8 +104,9 @@ class Backend:
             tokens=self.tokens,
             make_session=self._make_session,
         )
-        urls = ArtifactUrls(self.clock, self.entropy, lambda: self.settings.now.artifact_url_lifetime)
-        self.recordings = Recordings(self.streams, urls, self.clock)
+        secret = self.secrets.token("artifact URLs", 32)
+        urls = ArtifactUrls(self.clock, secret, lambda: self.settings.now.artifact_url_lifetime)
+        self.recordings = Recordings(self.streams, urls, self.clock, FileStore(self.recordings_directory))
         self.jobs = Jobs(
             settings=self.settings,
             clock=self.clock,
@@ -105,7 +117,22 @@ class Backend:
             accounts=self.accounts,
             usage=self.usage,
             streams=self.streams,
+            state=self.state,
         )
+
+    async def restore(self) -> None:
+        """Continue what an earlier process has left in `state`: its jobs run, and its incomplete files are deleted."""
+        if self.recordings_directory is not None:
+            await self.recordings.tidy(self.recordings_directory)
+        if self.state.stopped_at is not None:
+            self.journal.record("state", "server", {"from": "stopped", "to": "up", "why": "the mock was started again"})
+        for stream in self.streams.interrupted:
+            data: dict[str, JSON] = {"from": "running", "to": "closed", "event": "gone", "why": INTERRUPTED}
+            if stream.session_id is not None:
+                self.journal.record(
+                    "state", "stream", data, account=stream.account_id, session=stream.session_id, stream=stream.id
+                )
+        self.jobs.restore()
 
     @property
     def url(self) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Self, Unpack
 
@@ -24,6 +25,7 @@ from odyssey_mock.broadcasts.registry import Broadcasts
 from odyssey_mock.core.clock import Clock, ManualClock, RealClock
 from odyssey_mock.core.entropy import Entropy, SeededEntropy, SystemEntropy
 from odyssey_mock.core.journal import Entry, Journal, Kind
+from odyssey_mock.core.state_store import NO_STATE
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.faults.fault import Fault
@@ -46,6 +48,7 @@ from odyssey_mock.settings import (
     Settings,
 )
 from odyssey_mock.simulations.jobs import Jobs
+from odyssey_mock.state.saved_state import SavedState
 from odyssey_mock.system_network import SystemNetwork
 
 CLOSE_SESSIONS = 5.0
@@ -424,6 +427,7 @@ class MockOdyssey:
             ) from None
         async with AsyncExitStack() as resources:
             await resources.enter_async_context(self._clock)
+            state = await self._open_state(resources)
             endpoint = self._endpoint
             if endpoint is None:
                 own = OwnEndpoint(self._network, self.settings.host, self.settings.port)
@@ -438,9 +442,15 @@ class MockOdyssey:
                 stun_port=endpoint.stun_port,
                 listens_on_loopback=endpoint.is_loopback,
                 frame_encoder=self._frame_encoder,
+                state=state or NO_STATE,
+                recordings_directory=None if state is None else state.recordings,
             )
+            if self.settings.keys is None:
+                self.api_key = backend.secrets.keep("api key", self.api_key)
             # Closed after the HTTP server, because requests may be waiting for a file.
             resources.push_async_callback(backend.recordings.close)
+            await backend.restore()
+            await backend.state.flush()
             self._application = Application(backend, self.go_away)
             http = await resources.enter_async_context(endpoint.serve(self._application))
             outage = Outage(
@@ -452,7 +462,8 @@ class MockOdyssey:
             )
             resources.push_async_callback(_close_in_time, "spectators", backend.broadcasts.close)
             resources.push_async_callback(_close_in_time, "sessions", backend.sessions.close)
-            resources.push_async_callback(_close_in_time, "simulation jobs", backend.jobs.close)
+            end_jobs = backend.jobs.close if state is None else backend.jobs.suspend
+            resources.push_async_callback(_close_in_time, "simulation jobs", end_jobs)
             self._backend = backend
             self._outage = outage
             self._resources = resources.pop_all()
@@ -464,6 +475,18 @@ class MockOdyssey:
         resources, self._resources = self._resources, None
         if resources is not None:
             await resources.__aexit__(kind, error, trace)
+
+    async def _open_state(self, resources: AsyncExitStack) -> SavedState | None:
+        """Open the directory of the setting `state_dir`, if any, and continue the time and the ids of its mock."""
+        if self.settings.state_dir is None:
+            return None
+        state = await resources.enter_async_context(SavedState(Path(self.settings.state_dir), now=self._clock.time))
+        if state.previous is not None:
+            if self.settings.seed is not None and isinstance(self._entropy, SeededEntropy):
+                # Otherwise the mock would give new objects the ids of saved ones.
+                self._entropy = SeededEntropy(self.settings.seed, start=state.previous.starts)
+            await self._clock.advance(max(0.0, state.previous.time - self._clock.time()))
+        return state
 
     def _running_outage(self) -> Outage:
         if self._outage is None:

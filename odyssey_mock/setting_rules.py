@@ -6,6 +6,7 @@
 import dataclasses
 import ipaddress
 import math
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -141,6 +142,15 @@ def _is_public_url(value: object) -> bool:
     return value is None or (isinstance(value, str) and BaseUrl.read(value) is not None)
 
 
+def _is_directory(value: object) -> bool:
+    if value is None:
+        return True
+    try:
+        return isinstance(value, str) and value != "" and b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:
+        return False
+
+
 def _are_networks(value: object) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str) and all(map(_is_network, value))
 
@@ -188,6 +198,7 @@ PUBLIC_URL = Rule(
     # A URL that contains a password is invalid, and the message must not show the password.
     echo=lambda value: "" if isinstance(value, str) and "@" in value else _echo(value),
 )
+DIRECTORY = Rule("None, or the path of a directory, without null characters", _is_directory, unit="DIR")
 NETWORKS = Rule("a list of IP addresses and networks, such as 10.0.0.0/8", _are_networks)
 SIZE = Rule(
     f"(width, height) in pixels, both even, at least 88x160 or 160x88, at most "

@@ -26,6 +26,7 @@ from odyssey_mock.setting_rules import (
     CONTROL_TOKEN,
     COUNT,
     COUNT_FROM_0,
+    DIRECTORY,
     FAULTS,
     FLAG,
     FRAME_RATE,
@@ -643,6 +644,14 @@ class Settings(Limits):
         group="Failures",
     )
 
+    state_dir: str | None = setting(
+        None,
+        DIRECTORY,
+        "Directory in which the mock saves its state, to continue with it when it is started again; by default, "
+        "nothing is saved.",
+        group="Persistence",
+    )
+
     jobs_limit: int = setting(
         1000, COUNT, "Maximum number of ended simulation jobs to keep; the oldest are forgotten first.", group="Memory"
     )
@@ -810,6 +819,7 @@ class MockOverrides(SimulatedOverrides, total=False):
     fonts: Fonts
     speed: float
     seed: int | None
+    state_dir: str | None
 
 
 class AccountKeywords(TypedDict, total=False):

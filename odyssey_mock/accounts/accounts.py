@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from odyssey_mock.accounts.errors import (
     AccountError,
@@ -19,8 +19,9 @@ from odyssey_mock.accounts.errors import (
 )
 from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.entropy import Entropy
+from odyssey_mock.core.state_store import NO_STATE, RecordKind, StateStore
 from odyssey_mock.current_settings import CurrentSettings
-from odyssey_mock.settings import KEY_PATTERN, AccountSettings, Limits, Priority, Settings
+from odyssey_mock.settings import KEY_PATTERN, AccountSettings, Limits, Plan, Priority, Settings
 
 type Refusal = Callable[[Settings, float], AccountError]
 """Creates the error that rejects requests of a test key, from the settings and the server's current time."""
@@ -140,19 +141,51 @@ class _Issued:
     expires_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class _SavedToken:
+    """The saved record of an access token. Its key is the token."""
+
+    account_id: str
+    bypass_vlm_expansion: bool
+    simulation_priority: Priority
+    test_key: str
+    """The prefix of the account's test key in `TEST_KEYS`; empty for an ordinary key."""
+    lifetime: float
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class _SavedAccount:
+    """The saved record of an account that was added. Its key is the API key."""
+
+    bypass_privilege: bool | None
+    simulation_priority: Priority | None
+    plan: Plan | None
+    limits: Mapping[str, int | float | None]
+    """The limits that are set for this account."""
+
+
+_TOKENS = RecordKind("access token", _SavedToken)
+_ACCOUNTS = RecordKind("account", _SavedAccount)
+
+
 class Accounts:
     """The accounts of one server and their access tokens, which expire on the server's clock."""
 
-    def __init__(self, settings: CurrentSettings, clock: Clock, entropy: Entropy) -> None:
+    def __init__(self, settings: CurrentSettings, clock: Clock, entropy: Entropy, state: StateStore = NO_STATE) -> None:
         self._settings = settings
         self._clock = clock
         self._entropy = entropy
+        self._state = state
         self._tokens: dict[str, _Issued] = {}
         """The access tokens, oldest first; of the expired ones only the latest `EXPIRED_KEPT`."""
         self._added: dict[str, AccountSettings] = {}
         """The accounts that were added later, by API key."""
         self._configured = {account_id(key): configured for key, configured in (settings.now.keys or {}).items()}
         """The settings of accounts that have their own, by account id."""
+        for key, saved in state.load(_ACCOUNTS).items():
+            self._configure(key, _account_settings(saved))
+        self._tokens |= {value: _issued(saved) for value, saved in state.load(_TOKENS).items()}
 
     def add(self, configured: AccountSettings) -> MockAccount:
         """Add an account with a new API key. `clear` does not remove the account.
@@ -162,10 +195,12 @@ class Accounts:
         """
         configured.check()
         api_key = f"ody_{self._entropy.token(18)}"
-        account = MockAccount(account_id(api_key), api_key)
-        self._added[api_key] = configured
-        self._configured[account.id] = configured
-        return account
+        self._configure(api_key, configured)
+        self._state.save(_ACCOUNTS, api_key, lambda: _saved_account(configured))
+        return MockAccount(account_id(api_key), api_key)
+
+    def _configure(self, api_key: str, configured: AccountSettings) -> None:
+        self._added[api_key] = self._configured[account_id(api_key)] = configured
 
     def authenticate(self, api_key: str) -> Account:
         """Return the account of an API key.
@@ -208,8 +243,10 @@ class Accounts:
         expired = [value for value, issued in self._tokens.items() if issued.expires_at <= now]
         for value in expired[: max(0, len(expired) - EXPIRED_KEPT)]:
             del self._tokens[value]
+            self._state.delete(_TOKENS, value)
         token = AccessToken(self._entropy.token(32), self._settings.now.access_token_lifetime)
-        self._tokens[token.value] = _Issued(account, token.expires_in, now + token.expires_in)
+        issued = self._tokens[token.value] = _Issued(account, token.expires_in, now + token.expires_in)
+        self._state.save(_TOKENS, token.value, lambda: _saved_token(issued))
         return token
 
     def holder_of(self, access_token: str) -> Account:
@@ -245,4 +282,47 @@ class Accounts:
 
     def clear(self) -> None:
         """Remove all access tokens."""
+        for value in self._tokens:
+            self._state.delete(_TOKENS, value)
         self._tokens.clear()
+
+
+def _saved_token(issued: _Issued) -> _SavedToken:
+    account = issued.account
+    return _SavedToken(
+        account_id=account.id,
+        bypass_vlm_expansion=account.bypass_vlm_expansion,
+        simulation_priority=account.simulation_priority,
+        test_key=next((prefix for prefix, each in TEST_KEYS.items() if each is account.test_key), ""),
+        lifetime=issued.lifetime,
+        expires_at=issued.expires_at,
+    )
+
+
+def _issued(saved: _SavedToken) -> _Issued:
+    account = Account(
+        id=saved.account_id,
+        bypass_vlm_expansion=saved.bypass_vlm_expansion,
+        simulation_priority=saved.simulation_priority,
+        test_key=TEST_KEYS.get(saved.test_key, _ORDINARY),
+    )
+    return _Issued(account, saved.lifetime, saved.expires_at)
+
+
+def _saved_account(configured: AccountSettings) -> _SavedAccount:
+    return _SavedAccount(
+        bypass_privilege=configured.bypass_privilege,
+        simulation_priority=configured.simulation_priority,
+        plan=configured.plan,
+        limits=configured.own_limits,
+    )
+
+
+def _account_settings(saved: _SavedAccount) -> AccountSettings:
+    limits: Mapping[str, Any] = saved.limits  # Any: limits have different types
+    return AccountSettings(
+        bypass_privilege=saved.bypass_privilege,
+        simulation_priority=saved.simulation_priority,
+        plan=saved.plan,
+        **limits,
+    )

@@ -8,7 +8,6 @@ from typing import Any
 import jwt
 
 from odyssey_mock.core.clock import Clock
-from odyssey_mock.core.entropy import Entropy
 
 ALGORITHM = "HS256"
 
@@ -34,9 +33,9 @@ class SessionTokens:
     Clients can read `session_id` from a token without the secret.
     """
 
-    def __init__(self, clock: Clock, entropy: Entropy) -> None:
+    def __init__(self, clock: Clock, secret: str) -> None:
         self._clock = clock
-        self._secret = entropy.token(32)
+        self._secret = secret
 
     def mint(self, session_id: str, account: str, lifetime: float) -> str:
         """Return a token for the session, valid for `lifetime` seconds."""

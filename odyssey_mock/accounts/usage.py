@@ -1,14 +1,30 @@
 """Hours of video that each account has used this month, and the monthly limit (`protocol.md` section 7)."""
 
 from collections import defaultdict
+from dataclasses import dataclass
+from functools import partial
 
 from odyssey_mock.accounts.accounts import Accounts
 from odyssey_mock.accounts.errors import monthly_limit_error
 from odyssey_mock.core.clock import Clock
+from odyssey_mock.core.state_store import NO_STATE, RecordKind, StateStore
 from odyssey_mock.core.timestamps import month_begin, month_end
 from odyssey_mock.recordings.stream_records import StreamRecord, StreamStore
 
 HOUR = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class _SavedUsage:
+    """The saved record of the seconds that an account has used in one month, without those of the saved streams."""
+
+    account_id: str
+    month: float
+    """The start of the month in seconds since the epoch."""
+    seconds: float
+
+
+_USAGE = RecordKind("usage", _SavedUsage)
 
 
 class Usage:
@@ -19,8 +35,9 @@ class Usage:
     of the server's clock changes the current month, but not the length of a stream.
     """
 
-    def __init__(self, clock: Clock, accounts: Accounts, streams: StreamStore) -> None:
+    def __init__(self, clock: Clock, accounts: Accounts, streams: StreamStore, state: StateStore = NO_STATE) -> None:
         self._clock = clock
+        self._state = state
         self._accounts = accounts
         self._streams = streams
         self._counted: defaultdict[tuple[str, float], float] = defaultdict(float)
@@ -28,6 +45,8 @@ class Usage:
 
         The keys are the account's id and the start of the month in seconds since the epoch.
         """
+        for saved in state.load(_USAGE).values():
+            self._counted[saved.account_id, saved.month] = saved.seconds
         streams.on_forgotten(self._forgotten)
 
     def hours(self, account_id: str) -> float:
@@ -38,7 +57,7 @@ class Usage:
 
     def simulated(self, account_id: str, seconds: float) -> None:
         """Add the length of a simulated video to the account's hours."""
-        self._counted[account_id, self._month()] += seconds
+        self._count(account_id, self._month(), seconds)
 
     def check(self, account_id: str) -> None:
         """Check that the account has hours left.
@@ -54,11 +73,22 @@ class Usage:
 
     def clear(self) -> None:
         """Reset the hours of all accounts. Live streams that are still in the stream store continue to count."""
+        for account_id, month in self._counted:
+            self._state.delete(_USAGE, _key(account_id, month))
         self._counted.clear()
+
+    def _count(self, account_id: str, month: float, seconds: float) -> None:
+        if seconds:
+            self._counted[account_id, month] += seconds
+            counted = partial(self._saved, account_id, month)
+            self._state.save(_USAGE, _key(account_id, month), counted)
+
+    def _saved(self, account_id: str, month: float) -> _SavedUsage:
+        return _SavedUsage(account_id, month, self._counted[account_id, month])
 
     def _forgotten(self, stream_id: str) -> None:
         record, month = self._streams.records[stream_id], self._month()
-        self._counted[record.account_id, month] += self._on_air(record, month)
+        self._count(record.account_id, month, self._on_air(record, month))
 
     def _on_air(self, record: StreamRecord, month: float) -> float:
         """Return how many seconds a live stream has run in a month; 0 for a simulated stream.
@@ -72,3 +102,7 @@ class Usage:
 
     def _month(self) -> float:
         return month_begin(self._clock.time())
+
+
+def _key(account_id: str, month: float) -> str:
+    return f"{account_id} {month:.0f}"

@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 FAILED, CANNOT_RUN, INTERRUPTED = 1, 2, 130
 """Exit codes: a run failed or hung; the runs could not start; the command was ended by Ctrl-C or SIGTERM."""
-_FIXED = MappingProxyType({"port": "each run has a free port; leave it out"})
+_FIXED = MappingProxyType(
+    {
+        "port": "each run has a free port; leave it out",
+        "state_dir": "each run begins with an empty state; leave it out",
+    }
+)
 """Settings that no option can choose, with the reason."""
 
 

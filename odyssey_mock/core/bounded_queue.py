@@ -37,10 +37,22 @@ class BoundedQueue[T]:
     def __iter__(self) -> Iterator[T]:
         return iter(self._entries)
 
+    def __reversed__(self) -> Iterator[T]:
+        return reversed(self._entries)
+
     @property
     def snapshot(self) -> tuple[T, ...]:
         """The entries, oldest first; may be read in any thread."""
         return tuple(self._entries)
+
+    @property
+    def oldest(self) -> T:
+        """The oldest entry.
+
+        Raises:
+            IndexError: the queue is empty.
+        """
+        return self._entries[0]
 
     @property
     def latest(self) -> T:

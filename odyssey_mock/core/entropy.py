@@ -42,7 +42,10 @@ class SystemEntropy(_RandomEntropy):
 
 
 class SeededEntropy(_RandomEntropy):
-    """Randomness from a seed: the same values in every process. For tests only: the seed reveals the secrets."""
+    """Randomness from a seed: the same values in every process. For tests only: the seed reveals the secrets.
 
-    def __init__(self, seed: int) -> None:
-        super().__init__(random.Random(seed))  # noqa: S311 - must be repeatable
+    Each `start`, from 0, gives other values, for a server that is started again.
+    """
+
+    def __init__(self, seed: int, *, start: int = 0) -> None:
+        super().__init__(random.Random(f"{seed}/{start}" if start else seed))  # noqa: S311 - must be repeatable

@@ -6,6 +6,7 @@ Their data is JSON, in which secrets are masked: values of keys in `SECRETS`, se
 
 import asyncio
 import difflib
+import itertools
 import json
 import logging
 import math
@@ -254,6 +255,23 @@ class Journal:
         """Wait, without a timeout, until the entry with this index has been written."""
         if self._recorded <= index:
             await self._next(lambda entry: entry.index >= index)
+
+    def since(self, index: int) -> Sequence[Entry]:
+        """Return the entries from `index` on that the journal still has, oldest first, without a look at the others."""
+        latest = list(itertools.takewhile(lambda entry: entry.index >= index, reversed(self._entries)))
+        return latest[::-1]
+
+    @property
+    def oldest_index(self) -> int:
+        """The index of the oldest entry; without entries, that of the next one."""
+        return self._entries.oldest.index if self._entries else self._recorded
+
+    def restore(self, entries: Iterable[Entry], *, next_index: int, began_at: float) -> None:
+        """Take over the entries of an earlier journal: `next_index` and `began_at` are its values of these."""
+        for entry in entries:
+            self._entries.append(entry)
+        self._recorded = next_index
+        self.began_at = began_at
 
     def to_text(self) -> str:
         """Return all entries as readable text, one line for each entry."""

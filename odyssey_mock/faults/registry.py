@@ -2,13 +2,16 @@
 
 import dataclasses
 import hashlib
-import itertools
+import json
 import reprlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Unpack
 
 from odyssey_mock.core.journal import Journal
+from odyssey_mock.core.state_store import NO_STATE, AnyText, RecordKind, StateStore
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.catalog import points_of
 from odyssey_mock.faults.fault import Fault
@@ -21,11 +24,13 @@ _ECHO = reprlib.Repr(maxstring=80, maxother=80)
 class ActiveFault:
     """A fault of the registry, with its counts: how many requests and events matched, and how often the fault fired."""
 
-    def __init__(self, number: int, fault: Fault) -> None:
-        self.id = f"fault-{number}"
+    def __init__(self, fault_id: str, fault: Fault, *, is_initial: bool = False) -> None:
+        self.id = fault_id
         self.fault = dataclasses.replace(fault, id=self.id)
         self.points = frozenset(points_of(fault.at))
         """The names of the points where the fault can fire."""
+        self.is_initial = is_initial
+        """Whether the fault is one of the setting `faults`."""
         self.reached = 0
         """How often one of its points was reached since the fault was added."""
         self.passed = 0
@@ -64,6 +69,32 @@ class ActiveFault:
         return {"id": self.id, **self.fault.to_json(), **counts, "spent": self.spent, "why_not": self.why_not}
 
 
+@dataclass(frozen=True, slots=True)
+class _SavedFault:
+    """The saved record of a fault. Its key is the fault's id."""
+
+    described: Mapping[str, Any]  # Any: JSON, which `Fault.of` validates
+    is_initial: bool
+    reached: int
+    passed: int
+    fired: int
+    fired_before_reset: bool
+    latest_miss: AnyText
+
+
+@dataclass(frozen=True, slots=True)
+class _SavedRegistry:
+    """The saved record of the registry."""
+
+    next_number: int
+    initial: str
+    """A digest of the initial faults."""
+
+
+_FAULTS = RecordKind("fault", _SavedFault)
+_REGISTRY = RecordKind("fault registry", _SavedRegistry)
+
+
 class Faults:
     """The faults of one server, in order. If several faults match at a point, the first one fires.
 
@@ -71,15 +102,30 @@ class Faults:
     the fault's id and `ActiveFault.passed`. The same seed and order of events therefore give the same faults.
     """
 
-    def __init__(self, journal: Journal, seed: str, initial: Iterable[Mapping[str, JSON]] = ()) -> None:
-        """Create the registry with the `initial` faults, which `reset` restores."""
+    def __init__(
+        self,
+        journal: Journal,
+        seed: str,
+        initial: Iterable[Mapping[str, JSON]] = (),
+        state: StateStore = NO_STATE,
+    ) -> None:
+        """Create the registry with the `initial` faults, which `reset` restores, or else with the faults in `state`.
+
+        If the initial faults are not those with which `state` was saved, they replace those.
+        """
         self._journal = journal
         self._seed = seed
         self._initial = tuple(initial)
-        self._numbers = itertools.count(1)
+        self._state = state
+        self._next = 1
+        """The number of the next fault."""
         self._active: dict[str, ActiveFault] = {}
         self._reached: Counter[str] = Counter()
-        self.reset()
+        registry = state.load(_REGISTRY).get("")
+        if registry is None:
+            self.reset()
+        else:
+            self._restore(registry, state.load(_FAULTS))
 
     def __iter__(self) -> Iterator[ActiveFault]:
         return iter(tuple(self._active.values()))
@@ -120,10 +166,35 @@ class Faults:
             FaultError: a fault is invalid. No fault is added.
         """
         __tracebackhide__ = True
+        return self._extend(described)
+
+    def _extend(self, described: Iterable[Mapping[str, JSON]], *, is_initial: bool = False) -> list[ActiveFault]:
+        __tracebackhide__ = True
         judged = [Fault.of(each) for each in described]
-        added = [ActiveFault(next(self._numbers), fault) for fault in judged]
+        added = [
+            ActiveFault(f"fault-{number}", fault, is_initial=is_initial)
+            for number, fault in enumerate(judged, self._next)
+        ]
+        self._next += len(added)
         self._active |= {each.id: each for each in added}
+        for each in added:
+            self._save(each)
+        self._state.save(_REGISTRY, "", lambda: _SavedRegistry(self._next, _digest(self._initial)))
         return added
+
+    def _restore(self, registry: "_SavedRegistry", saved: Mapping[str, "_SavedFault"]) -> None:
+        self._next = registry.next_number
+        is_same = registry.initial == _digest(self._initial)
+        if not is_same:
+            self._extend(self._initial, is_initial=True)
+        for fault_id, each in saved.items():
+            if each.is_initial and not is_same:
+                self._state.delete(_FAULTS, fault_id)
+            else:
+                self._active[fault_id] = _restored(fault_id, each)
+
+    def _save(self, active: ActiveFault) -> None:
+        self._state.save(_FAULTS, active.id, partial(_saved, active))
 
     def remove(self, fault_id: str) -> None:
         """Remove a fault. Effects that the fault has already caused continue.
@@ -132,16 +203,18 @@ class Faults:
             KeyError: no fault has this id.
         """
         del self._active[fault_id]
+        self._state.delete(_FAULTS, fault_id)
 
     def clear(self) -> None:
         """Remove all faults."""
-        self._active.clear()
+        for fault_id in list(self._active):
+            self.remove(fault_id)
 
     def reset(self) -> None:
         """Restore the initial faults, with their counts `passed` and `fired` at 0."""
         fired = [each.fault for each in self if each.fired > 0 or each.fired_before_reset]
         self.clear()
-        for each in self.extend(self._initial):
+        for each in self._extend(self._initial, is_initial=True):
             each.fired_before_reset = each.fault in fired
 
     def any_at(self, point: str) -> bool:
@@ -173,6 +246,7 @@ class Faults:
             if point not in active.points:
                 continue
             active.reached += 1
+            self._save(active)
             active.latest_miss = f"{fired.id} fired instead" if fired is not None else self._miss(active, known)
             if not active.latest_miss:
                 fired = active
@@ -202,6 +276,33 @@ class Faults:
         if fault.probability < 1 and _chance(f"{self._seed}/{active.id}/{active.passed}") >= fault.probability:
             return f"the random decision with probability {fault.probability:g} was against it"
         return ""
+
+
+def _digest(initial: Iterable[Mapping[str, JSON]]) -> str:
+    described = [Fault.of(each).to_json() for each in initial]
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+
+
+def _saved(active: ActiveFault) -> _SavedFault:
+    return _SavedFault(
+        described=active.fault.to_json(),
+        is_initial=active.is_initial,
+        reached=active.reached,
+        passed=active.passed,
+        fired=active.fired,
+        fired_before_reset=active.fired_before_reset,
+        latest_miss=active.latest_miss,
+    )
+
+
+def _restored(fault_id: str, saved: _SavedFault) -> ActiveFault:
+    active = ActiveFault(fault_id, Fault.of(saved.described), is_initial=saved.is_initial)
+    active.reached = saved.reached
+    active.passed = saved.passed
+    active.fired = saved.fired
+    active.fired_before_reset = saved.fired_before_reset
+    active.latest_miss = saved.latest_miss
+    return active
 
 
 def _agrees(name: str, wanted: JSON, actual: JSON) -> bool:

@@ -3,7 +3,7 @@
 The outermost middleware closes connections with unread request bodies (`request_body.py`). The second determines the
 URL at which the client reaches the mock (`public_urls.py`). The CORS middleware is next, so that browsers can also read
 error responses, except those of the control API. Then follow, in this order: the `Date` header from the server's clock;
-the journal entries of requests; the handling of unexpected exceptions; the fault point `server`. Each route declares
+the journal entries of requests; the wait for saved state; the handling of unexpected exceptions; the fault point `server`. Each route declares
 its own fault points and the maximum size of its bodies (`http/routes/`). The control API has a middleware of its own
 (`control_access.py`). Errors have FastAPI's form (`protocol.md` section 2).
 """
@@ -29,6 +29,7 @@ from odyssey_mock.backend import Backend
 from odyssey_mock.core.excerpts import excerpt
 from odyssey_mock.core.file_descriptors import DETAIL, RETRY_AFTER, ShortageLog, is_shortage
 from odyssey_mock.core.journal import REDACTED, Journal
+from odyssey_mock.core.state_store import NO_STATE, StateStore
 from odyssey_mock.core.strict_json import JSON, read_json
 from odyssey_mock.core.url_parts import BaseUrl, read_ip
 from odyssey_mock.http.callers import Callers
@@ -53,6 +54,7 @@ from odyssey_mock.http.routes.simulations import SimulationRoutes
 from odyssey_mock.http.routes.telemetry import TelemetryRoutes
 from odyssey_mock.http.routes.whep import WhepRoutes
 from odyssey_mock.http.usage_error_forms import RegionsNoted, UsageErrorForms
+from odyssey_mock.state.errors import StateWriteError
 
 EXPOSED_HEADERS = (
     "Location",
@@ -137,6 +139,7 @@ def create_app(backend: Backend, go_away: GoAway) -> Starlette:
             Middleware(_CrossOrigin),
             Middleware(_Dated, now=backend.clock.time),
             Middleware(_Journalled, journal=backend.journal),
+            *([Middleware(_Saved, state=backend.state)] if backend.state is not NO_STATE else []),
             Middleware(_Reported, journal=backend.journal),
             Middleware(RegionsNoted, forms=forms, path=REGIONS_PATH),
             Middleware(OutagePoint, faults=backend.faults, callers=callers, go_away=go_away, spared=is_own),
@@ -297,6 +300,36 @@ class _Journalled:
             return await self._app(scope, receive, said)
         finally:
             exchange.record(self._journal)
+
+
+class _Saved:
+    """Sends a response only when all changes that precede it are saved, including those of the request.
+
+    If they cannot be saved, the response has status 500 and states why. The request may have taken effect.
+    """
+
+    def __init__(self, app: ASGIApp, state: StateStore) -> None:
+        self._app = app
+        self._state = state
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        is_refused = False
+
+        async def saved(message: Message) -> None:
+            nonlocal is_refused
+            if message["type"] == "http.response.start":
+                try:
+                    await self._state.flush()
+                except StateWriteError as error:
+                    is_refused = True
+                    note_cause(scope, str(error))
+                    await JSONResponse({"detail": str(error)}, 500)(scope, receive, send)
+            if not is_refused:
+                await send(message)
+
+        return await self._app(scope, receive, saved)
 
 
 class _Exchange:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 from odyssey_mock.core.clock import Clock
-from odyssey_mock.core.entropy import Entropy
 
 _MARK = "&signature="
 
@@ -21,13 +20,13 @@ class ArtifactUrls:
 
     Args:
         clock: the clock that decides whether a URL has expired.
-        entropy: the source of the server's secret.
+        secret: the secret of the server, with which the URLs are signed.
         lifetime: function that returns the number of seconds for which a new URL is valid.
     """
 
-    def __init__(self, clock: Clock, entropy: Entropy, lifetime: Callable[[], float]) -> None:
+    def __init__(self, clock: Clock, secret: str, lifetime: Callable[[], float]) -> None:
         self._clock = clock
-        self._secret = entropy.token(32).encode()
+        self._secret = secret.encode()
         self._lifetime = lifetime
 
     def make(self, base_url: str, stream_id: str, artifact: str) -> str:

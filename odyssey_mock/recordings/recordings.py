@@ -1,5 +1,7 @@
 """The recordings of streams; their files are written on first request (`protocol.md` section 6)."""
 
+import asyncio
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
@@ -7,7 +9,7 @@ from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.recordings.artifact_urls import ArtifactUrls
 from odyssey_mock.recordings.artifacts import ARTIFACTS, left_by
-from odyssey_mock.recordings.file_store import FileDroppedError, FileStore, StoredFile
+from odyssey_mock.recordings.file_store import PART, FileDroppedError, FileStore, StoredFile
 from odyssey_mock.recordings.stream_records import StreamRecord, StreamStore
 
 GRAIN = 1e-6
@@ -21,11 +23,11 @@ class NoArtifactError(LookupError):
 class Recordings:
     """The recordings of the streams in a `StreamStore`. When the store drops a record, its files are deleted."""
 
-    def __init__(self, streams: StreamStore, urls: ArtifactUrls, clock: Clock) -> None:
+    def __init__(self, streams: StreamStore, urls: ArtifactUrls, clock: Clock, files: FileStore) -> None:
         self.urls = urls
         self._streams = streams
         self._clock = clock
-        self._store = FileStore()
+        self._store = files
         streams.on_forgotten(self._drop)
 
     def is_available(self, record: StreamRecord) -> bool:
@@ -98,6 +100,11 @@ class Recordings:
                 f"the record of the stream {stream_id} was dropped while its {artifact} was being written"
             ) from None
 
+    async def tidy(self, directory: Path) -> None:
+        """Delete the incomplete files in the directory of an earlier process, and those of streams without a record."""
+        known = {_name(stream_id, artifact) for stream_id in self._streams.records for artifact in ARTIFACTS}
+        await asyncio.to_thread(_tidy, directory, known)
+
     async def settle(self) -> None:
         """Wait until no thread writes a file of a stream whose record was dropped; see `FileStore.settle`."""
         await self._store.settle()
@@ -109,6 +116,13 @@ class Recordings:
     def _drop(self, stream_id: str) -> None:
         for artifact in ARTIFACTS:
             self._store.drop(_name(stream_id, artifact))
+
+
+def _tidy(directory: Path, known: Collection[str]) -> None:
+    endings = (PART, *(f"-{artifact}" for artifact in ARTIFACTS))
+    for path in directory.iterdir():
+        if path.name not in known and path.name.endswith(endings):
+            path.unlink(missing_ok=True)
 
 
 def _name(stream_id: str, artifact: str) -> str:

@@ -1,11 +1,18 @@
 """Records of live and simulated streams, each with the stream's event log, account and times."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 
+from odyssey_mock.core.state_store import NO_STATE, AnyText, Bytes, RecordKind, StateStore
 from odyssey_mock.core.strict_json import JSON
-from odyssey_mock.media.timeline import Timeline
+from odyssey_mock.media.look import Look
+from odyssey_mock.media.timeline import Size, Timeline
+from odyssey_mock.settings import Fonts, Overlay, StartImageFit
+
+INTERRUPTED = "the server was stopped while the stream was running"
+"""The error of a stream that was running when the process of the mock ended."""
 
 
 @dataclass(slots=True)
@@ -65,14 +72,53 @@ class StreamRecord:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class _SavedStream:
+    """The saved record of a stream, with its timeline. Its key is the stream's id."""
+
+    account_id: str
+    prompt: AnyText
+    applied_prompt: AnyText
+    started_at: float
+    ended_at: float | None
+    session_id: str | None
+    broadcast: bool
+    error: AnyText | None
+    recording_delay: float
+    tag: int | None
+    width: int
+    height: int
+    fps: int
+    image: Bytes | None
+    image_fit: StartImageFit
+    overlay: Overlay
+    fonts: Fonts
+    changes: Sequence[tuple[int, AnyText]]
+    """The prompts of the timeline, each with the index of the first frame that shows it."""
+    frames: int | None
+
+
+_STREAMS = RecordKind("stream", _SavedStream)
+
+
 class StreamStore:
     """The records of all running streams and of the latest ended streams, at most `limit` in total."""
 
-    def __init__(self, limit: int) -> None:
-        """Create an empty store of at most `limit` records. Records of running streams are kept even above `limit`."""
+    def __init__(self, limit: int, state: StateStore = NO_STATE) -> None:
+        """Create a store of at most `limit` records. Records of running streams are kept even above `limit`.
+
+        The store has the streams in `state`. Those that were running have failed.
+        """
         self._limit = limit
-        self._records: dict[str, StreamRecord] = {}
+        self._state = state
         self._on_forgotten: list[Callable[[str], None]] = []
+        self._records = {stream_id: _restored(stream_id, saved) for stream_id, saved in state.load(_STREAMS).items()}
+        self.interrupted = tuple(each for each in self._records.values() if each.ended_at is None)
+        """The records of the streams that were running when the earlier process ended."""
+        for record in self.interrupted:
+            record.ended_at = max(record.started_at, state.stopped_at or 0.0)
+            record.error = INTERRUPTED
+            self.save(record)
 
     @property
     def records(self) -> Mapping[str, StreamRecord]:
@@ -86,9 +132,14 @@ class StreamStore:
     def remember(self, record: StreamRecord) -> None:
         """Add `record`; above the limit, drop the oldest records of ended streams."""
         self._records[record.id] = record
+        self.save(record)
         ended = [each.id for each in self._records.values() if each.ended_at is not None]
         for stream_id in ended[: max(0, len(self._records) - self._limit)]:
             self.forget(stream_id)
+
+    def save(self, record: StreamRecord) -> None:
+        """Save the record of a stream in its current form. Call this when the stream has ended."""
+        self._state.save(_STREAMS, record.id, partial(_saved, record))
 
     def forget(self, stream_id: str) -> None:
         """Drop the record of a stream; an unknown id has no effect."""
@@ -96,8 +147,65 @@ class StreamStore:
             for callback in self._on_forgotten:
                 callback(stream_id)
             del self._records[stream_id]
+            self._state.delete(_STREAMS, stream_id)
 
     def clear(self) -> None:
         """Drop all records."""
         for stream_id in list(self._records):
             self.forget(stream_id)
+
+
+def _saved(record: StreamRecord) -> _SavedStream:
+    timeline = record.timeline
+    return _SavedStream(
+        account_id=record.account_id,
+        prompt=record.prompt,
+        applied_prompt=record.applied_prompt,
+        started_at=record.started_at,
+        ended_at=record.ended_at,
+        session_id=record.session_id,
+        broadcast=record.broadcast,
+        error=record.error,
+        recording_delay=record.recording_delay,
+        tag=timeline.tag,
+        width=timeline.size.width,
+        height=timeline.size.height,
+        fps=timeline.fps,
+        image=timeline.image,
+        image_fit=timeline.image_fit,
+        overlay=timeline.look.overlay,
+        fonts=timeline.look.fonts,
+        changes=tuple((change.index, change.prompt) for change in timeline.changes),
+        frames=timeline.frames,
+    )
+
+
+def _restored(stream_id: str, saved: _SavedStream) -> StreamRecord:
+    (_, prompt), *interactions = saved.changes
+    timeline = Timeline(
+        tag=saved.tag,
+        size=Size(saved.width, saved.height),
+        fps=saved.fps,
+        prompt=prompt,
+        image=saved.image,
+        image_fit=saved.image_fit,
+        look=Look(saved.overlay, saved.fonts),
+    )
+    for index, text in interactions:
+        timeline.interact(index, text)
+    if saved.frames is not None:
+        timeline.end(saved.frames)
+    return StreamRecord(
+        id=stream_id,
+        account_id=saved.account_id,
+        timeline=timeline,
+        prompt=saved.prompt,
+        applied_prompt=saved.applied_prompt,
+        started_at=saved.started_at,
+        began=0.0,
+        ended_at=saved.ended_at,
+        session_id=saved.session_id,
+        broadcast=saved.broadcast,
+        error=saved.error,
+        recording_delay=saved.recording_delay,
+    )

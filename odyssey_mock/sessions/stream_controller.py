@@ -389,6 +389,7 @@ class StreamController:
         self._running = None
         self._sender.cancel_late()
         running.end(self.pump.next_index, self._clock.monotonic())
+        self._streams.save(running.record)
         size = running.record.timeline.size
         # Video starts in portrait; after a stream it keeps the stream's orientation.
         portrait = size.height >= size.width or not self.pump.has_begun

@@ -49,9 +49,13 @@ class JobRun:
         faults: Faults,
         streams: StreamStore,
         report: Report,
+        on_streams_changed: Callable[[], None],
         tasks: set[asyncio.Task[None]],
     ) -> None:
-        """Prepare the run. The run adds its current task to `tasks`, so that `Jobs.close` can wait for the task."""
+        """Prepare the run. It calls `on_streams_changed()` when a stream of the job has changed.
+
+        The run adds its current task to `tasks`, so that `Jobs.close` can wait for the task.
+        """
         self.settings = settings
         """The settings of the whole run."""
         self._clock = clock
@@ -63,6 +67,7 @@ class JobRun:
         self._job = job
         self._request = request
         self._report = report
+        self._on_streams_changed = on_streams_changed
         self._tasks = tasks
         self._task: asyncio.Task[None] | None = None
         self._deadline: Deadline | None = None
@@ -133,6 +138,7 @@ class JobRun:
     def _take(self, scripts: tuple[Script, ...]) -> None:
         self._scripts = scripts
         self._job.streams = tuple(JobStream(self._entropy.uuid(), index) for index in range(len(scripts)))
+        self._on_streams_changed()
 
     def _proceed(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._next(), name=f"simulation {self._job.id}")
@@ -196,6 +202,7 @@ class JobRun:
     def _end(self, stream: JobStream, record: StreamRecord, plan: Plan, why: str) -> None:
         record.ended_at = record.time_at(self._clock.monotonic())
         stream.error_message = record.error = plan.error
+        self._streams.save(record)
         self._set(stream, StreamStatus.COMPLETED if plan.error is None else StreamStatus.FAILED, why)
         if self._begun < len(self._scripts):
             self._proceed()
@@ -214,6 +221,7 @@ class JobRun:
 
     def _set(self, stream: JobStream, status: StreamStatus, why: str = "") -> None:
         before, stream.status = stream.status, status
+        self._on_streams_changed()
         note_stream(self._journal, self._job, stream, before=before, after=status, why=why)
 
 

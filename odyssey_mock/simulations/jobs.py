@@ -16,6 +16,7 @@ from odyssey_mock.core.entropy import Entropy
 from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.network import Network
 from odyssey_mock.core.picklable_error import PicklableError
+from odyssey_mock.core.state_store import NO_STATE, StateStore
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.faults.fault import Fault
@@ -26,6 +27,7 @@ from odyssey_mock.simulations.job_machine import ENDED, JobEffect, JobEvent, Job
 from odyssey_mock.simulations.job_records import JobRecord, StreamStatus
 from odyssey_mock.simulations.job_run import JobRun, dispatch_delay, expected_work, note_stream, start_delay
 from odyssey_mock.simulations.request import JobRequest
+from odyssey_mock.simulations.saved_jobs import JOBS, REQUESTS, restored_job, saved_job
 
 LONGEST_RETRY_AFTER = 86_400
 """Maximum of `retry_after_seconds`, also used if no worker will ever be free."""
@@ -90,8 +92,12 @@ class Jobs(Mapping[str, JobRecord]):
         accounts: Accounts,
         usage: Usage,
         streams: StreamStore,
+        state: StateStore = NO_STATE,
     ) -> None:
-        """Create an empty queue. `network` is used to fetch the script of a job with a `script_url`."""
+        """Create an empty queue. `network` is used to fetch the script of a job with a `script_url`.
+
+        Call `restore` to continue the jobs in `state`.
+        """
         self._settings = settings
         self._clock = clock
         self._entropy = entropy
@@ -100,6 +106,7 @@ class Jobs(Mapping[str, JobRecord]):
         self._accounts = accounts
         self._usage = usage
         self._streams = streams
+        self._state = state
         self._records: dict[str, JobRecord] = {}
         self._active: dict[str, _Active] = {}
         self._queue: list[_Active] = []
@@ -162,9 +169,34 @@ class Jobs(Mapping[str, JobRecord]):
         active = _Active(record, request, place)
         self._records[record.id] = record
         self._active[record.id] = active
+        self._state.save(REQUESTS, record.id, lambda: request)
+        self._save(record)
         self._enqueue(active)
         self.hand_out()
         return record
+
+    def restore(self) -> None:
+        """Continue the saved jobs of an earlier process.
+
+        A pending job is in the queue again. A job that was dispatched or processing has lost its worker.
+        """
+        requests = self._state.load(REQUESTS)
+        interrupted: list[JobRecord] = []
+        for job_id, saved in self._state.load(JOBS).items():
+            record = self._records[job_id] = restored_job(job_id, saved, self._streams.records)
+            if saved.place is None:
+                continue
+            active = self._active[job_id] = _Active(record, requests[job_id], saved.place)
+            self._submitted = max(self._submitted, saved.place[1] + 1)
+            if record.status is JobState.PENDING:
+                self._enqueue(active)
+            else:
+                interrupted.append(record)
+        self._closed = True  # no job gets a worker until all are in the queue
+        for record in interrupted:
+            self._lose(record, JobEvent.WORKER_LOST, JobEvent.WORKER_GIVEN_UP, "the server was stopped")
+        self._closed = False
+        self.hand_out()
 
     def cancel(self, job_id: str) -> JobRecord:
         """Cancel a job.
@@ -215,9 +247,20 @@ class Jobs(Mapping[str, JobRecord]):
             if self._tasks:
                 await asyncio.wait(self._tasks)
 
+    async def suspend(self) -> None:
+        """Stop all runs without ending their jobs, which `restore` continues in another process."""
+        self._closed = True
+        for active in self._active.values():
+            if active.run is not None:
+                active.run.stop()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
     async def reset(self) -> None:
         """Cancel every job that has not ended, drop the records of all jobs, and start again with an empty queue."""
         await self.close()
+        for job_id in self._records:
+            self._state.delete(JOBS, job_id)
         self._records.clear()
         self._submitted = self._dispatched = 0
         self._closed = False
@@ -283,6 +326,7 @@ class Jobs(Mapping[str, JobRecord]):
         if active is not None:
             for effect in effects:
                 self._carry_out(effect, active, message, why)
+            self._save(record)
             self.hand_out()
         return effects
 
@@ -322,6 +366,7 @@ class Jobs(Mapping[str, JobRecord]):
                 record.error_message = message
                 self._count(record)
                 del self._active[record.id]
+                self._state.delete(REQUESTS, record.id)
                 self._forget_oldest()
             case JobEffect.REFUSE_CANCEL | JobEffect.REFUSE_LOSS:
                 pass  # `cancel` and `lose_worker` raise it
@@ -339,7 +384,13 @@ class Jobs(Mapping[str, JobRecord]):
             active = self._queue.pop(0)
             record = active.record
             report = partial(self._report, record)
-            active.run = self._make_run(record, active.request, settings=settings, report=report)
+            active.run = self._make_run(
+                record,
+                active.request,
+                settings=settings,
+                report=report,
+                on_streams_changed=partial(self._save, record),
+            )
             dispatch = partial(self._reach, "job.pending", record, JobEvent.DISPATCH)
             active.run.later(dispatch_delay(settings), "simulation dispatch", dispatch)
             busy += 1
@@ -380,6 +431,13 @@ class Jobs(Mapping[str, JobRecord]):
         ended = [record.id for record in self._records.values() if record.status in ENDED]
         for job_id in ended[: max(0, len(ended) - self._settings.now.jobs_limit)]:
             del self._records[job_id]
+            self._state.delete(JOBS, job_id)
+
+    def _save(self, record: JobRecord) -> None:
+        """Save a job in its current form, unless its record was dropped."""
+        if record.id in self._records:
+            active = self._active.get(record.id)
+            self._state.save(JOBS, record.id, partial(saved_job, record, None if active is None else active.place))
 
 
 def wait_seconds(workers: int, working: Sequence[float], ahead: Sequence[float]) -> float | None:

@@ -51,6 +51,7 @@ NOT_YOURS: Mapping[str, str] = MappingProxyType(
         "loopback_only": "the mock runs on its own simulated host",
         "control_hosts": "a simulated test controls the mock in Python",
         "control_token": "a simulated test controls the mock in Python",
+        "state_dir": "each seed begins with an empty state, and nothing is written",
         "fonts": "a seed gives the same frames on every machine, so only the bundled font is used",
     }
 )

@@ -23,6 +23,7 @@ FIXED = {
     "clock",
     "speed",
     "seed",
+    "state_dir",
     "fonts",
     "keys",
     "faults",

@@ -24,6 +24,7 @@ TEXTS: Mapping[str, tuple[str, object]] = {
     "clock": ("manual", "manual"),
     "speed": ("2.5", 2.5),
     "seed": ("none", None),
+    "state_dir": ("mock-state", "mock-state"),
     "latency": ("slow", "slow"),
     "keys": ('{"ody_anna": {"plan": "unlimited"}}', {"ody_anna": AccountSettings(plan="unlimited")}),
     "bypass_privilege": ("False", False),

@@ -39,6 +39,7 @@ WRONG: Mapping[str, Sequence[object]] = {
     "clock": ["fast", None],
     "speed": [0, 1_000_001],
     "seed": ["x", 1.5],
+    "state_dir": ["", 1],
     "latency": ["fast", None],
     "keys": [{}, {"foo": AccountSettings()}, {"ody_good": None}, {"ody_good": URGENT}, ["ody_good"]],
     "bypass_privilege": [None],

@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 
 from odyssey_mock.accounts.session_tokens import SessionTokens, TokenError
 from odyssey_mock.core.clock import ManualClock
-from odyssey_mock.core.entropy import SeededEntropy
 
 
 def tokens(clock: ManualClock | None = None, seed: int = 1) -> SessionTokens:
-    return SessionTokens(clock or ManualClock(), SeededEntropy(seed))
+    return SessionTokens(clock or ManualClock(), f"a secret of at least thirty-two bytes, number {seed}")
 
 
 @given(st.uuids().map(str), st.from_regex(r"acct_[0-9a-f]{12}", fullmatch=True), st.integers(1, 10**6))

@@ -266,6 +266,7 @@ GIVEN: Mapping[str, tuple[Sequence[str], object]] = {
     "clock": (["--clock", "manual"], "manual"),
     "speed": (["--speed", "2.5"], 2.5),
     "seed": (["--seed", "7"], 7),
+    "state_dir": (["--state-dir", "mock-state"], "mock-state"),
     "latency": (["--profile", "realistic"], "realistic"),
     "keys": (["--key", "ody_anna", "--key", "ody_berta"], dict.fromkeys(["ody_anna", "ody_berta"], AccountSettings())),
     "bypass_privilege": (["--no-bypass-privilege"], False),
@@ -493,6 +494,7 @@ def test_help_has_a_heading_for_each_group() -> None:
         "Simulations",
         "Recordings",
         "Failures",
+        "Persistence",
         "Memory",
         "Limits of accounts",
     ]

@@ -52,7 +52,7 @@ def test_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
     lock.release()
 
 
-def test_replaced_file_is_not_taken_for_the_locked_one(tmp_path: Path) -> None:
+def test_deleted_file_is_no_longer_locked(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     first = FileLock.take(path)
     assert first is not None

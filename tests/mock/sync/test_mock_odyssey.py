@@ -41,10 +41,10 @@ _URLS = {"webrtc_url", "webrtc_url_at", "hls_url", "hls_url_at"}
 
 INTERNAL = {
     odyssey_mock.MockOdyssey: {"backend"},
-    Journal: {"observe", "reach"},
+    Journal: {"observe", "oldest_index", "reach", "restore", "since"},
     Faults: {"any_at", "fire", "skip", "reached"},
-    Jobs: {"close", "hand_out", "reset", "snapshot", "submit"},
-    Recordings: {"close", "describe", "is_available", "settle", "why_unavailable"},
+    Jobs: {"close", "hand_out", "reset", "restore", "snapshot", "submit", "suspend"},
+    Recordings: {"close", "describe", "is_available", "settle", "tidy", "why_unavailable"},
     Session: {"is_over", "issued_token", "serve", "unused"},
     Broadcast: {"accepts", "admit", "codecs", "delete", "end", "gone", "push", "snapshot", *_URLS},
     Spectator: {"add_candidate", "answer", "end", "is_leaving", "run", "snapshot"},

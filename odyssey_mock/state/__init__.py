@@ -1,0 +1,1 @@
+"""The state of a mock in a directory, for the setting `state_dir`: an SQLite database and recorded files."""

@@ -127,7 +127,7 @@ class Backend:
         if self.state.stopped_at is not None:
             self.journal.record("state", "server", {"from": "stopped", "to": "up", "why": "the mock was started again"})
         for stream in self.streams.interrupted:
-            data: dict[str, JSON] = {"from": "running", "to": "closed", "event": "gone", "why": INTERRUPTED}
+            data: dict[str, JSON] = {"from": "running", "to": "idle", "event": "broke", "why": INTERRUPTED}
             if stream.session_id is not None:
                 self.journal.record(
                     "state", "stream", data, account=stream.account_id, session=stream.session_id, stream=stream.id

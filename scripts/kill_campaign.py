@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from tests.support.kill_campaign import run_campaign  # noqa: E402
+from tests.support.kill_campaign import run_campaign
 
 ROUNDS = 200
 
@@ -20,8 +20,9 @@ ROUNDS = 200
 def main() -> None:
     """Run the campaign, and print what was checked."""
     rounds, seed = (int(text) for text in (*sys.argv[1:], *(str(ROUNDS), "0")[len(sys.argv) - 1 :]))
-    for name, number in asyncio.run(run_campaign(rounds, seed=seed, progress=True)).items():
-        print(f"{number:8} {name}")
+    checked = asyncio.run(run_campaign(rounds, seed=seed, tell=lambda line: sys.stderr.write(f"{line}\n")))
+    for name, number in checked.items():
+        sys.stdout.write(f"{number:8} {name}\n")
 
 
 if __name__ == "__main__":

@@ -8,12 +8,10 @@ were read. After each kill, all of this must be there, unchanged and once. `scri
 import asyncio
 import itertools
 import json
-import random
 import signal
-import sys
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +20,7 @@ from typing import Any
 import httpx
 
 from odyssey_client import Odyssey, OdysseyError
+from odyssey_mock.core.entropy import SeededEntropy
 from tests.support.served import COMMAND
 
 LIMIT = 60.0
@@ -100,7 +99,7 @@ class Campaign:
         self.directory = directory
         self.known = Acknowledged()
         self.checked: Counter[str] = Counter()
-        self._random = random.Random(seed)
+        self._entropy = SeededEntropy(seed)
         self._numbers = itertools.count(1)
         self._token: str | None = None
 
@@ -110,7 +109,7 @@ class Campaign:
             await self._check(http)
             work = [self._submit(http), self._watch(http), self._stream(server), self._faults(http), self._read(http)]
             tasks = [asyncio.create_task(_until_killed(each)) for each in work]
-            seconds = self._random.uniform(0.02, LONGEST_ROUND)
+            seconds = self._below(LONGEST_ROUND * 1000) / 1000
             await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
             server.process.send_signal(signal.SIGKILL)
             await server.process.wait()
@@ -134,9 +133,9 @@ class Campaign:
                 job = (await http.get(f"/simulation-jobs/{job_id}")).json()
                 _same("the state of the job " + job_id, "completed", job.get("status"))
             await self._check_recordings(http, list(self.known.recordings))
+            streams = {stream["stream_id"] for stream in (await http.get("/_mock/state")).json()["streams"]}
         kept = {path.name for path in (self.directory / "recordings").iterdir()}
-        strange = {name for name in kept if not name[:36] in self.known.recordings}
-        _same("files of unknown streams", set(), strange)
+        _same("files of unknown streams", set(), {name for name in kept if name[:36] not in streams})
         for name, found in (
             ("accepted jobs", self.known.jobs),
             ("recordings of live streams", self.known.live),
@@ -147,6 +146,10 @@ class Campaign:
         ):
             self.checked[name] += len(found)
         self.checked["submissions without a response"] += self.known.unanswered
+
+    def _below(self, limit: float) -> int:
+        """Return a random number from 0 to below `limit`."""
+        return self._entropy.number(32) % round(limit)
 
     @asynccontextmanager
     async def _http(self, server: Server) -> AsyncIterator[httpx.AsyncClient]:
@@ -160,7 +163,7 @@ class Campaign:
 
     async def _submit(self, http: httpx.AsyncClient) -> None:
         for _ in range(30):
-            scripts = [_script(f"job {next(self._numbers)}", self._random.randint(1, 20)) for _ in range(2)]
+            scripts = [_script(f"job {next(self._numbers)}", 1 + self._below(20)) for _ in range(2)]
             self.known.unanswered += 1
             answer = await http.post("/simulation-jobs", json={"scripts": scripts})
             self.known.unanswered -= 1
@@ -169,13 +172,13 @@ class Campaign:
 
     async def _watch(self, http: httpx.AsyncClient) -> None:
         while True:
-            for job_id in [id for id, job in self.known.jobs.items() if job["status"] not in ENDED]:
+            for job_id in [each for each, job in self.known.jobs.items() if job["status"] not in ENDED]:
                 job = (await http.get(f"/simulation-jobs/{job_id}")).json()
                 self.known.jobs[job_id] = job
                 if job["status"] == "completed":
                     for stream in job["streams"]:
                         await self._download(http, stream)
-            await asyncio.sleep(0.01)
+            await http.get("/_mock/health")  # the pause until the next round
 
     async def _stream(self, server: Server) -> None:
         async with Odyssey(server.api_key, api_url=server.url) as client:
@@ -202,18 +205,18 @@ class Campaign:
                     raise LostError(f"expected a new fault id, got {added['id']} twice")
                 self.known.faults.add(added["id"])
             if len(self.known.faults) > 5:
-                gone = self._random.choice(sorted(self.known.faults))
+                gone = sorted(self.known.faults)[self._below(len(self.known.faults))]
                 self.known.faults.remove(gone)
                 self.known.in_doubt.add(gone)
                 _same("the status", 204, (await http.delete(f"/_mock/faults/{gone}")).status_code)
                 self.known.in_doubt.remove(gone)
                 self.known.removed.add(gone)
-            await asyncio.sleep(0.02)
+            await http.get("/_mock/health")
 
     async def _read(self, http: httpx.AsyncClient) -> None:
         while True:
             await self._read_journal(http, max(self.known.entries, default=-1) + 1)
-            await asyncio.sleep(0.02)
+            await http.get("/_mock/health")
 
     # The checks
 
@@ -266,7 +269,7 @@ class Campaign:
 
     async def _download(self, http: httpx.AsyncClient, stream: dict[str, Any]) -> None:
         """Download a file of a simulated stream, at its signed URL."""
-        field_name = self._random.choice(["events_url", "thumbnail_url"])
+        field_name = ("events_url", "thumbnail_url")[self._below(2)]
         path = httpx.URL(stream[field_name]).raw_path.decode()
         answer = await http.get(path)
         _same("the status of a file", 200, answer.status_code)
@@ -293,8 +296,10 @@ def _same(what: str, expected: object, got: object) -> None:
         raise LostError(f"{what}: expected {str(expected)[:300]}, got {str(got)[:300]}")
 
 
-async def run_campaign(rounds: int, *, seed: int = 0, progress: bool = False) -> Counter[str]:
+async def run_campaign(rounds: int, *, seed: int = 0, tell: Callable[[str], object] = lambda _: None) -> Counter[str]:
     """Run `rounds` rounds, with a new state directory for every `ROUNDS_PER_DIRECTORY`; return what was checked.
+
+    `tell` is called with the counts after each directory.
 
     Raises:
         LostError: something is lost, changed or there twice.
@@ -311,6 +316,5 @@ async def run_campaign(rounds: int, *, seed: int = 0, progress: bool = False) ->
                     raise
             await campaign.finish()
         checked += campaign.checked
-        if progress:
-            print(json.dumps(checked), file=sys.stderr, flush=True)
+        tell(json.dumps(checked))
     return checked

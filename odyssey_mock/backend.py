@@ -143,9 +143,10 @@ class Backend:
     def control_token(self) -> str:
         """The token for the control API: the setting, or a generated token.
 
-        It is generated when it is first needed. A mock that never needs it has the same ids for a seed as without it.
+        It is generated when it is first needed, and saved. A mock that never needs it has the same ids for a seed as
+        without it.
         """
-        return self.settings.now.control_token or self.entropy.token(18)
+        return self.settings.now.control_token or self.secrets.token("control token", 18)
 
     @property
     def is_exposed(self) -> bool:

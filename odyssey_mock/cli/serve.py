@@ -56,11 +56,12 @@ def serve(
     GET /_mock/faults/catalog, and all settings at GET /_mock/settings.
     """  # noqa: D301 - click prints the paragraph after \b unchanged
     from odyssey_mock.core.network import ListenError  # noqa: PLC0415
+    from odyssey_mock.state.errors import StateError  # noqa: PLC0415
 
     settings = chosen_settings(context, values, config=config, assignments=assignments)
     try:
         asyncio.run(_serve(settings, as_json=as_json, verbose=verbose))
-    except ListenError as error:
+    except (ListenError, StateError) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         # If the event loop supports no signal handlers, Ctrl-C raises this. The mock has been closed already.

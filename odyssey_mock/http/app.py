@@ -2,10 +2,10 @@
 
 The outermost middleware closes connections with unread request bodies (`request_body.py`). The second determines the
 URL at which the client reaches the mock (`public_urls.py`). The CORS middleware is next, so that browsers can also read
-error responses, except those of the control API. Then follow, in this order: the `Date` header from the server's clock;
-the journal entries of requests; the wait for saved state; the handling of unexpected exceptions; the fault point `server`. Each route declares
-its own fault points and the maximum size of its bodies (`http/routes/`). The control API has a middleware of its own
-(`control_access.py`). Errors have FastAPI's form (`protocol.md` section 2).
+error responses, except those of the control API. Then follow the `Date` header from the server's clock; the journal
+entries of requests; the wait for saved state; the handling of unexpected exceptions; the fault point `server`. Each
+route declares its own fault points and the maximum size of its bodies (`http/routes/`). The control API has a
+middleware of its own (`control_access.py`). Errors have FastAPI's form (`protocol.md` section 2).
 """
 
 import logging

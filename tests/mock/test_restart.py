@@ -140,7 +140,7 @@ async def test_job_with_a_script_url_is_fetched_again(folder: Path) -> None:
 # Streams and recordings
 
 
-async def test_recording_has_the_same_files_at_the_same_url(folder: Path) -> None:
+async def test_signed_url_returns_the_same_file(folder: Path) -> None:
     async with mocked(folder) as (mock, api):
         stream = remembered(mock, timeline(30, changes=[10, 20]))
         url = url_of(mock, stream)
@@ -183,7 +183,7 @@ async def test_live_stream_keeps_its_recording_and_usage(folder: Path) -> None:
     assert after["frame_count"] == before["frame_count"] > 0
 
 
-async def test_running_stream_has_failed_and_its_broadcast_is_gone(folder: Path) -> None:
+async def test_running_stream_and_its_broadcast_have_ended(folder: Path) -> None:
     async with mocked(folder, clock="real", **SMALL) as (mock, api), raw_peer(mock) as peer:
         stream = await start(peer, broadcast=True)
         (session,) = mock.sessions
@@ -205,7 +205,7 @@ async def test_running_stream_has_failed_and_its_broadcast_is_gone(folder: Path)
         assert answer.status_code == 404
 
 
-async def test_client_gets_a_new_session_from_a_restarted_server(folder: Path) -> None:
+async def test_client_reconnects_to_a_restarted_server(folder: Path) -> None:
     """The restarted server has the address of the first one. A client with an old access token reconnects to it."""
     async with contextlib.AsyncExitStack() as first:
         mock = await first.enter_async_context(MockOdyssey(state_dir=str(folder), **SMALL))

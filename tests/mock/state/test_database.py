@@ -57,7 +57,7 @@ def test_failed_batch_changes_nothing(path: Path) -> None:
     assert read(path) == ({"job": {"a": "1", "c": "4"}}, ["a"])
 
 
-def test_full_disk_is_an_error_that_a_later_write_overcomes(path: Path) -> None:
+def test_write_succeeds_after_a_full_disk(path: Path) -> None:
     with closing(Database(path, page_limit=12)) as database:
         with pytest.raises(StateWriteError, match=r"database or disk is full.*make space on the disk"):
             database.write(Batch({("job", "a"): "x" * 100_000}))
@@ -166,7 +166,7 @@ def damages(content: bytes) -> Iterator[bytes]:
         yield bytes(damaged)
 
 
-def test_damaged_file_gives_a_typed_error_or_its_content(path: Path) -> None:
+def test_damaged_file_gives_a_typed_error(path: Path) -> None:
     write(path, {("job", str(number)): "x" * 50 for number in range(200)}, entries=[(0, "a")])
     refused: list[str] = []
     for damaged in damages(path.read_bytes()):

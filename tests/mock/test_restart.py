@@ -16,7 +16,6 @@ import pytest
 from odyssey_client import Odyssey
 from odyssey_mock import MockOdyssey
 from odyssey_mock.core.clock import MANUAL_START
-from odyssey_mock.http.app import CONTROL_PREFIX
 from odyssey_mock.settings import AccountSettings
 from odyssey_mock.state.database import Batch, Database
 from odyssey_mock.state.errors import StateInUseError, StateWriteError
@@ -303,7 +302,7 @@ async def test_journal_continues_without_gaps(folder: Path) -> None:
 async def test_manual_clock_continues_from_the_saved_time(folder: Path) -> None:
     async with mocked(folder) as (mock, api):
         await mock.advance(100.25)
-        assert (await api.http.get(f"{CONTROL_PREFIX}clock")).json()["time"] == MANUAL_START + 100.25
+        assert (await api.http.get("/_mock/clock")).json()["time"] == MANUAL_START + 100.25
         copy = await asyncio.to_thread(shutil.copytree, folder, folder.with_name("copy"))
     async with mocked(copy) as (mock, _):
         assert mock.clock.time() == MANUAL_START + 100.25

@@ -234,9 +234,9 @@ class Campaign:
                 _same(f"the state of the job {job['job_id']}", before["status"], job["status"])
                 streams = [each["stream_id"] for each in before["streams"]]
                 _same(f"the streams of {job['job_id']}", streams, [each["stream_id"] for each in job["streams"]])
-        streams = Counter(stream["stream_id"] for stream in state["streams"])
-        _same("streams that are listed twice", [], [each for each, times in streams.items() if times > 1])
-        _same("recordings that are lost", set(), self.known.recordings.keys() - streams.keys())
+        recorded = Counter(stream["stream_id"] for stream in state["streams"])
+        _same("streams that are listed twice", [], [each for each, times in recorded.items() if times > 1])
+        _same("recordings that are lost", set(), self.known.recordings.keys() - recorded.keys())
         await self._check_recordings(http, list(self.known.recordings)[-10:])
         faults = {fault["id"] for fault in (await http.get("/_mock/faults")).json()["faults"]}
         _same("faults that are lost", set(), self.known.faults - faults)

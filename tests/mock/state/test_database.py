@@ -82,7 +82,8 @@ def test_uncommitted_batch_is_not_there_after_a_crash(path: Path, tmp_path: Path
         database.write(Batch({("job", "a"): None, ("job", "b"): "2", ("job", "c"): "3"}, [(0, "x"), (1, "y")]))
         database._connection.set_trace_callback(None)
         copy("")
-    before, after = ({"job": {"a": "1"}}, []), ({"job": {"b": "2", "c": "3"}}, ["x", "y"])
+    before: object = ({"job": {"a": "1"}}, [])
+    after = ({"job": {"b": "2", "c": "3"}}, ["x", "y"])
     found = [read(each) for each in copies]
     assert len(found) >= 7
     assert found == [*[before] * (len(found) - 1), after]

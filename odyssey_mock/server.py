@@ -70,7 +70,8 @@ class MockOdyssey:
         settings: the base settings; by default `Settings()`.
         plan: `free` or `unlimited` (`PLANS`): sets all account limits that `overrides` does not set.
         clock: `real`, `manual`, or a `Clock`, which the mock enters and exits; by default `settings.clock`.
-        entropy: the source of ids and secrets; by default created from `settings.seed`.
+        entropy: the source of ids and secrets; by default created from `settings.seed`. With `state_dir`, it must not
+            return the values of an earlier start again.
         network: opens sockets and creates WebRTC peers; by default `SystemNetwork()`.
         frame_encoder: makes the video packets of live streams; by default frames are drawn and encoded.
         endpoint: the addresses of the mock; by default it opens its own on `settings.host` and `settings.port`.

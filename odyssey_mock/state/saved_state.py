@@ -83,6 +83,8 @@ class SavedState:
         self._journal: Journal | None = None
         self._next_entry = 0
         """The index of the first journal entry that is not written."""
+        self._oldest = 0
+        """The index of the oldest journal entry at the latest write."""
         self._changed: dict[tuple[str, str], Callable[[], object] | None] = {}
         """Functions that return the records that are not written yet, by kind and key; None deletes the record."""
         self._waiters: list[asyncio.Future[None]] = []
@@ -241,15 +243,13 @@ class SavedState:
                 server = ServerRecord(self._now(), self._starts, journal.began_at, journal.next_index)
             try:
                 records = {place: None if snapshot is None else snapshot() for place, snapshot in changed.items()}
-                if records or entries or server != self._server:
+                if records or entries or server != self._server or oldest != self._oldest:
                     await loop.run_in_executor(self._pool, self._commit, records, entries, oldest, server)
-            except Exception as error:
+            except Exception as error:  # those who wait get it, and `_failed` logs it
                 self._changed = changed | self._changed
                 self._failed(error, waiters)
-                if not isinstance(error, StateError):
-                    raise  # a bug
             else:
-                self._server, self._fails = server, False
+                self._server, self._oldest, self._fails = server, oldest, False
                 self._next_entry = self._next_entry if journal is None or server is None else server.journal_next
                 for waiter in waiters:
                     if not waiter.done():
@@ -261,7 +261,8 @@ class SavedState:
             if not waiter.done():
                 waiter.set_exception(error)
         if not self._fails:
-            logger.error("%s", error)
+            # Another error is a bug in the mock, which needs its traceback.
+            logger.error("%s", error, exc_info=None if isinstance(error, StateError) else error)
         self._fails = True
         self._touch(RETRY_INTERVAL)
 

@@ -8,24 +8,30 @@ were read. After each kill, all of this must be there, unchanged and once. `scri
 import asyncio
 import itertools
 import json
-import signal
+import multiprocessing
+import os
+import sys
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from odyssey_client import Odyssey, OdysseyError
+from odyssey_mock.cli.serve import serve
 from odyssey_mock.core.entropy import SeededEntropy
-from tests.support.served import COMMAND
 
 LIMIT = 60.0
 """Timeout in seconds of a start of the server and of a request, far above the usual duration."""
-LONGEST_ROUND = 2.5
+PARTING = 0.3
+"""Seconds for the responses that arrived before the kill."""
+LONGEST_ROUND = 2.0
 """Maximum seconds between the start of the workload and the kill."""
 ROUNDS_PER_DIRECTORY = 20
 OPTIONS = (
@@ -67,29 +73,50 @@ class Acknowledged:
 class Server:
     """One process of the server."""
 
-    process: asyncio.subprocess.Process
+    process: ForkServerProcess
     url: str
     api_key: str
+
+    async def kill(self) -> None:
+        """Kill the process with SIGKILL, and wait for its end."""
+        self.process.kill()
+        await asyncio.to_thread(self.process.join, LIMIT)
 
 
 @asynccontextmanager
 async def started(directory: Path) -> AsyncIterator[Server]:
-    """Start a server with this state directory; kill it at the end."""
-    process = await asyncio.create_subprocess_exec(
-        *COMMAND, *OPTIONS, "--state-dir", str(directory), stdout=asyncio.subprocess.PIPE
-    )
+    """Start a server with this state directory; kill it at the end.
+
+    It is a fork of a process that has imported the mock, because the imports take most of the time of a start.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["odyssey_mock.cli.app", "odyssey_mock.server", __name__])
+    output, written = context.Pipe(duplex=False)
+    process = context.Process(target=_serve, args=(written, [*OPTIONS, "--state-dir", str(directory)]))
+    process.start()
+    written.close()
     try:
-        assert process.stdout is not None
-        async with asyncio.timeout(LIMIT):
-            line = await process.stdout.readline()
-        if not line:
-            raise LostError("the server did not start")
-        ready = json.loads(line)
-        yield Server(process, ready["url"], ready["api_key"])
+        ready = json.loads(await asyncio.to_thread(_line, output))
+        server = Server(process, ready["url"], ready["api_key"])
+        yield server
     finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGKILL)
-        await process.communicate()
+        process.kill()
+        await asyncio.to_thread(process.join, LIMIT)
+        output.close()
+
+
+def _serve(output: Connection, options: Sequence[str]) -> None:
+    """Run `odyssey-mock serve` in this process; `output` becomes its standard output."""
+    os.dup2(output.fileno(), 1)
+    sys.stdout = os.fdopen(1, "w", buffering=1)
+    serve(list(options))
+
+
+def _line(output: Connection) -> bytes:
+    """Return the first line that the server prints."""
+    if not output.poll(LIMIT):
+        raise LostError(f"the server did not start within {LIMIT:g} s")
+    return os.read(output.fileno(), 10_000)
 
 
 class Campaign:
@@ -111,9 +138,9 @@ class Campaign:
             tasks = [asyncio.create_task(_until_killed(each)) for each in work]
             seconds = self._below(LONGEST_ROUND * 1000) / 1000
             await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
-            server.process.send_signal(signal.SIGKILL)
-            await server.process.wait()
-            await asyncio.wait(tasks, timeout=LIMIT)
+            await server.kill()
+            # Requests fail at once. The client would try to reconnect, so its calls are cancelled.
+            await asyncio.wait(tasks, timeout=PARTING)
             for task in tasks:
                 task.cancel()
             for result in await asyncio.gather(*tasks, return_exceptions=True):

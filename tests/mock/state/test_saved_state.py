@@ -239,6 +239,20 @@ async def test_failed_write_is_an_error_and_is_repeated(
     assert [record.message for record in caplog.records] == ["the disk is full"]
 
 
+async def test_writer_survives_a_bug_in_a_record(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def broken() -> Note:
+        raise KeyError("broken")
+
+    async with opened(tmp_path) as state:
+        state.save(NOTES, "a", broken)
+        with pytest.raises(KeyError, match="broken"):
+            await state.flush()
+        state.save(NOTES, "a", lambda: Note("kept"))
+        await state.flush()
+    assert await content(tmp_path) == ({"a": Note("kept")}, [])
+    assert [record.exc_info is not None for record in caplog.records] == [True]
+
+
 async def test_lost_changes_at_the_end_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(StateWriteError, match="the disk is full"):
         async with opened(tmp_path, open_database=Failing) as state:

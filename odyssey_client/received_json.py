@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import NoReturn
 
+from odyssey_client.errors import PicklableError
 from odyssey_client.models import JSON
 
 MAX_VALUES = 100_000
@@ -18,7 +19,7 @@ MAX_DIGITS = 1000
 """Maximum number of digits of an integer, because the cost of its conversion grows with the square of the number."""
 
 
-class JSONLimitError(ValueError):
+class JSONLimitError(PicklableError, ValueError):
     """A JSON text exceeds a limit.
 
     Attributes:

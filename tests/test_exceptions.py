@@ -58,7 +58,9 @@ JOB = SimulationJobDetail(
 FAULTS = [ScriptFault("script[0]", "a start", "an end")]
 
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
+    "odyssey_client.BodyError": ("a body of at most 10 bytes", "more"),
     "odyssey_client.IllegalEventError": (ConnectionState.IDLE, ChannelOpened),
+    "odyssey_client.JSONLimitError": ("JSON of at most 10 values", "up to 11"),
     "odyssey_client.ScriptError": (FAULTS,),
     "odyssey_client.ScriptFileError": (Path("a.json"), ScriptError(FAULTS)),
     "odyssey_client.SimulationCancelledError": (JOB,),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from odyssey_client.errors import excerpt
+from odyssey_client.errors import PicklableError, excerpt
 
 if TYPE_CHECKING:  # importing httpx takes 100 ms
     import httpx
@@ -27,7 +27,7 @@ _CODINGS = {"gzip": _GZIP, "x-gzip": _GZIP, "deflate": zlib.MAX_WBITS}
 """The ``wbits`` argument of zlib for each content coding (RFC 9110 section 8.4.1)."""
 
 
-class BodyError(ValueError):
+class BodyError(PicklableError, ValueError):
     """A response body is too large, or its encoding is invalid or not supported.
 
     Attributes:

@@ -173,7 +173,10 @@ BAD: Mapping[str, tuple[Journal, list[tuple[Side, str]]]] = {
         [
             (
                 "server",
-                "$: expected a status of 200, 401, 422, 429, 503; got 500 with {'detail': 'Internal Server Error'}",
+                (
+                    "$: expected a status of 200, 401, 408, 413, 422, 429, 503; "
+                    "got 500 with {'detail': 'Internal Server Error'}"
+                ),
             )
         ],
     ),

@@ -52,6 +52,12 @@ asyncio reads up to 256 KiB, and h11 and websockets parse them in one step. They
 or 131,072 empty frames, which take more than a second.
 """
 
+UNREAD_BYTES = 256 << 10
+"""Maximum number of bytes that a client may send on a WebSocket while it does not read what the mock has sent.
+
+The mock answers each ping with a pong, in a buffer without a limit.
+"""
+
 NO_LINGER = struct.pack("ii", 1, 0)
 """`SO_LINGER` with a timeout of 0: closing the socket resets the connection."""
 
@@ -188,6 +194,9 @@ class _WebSocketProtocol(WebSocketsSansIOProtocol):
     is_idle = False
     """A WebSocket connection never waits for a request."""
 
+    _unread = 0
+    """Number of bytes received since writing was paused, because the client does not read."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: passed on unchanged
         super().__init__(*args, **kwargs)
         self.logger = logger
@@ -201,6 +210,22 @@ class _WebSocketProtocol(WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self.connection.lost.set_result(None)
+
+    def pause_writing(self) -> None:
+        self._unread = 0
+        super().pause_writing()
+
+    def data_received(self, data: bytes) -> None:
+        if not self.writable.is_set():
+            self._unread += len(data)
+            if self._unread > UNREAD_BYTES:
+                self.logger.warning(
+                    "a client sent more than %d bytes on a WebSocket without reading; its connection is closed",
+                    UNREAD_BYTES,
+                )
+                self.connection.abort()
+                return
+        super().data_received(data)
 
 
 class _Connected:

@@ -37,13 +37,16 @@ class LoopWatchdog:
 
 
 @contextmanager
-def loop_watchdog() -> Iterator[LoopWatchdog]:
-    """Measure every callback that event loops run in this thread during the `with` block.
+def loop_watchdog(thread: int | None = None) -> Iterator[LoopWatchdog]:
+    """Measure every callback that event loops run in a thread during the `with` block.
+
+    `thread` is the identifier of the thread (`threading.get_ident`); None is the current thread.
 
     Objects that exist already are excluded from garbage collection in the block. Otherwise a collection, which may
     start in any callback, would examine the heap of the whole test process.
     """
-    watchdog, thread, run = LoopWatchdog(), threading.get_ident(), asyncio.Handle._run
+    current = threading.get_ident()
+    watchdog, watched, run = LoopWatchdog(), thread or current, asyncio.Handle._run
     started = time.thread_time()
 
     def note(callback: str) -> None:
@@ -53,7 +56,7 @@ def loop_watchdog() -> Iterator[LoopWatchdog]:
 
     def measured(handle: asyncio.Handle) -> None:
         nonlocal started
-        if threading.get_ident() != thread:
+        if threading.get_ident() != watched:
             run(handle)
             return
         started = time.thread_time()
@@ -67,4 +70,5 @@ def loop_watchdog() -> Iterator[LoopWatchdog]:
     finally:
         asyncio.Handle._run = run  # type: ignore[method-assign]
         gc.unfreeze()
-        note("the callback that ended the measurement")
+        if watched == current:
+            note("the callback that ended the measurement")

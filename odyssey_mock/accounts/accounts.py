@@ -27,6 +27,8 @@ type Refusal = Callable[[Settings, float], AccountError]
 """Creates the error that rejects requests of a test key, from the settings and the server's current time."""
 
 
+TOKENS_KEPT = 10_000
+"""Maximum number of access tokens that are remembered, because every API key can request any number of them."""
 EXPIRED_KEPT = 1000
 """Number of expired access tokens that the server remembers, to tell them from unknown ones."""
 
@@ -238,7 +240,11 @@ class Accounts:
         return inherited if configured is None else configured.limits(inherited)
 
     def issue_token(self, account: Account) -> AccessToken:
-        """Issue a new access token; earlier tokens of the account stay valid."""
+        """Issue a new access token; earlier tokens of the account stay valid, except those above `TOKENS_KEPT`."""
+        while len(self._tokens) >= TOKENS_KEPT:
+            oldest = next(iter(self._tokens))
+            del self._tokens[oldest]
+            self._state.delete(_TOKENS, oldest)
         now = self._clock.time()
         expired = [value for value, issued in self._tokens.items() if issued.expires_at <= now]
         for value in expired[: max(0, len(expired) - EXPIRED_KEPT)]:

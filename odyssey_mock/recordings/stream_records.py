@@ -1,5 +1,6 @@
 """Records of live and simulated streams, each with the stream's event log, account and times."""
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -100,6 +101,9 @@ class _SavedStream:
 
 _STREAMS = RecordKind("stream", _SavedStream)
 
+RECORDS_BYTES = 256 << 20
+"""Maximum memory of the images and prompts of ended streams: 90 streams with the largest images, or 1000 without."""
+
 
 class StreamStore:
     """The records of all running streams and of the latest ended streams, at most `limit` in total."""
@@ -130,11 +134,11 @@ class StreamStore:
         self._on_forgotten.append(callback)
 
     def remember(self, record: StreamRecord) -> None:
-        """Add `record`; above the limit, drop the oldest records of ended streams."""
+        """Add `record`; above the limit or `RECORDS_BYTES`, drop the oldest records of ended streams."""
         self._records[record.id] = record
         self.save(record)
         ended = [each.id for each in self._records.values() if each.ended_at is not None]
-        for stream_id in ended[: max(0, len(self._records) - self._limit)]:
+        for stream_id in ended[: max(0, len(self._records) - self._limit, self._above_bytes(ended))]:
             self.forget(stream_id)
 
     def save(self, record: StreamRecord) -> None:
@@ -148,6 +152,12 @@ class StreamStore:
                 callback(stream_id)
             del self._records[stream_id]
             self._state.delete(_STREAMS, stream_id)
+
+    def _above_bytes(self, ended: Sequence[str]) -> int:
+        """Return how many of the oldest streams in `ended` must be dropped so that the others have `RECORDS_BYTES`."""
+        sizes = [_memory(self._records[stream_id].timeline) for stream_id in ended]
+        kept = itertools.accumulate(reversed(sizes))
+        return len(sizes) - sum(total <= RECORDS_BYTES for total in kept)
 
     def clear(self) -> None:
         """Drop all records."""
@@ -209,3 +219,7 @@ def _restored(stream_id: str, saved: _SavedStream) -> StreamRecord:
         error=saved.error,
         recording_delay=saved.recording_delay,
     )
+
+
+def _memory(timeline: Timeline) -> int:
+    return len(timeline.image or b"") + sum(len(change.prompt) for change in timeline.changes)

@@ -30,7 +30,10 @@ class JobStream:
     error_message: str | None = None
     """Why the stream failed; None if the stream has not failed."""
     record: StreamRecord | None = None
-    """The record of the stream; None until the stream starts."""
+    """The record of the stream; None until the stream starts.
+
+    When the job has ended and the mock has forgotten the stream, it is None again, so that it takes no memory.
+    """
 
 
 @dataclass(slots=True, eq=False)

@@ -428,10 +428,15 @@ class Jobs(Mapping[str, JobRecord]):
         self._usage.simulated(record.account_id, sum(each.duration_seconds or 0.0 for each in made))
 
     def _forget_oldest(self) -> None:
+        """Drop the oldest ended jobs above the limit, and the records that ended jobs have of forgotten streams."""
         ended = [record.id for record in self._records.values() if record.status in ENDED]
         for job_id in ended[: max(0, len(ended) - self._settings.now.jobs_limit)]:
             del self._records[job_id]
             self._state.delete(JOBS, job_id)
+        for job_id in ended:
+            for stream in self._records[job_id].streams if job_id in self._records else ():
+                if stream.stream_id not in self._streams.records:
+                    stream.record = None
 
     def _save(self, record: JobRecord) -> None:
         """Save a job in its current form, unless its record was dropped."""

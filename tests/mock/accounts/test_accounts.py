@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from odyssey_mock.accounts import accounts as module
 from odyssey_mock.accounts.accounts import EXPIRED_KEPT, TEST_KEYS, Accounts
 from odyssey_mock.accounts.errors import AccountError, InvalidTokenError, TokenExpiredError
 from odyssey_mock.core.clock import MANUAL_START, ManualClock
@@ -186,6 +187,16 @@ async def test_expired_token_is_known_after_others_were_issued() -> None:
     assert why.endswith("got an unknown token; the mock remembers only the latest 1000 expired tokens")
     with pytest.raises(TokenExpiredError):
         server.holder_of(second.value)
+
+
+def test_oldest_tokens_above_the_limit_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TOKENS_KEPT", 3)
+    server = accounts(ManualClock())
+    one = server.authenticate("ody_one_")
+    oldest, *kept = [server.issue_token(one) for _ in range(4)]
+    with pytest.raises(InvalidTokenError):
+        server.holder_of(oldest.value)
+    assert [server.holder_of(token.value) for token in kept] == [one] * 3
 
 
 def test_unknown_token_is_rejected_with_401() -> None:

@@ -112,6 +112,8 @@ async def test_forgotten_stream_has_null_fields(odyssey_mock: MockOdyssey, autho
         "script_index": 0,
     }
     assert second["frame_count"] == 200
+    kept = [stream.record is not None for stream in odyssey_mock.jobs[job_id].streams]
+    assert kept == [False, True], f"expected only the record of the stream that the mock remembers, got {kept}"
 
 
 @manual

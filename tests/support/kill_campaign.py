@@ -130,13 +130,13 @@ class Campaign:
         self._numbers = itertools.count(1)
         self._token: str | None = None
 
-    async def round(self) -> None:
-        """Start the server, check it, and kill it at a random moment of the workload."""
+    async def round(self, longest: float) -> None:
+        """Start the server, check it, and kill it within `longest` seconds of the workload."""
         async with started(self.directory) as server, self._http(server) as http:
             await self._check(http)
             work = [self._submit(http), self._watch(http), self._stream(server), self._faults(http), self._read(http)]
             tasks = [asyncio.create_task(_until_killed(each)) for each in work]
-            seconds = self._below(LONGEST_ROUND * 1000) / 1000
+            seconds = self._below(longest * 1000) / 1000
             await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
             await server.kill()
             # Requests fail at once. The client would try to reconnect, so its calls are cancelled.
@@ -323,10 +323,12 @@ def _same(what: str, expected: object, got: object) -> None:
         raise LostError(f"{what}: expected {str(expected)[:300]}, got {str(got)[:300]}")
 
 
-async def run_campaign(rounds: int, *, seed: int = 0, tell: Callable[[str], object] = lambda _: None) -> Counter[str]:
+async def run_campaign(
+    rounds: int, *, seed: int = 0, longest: float = LONGEST_ROUND, tell: Callable[[str], object] = lambda _: None
+) -> Counter[str]:
     """Run `rounds` rounds, with a new state directory for every `ROUNDS_PER_DIRECTORY`; return what was checked.
 
-    `tell` is called with the counts after each directory.
+    `longest`: the maximum seconds between the start of the workload and the kill. `tell` is called with the counts after each directory.
 
     Raises:
         LostError: something is lost, changed or there twice.
@@ -337,7 +339,7 @@ async def run_campaign(rounds: int, *, seed: int = 0, tell: Callable[[str], obje
             campaign = Campaign(Path(directory) / "state", seed + first)
             for number in range(first, min(first + ROUNDS_PER_DIRECTORY, rounds)):
                 try:
-                    await campaign.round()
+                    await campaign.round(longest)
                 except LostError as error:
                     error.add_note(f"in round {number}, with seed {seed}")
                     raise

@@ -505,6 +505,22 @@ def test_help_has_a_heading_for_each_group() -> None:
     ]
 
 
+def test_unusable_state_directory_is_an_error() -> None:
+    result = CliRunner().invoke(main, ["serve", "--port", "0", "--state-dir", "/proc/odyssey"])
+    assert (result.exit_code, result.output.splitlines()[-1][:60]) == (
+        1,
+        "Error: /proc/odyssey cannot be used as `state_dir`: [Errno 2]"[:60],
+    )
+
+
+def test_state_directory_of_another_process_is_refused(tmp_path: Path) -> None:
+    with serving("--port", "0", "--json", "--state-dir", str(tmp_path)) as process:
+        json.loads(first_line(process))
+        result = CliRunner().invoke(main, ["serve", "--port", "0", "--state-dir", str(tmp_path)])
+    assert result.exit_code == 1
+    assert f"{tmp_path} is used by the process {process.pid}; stop the mock that runs there" in result.output
+
+
 def test_importing_the_cli_does_not_load_the_server() -> None:
     code = (
         "import sys, odyssey_mock.cli; print([name for name in ('starlette', 'aiortc', 'av') if name in sys.modules])"

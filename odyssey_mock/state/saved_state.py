@@ -7,6 +7,7 @@ of the meantime. The database therefore always has the state of the mock at one 
 
 import asyncio
 import base64
+import contextlib
 import dataclasses
 import json
 import logging
@@ -27,6 +28,12 @@ from odyssey_mock.state.errors import StateError, StateWriteError
 
 WRITE_INTERVAL = 0.1
 """Maximum real seconds until a change is written if nothing waits for it; `kill -9` can lose these changes."""
+
+TIME_INTERVAL = 5.0
+"""Maximum real seconds until the time of a running clock is written.
+
+A live stream that is running when the process is killed has used the hours up to this time.
+"""
 
 RETRY_INTERVAL = 1.0
 """Real seconds until the next attempt after a failed write."""
@@ -228,10 +235,12 @@ class SavedState:
         self._wanted.set()
 
     async def _write(self) -> None:
-        """Write the changes whenever it is wanted, until the task is cancelled."""
+        """Write the changes whenever it is wanted, and the time regularly, until the task is cancelled."""
         loop = asyncio.get_running_loop()
         while True:
-            await self._wanted.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TIME_INTERVAL):
+                    await self._wanted.wait()
             self._wanted.clear()
             waiters, self._waiters = self._waiters, []
             changed, self._changed = self._changed, {}

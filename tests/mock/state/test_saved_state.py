@@ -185,6 +185,30 @@ async def test_changes_are_written_without_a_flush(tmp_path: Path) -> None:
     assert await content(tmp_path / "copy") == ({"a": Note("kept")}, [])
 
 
+async def test_time_of_a_running_clock_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TIME_INTERVAL", 0.01)
+    times = iter(range(1000))
+    loop = asyncio.get_running_loop()
+    third = asyncio.Event()
+
+    class Noting(Database):
+        writes = 0
+
+        def write(self, batch: Batch) -> None:
+            super().write(batch)
+            self.writes += 1
+            if self.writes == 3:
+                loop.call_soon_threadsafe(third.set)
+
+    async with SavedState(tmp_path, now=lambda: float(next(times)), open_database=Noting) as state:
+        state.keep_journal(Journal(lambda: 7.0, 5))
+        async with asyncio.timeout(LIMIT):
+            await third.wait()  # nothing changes, and nothing waits for a write
+    async with opened(tmp_path) as state:
+        assert state.stopped_at is not None
+        assert state.stopped_at >= 2.0
+
+
 async def test_clean_exit_writes_the_latest_changes(tmp_path: Path) -> None:
     async with opened(tmp_path) as state:
         state.save(NOTES, "a", lambda: Note("first"))

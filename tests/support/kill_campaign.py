@@ -328,7 +328,8 @@ async def run_campaign(
 ) -> Counter[str]:
     """Run `rounds` rounds, with a new state directory for every `ROUNDS_PER_DIRECTORY`; return what was checked.
 
-    `longest`: the maximum seconds between the start of the workload and the kill. `tell` is called with the counts after each directory.
+    `longest`: the maximum seconds between the start of the workload and the kill. `tell` is called with the counts
+    after each directory.
 
     Raises:
         LostError: something is lost, changed or there twice.

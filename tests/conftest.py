@@ -26,6 +26,8 @@ from tests.support.time_limits import TimeLimits
 # No deadline: the duration of one example depends more on the machine than on the code.
 settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
+# For long runs of tests/mock/hostile_input (`--hypothesis-profile=campaign`).
+settings.register_profile("campaign", deadline=None, max_examples=2000)
 
 collect_ignore = ["kinds/projects"]  # tests/kinds runs these tests in other processes
 

@@ -14,6 +14,10 @@ LARGEST = 2**20
 """Maximum size of a file in bytes."""
 LONGEST = 8 * LARGEST
 """Maximum length of the content as JSON text. Anchors of YAML can make it much longer than the file."""
+DEEPEST = 100
+"""Maximum number of nested brackets in YAML. The time to read brackets grows with the square of their depth."""
+MOST_MERGED = 100_000
+"""Maximum number of names that the merge keys (`<<`) of YAML may insert. Merges of merges can multiply them."""
 
 
 class DataFileError(Exception):
@@ -61,6 +65,40 @@ def _yaml(path: Path, text: str) -> JSON:
     import yaml  # noqa: PLC0415 - only needed for YAML files
 
     class Loader(yaml.SafeLoader):
+        merged = 0
+        """The number of names in all mappings that were merged into others."""
+        depth = 0
+        """How many mappings are being merged, one into the other."""
+
+        @override
+        def fetch_flow_collection_start(self, TokenClass: Any) -> None:  # Any: as in the base class
+            if self.flow_level >= DEEPEST:
+                problem = f"expected at most {DEEPEST} nested brackets, got more"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=self.get_mark())
+            super().fetch_flow_collection_start(TokenClass)
+
+        @override
+        def flatten_mapping(self, node: yaml.MappingNode) -> None:
+            self.depth += 1
+            super().flatten_mapping(node)
+            self.depth -= 1
+            if not self.depth:
+                return
+            self.merged += len(node.value)  # before the names are inserted into the other mapping
+            if self.merged > MOST_MERGED:
+                problem = f"expected merge keys that insert at most {MOST_MERGED} names, got more"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+
+        @override
+        def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # Any: as in the base class
+            try:
+                return super().construct_object(node, deep=deep)
+            except (AttributeError, LookupError) as error:
+                # A constructor of PyYAML does not check its text: `!!bool x`, for example, raises KeyError.
+                kind = node.tag.rpartition(":")[2]
+                problem = f"expected a value of the type !!{kind}, got another value"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
+
         @override
         def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:  # Any: an anchor or None
             # Here, because the constructor sees a mapping only after its merge keys (`<<`) were replaced.

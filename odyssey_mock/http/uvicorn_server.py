@@ -70,12 +70,14 @@ class TcpConnection:
     Attributes:
         lost: future that is done once the connection is lost.
         is_spoilt: whether the server has closed or reset the connection, so that it sends no further response.
+        violation: how the client violated the WebSocket protocol, so that the server closed the socket; empty if not.
         number: a sequence number; later connections have greater numbers.
     """
 
     def __init__(self, transport: asyncio.BaseTransport) -> None:
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.is_spoilt = False
+        self.violation = ""
         self.number = next(_numbers)
         # Not checked with isinstance: transports of uvloop are no subclasses of `asyncio.Transport`.
         self._transport = cast("asyncio.Transport", transport)
@@ -226,6 +228,41 @@ class _WebSocketProtocol(WebSocketsSansIOProtocol):
                 self.connection.abort()
                 return
         super().data_received(data)
+        if not self.handshake_initiated and self.conn.handshake_exc is not None and not self.transport.is_closing():
+            self._reject_handshake()
+
+    def _reject_handshake(self) -> None:
+        """Answer a handshake that websockets rejects while it parses the request.
+
+        uvicorn would send nothing and keep the connection, because websockets then reports no event. Examples are a
+        request line above 8192 bytes, more than 128 headers, and a request with a body.
+        """
+        # Empty for a request that websockets cannot parse.
+        prepared = b"".join(self.conn.data_to_send())
+        text = f"Failed to open a WebSocket connection: {self.conn.handshake_exc}.\n"
+        self.transport.write(prepared or self.conn.reject(400, text).serialize())
+        self.transport.close()
+
+    def send_receive_event_to_app(self) -> None:
+        """Pass a complete message to the application; close the socket if it is a text message that is not UTF-8.
+
+        uvicorn would also close the socket, but write a traceback into the log.
+        """
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError as error:
+                self.frames = []
+                self.conn.fail(1007, f"{error.reason} at byte {error.start}")
+                self.handle_parser_exception()
+                return
+        super().send_receive_event_to_app()
+
+    def handle_parser_exception(self) -> None:
+        """Close the socket of a client that violated the protocol, and note how."""
+        if self.conn.close_sent is not None:
+            self.connection.violation = f"{self.conn.close_sent}"
+        super().handle_parser_exception()
 
 
 class _Connected:

@@ -44,6 +44,7 @@ class AcceptedSocket(SignalingSocket):
     def __init__(self, websocket: WebSocket, note: Callable[[Mapping[str, JSON]], object]) -> None:
         """Wrap an accepted WebSocket. `note` is called with each state change."""
         self._websocket = websocket
+        self._connection = connection_of(websocket.scope)
         self._note = note
         self._close_code: int | None = None
         self._is_over = False
@@ -64,8 +65,13 @@ class AcceptedSocket(SignalingSocket):
         message = await self._websocket.receive()
         if message["type"] == "websocket.disconnect":
             self._close_code = message.get("code", BROKEN)
-            why = {} if self._close_code in CLEAN_CLOSE_CODES else {"why": _why_lost(self._close_code)}
-            self._over({"code": self._close_code, "by": "client", **why})
+            if violation := self._connection.violation:
+                why = f"the client violated the WebSocket protocol: {violation}"
+                self._over({"code": self._close_code, "by": "server", "why": why})
+            elif self._close_code in CLEAN_CLOSE_CODES:
+                self._over({"code": self._close_code, "by": "client"})
+            else:
+                self._over({"code": self._close_code, "by": "client", "why": _why_lost(self._close_code)})
             return None
         text: str | None = message.get("text")
         data: bytes | None = message.get("bytes")

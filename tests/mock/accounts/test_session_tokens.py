@@ -77,3 +77,23 @@ def test_token_with_a_changed_character_is_rejected(data: st.DataObject) -> None
     other = data.draw(st.sampled_from("Aa0_-.").filter(lambda letter: letter != token[where]))
     with pytest.raises(TokenError):
         server.verify(token[:where] + other + token[where + 1 :])
+
+
+json_parts = st.dictionaries(
+    st.sampled_from(["alg", "typ", "kid", "crit", "b64", "jku", "session_id", "sub", "exp", "iat", "nbf", "aud"]),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from(["HS256", "none", "RS256"])
+    | st.lists(st.text(max_size=3)),
+)
+
+
+@given(json_parts, json_parts, st.binary(max_size=32))
+def test_any_token_without_the_secret_is_rejected(
+    header: dict[str, object], claims: dict[str, object], signature: bytes
+) -> None:
+    parts = (json.dumps(header).encode(), json.dumps(claims).encode(), signature)
+    token = ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
+    with pytest.raises(TokenError):
+        tokens().verify(token)

@@ -11,6 +11,11 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
 )
 """A YAML file of 500 bytes that describes a billion strings."""
 
+MERGES = "a: &a {x: 1}\n" + "".join(
+    f"{new}: &{new} {{<<: [{', '.join([f'*{old}'] * 10)}]}}\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+)
+"""A YAML file of 500 bytes whose merge keys insert a hundred million names."""
+
 
 def write(directory: Path, name: str, content: str) -> Path:
     path = directory / name
@@ -43,6 +48,11 @@ def test_same_content_in_each_format(tmp_path: Path, name: str, content: str) ->
         ("x.toml", "x = 1\nx = 2", "must be TOML"),
         ("x.yaml", "a: &a [*a]", "must be YAML that contains only values of JSON"),
         ("x.yaml", BOMB, "the content must have at most"),
+        ("x.yaml", MERGES, "expected merge keys that insert at most 100000 names, got more (line "),
+        ("x.yaml", "[" * 200_000, "expected at most 100 nested brackets, got more (line 1, column 101)"),
+        ("x.yaml", "a: !!bool x", "expected a value of the type !!bool, got another value (line 1, column 4)"),
+        ("x.yaml", 'a: !!int ""', "expected a value of the type !!int, got another value (line 1, column 4)"),
+        ("x.yaml", "a: !!timestamp x", "expected a value of the type !!timestamp, got another value"),
         ("x.yaml", "x" * (LARGEST + 1), f"must have at most {LARGEST} bytes, got more"),
         ("x.yaml", "é" * (LARGEST // 2 + 1), f"must have at most {LARGEST} bytes, got more"),
     ],

@@ -152,6 +152,19 @@ class _HttpProtocol(H11Protocol):
             self._stop_head_timer()
             self._head_timer = self.loop.call_later(HEAD_LIMIT, self._head_overdue)
 
+    def send_400_response(self, msg: str) -> None:
+        """Reject an invalid request. If its body is invalid, the application is told that the client disconnected.
+
+        uvicorn would let the application respond too, and log a traceback because h11 cannot send a second response.
+        """
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+            super().send_400_response(msg)
+        else:
+            self.transport.close()  # a response was already sent, or has begun
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
         super().connection_lost(exc)

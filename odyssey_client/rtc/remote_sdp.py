@@ -57,7 +57,23 @@ def check_sdp(sdp: str) -> str:
     _check_most("media sections", len(sections) - 1, MAX_SDP_SECTIONS)
     if "a=fingerprint:" not in sdp:
         raise ValueError("the description has no a=fingerprint line (RFC 8122)")
+    _check_bundle(sections)
     return "".join(f"{line}\r\n" for section in sections for line in _checked_section(section))
+
+
+def _check_bundle(sections: list[list[str]]) -> None:
+    """Check that each section has a mid of its own, and that the BUNDLE groups name no others (RFC 9143).
+
+    Otherwise aiortc leaves a section without a transport, and cannot even be closed.
+    """
+    found = [[line[6:].strip() for line in lines if line.startswith("a=mid:")] for lines in sections[1:]]
+    mids = {mid for each in found for mid in each}
+    if any(len(each) != 1 for each in found) or len(mids) < len(found):
+        raise ValueError("each section must have an a=mid of its own (RFC 9143)")
+    for line in sections[0]:
+        words = line.removeprefix("a=group:").split()
+        if line.startswith("a=group:") and words[:1] == ["BUNDLE"] and not mids.issuperset(words[1:]):
+            raise ValueError("a=group:BUNDLE must name only the a=mid of sections (RFC 9143)")
 
 
 def _checked_section(lines: list[str]) -> list[str]:

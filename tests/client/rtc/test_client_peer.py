@@ -119,6 +119,17 @@ async def test_candidates_above_the_limit_are_reported_once() -> None:
         await ours.add_candidate("candidate:1 1 udp 1 192.0.2.7 102 typ host", "0", 0)
 
 
+async def test_offer_that_bundles_an_unknown_section_raises() -> None:
+    streamer = RTCPeerConnection()
+    streamer.addTrack(GreyTrack())
+    streamer.createDataChannel("clientToStreamer")
+    offer = (await offer_of(streamer)).replace("a=group:BUNDLE 0", "a=group:BUNDLE 7")
+    async with peer(Heard()) as ours:
+        with pytest.raises(PeerError, match="a=group:BUNDLE must name only"):
+            await ours.answer(offer, [])
+    await streamer.close()
+
+
 @pytest.mark.parametrize(
     ("candidate", "why"),
     [

@@ -83,7 +83,7 @@ def test_invalid_candidate_raises_value_error(line: str, why: str) -> None:
 def test_description_without_candidates_is_unchanged() -> None:
     data = f"{DATA}a=sctp-port:5000\r\na=end-of-candidates\r\n"
     assert check_sdp(SDP + data) == SDP + data
-    old = "m=application 9 DTLS/SCTP 5000\r\na=sctpmap:5000 webrtc-datachannel 256\r\n"
+    old = "m=application 9 DTLS/SCTP 5000\r\na=mid:1\r\na=sctpmap:5000 webrtc-datachannel 256\r\n"
     assert check_sdp(SDP + old) == SDP + old
 
 
@@ -109,10 +109,14 @@ def test_only_usable_and_distinct_candidates_count() -> None:
         (SDP.replace("abcd", "a" * 50_000), "a=ice-ufrag must have 4 to 256 letters"),
         (SDP.replace("ice-pwd:0", "ice-pwd:"), "a=ice-pwd must have 22 to 256 letters"),
         (SDP.replace("a=fingerprint", "a=x"), "no a=fingerprint line"),
+        (SDP + DATA.replace("mid:1", "mid:0"), "each section must have an a=mid of its own"),
+        (SDP + "a=mid:1\r\n", "each section must have an a=mid of its own"),
+        (SDP.replace("a=mid:0\r\n", ""), "each section must have an a=mid of its own"),
+        (SDP.replace("t=0 0\r\n", "t=0 0\r\na=group:BUNDLE 0 7\r\n"), "a=group:BUNDLE must name only the a=mid"),
         (SDP + DATA, "must have an a=sctp-port from 1 to 65535"),
         (SDP + DATA + "a=sctp-port:0\r\n", "must have an a=sctp-port"),
         (SDP + DATA + "a=sctp-port:65536\r\n", "must have an a=sctp-port"),
-        (SDP + "m=application 9 DTLS/SCTP x\r\n", "must have an a=sctp-port"),
+        (SDP + "m=application 9 DTLS/SCTP x\r\na=mid:1\r\n", "must have an a=sctp-port"),
     ],
 )
 def test_description_above_a_limit_raises_value_error(sdp: str, why: str) -> None:

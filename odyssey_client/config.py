@@ -73,6 +73,11 @@ class AdvancedConfig:
     """
     download_timeout_s: float = 3600.0
     """Time limit for one download, with all its retries."""
+    max_download_bytes: int = 10 * 2**30
+    """Maximum size of a downloaded file, so that an endless response cannot fill the disk.
+
+    The default is several times the size of an hour of video.
+    """
     request_max_retries: int = 3
     """Maximum number of retries of an HTTP request after a transient error; 0 for none.
 
@@ -142,6 +147,7 @@ _RULES: Mapping[str, _Rule | _Choice] = {
     "keepalive_interval_s": _LIMIT,
     "request_timeout_s": _LIMIT,
     "download_timeout_s": _LIMIT,
+    "max_download_bytes": _Rule("a whole number above 0", int, exclusive=True),
     "request_max_retries": _COUNT,
     "max_retry_after_s": _DURATION,
     "region_ping_timeout_s": _LIMIT,

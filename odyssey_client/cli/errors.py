@@ -21,6 +21,7 @@ _WORDS = (
     ("; the limit is AdvancedConfig(request_timeout_s=...)", ""),
     (" The limit is AdvancedConfig.connect_timeout_s.", ""),
     (" For a slow connection, raise AdvancedConfig(download_timeout_s=...).", ""),
+    (" To download larger files, raise AdvancedConfig(max_download_bytes=...).", ""),
     (" (AdvancedConfig.max_retry_after_s)", ""),
     (" It is the webrtc_url of BroadcastInfo.", ""),
     ("as on_broadcast_ready received them", "as the host received them with `broadcast_ready`"),

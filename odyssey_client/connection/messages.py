@@ -18,8 +18,14 @@ from odyssey_client.models import JSON, BroadcastInfo
 from odyssey_client.received_json import JSONLimitError, parse_json
 from odyssey_client.redaction import received, redacted, remember, remember_url
 
-MAX_CHARACTERS = 2**20
-"""Maximum length of a received message. The longest are SDP offers of a few kilobytes."""
+MAX_SIGNALING_CHARACTERS = 2**20
+"""Maximum length of a received signaling message. The longest are SDP offers of a few kilobytes."""
+
+MAX_CHANNEL_CHARACTERS = 2**18
+"""Maximum length of a message received on a data channel, as the client's SDP answer states (``a=max-message-size``).
+
+The longest contain a prompt. Up to 1,000 messages wait for slow event handlers.
+"""
 
 MAX_INVALID_MESSAGES = 100
 """Maximum number of invalid messages on one socket or channel. After more, the client treats it as lost.
@@ -210,8 +216,10 @@ STREAMER_TO_CLIENT: Mapping[str, _Reader[StreamerMessage]] = MappingProxyType(
 """The messages of the data channel `streamerToClient`, by ``type``."""
 
 
-def parse[M](channel: str, readers: Mapping[str, _Reader[M]], data: str | bytes) -> M | None:
-    """Parse one message; return None for a type that ``readers`` does not list.
+def parse[M](
+    channel: str, readers: Mapping[str, _Reader[M]], data: str | bytes, *, limit: int = MAX_SIGNALING_CHARACTERS
+) -> M | None:
+    """Parse one message of ``limit`` characters at most; return None for a type that ``readers`` does not list.
 
     Raises:
         MessageError: ``data`` is binary, too long or not a JSON object, ``type`` is not a string, or a field is missing
@@ -219,12 +227,12 @@ def parse[M](channel: str, readers: Mapping[str, _Reader[M]], data: str | bytes)
     """
     if isinstance(data, bytes):
         raise MessageError(f"{channel}: expected JSON text, got a binary message of {len(data)} bytes")
-    if len(data) > MAX_CHARACTERS:
-        raise MessageError(f"{channel}: expected at most {MAX_CHARACTERS} characters, got {len(data)}")
+    if len(data) > limit:
+        raise MessageError(f"{channel}: expected at most {limit} characters, got {len(data)}")
     try:
         decoded: object = parse_json(data)
-    except JSONLimitError as limit:
-        raise MessageError(f"{channel}: {limit}") from None
+    except JSONLimitError as error:
+        raise MessageError(f"{channel}: {error}") from None
     except ValueError:
         raise MessageError(f"{channel}: expected JSON text, got {excerpt(data, 80)!r}") from None
     if not isinstance(decoded, dict):

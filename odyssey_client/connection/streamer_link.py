@@ -331,7 +331,9 @@ class ConnectionAttempt:
 
     def _channel_message(self, data: str | bytes) -> None:
         try:
-            message = messages.parse(STREAMER_TO_CLIENT, messages.STREAMER_TO_CLIENT, data)
+            message = messages.parse(
+                STREAMER_TO_CLIENT, messages.STREAMER_TO_CLIENT, data, limit=messages.MAX_CHANNEL_CHARACTERS
+            )
         except MessageError as error:
             self._invalid_messages += 1
             if self._invalid_messages <= messages.MAX_INVALID_MESSAGES:

@@ -29,6 +29,8 @@ from odyssey_client.rest.transport import Transport
 BUFFER_BYTES = 2**20
 """The number of bytes that are buffered before a write."""
 MAX_REDIRECTS = 5
+MAX_PARTS = 10_000
+"""The maximum number of responses in a row with only a part of the file. A service may send less than was requested."""
 
 _EXPIRED = frozenset({400, 401, 403, 410})
 """Statuses with which stores reject an expired URL: Amazon S3 sends 403 or 400, Google Cloud Storage 400."""
@@ -84,6 +86,7 @@ class Fetch:
         self._report = report
         self._limit = transport.config.advanced.request_timeout_s
         self._total_limit = transport.config.advanced.download_timeout_s
+        self._max_bytes = transport.config.advanced.max_download_bytes
         self._deadline = transport.clock.monotonic() + self._total_limit
         self._url = ""
         self._is_url_new = True
@@ -100,16 +103,20 @@ class Fetch:
 
         Raises:
             DownloadTimeoutError: the download was not complete within ``AdvancedConfig.download_timeout_s``.
-            DownloadError: the response is an error or violates HTTP, or too many attempts in a row got no new bytes.
+            DownloadError: the response is an error or violates HTTP, the file is larger than
+                ``AdvancedConfig.max_download_bytes``, or too many attempts in a row got no new bytes.
             OdysseyError: the sink or ``locate`` raised this error.
         """
         self._url = await self._find()
-        retries = 0
+        retries = parts = 0
         while True:
             furthest = self._furthest
             try:
                 if await self._try():
                     return self._received
+                parts += 1
+                if parts == MAX_PARTS:
+                    raise self._refused(f"expected at most {MAX_PARTS} parts, got more")
                 continue  # the service sent only a part: request the next one at once
             except _Interrupted as interrupted:
                 error = interrupted.error
@@ -181,6 +188,8 @@ class Fetch:
             raise self._refused(f"the response violates HTTP: {wrong}") from wrong
         if (encoding := headers.get("Content-Encoding", "identity").lower()) != "identity":
             raise self._refused(f"expected Content-Encoding identity, got {excerpt(encoding, 40)!r}")
+        if max(body.end or 0, body.total or 0) > self._max_bytes:
+            raise self._too_large(f"{max(body.end or 0, body.total or 0)} bytes")
         if body.start < self._received:
             self._received = 0
             await self._sink.restart()
@@ -194,6 +203,8 @@ class Fetch:
                 self._received += len(chunk)
                 if body.end is not None and self._received > body.end:
                     raise self._refused(f"expected {body.end} bytes, as stated in the headers, got more")
+                if self._received > self._max_bytes:
+                    raise self._too_large("more")
                 self._buffer += chunk
                 if len(self._buffer) >= BUFFER_BYTES:
                     await self._flush()
@@ -269,6 +280,13 @@ class Fetch:
 
     def _refused(self, why: str, *, status: int | None = None) -> DownloadError:
         return DownloadError(f"Could not download {self._what}: {why}", status=status)
+
+    def _too_large(self, got: str) -> DownloadError:
+        return DownloadError(
+            f"Could not download {self._what}: expected at most {self._max_bytes} bytes, got {got}. "
+            "To download larger files, raise AdvancedConfig(max_download_bytes=...).",
+            code="download_too_large",
+        )
 
     def _given_up(self, retries: int, error: OdysseyError) -> DownloadError:
         tries = f", and {retries} retries received no more" if retries else ""

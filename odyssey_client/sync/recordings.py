@@ -83,7 +83,8 @@ class RecordingCalls(ClientBase):
             OdysseyApiError: the account has no such stream (``recording_not_found``).
             DownloadTimeoutError: the download was not complete within `AdvancedConfig.download_timeout_s`.
             DownloadError: the recording has no such file, the download failed, or the file could not be written: it
-                already exists (``file_exists``), the directory is missing, or the disk is full.
+                already exists (``file_exists``), the directory is missing, or the disk is full. The code is
+                ``download_too_large`` if the file is larger than `AdvancedConfig.max_download_bytes`.
             OdysseyError: any other error.
         """
         return self._run(

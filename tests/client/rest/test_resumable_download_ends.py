@@ -267,3 +267,41 @@ async def test_invalid_url_is_rejected(url: str, downloads: Downloads, tmp_path:
     with pytest.raises(DownloadError, match="expected an http or https URL"):
         await downloads.fetch(request(tmp_path / "cat.mp4"), LookUp(url))
     assert names(tmp_path) == []
+
+
+# Limits on what a hostile service sends.
+
+
+@pytest.mark.parametrize(
+    ("turn", "got"),
+    [
+        (Turn(), f"{SIZE} bytes"),
+        (Turn(chunked=True), "more"),
+        (Turn(headers={"Content-Length": None}, cut=SIZE), "more"),
+    ],
+    ids=["declared", "chunked", "until the connection closes"],
+)
+async def test_file_above_the_size_limit_is_refused(
+    turn: Turn, got: str, make: MakeTransport, server: FileServer, tmp_path: Path
+) -> None:
+    server.plan = [turn]
+    error = await refused(Downloads(make(max_download_bytes=SIZE - 1)), server, tmp_path)
+    assert str(error) == (
+        f"Could not download the video of stream stream-1: expected at most {SIZE - 1} bytes, got {got}. "
+        "To download larger files, raise AdvancedConfig(max_download_bytes=...)."
+    )
+    assert (error.code, error.retryable) == ("download_too_large", False)
+
+
+async def test_file_of_the_maximum_size_is_downloaded(make: MakeTransport, server: FileServer, tmp_path: Path) -> None:
+    assert await fetched(Downloads(make(max_download_bytes=SIZE)), server, tmp_path) == FILE
+
+
+async def test_file_in_endless_parts_is_refused(
+    make: MakeTransport, server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("odyssey_client.rest.resumable_download.MAX_PARTS", 20)
+    server.plan = [Turn(cut=100), *[Turn(at_most=1)] * 100]
+    error = await refused(Downloads(make()), server, tmp_path)
+    assert "expected at most 20 parts, got more" in str(error)
+    assert len(server.asked) == 21

@@ -16,10 +16,10 @@ which take about a second.
 """
 
 MAX_UNREAD_BYTES = 256 * 2**10
-"""Maximum number of bytes that the service may send while it does not read what the client has sent, or after a close.
+"""Maximum number of bytes that the service may send without reading, during the handshake, and after a close.
 
-The client answers each ping with a pong, in a buffer without a limit. While the client uploads an image or closes the
-connection, the service sends at most a few short messages.
+The client answers each ping with a pong, in a buffer without a limit. While the client uploads an image, and while the
+connection opens or closes, the service sends at most a few short messages.
 """
 
 
@@ -27,7 +27,7 @@ class BoundedConnection(ClientConnection):
     """A client connection that reads in small steps, and is aborted if the service neither reads nor stops sending."""
 
     _unread = 0
-    """Number of bytes received since the service stopped to read what the client sends, or since the close began."""
+    """Number of bytes received outside of the open state, and since the service stopped to read what was sent."""
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -40,11 +40,11 @@ class BoundedConnection(ClientConnection):
 
     @override
     def data_received(self, data: bytes) -> None:
-        if self.paused or self.protocol.state in {State.CLOSING, State.CLOSED}:
+        if self.paused or self.protocol.state is not State.OPEN:
             self._unread += len(data)
             if self._unread > MAX_UNREAD_BYTES:
                 self.logger.warning(
-                    "the service sent more than %d bytes without reading or after a close; aborting the connection",
+                    "the service sent more than %d bytes that the client did not ask for; aborting the connection",
                     MAX_UNREAD_BYTES,
                 )
                 self.transport.abort()

@@ -27,6 +27,7 @@ def _settings(limit: float) -> AdvancedConfig:
         request_timeout_s=limit,
         connect_timeout_s=limit,
         download_timeout_s=limit,
+        max_download_bytes=2**20,
         region_ping_timeout_s=limit,
         queue_timeout_s=0,
         request_max_retries=0,

@@ -42,8 +42,8 @@ def loop_watchdog(thread: int | None = None) -> Iterator[LoopWatchdog]:
 
     `thread` is the identifier of the thread (`threading.get_ident`); None is the current thread.
 
-    Objects that exist already are excluded from garbage collection in the block. Otherwise a collection, which may
-    start in any callback, would examine the heap of the whole test process.
+    Garbage collection is off in the block. A collection may start in any callback, and would examine the heap of the
+    whole test process.
     """
     current = threading.get_ident()
     watchdog, watched, run = LoopWatchdog(), thread or current, asyncio.Handle._run
@@ -63,12 +63,12 @@ def loop_watchdog(thread: int | None = None) -> Iterator[LoopWatchdog]:
         run(handle)
         note(repr(handle))
 
-    gc.freeze()
+    gc.disable()
     asyncio.Handle._run = measured  # type: ignore[method-assign, assignment]
     try:
         yield watchdog
     finally:
         asyncio.Handle._run = run  # type: ignore[method-assign]
-        gc.unfreeze()
+        gc.enable()
         if watched == current:
             note("the callback that ended the measurement")

@@ -41,6 +41,8 @@ NOT_RUN = {
     "make demo ": "runs the whole suite; tests/e2e runs the demo",
     "pip install ": "installs this project, which is already installed",
     "python3 -m venv ": "installs this project, which is already installed",
+    "odyssey-mock bench soak": "takes minutes; the suite runs it with --quick",
+    "ODYSSEY_TEST_HOSTILE_CASES=": "takes minutes; the suite runs fewer cases",
     "odyssey-mock serve": "does not end; tests/mock/cli passes its options",
     "python scripts/kill_campaign.py": "takes minutes; tests/mock/test_kill_campaign.py kills 5 servers",
     "odyssey-mock explore ": "takes minutes; tests/mock/explore runs each option with few seeds",

@@ -12,7 +12,7 @@ from odyssey_mock.accounts.session_tokens import SessionTokens
 from odyssey_mock.accounts.usage import Usage
 from odyssey_mock.broadcasts.registry import Broadcasts
 from odyssey_mock.core.clock import Clock
-from odyssey_mock.core.entropy import Entropy
+from odyssey_mock.core.entropy import Entropy, RememberingEntropy
 from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.state_store import NO_STATE, SavedSecrets, StateStore
 from odyssey_mock.core.strict_json import JSON
@@ -78,12 +78,15 @@ class Backend:
         initial = self.settings.now
         self.journal = Journal(self.clock.time, initial.journal_limit, initial.journal_bytes)
         self.state.keep_journal(self.journal)
+        self.entropy = RememberingEntropy(self.entropy, self.journal.secrets)
         self.secrets = SavedSecrets(self.state, self.entropy)
         self.clock.observe(lambda deadline: self.journal.record("deadline", deadline.name, due=deadline.when))
         self.faults = Faults(self.journal, self.secrets.token("faults", 16), initial.faults, self.state)
-        self.accounts = Accounts(self.settings, self.clock, self.entropy, self.state)
-        self.tokens = SessionTokens(self.clock, self.secrets.token("session tokens", 32))
-        self.telemetry = TelemetryStore(initial.journal_limit, initial.journal_bytes)
+        self.accounts = Accounts(self.settings, self.clock, self.entropy, self.state, remember=self.journal.secrets.add)
+        self.tokens = SessionTokens(
+            self.clock, self.secrets.token("session tokens", 32), remember=self.journal.secrets.add
+        )
+        self.telemetry = TelemetryStore(initial.journal_limit, initial.journal_bytes, self.journal.secrets)
         self.streams = StreamStore(initial.streams_limit, self.state)
         self.frame_turns = frame_turns()
         self.usage = Usage(self.clock, self.accounts, self.streams, self.state)
@@ -105,7 +108,12 @@ class Backend:
             make_session=self._make_session,
         )
         secret = self.secrets.token("artifact URLs", 32)
-        urls = ArtifactUrls(self.clock, secret, lambda: self.settings.now.artifact_url_lifetime)
+        urls = ArtifactUrls(
+            self.clock,
+            secret,
+            lambda: self.settings.now.artifact_url_lifetime,
+            remember=self.journal.secrets.add,
+        )
         self.recordings = Recordings(self.streams, urls, self.clock, FileStore(self.recordings_directory))
         self.jobs = Jobs(
             settings=self.settings,
@@ -146,7 +154,9 @@ class Backend:
         It is generated when it is first needed, and saved. A mock that never needs it has the same ids for a seed as
         without it.
         """
-        return self.settings.now.control_token or self.secrets.token("control token", 18)
+        token = self.settings.now.control_token or self.secrets.token("control token", 18)
+        self.journal.secrets.add(token)
+        return token
 
     @property
     def is_exposed(self) -> bool:

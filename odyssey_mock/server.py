@@ -1,7 +1,6 @@
 """`MockOdyssey`, a fake Odyssey service for tests."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -25,6 +24,7 @@ from odyssey_mock.broadcasts.registry import Broadcasts
 from odyssey_mock.core.clock import Clock, ManualClock, RealClock
 from odyssey_mock.core.entropy import Entropy, SeededEntropy, SystemEntropy
 from odyssey_mock.core.journal import Entry, Journal, Kind
+from odyssey_mock.core.redaction import get_logger
 from odyssey_mock.core.state_store import NO_STATE
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.current_settings import CurrentSettings
@@ -54,7 +54,7 @@ from odyssey_mock.system_network import SystemNetwork
 CLOSE_SESSIONS = 5.0
 """Maximum seconds that a closing mock waits for its spectators, and the same for its sessions and simulation jobs."""
 
-logger = logging.getLogger("odyssey_mock")
+logger = get_logger("odyssey_mock")
 
 
 class MockOdyssey:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeAliasType, get_args
 
-from odyssey_mock.core.api_keys import without_keys
+from odyssey_mock.core.redaction import without_keys
 from odyssey_mock.core.url_parts import BaseUrl
 
 

@@ -16,8 +16,8 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any, Final, Literal, Self, TypeAliasType, TypedDict, Unpack, get_args, get_type_hints
 
-from odyssey_mock.core.api_keys import without_keys
 from odyssey_mock.core.journal import DEFAULT_BYTES
+from odyssey_mock.core.redaction import without_keys
 from odyssey_mock.core.url_parts import BaseUrl
 from odyssey_mock.setting_rules import (
     ADDRESS,

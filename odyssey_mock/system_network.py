@@ -10,6 +10,7 @@ from typing import Any
 
 from odyssey_mock.core.file_descriptors import ListeningSocket
 from odyssey_mock.core.network import ListenError, PrivateAddressError, is_public, share
+from odyssey_mock.core.redaction import watch_library_logs
 from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.host_addresses import host_addresses
 from odyssey_mock.rtc.packet_track import PacketTrack
@@ -91,6 +92,7 @@ class SystemNetwork:
         on_message: Callable[[str | bytes], None],
         on_keyframe_wanted: Callable[[], None],
     ) -> StreamerPeer:
+        watch_library_logs()
         return AiortcStreamerPeer(
             track,
             self.ice_addresses(loopback_only),
@@ -110,6 +112,7 @@ class SystemNetwork:
         on_lost: Callable[[], None],
         on_keyframe_wanted: Callable[[], None],
     ) -> SpectatorPeer:
+        watch_library_logs()
         return AiortcSpectatorPeer(
             track,
             self.ice_addresses(loopback_only),

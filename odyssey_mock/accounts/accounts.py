@@ -174,7 +174,17 @@ _ACCOUNTS = RecordKind("account", _SavedAccount)
 class Accounts:
     """The accounts of one server and their access tokens, which expire on the server's clock."""
 
-    def __init__(self, settings: CurrentSettings, clock: Clock, entropy: Entropy, state: StateStore = NO_STATE) -> None:
+    def __init__(
+        self,
+        settings: CurrentSettings,
+        clock: Clock,
+        entropy: Entropy,
+        state: StateStore = NO_STATE,
+        *,
+        remember: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        """Create the accounts. `remember` is called with each API key, so that it can be masked in outputs."""
+        self._remember = remember
         self._settings = settings
         self._clock = clock
         self._entropy = entropy
@@ -212,6 +222,7 @@ class Accounts:
             InvalidKeyError: the key is not one of the configured keys, or is the test key `ody_invalid`.
             AccountSuspendedError: the account is suspended.
         """
+        self._remember(api_key)
         if re.fullmatch(KEY_PATTERN, api_key) is None:
             raise MalformedKeyError(f"String should match pattern '{KEY_PATTERN}'")
         settings = self._settings.now
@@ -268,6 +279,7 @@ class Accounts:
                 "expected an access token from POST /auth/token of this mock, issued since its last reset, got an "
                 f"unknown token; the mock remembers only the latest {EXPIRED_KEPT} expired tokens"
             )
+        self._remember(access_token)  # a token that was issued before a restart
         late = self._clock.time() - issued.expires_at
         if late >= 0:
             raise TokenExpiredError().because(

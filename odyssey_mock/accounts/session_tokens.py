@@ -1,7 +1,7 @@
 """Session tokens, which authorize the signaling socket (`protocol.md` section 2)."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,15 +33,19 @@ class SessionTokens:
     Clients can read `session_id` from a token without the secret.
     """
 
-    def __init__(self, clock: Clock, secret: str) -> None:
+    def __init__(self, clock: Clock, secret: str, *, remember: Callable[[str], object] = lambda _: None) -> None:
+        """Store the arguments. `remember` is called with each token, so that it can be masked in outputs."""
         self._clock = clock
         self._secret = secret
+        self._remember = remember
 
     def mint(self, session_id: str, account: str, lifetime: float) -> str:
         """Return a token for the session, valid for `lifetime` seconds."""
         begun, expires_at = math.floor(self._clock.time()), self.expiry(lifetime)
         claims = {"session_id": session_id, "sub": account, "iat": begun, "exp": expires_at}
-        return jwt.encode(claims, self._secret, algorithm=ALGORITHM)
+        token = jwt.encode(claims, self._secret, algorithm=ALGORITHM)
+        self._remember(token)
+        return token
 
     def expiry(self, lifetime: float) -> int:
         """Return the expiry time of a token that is issued now, in seconds since the epoch, rounded up."""
@@ -63,6 +67,7 @@ class SessionTokens:
             )
         except (jwt.InvalidTokenError, UnicodeEncodeError) as error:
             raise TokenError(f"expected a session token of this server, got an invalid one: {error}") from error
+        self._remember(token)  # a token that was issued before a restart
         claims = _read(payload)
         late = self._clock.time() - claims.expires_at
         if late >= 0:

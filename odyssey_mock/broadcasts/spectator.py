@@ -1,7 +1,6 @@
 """`Spectator`: the mock's side of one WebRTC spectator, which answers the offer and sends the stream's packets."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Protocol
@@ -9,6 +8,7 @@ from typing import Protocol
 from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.entropy import Entropy
 from odyssey_mock.core.journal import Journal
+from odyssey_mock.core.redaction import get_logger
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.media.encoder import Codec
 from odyssey_mock.recordings.stream_records import StreamRecord
@@ -24,7 +24,7 @@ ANSWER_LIMIT = 10.0
 FINISH_LIMIT = 0.5
 """Timeout in seconds for sending a stream's last frames, which normally takes milliseconds."""
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class SpectatorState(StrEnum):

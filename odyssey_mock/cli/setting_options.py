@@ -14,8 +14,8 @@ from typing import Any, Literal, get_args, get_origin, override
 import click
 from click.core import ParameterSource
 
-from odyssey_mock.core.api_keys import without_keys
 from odyssey_mock.core.data_files import DataFileError, read_data_file
+from odyssey_mock.core.redaction import without_keys
 from odyssey_mock.setting_rules import SettingsError
 from odyssey_mock.setting_values import NO_LIMIT, from_data, from_text, region_of
 from odyssey_mock.settings import (

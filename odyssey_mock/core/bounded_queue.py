@@ -1,10 +1,11 @@
 """A queue that is bounded in entries and in bytes; it drops its oldest entries."""
 
-import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 
-logger = logging.getLogger("odyssey_mock")
+from odyssey_mock.core.redaction import get_logger
+
+logger = get_logger("odyssey_mock")
 
 
 class BoundedQueue[T]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, override
 
-from odyssey_mock.core.api_keys import without_keys
+from odyssey_mock.core.redaction import without_keys
 from odyssey_mock.core.strict_json import JSON, unique_names
 
 LARGEST = 2**20

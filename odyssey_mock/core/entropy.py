@@ -6,6 +6,11 @@ import secrets  # noqa: TID251 - the source of randomness itself
 import uuid
 from typing import Protocol
 
+from odyssey_mock.core.redaction import Secrets
+
+SECRET_BYTES = 16
+"""Minimum size of a token that is a secret; an `ETag` is shorter."""
+
 
 class Entropy(Protocol):
     """A source of random ids, secrets and numbers."""
@@ -49,3 +54,23 @@ class SeededEntropy(_RandomEntropy):
 
     def __init__(self, seed: int, *, start: int = 0) -> None:
         super().__init__(random.Random(f"{seed}/{start}" if start else seed))  # noqa: S311 - must be repeatable
+
+
+class RememberingEntropy:
+    """A source of randomness that adds its tokens to the secrets of a mock."""
+
+    def __init__(self, source: Entropy, secrets: Secrets) -> None:
+        self._source = source
+        self._secrets = secrets
+
+    def uuid(self) -> str:
+        return self._source.uuid()
+
+    def token(self, nbytes: int) -> str:
+        token = self._source.token(nbytes)
+        if nbytes >= SECRET_BYTES:
+            self._secrets.add(token)
+        return token
+
+    def number(self, bits: int) -> int:
+        return self._source.number(bits)

@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import errno
-import logging
 import os
 import socket
 from typing import Any, override
 
-logger = logging.getLogger("odyssey_mock.http")
+from odyssey_mock.core.redaction import get_logger
+
+logger = get_logger("odyssey_mock.http")
 
 REPORT_INTERVAL = 60.0
 """Minimum real seconds between two log lines about the shortage, which may last long and refuse many connections."""

@@ -1,45 +1,27 @@
 """The journal of a server: an ordered record of requests, messages, state changes and deadlines.
 
 Tests check the entries of the journal, and the report of a failed simulated test shows them. Entries are immutable.
-Their data is JSON, in which secrets are masked: values of keys in `SECRETS`, secrets in URLs, and API keys anywhere.
+Their data is JSON, in which secrets are masked (`redaction.py`).
 """
 
 import asyncio
 import difflib
 import itertools
 import json
-import logging
-import math
-import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-from odyssey_mock.core.api_keys import without_keys
 from odyssey_mock.core.bounded_queue import BoundedQueue
+from odyssey_mock.core.redaction import LONGEST_SECRET, Secrets, cleaned, encodable, get_logger, masked_json
 from odyssey_mock.core.strict_json import JSON
 
-logger = logging.getLogger("odyssey_mock")
+logger = get_logger("odyssey_mock")
 
 type Kind = Literal["rest", "signaling", "channel", "state", "deadline", "telemetry", "peer", "fault", "note"]
 KINDS: tuple[Kind, ...] = get_args(Kind.__value__)
-
-SECRETS = frozenset(
-    {"api_key", "access_token", "session_token", "spectator_token", "authorization", "token", "signature"}
-)
-"""Keys (case-insensitive) whose string values are masked in the journal."""
-REDACTED = "***"
-
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_URL_SECRET = re.compile(
-    rf"(?<=://)[^/?#]*(?=@)|(?<=[?&])((?:[\w.-]*[.-])?(?:{'|'.join(sorted(SECRETS))})=)[^&#\s]*", re.IGNORECASE
-)
-"""Matches secrets in a URL: userinfo, and values of query parameters in `SECRETS`, with or without a prefix.
-
-For example, `X-Amz-Signature` is `signature` with a prefix.
-"""
 
 DIGEST_LENGTH = 160
 ENTRY_LIMIT = 1 << 20
@@ -151,6 +133,8 @@ class Journal:
     def __init__(self, now: Callable[[], float], limit: int, max_bytes: int = DEFAULT_BYTES) -> None:
         self.began_at = now()
         """When the journal was created, in seconds since the epoch on the server's clock."""
+        self.secrets = Secrets()
+        """The secrets of the server, which are masked in all entries."""
         self._now = now
         self._entries = BoundedQueue[Entry](limit, max_bytes, _memory, "the journal")
         self._recorded = 0
@@ -193,23 +177,26 @@ class Journal:
         stream: str | None = None,
         **more: JSON,
     ) -> Entry:
-        """Write an entry. Its data is a copy of `data` and the keywords, with the values of keys in `SECRETS` masked.
+        """Write an entry. Its data is a copy of `data` and the keywords, with secrets masked.
 
         All data that clients send can be recorded: infinity, NaN and lone surrogates are replaced with text.
 
         Raises:
             TypeError: `data` contains a value of a type that JSON does not have.
         """
-        cleaned: JSON = None
+        clean: JSON = None
         try:
-            cleaned = _clean({**data, **more})
-            encoded = _encoded(cleaned)
+            clean = cleaned({**data, **more})
+            encoded = _encoded(clean)
         except RecursionError:
             encoded = '{"omitted":"nested too deeply"}'
         limit = ANONYMOUS_ENTRY_LIMIT if account is None else ENTRY_LIMIT
         if len(encoded) > limit:
-            encoded = _shortened(cleaned, limit)
-        name = _encodable(without_keys(name)[:NAME_LIMIT])
+            encoded = _shortened(clean, limit)
+        if self.secrets.are_in(encoded):
+            encoded = _encoded(masked_json(json.loads(encoded), self.secrets))
+        # Mask before the name is cut: a part of a secret might not be recognized.
+        name = encodable(self.secrets.masked(name[: NAME_LIMIT + LONGEST_SECRET])[:NAME_LIMIT])
         entry = Entry(self._recorded, self._now(), kind, name, account, session, stream, encoded)
         self._recorded += 1
         self._entries.append(entry)
@@ -390,36 +377,3 @@ def _report(message: str, error: Exception) -> None:
         logger.error(message, exc_info=error)
     else:
         loop.call_exception_handler({"message": message, "exception": error})
-
-
-def _clean(value: JSON) -> JSON:
-    match value:
-        case Mapping():
-            return {
-                _encodable(without_keys(key)): _redacted(each) if key.lower() in SECRETS else _clean(each)
-                for key, each in value.items()
-            }
-        case str():
-            value = without_keys(value)
-            return _encodable(_URL_SECRET.sub(rf"\1{REDACTED}", value) if _URL.match(value) else value)
-        case Sequence():
-            return [_clean(each) for each in value]
-        case float() if not math.isfinite(value):
-            return str(value)
-        case _:
-            return value
-
-
-def _redacted(secret: JSON) -> JSON:
-    match secret:
-        case str():
-            return REDACTED
-        case list() | tuple():
-            return [_redacted(each) for each in secret]
-        case _:
-            return _clean(secret)
-
-
-def _encodable(text: str) -> str:
-    """Escape lone surrogates, which JSON escapes can contain but UTF-8 cannot encode."""
-    return text.encode("utf-8", "backslashreplace").decode()

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Never
 
-from odyssey_mock.core.api_keys import without_keys
+from odyssey_mock.core.redaction import without_keys
 
 type JSON = bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from odyssey_mock.core.bounded_queue import BoundedQueue
+from odyssey_mock.core.redaction import Secrets, cleaned, masked_json
 from odyssey_mock.core.strict_json import JSON
 
 _EVENT_BYTES = 50
@@ -18,7 +19,8 @@ class TelemetryStore:
     The events are kept as text: decoded, a list of empty objects would need 25 times the memory of its text.
     """
 
-    def __init__(self, limit: int, max_bytes: int) -> None:
+    def __init__(self, limit: int, max_bytes: int, secrets: Secrets) -> None:
+        self._secrets = secrets
         self._events = BoundedQueue[str](limit, max_bytes, _memory, "the telemetry events")
 
     def __len__(self) -> int:
@@ -35,8 +37,8 @@ class TelemetryStore:
         return tuple(json.loads(event) for event in self._events.snapshot)
 
     def append(self, event: Mapping[str, JSON]) -> None:
-        """Store an event."""
-        self._events.append(json.dumps(event, separators=(",", ":")))
+        """Store an event, with secrets masked."""
+        self._events.append(json.dumps(masked_json(cleaned(event), self._secrets), separators=(",", ":")))
 
     def clear(self) -> None:
         """Remove all events."""

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from odyssey_mock.core.api_keys import without_keys
 from odyssey_mock.core.data_files import DataFileError, read_data_file
+from odyssey_mock.core.redaction import without_keys
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.fault import Fault, FaultError
 

@@ -8,7 +8,6 @@ route declares its own fault points and the maximum size of its bodies (`http/ro
 middleware of its own (`control_access.py`). Errors have FastAPI's form (`protocol.md` section 2).
 """
 
-import logging
 import traceback
 from collections.abc import Callable, Collection, Sequence
 from email.utils import formatdate
@@ -28,7 +27,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from odyssey_mock.backend import Backend
 from odyssey_mock.core.excerpts import excerpt
 from odyssey_mock.core.file_descriptors import DETAIL, RETRY_AFTER, ShortageLog, is_shortage
-from odyssey_mock.core.journal import REDACTED, Journal
+from odyssey_mock.core.journal import Journal
+from odyssey_mock.core.redaction import REDACTED, get_logger
 from odyssey_mock.core.state_store import NO_STATE, StateStore
 from odyssey_mock.core.strict_json import JSON, read_json
 from odyssey_mock.core.url_parts import BaseUrl, read_ip
@@ -78,7 +78,7 @@ QUERY_SHOWN = 100
 SECRET_PARTS = frozenset({"resource"})
 """Path parameters that grant access to the resource they name, and are therefore masked in the journal."""
 
-logger = logging.getLogger("odyssey_mock")
+logger = get_logger("odyssey_mock")
 
 
 def is_own(path: str) -> bool:

@@ -6,10 +6,11 @@ import json
 import logging
 import socket
 import struct
+import sys
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self, cast, override
 
 import h11
 from h11._connection import DEFAULT_MAX_INCOMPLETE_EVENT_SIZE
@@ -17,8 +18,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn import Config, Server
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import WebSocketException
 
 from odyssey_mock.core.network import Network, share
+from odyssey_mock.core.redaction import get_logger
 from odyssey_mock.http.request_targets import TargetingConnection
 
 GRACE = 0.25
@@ -38,8 +41,37 @@ Node.js and nginx wait 60 s. The limit is real time, because it protects the soc
 would keep them open for ever, and `advance` would end requests of slow clients.
 """
 
-logger = logging.getLogger("odyssey_mock.http")
+logger = get_logger("odyssey_mock.http")
 logger.setLevel(logging.WARNING)
+
+
+class _ConnectionLogger(logging.LoggerAdapter[logging.Logger]):
+    """The logger of one connection for uvicorn and websockets. It writes warnings and errors, without their values.
+
+    The libraries log requests, header fields, frames and exceptions, all of which may contain tokens. Setting a level
+    is not enough: applications that set all loggers to level DEBUG would get these records.
+    """
+
+    level = logging.WARNING
+    """Read by uvicorn, which logs every request and frame at lower levels."""
+
+    @override
+    def isEnabledFor(self, level: int) -> bool:
+        return level >= logging.WARNING and super().isEnabledFor(level)
+
+    @override
+    def log(self, level: int, msg: object, *args: object, **keywords: Any) -> None:  # Any: as in `logging`
+        if not self.isEnabledFor(level):
+            return
+        error = sys.exc_info()[1] if keywords.get("exc_info") is True else keywords.get("exc_info")
+        if isinstance(error, BaseException) and not isinstance(error, WebSocketException):
+            self.logger.log(level, msg, *args, exc_info=error)  # an exception of the mock; its logger redacts it
+        else:
+            kind = f" ({type(error).__name__})" if isinstance(error, BaseException) else ""
+            self.logger.log(level, "%s%s", msg, kind)
+
+
+_connection_logger = _ConnectionLogger(logger)
 
 
 EXTENSION = "odyssey_mock.connection"
@@ -131,7 +163,7 @@ class _HttpProtocol(H11Protocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: passed on unchanged
         super().__init__(*args, **kwargs)
-        self.logger = logger
+        self.logger = _connection_logger  # type: ignore[assignment]  # it has the methods that uvicorn calls
         self.access_log = False
         self.app = _Connected(self, self.app)
         self.conn = TargetingConnection(h11.SERVER, DEFAULT_MAX_INCOMPLETE_EVENT_SIZE)
@@ -214,8 +246,8 @@ class _WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: passed on unchanged
         super().__init__(*args, **kwargs)
-        self.logger = logger
-        self.conn.logger = logger
+        self.logger = _connection_logger  # type: ignore[assignment]  # it has the methods that uvicorn calls
+        self.conn.logger = _connection_logger
         self.app = _Connected(self, self.app)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

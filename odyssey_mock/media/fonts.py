@@ -5,7 +5,6 @@ are made for the script. The result depends only on the files, so a prompt alway
 """
 
 import importlib.util
-import logging
 import os
 import re
 import sys
@@ -19,10 +18,11 @@ from pathlib import Path
 
 from PIL import ImageFont
 
+from odyssey_mock.core.redaction import get_logger
 from odyssey_mock.media.font_characters import Characters, characters_of
 from odyssey_mock.settings import Fonts
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 PACKAGES = ("manimgx_fonts", "manimgx_fonts_cjk")
 """Python packages with fonts: those of the extra `fonts`."""

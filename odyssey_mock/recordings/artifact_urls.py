@@ -22,10 +22,19 @@ class ArtifactUrls:
         clock: the clock that decides whether a URL has expired.
         secret: the secret of the server, with which the URLs are signed.
         lifetime: function that returns the number of seconds for which a new URL is valid.
+        remember: function that is called with each signature, so that it can be masked in outputs.
     """
 
-    def __init__(self, clock: Clock, secret: str, lifetime: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        secret: str,
+        lifetime: Callable[[], float],
+        *,
+        remember: Callable[[str], object] = lambda _: None,
+    ) -> None:
         self._clock = clock
+        self._remember = remember
         self._secret = secret.encode()
         self._lifetime = lifetime
 
@@ -33,7 +42,9 @@ class ArtifactUrls:
         """Return the URL of a stream's artifact; it begins with `base_url`, which has no slash at the end."""
         expires = math.ceil(self._clock.time() + self._lifetime())
         signed = f"/artifacts/{quote(stream_id, safe='')}/{quote(artifact, safe='')}?expires={expires}"
-        return f"{base_url}{signed}{_MARK}{self._signature(signed.encode())}"
+        signature = self._signature(signed.encode())
+        self._remember(signature)
+        return f"{base_url}{signed}{_MARK}{signature}"
 
     def check(self, path: bytes, query: bytes) -> None:
         """Check that a URL was created by `make` and has not expired; `path` and `query` are as received.

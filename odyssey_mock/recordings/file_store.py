@@ -7,7 +7,6 @@ complete, even if the process was killed.
 import asyncio
 import functools
 import hashlib
-import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +24,9 @@ PART = ".part"
 STOP_LIMIT = 5.0
 """Maximum seconds to wait for cancelled writers, which check for cancellation every few tens of milliseconds."""
 
-logger = logging.getLogger(__name__)
+from odyssey_mock.core.redaction import get_logger
+
+logger = get_logger(__name__)
 
 type Write = Callable[[Path, Callable[[], None]], None]
 """`write(path, checkpoint)` writes a file in a thread and regularly calls `checkpoint`, which raises to cancel it."""

@@ -4,7 +4,6 @@ A scratch directory contains a locked file (`core/file_lock.py`). A directory wh
 process that has ended. All functions block.
 """
 
-import logging
 import os
 import shutil
 import stat
@@ -18,7 +17,9 @@ PREFIX = "odyssey-mock-"
 
 _LOCK = ".lock"
 
-logger = logging.getLogger(__name__)
+from odyssey_mock.core.redaction import get_logger
+
+logger = get_logger(__name__)
 
 
 class ScratchDirectory:

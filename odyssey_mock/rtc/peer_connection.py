@@ -6,7 +6,6 @@ descriptions. `PeerConnection` handles these three problems for every peer of th
 
 import asyncio
 import contextvars
-import logging
 from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Literal, Self, get_args
@@ -22,6 +21,7 @@ from aiortc import (
 )
 from aiortc.rtcrtpparameters import RTCRtpCodecCapability
 
+from odyssey_mock.core.redaction import get_logger
 from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.complete_sdp import SdpError, complete_sdp
 from odyssey_mock.rtc.ice import offer_addresses, silence
@@ -32,7 +32,7 @@ from odyssey_mock.rtc.remote_description import (
     read_candidate,
 )
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 CLOSE_LIMIT = 5.0
 """Maximum seconds to wait for aiortc's `close`, which can hang if the other peer is gone."""

@@ -5,7 +5,6 @@ It creates the offer, sends one video track and opens both data channels.
 
 import asyncio
 import functools
-import logging
 import re
 from collections import deque
 from collections.abc import Callable
@@ -14,12 +13,13 @@ from typing import override
 from aiortc import RTCDataChannel, RTCDtlsTransport, RTCSctpTransport
 from aiortc.rtcsctptransport import SCTP_DATA_LAST_FRAG, WEBRTC_DCEP
 
+from odyssey_mock.core.redaction import get_logger
 from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.packet_track import PacketTrack
 from odyssey_mock.rtc.peer_connection import PeerConnection, agreed_codec, preferred_codecs
 from odyssey_mock.rtc.remote_description import DescriptionError
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 DRAIN_LIMIT = 1.0
 """Maximum seconds to wait until the last messages are sent."""

@@ -154,6 +154,15 @@ class JobRun:
                     from_page = self._request.from_page
                     self._take((await fetch_script(url, self.settings, self._network, from_page=from_page),))
                 except ScriptUrlError as refusal:
+                    if refusal.cause:
+                        self._journal.record(
+                            "note",
+                            "script_url failed",
+                            account=self._job.account_id,
+                            job=self._job.id,
+                            script_url=url,
+                            why=refusal.cause,
+                        )
                     self._report(JobEvent.SCRIPT_REFUSED, str(refusal))
                     return
             await self._begin(self._scripts[self._begun], self._job.streams[self._begun])

@@ -59,7 +59,22 @@ _PATH_SAFE = "/%:@!$&'()*+,;="
 
 
 class ScriptUrlError(ValueError):
-    """No valid script could be fetched from a `script_url`; the message states the URL and the reason."""
+    """No valid script could be fetched from a `script_url`. The message is for the client, which chose the URL.
+
+    The message states the URL and what was expected. It does not depend on what the network and the server did, because
+    it would otherwise show the client which ports are open, and parts of the responses.
+
+    Attributes:
+        cause: what went wrong, for the journal; empty if the message states it.
+    """
+
+    def __init__(self, message: str, cause: str = "") -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
+class _UnusableError(ValueError):
+    """The request failed, or the response is not a valid script. The message may quote what was received."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +138,16 @@ async def fetch_script(url: str, settings: Settings, network: Network, *, from_p
         body = await _body(parsed, settings, network, from_page=from_page)
         # In a thread: the body may be megabytes, and parsing it would delay the video of other sessions.
         return await asyncio.to_thread(_read, body)
+    except _UnusableError as error:
+        cause = str(error)
     except ScriptUrlError as error:
-        raise ScriptUrlError(f"{which}: {error}") from error.__cause__
+        raise ScriptUrlError(f"{which}: {error}") from None
+    raise ScriptUrlError(
+        f"{which}: the script could not be fetched: expected HTTP status 2xx with a valid script as JSON, of at most "
+        f"{settings.script_url_bytes} bytes (setting script_url_bytes) and without content coding, within "
+        f"{settings.script_url_timeout:g} s (setting script_url_timeout). The journal of the mock has the cause",
+        cause,
+    )
 
 
 async def _body(url: ScriptUrl, settings: Settings, network: Network, *, from_page: bool) -> bytes:
@@ -145,11 +168,11 @@ async def _body(url: ScriptUrl, settings: Settings, network: Network, *, from_pa
         ) from None
     except (OSError, UnicodeError, h11.RemoteProtocolError) as error:
         if limit.expired():
-            raise ScriptUrlError(
+            raise _UnusableError(
                 f"expected a script within {settings.script_url_timeout:g} s (setting script_url_timeout), "
                 "timed out before it was complete"
             ) from None
-        raise ScriptUrlError(f"expected an HTTP response, got {type(error).__name__}: {str(error)[:SHOWN]}") from error
+        raise _UnusableError(f"expected an HTTP response, got {type(error).__name__}: {str(error)[:SHOWN]}") from error
 
 
 async def _get(url: ScriptUrl, limit: int, network: Network, *, public_only: bool) -> bytes:
@@ -173,7 +196,7 @@ async def _receive(connection: h11.Connection, reader: asyncio.StreamReader, lim
     """Return the body of the response.
 
     Raises:
-        ScriptUrlError: the status, the content coding or the size is not allowed.
+        _UnusableError: the status, the content coding or the size is not allowed.
         h11.RemoteProtocolError: the response is not HTTP, or incomplete.
     """
     body = bytearray()
@@ -199,19 +222,19 @@ def _check_head(answer: h11.Response, limit: int) -> None:
     if not 200 <= status < 300:
         hint = "; redirects are not followed" if 300 <= status < 400 else ""
         reason = bytes(answer.reason).decode("ascii", "replace")
-        raise ScriptUrlError(f"expected status 2xx, got {f'{status} {reason}'.strip()[:SHOWN]}{hint}")
+        raise _UnusableError(f"expected status 2xx, got {f'{status} {reason}'.strip()[:SHOWN]}{hint}")
     headers = [(bytes(name), bytes(value).decode("latin-1")) for name, value in answer.headers]
     for coding in (value.strip().lower() for name, value in headers if name == b"content-encoding"):
         if coding != "identity":
             received = repr(coding[:SHOWN])
-            raise ScriptUrlError(f"expected no content coding (Accept-Encoding: identity), got {received}")
+            raise _UnusableError(f"expected no content coding (Accept-Encoding: identity), got {received}")
     for length in (value for name, value in headers if name == b"content-length"):
         if int(length) > limit:
             raise _too_big(limit, length)
 
 
-def _too_big(limit: int, size: str) -> ScriptUrlError:
-    return ScriptUrlError(f"expected at most {limit} bytes (setting script_url_bytes), got {size}")
+def _too_big(limit: int, size: str) -> _UnusableError:
+    return _UnusableError(f"expected at most {limit} bytes (setting script_url_bytes), got {size}")
 
 
 def _read(body: bytes) -> Script:
@@ -219,11 +242,11 @@ def _read(body: bytes) -> Script:
         value = read_json(body)
     except ValueError as error:
         start = describe(body[:SHOWN].decode("utf-8", "replace")) if body else "nothing"
-        raise ScriptUrlError(f"expected a script as JSON, got {start} ({error})") from error
+        raise _UnusableError(f"expected a script as JSON, got {start} ({error})") from error
     try:
         return read_script(value, "script")
     except ScriptFaultsError as error:
-        raise ScriptUrlError(f"the script is invalid: {error}") from error
+        raise _UnusableError(f"the script is invalid: {error}") from error
 
 
 def _is_host(address: str | None, name: str | None) -> bool:

@@ -10,7 +10,6 @@ import base64
 import contextlib
 import dataclasses
 import json
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -41,7 +40,9 @@ RETRY_INTERVAL = 1.0
 FLUSH_LIMIT = 20.0
 """Maximum real seconds that `flush` waits: a disk that takes longer for some megabytes does not work."""
 
-logger = logging.getLogger("odyssey_mock")
+from odyssey_mock.core.redaction import get_logger
+
+logger = get_logger("odyssey_mock")
 
 
 @dataclass(frozen=True, slots=True)

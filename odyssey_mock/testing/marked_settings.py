@@ -122,7 +122,7 @@ def _setting(line: str) -> tuple[str, Any]:
 
 def _shown(text: str) -> str:
     """Return text of the ini file for messages, without API keys."""
-    from odyssey_mock.core.api_keys import without_keys  # noqa: PLC0415
+    from odyssey_mock.core.redaction import without_keys  # noqa: PLC0415
 
     return without_keys(repr(text))
 

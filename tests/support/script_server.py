@@ -89,11 +89,11 @@ async def serving(
 
 
 async def refusal(url: str, *, network: SystemNetwork = NETWORK, using: Settings | None = None) -> str:
-    """Fetch a script from `url`, assert that this raises `ScriptUrlError`, and return the error message."""
+    """Fetch a script from `url`, assert that this raises `ScriptUrlError`, and return its message and cause."""
     with pytest.raises(ScriptUrlError) as caught:
         async with asyncio.timeout(LIMIT):
             await fetch_script(url, using or settings(), network)
-    return str(caught.value)
+    return f"{caught.value} {caught.value.cause}".strip()
 
 
 async def left(server: Server) -> None:

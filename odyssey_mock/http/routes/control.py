@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute, Mount
 from odyssey_mock.broadcasts.registry import Broadcasts
 from odyssey_mock.core.clock import Clock, ManualClock, RealClock
 from odyssey_mock.core.journal import Journal, Kind, to_jsonl, to_text
+from odyssey_mock.core.redaction import masked_json
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.http.control_access import CONTROL_PATH, QUERY_PARAMETER
 from odyssey_mock.http.errors import parse, unprocessable, validate
@@ -100,7 +101,7 @@ class ControlRoutes:
             "telemetry": len(self.telemetry),
         }
         # ASCII only: a prompt may contain lone surrogates, which JSON can escape but UTF-8 cannot encode.
-        return Response(json.dumps(shown), media_type="application/json")
+        return Response(json.dumps(masked_json(shown, self.journal.secrets)), media_type="application/json")
 
     async def reset(self, _request: Request) -> Response:
         """End all sessions, broadcasts and jobs, and delete all records and the journal; see `MockOdyssey.reset`."""

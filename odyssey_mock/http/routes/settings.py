@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from odyssey_mock.accounts.accounts import account_id
-from odyssey_mock.core.journal import REDACTED
+from odyssey_mock.core.redaction import REDACTED
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.current_settings import ChangeSettings, CurrentSettings, check_changeable
 from odyssey_mock.faults.fault import Fault

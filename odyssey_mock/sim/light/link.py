@@ -15,16 +15,16 @@ The offering peer listens for a TCP connection, and the answering peer opens it.
 
 import asyncio
 import contextlib
-import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Any, override
 
+from odyssey_mock.core.redaction import get_logger
 from odyssey_mock.sim.light.description import Description, Section
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 CLOSE_LIMIT = 1.0
 """Time limit in seconds for sending the last messages when a link closes."""

@@ -1,12 +1,12 @@
 """The streamer's light peer, the counterpart of `odyssey_mock/rtc/streamer_peer.py`."""
 
 import asyncio
-import logging
 import re
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from odyssey_mock.core.redaction import get_logger
 from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.packet_track import PacketTrack
 from odyssey_mock.rtc.remote_description import DescriptionError
@@ -14,7 +14,7 @@ from odyssey_mock.sim.light.description import CODECS, MAX_MESSAGE, Description,
 from odyssey_mock.sim.light.link import Link, LinkListener, LinkState, MessageKind
 from odyssey_mock.sim.light.video import FrameSender
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 STREAMER_TO_CLIENT, CLIENT_TO_STREAMER = b"streamerToClient", b"clientToStreamer"
 DRAIN_LIMIT = 1.0

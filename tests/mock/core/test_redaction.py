@@ -3,7 +3,7 @@
 import pytest
 
 from odyssey_mock.accounts.accounts import TEST_KEYS
-from odyssey_mock.core.api_keys import TEST_KEY_PREFIXES, without_keys
+from odyssey_mock.core.redaction import TEST_KEY_PREFIXES, without_keys
 
 
 @pytest.mark.parametrize(

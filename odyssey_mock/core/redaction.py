@@ -1,0 +1,366 @@
+"""Redaction: masks secrets in everything that the mock shows, such as its journal, log, messages and control API.
+
+A secret is masked in three ways:
+
+- **by value**: `Secrets` has the secrets of one mock, such as its tokens and the API keys of its clients. It masks each
+  of them and every piece of `PIECE` characters, also in percent-encoding, base64, hexadecimal, and JSON escapes;
+- **by form**: API keys (`ody_...`, see `without_keys`) and JSON Web Tokens;
+- **by name**: values of fields, headers and URL parameters whose names are those of secrets (`is_secret_name`).
+
+Each mock has its own `Secrets`, so that runs with the same seed have the same journals. Log records contain no secrets
+of any mock of the process. The mock does not change the loggers of uvicorn and websockets, which belong to the
+application. It passes its own loggers to them (`odyssey_mock/http/uvicorn_server.py`). aiortc and aioice have
+module-level loggers: `watch_library_logs` adds a filter to them, which changes only records that contain a secret.
+"""
+
+import base64
+import binascii
+import copy
+import html
+import logging
+import math
+import re
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from urllib.parse import unquote
+
+type JSON = bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None
+
+REDACTED = "***"
+
+PIECE = 8
+"""Number of consecutive characters of a secret that are masked. Shorter values are no secrets."""
+
+REMEMBERED = 1024
+"""Maximum number of secrets of one mock; above it, the older half is forgotten."""
+
+LONGEST_SECRET = 1024
+"""Number of characters of a secret that are remembered; API keys of clients may be longer."""
+
+TEST_KEY_PREFIXES = (
+    "ody_invalid",
+    "ody_suspended",
+    "ody_monthly_limit",
+    "ody_concurrent_limit",
+    "ody_rate_limited",
+    "ody_no_capacity",
+    "ody_no_bypass",
+)
+"""The documented prefixes of test keys (`protocol.md` section 2). They are not secret."""
+
+_KEY = re.compile(rf"(?<![A-Za-z0-9])(?!(?:{'|'.join(TEST_KEY_PREFIXES)})(?![A-Za-z0-9_-]))ody_[A-Za-z0-9_-]+")
+"""Matches an API key, but not the middle of a word such as `melody_maker`, and not the bare prefix of a test key."""
+_JWT = re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,2}")
+
+_NAMES = (
+    r"access_?key|api_?key|authorization|(?:set-)?cookie|credential|pass(?:wd|word)|secret|sig|signature|"
+    r"(?:(?:access|control|id|refresh|security|session|spectator)[_-])?token"
+)
+_SECRET_NAME = re.compile(rf"(?:[\w.-]*[.-])?(?:{_NAMES})", re.IGNORECASE)
+_URL = re.compile(r"(?<![A-Za-z0-9+.-])([a-z][a-z0-9+.-]{0,30}://)([^\s\"'<>\\]*)", re.IGNORECASE)
+_URL_SECRET = re.compile(
+    rf"^[^/?#]*(?=@)|(?<=[?&#;])((?:[\w.-]*[.-])?(?:{_NAMES}|auth|code|key|pass|pwd)=)[^&#\s]*", re.IGNORECASE
+)
+"""Matches secrets in a URL after `://`: userinfo, and values of parameters with the name of a secret."""
+
+_WORDS = re.compile(r"(?:(?:[A-Za-z][a-z]{0,14}|[A-Z]{1,15}|[0-9]{1,4})?(?:[^A-Za-z0-9]+|$))*")
+"""Matches the words at the beginning of a secret, such as `ody_`; random characters may follow."""
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_RUN = re.compile(r"[^\s\"'<>(){}\[\],]{8,}")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{11,}={0,2}")
+_HEX = re.compile(r"[0-9A-Fa-f]{16,}")
+_ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})")
+
+_DECODINGS = 2
+"""Number of encodings around a secret that are removed to find it."""
+
+_BLOCK, _STRIDE = 5, 4
+"""A text of `PIECE` characters contains a block of `_BLOCK` characters that begins at a multiple of `_STRIDE`."""
+
+
+def without_keys(message: str) -> str:
+    """Return the message with `ody_...` in place of everything that looks like an API key."""
+    return _KEY.sub("ody_...", message) if "ody_" in message else message
+
+
+def is_secret_name(name: str) -> bool:
+    """Return whether a field, header or parameter with this name contains a secret, such as `X-Amz-Signature`."""
+    return len(name) <= 100 and _SECRET_NAME.fullmatch(name) is not None
+
+
+def without_url_secrets(text: str) -> str:
+    """Return a text with the secrets in its URLs masked: userinfo, and values of parameters by name."""
+    if "://" not in text:
+        return text
+    return _URL.sub(lambda match: match[1] + _URL_SECRET.sub(_url_secret, match[2]), text)
+
+
+def _url_secret(match: re.Match[str]) -> str:
+    return f"{match[1] or ''}{REDACTED}"
+
+
+class Secrets:
+    """The secrets of one mock, and the search for them in texts.
+
+    Tokens are random, and found by pieces of `PIECE` characters. An API key that consists of words, such as
+    `ody_key_of_a_test`, is only found as a whole, because its pieces occur in other texts.
+    """
+
+    def __init__(self, limit: int = REMEMBERED) -> None:
+        self._limit = limit
+        self._values: dict[str, None] = {}
+        self._wholes: dict[bytes, None] = {}
+        self._blocks: set[bytes] = set()
+        self._pieces: set[bytes] = set()
+        _all.add(self)
+
+    def add(self, value: str) -> None:
+        """Remember a secret; values shorter than `PIECE` characters are ignored."""
+        # Only the signature of a JSON Web Token is secret: clients read the rest.
+        known = value.rpartition(".")[2][:LONGEST_SECRET] if value.startswith("eyJ") else value[:LONGEST_SECRET]
+        if len(known) < PIECE or not known.isascii() or known in self._values:
+            return
+        self._values[known] = None
+        self._index(known)
+        if len(self._values) > self._limit:
+            self._values = dict.fromkeys(list(self._values)[-self._limit // 2 :])
+            self._wholes, self._blocks, self._pieces = {}, set(), set()
+            for each in self._values:
+                self._index(each)
+
+    def masked(self, text: str) -> str:
+        """Return a text with these secrets, API keys and JSON Web Tokens masked."""
+        text = without_keys(text)
+        if "eyJ" in text:
+            text = _JWT.sub(REDACTED, text)
+        parts, at = [], 0
+        for start, end in _merged(self._spans(text, _DECODINGS)):
+            parts += [text[at:start], REDACTED]
+            at = end
+        return "".join([*parts, text[at:]])
+
+    def are_in(self, text: str) -> bool:
+        """Return whether a text contains a secret, a piece of one, or an encoded form, which `masked` would mask."""
+        return bool(self._spans(text, _DECODINGS))
+
+    def _index(self, value: str) -> None:
+        folded = _folded(value)
+        words = _WORDS.match(value)
+        begin = words.end() if words else 0
+        if begin == len(value):
+            self._wholes = {**self._wholes, folded: None}
+            return
+        begin = max(0, begin - 3)
+        self._blocks |= {folded[index : index + _BLOCK] for index in range(begin, len(folded) - _BLOCK + 1)}
+        self._pieces |= {folded[index : index + PIECE] for index in range(begin, len(folded) - PIECE + 1)}
+
+    def _spans(self, text: str, decodings: int) -> list[tuple[int, int]]:
+        """Return the places of secrets in a text, and of words that contain them in an encoded form."""
+        if len(text) < PIECE or not self._values:
+            return []
+        found = self._plain(text)
+        if not decodings:
+            return found
+        if "%" in text or "\\u" in text or "&#" in text:
+            for run in _RUN.finditer(text):
+                if any(self._spans(decoded, decodings - 1) for decoded in _unescaped(run[0])):
+                    found.append(run.span())
+        for run in _BASE64.finditer(text):
+            if any(self._spans(decoded, decodings - 1) for decoded in _from_base64(run[0])):
+                found.append(run.span())
+        for run in _HEX.finditer(text):
+            if any(self._spans(decoded, decodings - 1) for decoded in _from_hex(run[0])):
+                found.append(run.span())
+        return found
+
+    def _plain(self, text: str) -> list[tuple[int, int]]:
+        folded = _folded(text)
+        found = [(start, start + len(whole)) for whole in self._wholes for start in _places(folded, whole)]
+        blocks = [folded[index : index + _BLOCK] for index in range(0, len(folded), _STRIDE)]
+        if not self._blocks.isdisjoint(blocks):
+            for number, block in enumerate(blocks):
+                if block in self._blocks:
+                    at = number * _STRIDE
+                    found += [
+                        (start, start + PIECE)
+                        for start in range(max(0, at + _BLOCK - PIECE), at + 1)
+                        if folded[start : start + PIECE] in self._pieces
+                    ]
+        return found
+
+
+_all: "weakref.WeakSet[Secrets]" = weakref.WeakSet()
+"""The secrets of all mocks of this process, for its log."""
+
+
+def cleaned(value: JSON) -> JSON:
+    """Return JSON with secrets masked by form and by name. Infinity, NaN and lone surrogates are replaced with text."""
+    match value:
+        case Mapping():
+            return {
+                encodable(without_keys(key)): _hidden(each)
+                if is_secret_name(key)
+                else _without_query(each)
+                if key == "script_url"
+                else cleaned(each)
+                for key, each in value.items()
+            }
+        case str():
+            return encodable(without_url_secrets(without_keys(value)))
+        case Sequence():
+            return [cleaned(each) for each in value]
+        case float() if not math.isfinite(value):
+            return str(value)
+        case _:
+            return value
+
+
+def masked_json(value: JSON, secrets: Secrets) -> JSON:
+    """Return JSON with the secrets of a mock masked in all strings and keys."""
+    match value:
+        case Mapping():
+            return {secrets.masked(key): masked_json(each, secrets) for key, each in value.items()}
+        case str():
+            return secrets.masked(value)
+        case Sequence():
+            return [masked_json(each, secrets) for each in value]
+        case _:
+            return value
+
+
+def _hidden(secret: JSON) -> JSON:
+    match secret:
+        case str():
+            return REDACTED
+        case Mapping():
+            return {encodable(without_keys(key)): _hidden(each) for key, each in secret.items()}
+        case Sequence():
+            return [_hidden(each) for each in secret]
+        case _:
+            return cleaned(secret)
+
+
+def _without_query(url: JSON) -> JSON:
+    """Return the URL of a script without its query, in which each parameter may be a secret."""
+    if not isinstance(url, str):
+        return cleaned(url)
+    place, mark, _ = re.split(r"([?#])", f"{url}?", maxsplit=1)
+    return cleaned(url if len(place) == len(url) else f"{place}{mark}{REDACTED}")
+
+
+# Loggers.
+
+
+def get_logger(name: str) -> logging.Logger:
+    """Return a logger of this package, whose records are redacted."""
+    logger = logging.getLogger(name)
+    logger.addFilter(_FILTER)
+    return logger
+
+
+class _Filter(logging.Filter):
+    """Masks secrets in log records and their tracebacks. Other records stay unchanged."""
+
+    def filter(self, record: logging.LogRecord) -> logging.LogRecord:
+        message = record.getMessage()
+        shown = _in_log(message)
+        trace = ""
+        if record.exc_info and record.exc_info[1] is not None:
+            trace = logging.Formatter().formatException(record.exc_info)
+        shown_trace = _in_log(trace)
+        if (shown, shown_trace) == (message, trace):
+            return record
+        changed = copy.copy(record)
+        changed.msg, changed.args = shown, None
+        if shown_trace != trace:
+            changed.exc_info, changed.exc_text = None, shown_trace
+        return changed
+
+
+_FILTER = _Filter()
+
+LIBRARY_LOGGERS = (
+    *(f"aioice.{name}" for name in ("ice", "mdns", "stun", "turn")),
+    *(
+        f"aiortc.{name}"
+        for name in (
+            "codecs",
+            "rtcdatachannel",
+            "rtcdtlstransport",
+            "rtcicetransport",
+            "rtcpeerconnection",
+            "rtcrtpreceiver",
+            "rtcrtpsender",
+            "rtcsctptransport",
+        )
+    ),
+)
+"""Loggers of libraries, to which `watch_library_logs` adds a filter."""
+
+
+def watch_library_logs() -> None:
+    """Mask the secrets of mocks in log records of aiortc and aioice; see the top of this module."""
+    for name in LIBRARY_LOGGERS:
+        get_logger(name)
+
+
+def _in_log(text: str) -> str:
+    text = without_url_secrets(text)
+    for secrets in list(_all):
+        text = secrets.masked(text)
+    return text
+
+
+# The search.
+
+
+def _unescaped(run: str) -> Iterator[str]:
+    if "%" in run:
+        yield unquote(run)
+    if "&#" in run:
+        yield html.unescape(run)
+    if "\\u" in run:
+        yield _ESCAPE.sub(lambda match: chr(int(match[1], 16)), run.replace("\\\\", "\\"))
+
+
+def _from_base64(run: str) -> Iterator[str]:
+    """Yield what a word of base64 characters means if it begins at, or 1 to 3 characters after, its beginning."""
+    if _UUID.fullmatch(run):
+        return
+    standard = run.rstrip("=").replace("-", "+").replace("_", "/")
+    for start in range(4):
+        part = standard[start:]
+        yield base64.b64decode(part[: len(part) & ~3]).decode("latin-1")
+
+
+def _from_hex(run: str) -> Iterator[str]:
+    for start in range(2):
+        part = run[start:]
+        yield binascii.unhexlify(part[: len(part) & ~1]).decode("latin-1")
+
+
+def _folded(text: str) -> bytes:
+    """Return a text with one byte for each character, and ASCII letters in lower case."""
+    return text.encode("latin-1", "replace").lower()
+
+
+def _places(text: bytes, part: bytes) -> Iterator[int]:
+    at = text.find(part)
+    while at >= 0:
+        yield at
+        at = text.find(part, at + len(part))
+
+
+def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def encodable(text: str) -> str:
+    """Escape lone surrogates, which JSON escapes can contain but UTF-8 cannot encode."""
+    return text.encode("utf-8", "backslashreplace").decode()

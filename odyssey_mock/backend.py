@@ -112,7 +112,7 @@ class Backend:
             self.clock,
             secret,
             lambda: self.settings.now.artifact_url_lifetime,
-            remember=self.journal.secrets.add,
+            remember=remember,
         )
         self.recordings = Recordings(self.streams, urls, self.clock, FileStore(self.recordings_directory))
         self.jobs = Jobs(

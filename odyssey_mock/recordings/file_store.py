@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from odyssey_mock.core.redaction import get_logger
 from odyssey_mock.recordings.scratch_directory import ScratchDirectory, remove_leftovers
 
 WORKERS = 2
@@ -23,8 +24,6 @@ PART = ".part"
 
 STOP_LIMIT = 5.0
 """Maximum seconds to wait for cancelled writers, which check for cancellation every few tens of milliseconds."""
-
-from odyssey_mock.core.redaction import get_logger
 
 logger = get_logger(__name__)
 

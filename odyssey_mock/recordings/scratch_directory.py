@@ -11,13 +11,12 @@ import tempfile
 from pathlib import Path
 
 from odyssey_mock.core.file_lock import FileLock
+from odyssey_mock.core.redaction import get_logger
 
 PREFIX = "odyssey-mock-"
 """The beginning of the names of scratch directories."""
 
 _LOCK = ".lock"
-
-from odyssey_mock.core.redaction import get_logger
 
 logger = get_logger(__name__)
 

@@ -20,6 +20,7 @@ from typing import Any, Self
 from pydantic import TypeAdapter, ValidationError
 
 from odyssey_mock.core.journal import Entry, Journal, Kind
+from odyssey_mock.core.redaction import get_logger
 from odyssey_mock.core.state_store import AnyText, RecordKind
 from odyssey_mock.state.database import Batch, Database, damaged
 from odyssey_mock.state.directory import StateDirectory
@@ -39,8 +40,6 @@ RETRY_INTERVAL = 1.0
 
 FLUSH_LIMIT = 20.0
 """Maximum real seconds that `flush` waits: a disk that takes longer for some megabytes does not work."""
-
-from odyssey_mock.core.redaction import get_logger
 
 logger = get_logger("odyssey_mock")
 

@@ -82,10 +82,9 @@ class Backend:
         self.secrets = SavedSecrets(self.state, self.entropy)
         self.clock.observe(lambda deadline: self.journal.record("deadline", deadline.name, due=deadline.when))
         self.faults = Faults(self.journal, self.secrets.token("faults", 16), initial.faults, self.state)
-        self.accounts = Accounts(self.settings, self.clock, self.entropy, self.state, remember=self.journal.secrets.add)
-        self.tokens = SessionTokens(
-            self.clock, self.secrets.token("session tokens", 32), remember=self.journal.secrets.add
-        )
+        remember = self.journal.secrets.add
+        self.accounts = Accounts(self.settings, self.clock, self.entropy, self.state, remember=remember)
+        self.tokens = SessionTokens(self.clock, self.secrets.token("session tokens", 32), remember=remember)
         self.telemetry = TelemetryStore(initial.journal_limit, initial.journal_bytes, self.journal.secrets)
         self.streams = StreamStore(initial.streams_limit, self.state)
         self.frame_turns = frame_turns()

@@ -1,9 +1,24 @@
-"""Tests of `without_keys`, which removes API keys from text."""
+"""Tests of `odyssey_mock.core.redaction`: which secrets are found in which texts, and how they are masked."""
+
+import logging
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from odyssey_mock.accounts.accounts import TEST_KEYS
-from odyssey_mock.core.redaction import TEST_KEY_PREFIXES, without_keys
+from odyssey_mock.core.entropy import RememberingEntropy, SeededEntropy
+from odyssey_mock.core.journal import Journal
+from odyssey_mock.core.redaction import (
+    JSON,
+    REDACTED,
+    TEST_KEY_PREFIXES,
+    Secrets,
+    cleaned,
+    get_logger,
+    without_keys,
+)
+from tests.support.secrets import ENCODINGS, leaks, random_secrets
 
 
 @pytest.mark.parametrize(
@@ -24,3 +39,76 @@ def test_keys_are_replaced_and_other_words_kept(message: str, expected: str) -> 
 
 def test_prefixes_are_those_of_the_test_keys() -> None:
     assert set(TEST_KEY_PREFIXES) == set(TEST_KEYS)
+
+
+SECRET = "q7Vw2-Zr9_Kd4mXs8LtB"
+
+
+@given(st.text(), random_secrets(), st.sampled_from(sorted(ENCODINGS)), st.text())
+def test_encoded_secret_is_masked(before: str, secret: str, encoding: str, after: str) -> None:
+    secrets = Secrets()
+    secrets.add(secret)
+    assert not leaks(secrets.masked(f"{before} {ENCODINGS[encoding](secret)} {after}"), secret)
+
+
+@given(st.text(st.characters(max_codepoint=0x2FFF)))
+def test_text_without_secrets_is_kept(text: str) -> None:
+    secrets = Secrets()
+    for each in (SECRET, "ody_key_of_a_test", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.9sX2-kd8_Lq0"):
+        secrets.add(each)
+    assert secrets.masked(text) == text
+    assert not secrets.are_in(text)
+
+
+def test_secrets_of_mock_are_masked_in_journal() -> None:
+    journal = Journal(lambda: 0.0, 10)
+    journal.secrets.add(SECRET)
+    data: JSON = {"x": [f"<{SECRET}>", {SECRET: SECRET[4:12]}], "script_url": "http://a/b?c=d"}
+    entry = journal.record("note", f"type {SECRET}", {"message": data})
+    assert entry.name == f"type {REDACTED}"
+    assert entry.data == {
+        "message": {"x": [f"<{REDACTED}>", {REDACTED: REDACTED}], "script_url": f"http://a/b?{REDACTED}"}
+    }
+
+
+def test_values_of_secret_names_are_hidden_at_any_depth() -> None:
+    assert cleaned({"control_token": {"from": "abc", "n": 1}}) == {"control_token": {"from": REDACTED, "n": 1}}
+    assert cleaned({"tokens": 3, "keyframe": "a", "notoken": "b"}) == {"tokens": 3, "keyframe": "a", "notoken": "b"}
+
+
+def test_oldest_secrets_are_forgotten() -> None:
+    secrets = Secrets(limit=4)
+    for number in range(6):
+        secrets.add(f"{number}{SECRET}{number}")
+        secrets.add("short")
+    assert secrets.masked(f"5{SECRET}5") == REDACTED
+
+
+def test_tokens_are_remembered_and_tags_are_not() -> None:
+    secrets = Secrets()
+    entropy = RememberingEntropy(SeededEntropy(1), secrets)
+    assert secrets.masked(f"{entropy.token(16)} ") == f"{REDACTED} "
+    tag, identifier = entropy.token(6), entropy.uuid()
+    assert secrets.masked(f"{tag} {identifier}") == f"{tag} {identifier}"
+    assert 0 <= entropy.number(3) < 8
+
+
+def test_log_of_the_mock_is_redacted(caplog: pytest.LogCaptureFixture) -> None:
+    secrets = Secrets()
+    secrets.add(SECRET)
+    logger = get_logger("odyssey_mock.test")
+    with caplog.at_level(logging.DEBUG, "odyssey_mock.test"):
+        try:
+            raise ValueError(SECRET)
+        except ValueError:
+            logger.exception("at %s", f"http://a/b?token=c&d={SECRET}")
+        logger.debug("nothing secret: %s", 7)
+    assert SECRET not in caplog.text
+    assert f"at http://a/b?token={REDACTED}&d={REDACTED}" in caplog.text
+    assert caplog.records[-1].args == (7,)
+
+
+def test_every_logger_of_the_package_is_redacted() -> None:
+    loggers = [each for each in logging.root.manager.loggerDict.values() if isinstance(each, logging.Logger)]
+    unfiltered = [each.name for each in loggers if each.name.partition(".")[0] == "odyssey_mock" and not each.filters]
+    assert unfiltered == []

@@ -65,7 +65,6 @@ _URL_SECRET = re.compile(
 
 _WORDS = re.compile(r"(?:(?:[A-Za-z][a-z]{0,14}|[A-Z]{1,15}|[0-9]{1,4})?(?:[^A-Za-z0-9]+|$))*")
 """Matches the words at the beginning of a secret, such as `ody_`; random characters may follow."""
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _RUN = re.compile(r"[^\s\"'<>(){}\[\],]{8,}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{11,}={0,2}")
 _HEX = re.compile(r"[0-9A-Fa-f]{16,}")
@@ -158,7 +157,7 @@ class Secrets:
         """Return the places of secrets in a text, and of words that contain them in an encoded form."""
         if len(text) < PIECE or not self._values:
             return []
-        found = self._plain(text)
+        found = self._plain(_folded(text))
         if not decodings:
             return found
         if "%" in text or "\\u" in text or "&#" in text:
@@ -166,15 +165,20 @@ class Secrets:
                 if any(self._spans(decoded, decodings - 1) for decoded in _unescaped(run[0])):
                     found.append(run.span())
         for run in _BASE64.finditer(text):
-            if any(self._spans(decoded, decodings - 1) for decoded in _from_base64(run[0])):
+            if any(self._has(decoded, decodings - 1) for decoded in _from_base64(run[0])):
                 found.append(run.span())
         for run in _HEX.finditer(text):
-            if any(self._spans(decoded, decodings - 1) for decoded in _from_hex(run[0])):
+            if any(self._has(decoded, decodings - 1) for decoded in _from_hex(run[0])):
                 found.append(run.span())
         return found
 
-    def _plain(self, text: str) -> list[tuple[int, int]]:
-        folded = _folded(text)
+    def _has(self, decoded: bytes, decodings: int) -> bool:
+        """Return whether decoded bytes contain a secret; if they are text, it may be encoded again."""
+        if self._plain(decoded.lower()):
+            return True
+        return decodings > 0 and decoded.isascii() and bool(self._spans(decoded.decode(), decodings))
+
+    def _plain(self, folded: bytes) -> list[tuple[int, int]]:
         found = [(start, start + len(whole)) for whole in self._wholes for start in _places(folded, whole)]
         blocks = [folded[index : index + _BLOCK] for index in range(0, len(folded), _STRIDE)]
         if not self._blocks.isdisjoint(blocks):
@@ -323,20 +327,23 @@ def _unescaped(run: str) -> Iterator[str]:
         yield _ESCAPE.sub(lambda match: chr(int(match[1], 16)), run.replace("\\\\", "\\"))
 
 
-def _from_base64(run: str) -> Iterator[str]:
-    """Yield what a word of base64 characters means if it begins at, or 1 to 3 characters after, its beginning."""
-    if _UUID.fullmatch(run):
+def _from_base64(run: str) -> Iterator[bytes]:
+    """Yield what a word of base64 characters means if it begins at, or 1 to 3 characters after, its beginning.
+
+    A word without an upper-case letter, such as an id or a path, is left out: text of this length has one in base64.
+    """
+    if run == run.lower():
         return
     standard = run.rstrip("=").replace("-", "+").replace("_", "/")
     for start in range(4):
         part = standard[start:]
-        yield base64.b64decode(part[: len(part) & ~3]).decode("latin-1")
+        yield base64.b64decode(part[: len(part) & ~3])
 
 
-def _from_hex(run: str) -> Iterator[str]:
+def _from_hex(run: str) -> Iterator[bytes]:
     for start in range(2):
         part = run[start:]
-        yield binascii.unhexlify(part[: len(part) & ~1]).decode("latin-1")
+        yield binascii.unhexlify(part[: len(part) & ~1])
 
 
 def _folded(text: str) -> bytes:

@@ -71,7 +71,7 @@ def test_secrets_of_mock_are_masked_in_journal() -> None:
     }
 
 
-def test_values_of_secret_names_are_hidden_at_any_depth() -> None:
+def test_values_of_secret_names_are_hidden() -> None:
     assert cleaned({"control_token": {"from": "abc", "n": 1}}) == {"control_token": {"from": REDACTED, "n": 1}}
     assert cleaned({"tokens": 3, "keyframe": "a", "notoken": "b"}) == {"tokens": 3, "keyframe": "a", "notoken": "b"}
 

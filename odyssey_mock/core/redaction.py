@@ -117,7 +117,7 @@ class Secrets:
         """Remember a secret; values shorter than `PIECE` characters are ignored."""
         # Only the signature of a JSON Web Token is secret: clients read the rest.
         known = value.rpartition(".")[2][:LONGEST_SECRET] if value.startswith("eyJ") else value[:LONGEST_SECRET]
-        if len(known) < PIECE or not known.isascii() or known in self._values:
+        if len(known) < PIECE or not known.isascii() or known in self._values or known in TEST_KEY_PREFIXES:
             return
         self._values[known] = None
         self._index(known)

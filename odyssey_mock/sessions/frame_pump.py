@@ -26,12 +26,12 @@ The client of this project takes 5 seconds without a frame for the loss of the s
 
 
 def frame_turns() -> asyncio.Semaphore:
-    """Return a semaphore that the pumps of one server share: it limits how many frames are made at the same time.
+    """Return a semaphore that the pumps of one server share: as many frames as processors are made at the same time.
 
-    One processor remains for the event loop, so that an overloaded server drops frames before it delays messages. The
-    threads of asyncio's default executor, which also prepare streams, are never all occupied by frames.
+    More threads would not make more frames. They would delay the event loop, which handles all messages, and occupy
+    asyncio's default executor, in which streams are prepared.
     """
-    return asyncio.Semaphore(max(1, (os.cpu_count() or 1) - 1))
+    return asyncio.Semaphore(os.cpu_count() or 1)
 
 
 class Pacer:
@@ -46,9 +46,9 @@ class Pacer:
         """Completes when a waiting `next` may return."""
         self._hurries = False
 
-    async def next(self) -> int:
-        """Wait until the next slot begins and return its number, which is greater than all earlier ones."""
-        self._slot = max(self._slot + 1, math.floor(self._elapsed))
+    async def next(self, step: int = 1) -> int:
+        """Wait until a slot begins, at least `step` after the latest one, and return its number."""
+        self._slot = max(self._slot + step, math.floor(self._elapsed))
         self._reached = self._loop.create_future()
         self._timer = self._settle_at(self._slot)
         if self._hurries:
@@ -211,10 +211,7 @@ class FramePump:
         self.has_begun = True
         try:
             while True:
-                slot = await pacer.next()
-                if self._is_congested:
-                    for _ in range(CONGESTED_STRIDE - 1):
-                        slot = await pacer.next()
+                slot = await pacer.next(CONGESTED_STRIDE if self._is_congested else 1)
                 fault = self._source.frame_fault() if self._receiver is not None else None
                 if fault is not None and fault.do == "late":
                     for _ in range(round(fault.number("seconds") * self._fps)):

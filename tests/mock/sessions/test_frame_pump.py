@@ -354,7 +354,7 @@ async def test_resize_fault_changes_only_the_hosts_frames() -> None:
 
 
 async def test_sessions_take_turns_to_make_frames(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
     turns = frame_turns()
     timeline = Timeline(tag=7, size=SIZE, prompt="A cat")
     held, free = HeldRenderer(timeline), HeldRenderer(timeline)

@@ -44,7 +44,7 @@ NOT_RUN = {
     "odyssey-mock bench soak": "takes minutes; the suite runs it with --quick",
     "ODYSSEY_TEST_HOSTILE_CASES=": "takes minutes; the suite runs fewer cases",
     "odyssey-mock serve": "does not end; tests/mock/cli passes its options",
-    "python scripts/overload.py": "takes a minute of all processors; tests/e2e/test_overload.py runs it with few sessions",
+    "python scripts/overload.py": "takes a minute; tests/e2e/test_overload.py runs it with few sessions",
     "python scripts/kill_campaign.py": "takes minutes; tests/mock/test_kill_campaign.py kills 5 servers",
     "odyssey-mock explore ": "takes minutes; tests/mock/explore runs each option with few seeds",
 }

@@ -46,6 +46,7 @@ NOT_RUN = {
     "odyssey-mock serve": "does not end; tests/mock/cli passes its options",
     "python scripts/overload.py": "takes a minute; tests/e2e/test_overload.py runs it with few sessions",
     "python scripts/kill_campaign.py": "takes minutes; tests/mock/test_kill_campaign.py kills 5 servers",
+    "pytest tests/": "is a part of the suite itself",
     "odyssey-mock explore ": "takes minutes; tests/mock/explore runs each option with few seeds",
 }
 """First words of the shell blocks that this module does not run, each with the reason."""

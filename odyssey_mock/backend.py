@@ -17,7 +17,7 @@ from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.state_store import NO_STATE, SavedSecrets, StateStore
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.core.telemetry_store import TelemetryStore
-from odyssey_mock.core.url_parts import BaseUrl
+from odyssey_mock.core.url_parts import Authority, BaseUrl
 from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.faults.registry import Faults
 from odyssey_mock.media.frame_encoder import MakeFrameEncoder, drawn
@@ -162,6 +162,13 @@ class Backend:
         """Whether other machines can reach the server, so that they need the control token for the control API."""
         public = BaseUrl.read(self.settings.now.public_url or "")
         return not self.listens_on_loopback or not (public is None or public.authority.is_local)
+
+    @property
+    def expects_token(self) -> bool:
+        """Whether the settings suggest that some requests need the control token: those of other hosts or proxies."""
+        settings = self.settings.now
+        hosts = [Authority.of(host) for host in settings.control_hosts]
+        return self.is_exposed or bool(settings.trusted_proxies) or not all(host.is_local for host in hosts)
 
     def _make_session(
         self,

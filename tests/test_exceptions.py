@@ -78,6 +78,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "odyssey_mock.QueueFullError": (3, 3, 10),
     "odyssey_mock.ScriptFaultsError": ([{"loc": ["body"], "msg": "wrong", "type": "value_error"}],),
     "odyssey_mock.StartRefusedError": (InteractiveStreamError("quota_exceeded", "no more"), "the plan allows 0 hours"),
+    "odyssey_mock.StateInUseError": (Path("state"), 123),
     "odyssey_mock.TokenExpiredError": (),
     "odyssey_mock.UsageLimitError": ("RATE_LIMITED", {"retry_after_seconds": 1.0}),
 }

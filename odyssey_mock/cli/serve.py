@@ -103,8 +103,8 @@ EXPOSED = (
 
 
 def _control_token(mock: MockOdyssey) -> str | None:
-    """Return the control token if the control API of the mock needs one."""
-    return mock.control_token if mock.backend.is_exposed else None
+    """Return the control token if some requests may need it."""
+    return mock.control_token if mock.backend.expects_token else None
 
 
 def _ready_line(mock: MockOdyssey) -> str:

@@ -31,7 +31,7 @@ from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.redaction import REDACTED, get_logger
 from odyssey_mock.core.state_store import NO_STATE, StateStore
 from odyssey_mock.core.strict_json import JSON, read_json
-from odyssey_mock.core.url_parts import BaseUrl, read_ip
+from odyssey_mock.core.url_parts import BaseUrl
 from odyssey_mock.http.callers import Callers
 from odyssey_mock.http.control_access import ControlAccess, ControlPolicy, is_control, is_foreign
 from odyssey_mock.http.errors import exception_handlers, note_cause
@@ -228,9 +228,9 @@ class _WholeServer(BaseRoute):
 def control_policy(backend: Backend) -> ControlPolicy:
     """Return the policy of the control API, from the settings and the address on which the mock listens."""
     settings = backend.settings.now
-    named = [settings.host] if read_ip(settings.host) is None else []
     return ControlPolicy(
-        names=[*settings.control_hosts, *named],
+        # With the host 0.0.0.0, browsers and programs on this machine can also use the address 0.0.0.0.
+        names=[*settings.control_hosts, settings.host],
         public_url=BaseUrl.read(settings.public_url) if settings.public_url else None,
         listens_on_loopback=backend.listens_on_loopback,
     )

@@ -214,7 +214,7 @@ class ControlAccess:
             401,
             "the control API needs the control token, because other machines may reach the mock: expected it in the "
             f"header `Authorization: Bearer` or in the query parameter `token`, got {'another' if given else 'none'}. "
-            "`odyssey-mock serve` prints the token, and the setting control_token sets it",
+            "`odyssey-mock serve --host 0.0.0.0` prints the token, and the setting control_token sets it",
             {"WWW-Authenticate": "Bearer"},
         )
 

@@ -285,10 +285,14 @@ def _hops(senders: Sequence[str], is_trusted: IsTrusted) -> int:
 
 
 def _stated_senders(headers: Headers) -> Sequence[str]:
-    """Return the addresses in `X-Forwarded-For` and in the parameter `for` of `Forwarded`; `unknown` if unreadable."""
+    """Return the addresses in `X-Forwarded-For`, `X-Real-IP` and the parameter `for` of `Forwarded`.
+
+    Those of an unreadable header are `unknown`. Some proxies write only `X-Real-IP`, such as nginx with one line.
+    """
     senders: list[str] = []
-    if "x-forwarded-for" in headers:
-        senders += _values(headers, "x-forwarded-for") or ["unknown"]
+    for name in ("x-forwarded-for", "x-real-ip"):
+        if name in headers:
+            senders += _values(headers, name) or ["unknown"]
     if "forwarded" in headers:
         elements = parse_forwarded(_joined(headers, "forwarded"))
         senders += [each.get("for", "unknown") for each in elements] or ["unknown"]

@@ -135,6 +135,24 @@ async def test_exposed_greeting_has_urls_with_the_token() -> None:
     assert "  journal  https://example.com/mock/_mock/journal?format=text&token=0123456789abcdef\n" in greeting
 
 
+@pytest.mark.parametrize(
+    ("settings", "has_token"),
+    [
+        (Settings(), False),
+        (Settings(control_hosts=["mock.localhost", "::1"]), False),
+        (Settings(control_hosts=["host.docker.internal"]), True),
+        (Settings(trusted_proxies=["192.0.2.0/24"]), True),
+    ],
+    ids=["local", "local names", "another name", "a proxy"],
+)
+async def test_server_prints_the_token_if_requests_of_its_hosts_or_proxies_need_it(
+    settings: Settings, has_token: bool
+) -> None:
+    async with MockOdyssey(settings) as mock:
+        assert json.loads(_ready_line(mock))["control_token"] == (mock.control_token if has_token else None)
+        assert ("?token=" in _welcome(mock, "")) is has_token
+
+
 def test_welcome_text_has_lines_to_copy() -> None:
     with serving("--port", "0", "--key", "ody_mine", "--speed", "10") as process:
         url = first_line(process).rpartition(" ")[2].strip()

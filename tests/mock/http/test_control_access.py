@@ -274,6 +274,25 @@ async def test_exposed_mock_needs_its_token(caplog: pytest.LogCaptureFixture) ->
         assert TOKEN not in mock.journal.to_jsonl() + "".join(logs) + repr(mock.settings)
 
 
+@pytest.mark.parametrize(("listening", "status"), [("0.0.0.0", 200), ("127.0.0.1", 403)])
+async def test_address_of_all_interfaces_is_a_known_host_if_the_mock_listens_on_it(listening: str, status: int) -> None:
+    async with (
+        MockOdyssey(host=listening, control_token=TOKEN) as mock,
+        httpx.AsyncClient(base_url=mock.url, trust_env=False) as http,
+    ):
+        headers = {"Host": "0.0.0.0:8400", "Authorization": f"Bearer {TOKEN}"}
+        assert (await http.get("/_mock/state", headers=headers)).status_code == status
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-IP", "Forwarded"])
+@pytest.mark.parametrize(("sender", "status"), [("127.0.0.1", 200), ("192.0.2.7", 401), ("", 401)])
+async def test_sender_that_a_proxy_states_decides_about_the_token(
+    http: httpx.AsyncClient, header: str, sender: str, status: int
+) -> None:
+    value = f"for={sender}" if header == "Forwarded" and sender else sender
+    assert (await http.get("/_mock/state", headers={header: value})).status_code == status
+
+
 async def test_generated_token_is_random_and_stable() -> None:
     async with MockOdyssey() as one, MockOdyssey() as other:
         assert one.control_token == one.control_token != other.control_token

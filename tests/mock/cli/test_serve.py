@@ -145,9 +145,7 @@ async def test_exposed_greeting_has_urls_with_the_token() -> None:
     ],
     ids=["local", "local names", "another name", "a proxy"],
 )
-async def test_server_prints_the_token_if_requests_of_its_hosts_or_proxies_need_it(
-    settings: Settings, has_token: bool
-) -> None:
+async def test_token_is_printed_if_requests_need_it(settings: Settings, has_token: bool) -> None:
     async with MockOdyssey(settings) as mock:
         assert json.loads(_ready_line(mock))["control_token"] == (mock.control_token if has_token else None)
         assert ("?token=" in _welcome(mock, "")) is has_token

@@ -275,7 +275,7 @@ async def test_exposed_mock_needs_its_token(caplog: pytest.LogCaptureFixture) ->
 
 
 @pytest.mark.parametrize(("listening", "status"), [("0.0.0.0", 200), ("127.0.0.1", 403)])
-async def test_address_of_all_interfaces_is_a_known_host_if_the_mock_listens_on_it(listening: str, status: int) -> None:
+async def test_listening_address_of_all_interfaces_is_known(listening: str, status: int) -> None:
     async with (
         MockOdyssey(host=listening, control_token=TOKEN) as mock,
         httpx.AsyncClient(base_url=mock.url, trust_env=False) as http,
@@ -286,7 +286,7 @@ async def test_address_of_all_interfaces_is_a_known_host_if_the_mock_listens_on_
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-IP", "Forwarded"])
 @pytest.mark.parametrize(("sender", "status"), [("127.0.0.1", 200), ("192.0.2.7", 401), ("", 401)])
-async def test_sender_that_a_proxy_states_decides_about_the_token(
+async def test_sender_at_a_proxy_decides_about_the_token(
     http: httpx.AsyncClient, header: str, sender: str, status: int
 ) -> None:
     value = f"for={sender}" if header == "Forwarded" and sender else sender

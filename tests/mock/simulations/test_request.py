@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from odyssey_mock.http.errors import answer_to
 from odyssey_mock.simulations.request import InvalidRequestError, JobRequest, read_request
+from odyssey_mock.simulations.script_url import URL_LIMIT
 from odyssey_mock.simulations.scripts import Script, ScriptAction
 
 START = {"timestamp_ms": 0, "start": {"prompt": "A cat"}}
@@ -44,6 +45,12 @@ def faults_of(body: Any) -> dict[tuple[str | int, ...], str]:
 )
 def test_valid_request_is_parsed(body: dict[str, Any], request_: JobRequest) -> None:
     assert read_request(body) == request_
+
+
+def test_length_of_a_url_is_limited() -> None:
+    longest = URL.ljust(URL_LIMIT, "a")
+    assert read_request({"script_url": longest}).script_url == longest
+    assert faults_of({"script_url": f"{longest}a"}) == {("body", "script_url"): "url_parsing"}
 
 
 @pytest.mark.parametrize("body", [None, [], [GOOD], "script", 7, True])

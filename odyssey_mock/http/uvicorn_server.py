@@ -168,7 +168,7 @@ class _HttpProtocol(H11Protocol):
         self.app = _Connected(self, self.app)
         self.conn = TargetingConnection(h11.SERVER, DEFAULT_MAX_INCOMPLETE_EVENT_SIZE)
         self._head_timer: asyncio.TimerHandle | None = None
-        """Closes the connection if the head of the next request does not arrive in time."""
+        """Closes the connection if the head of the next request, or a body that is dropped, does not arrive in time."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in H11Protocol
         self.connection = TcpConnection(transport)
@@ -176,11 +176,14 @@ class _HttpProtocol(H11Protocol):
         self._head_timer = self.loop.call_later(KEEP_ALIVE, self._head_overdue)
 
     def data_received(self, data: bytes) -> None:
-        was_idle = self.is_idle
+        is_new = self.is_idle or self._drops_body
         super().data_received(data)
-        if self.conn.their_state is not h11.IDLE:
+        if self._drops_body:
+            # uvicorn has no time limit for the rest of such a body, once a part of it has arrived.
+            self._head_timer = self._head_timer or self.loop.call_later(HEAD_LIMIT, self.transport.close)
+        elif self.conn.their_state is not h11.IDLE:
             self._stop_head_timer()
-        elif was_idle or self._head_timer is None:
+        elif is_new or self._head_timer is None:
             self._stop_head_timer()
             self._head_timer = self.loop.call_later(HEAD_LIMIT, self._head_overdue)
 
@@ -224,6 +227,11 @@ class _HttpProtocol(H11Protocol):
             for event in (response, h11.Data(data=body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event))
         self.transport.close()
+
+    @property
+    def _drops_body(self) -> bool:
+        """Whether the response is sent, and the rest of the request's body is received only to be dropped."""
+        return self.conn.our_state is h11.DONE and self.conn.their_state is h11.SEND_BODY
 
     @property
     def is_idle(self) -> bool:

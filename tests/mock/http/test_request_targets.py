@@ -128,6 +128,23 @@ async def test_connection_without_request_is_closed(odyssey_mock: MockOdyssey, m
     assert closed.value.partial == b"", "expected no response on a connection without a request"
 
 
+async def test_half_sent_unread_body_ends_the_connection(
+    odyssey_mock: MockOdyssey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The response does not need the body. A part of the body that arrives later must not keep the connection open."""
+    monkeypatch.setattr("odyssey_mock.http.uvicorn_server.HEAD_LIMIT", 0.1)
+    address = urlsplit(odyssey_mock.url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    async with asyncio.timeout(LIMIT):
+        writer.write(b"POST /nope HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
+        response = await reader.readuntil(b'"Not Found"}')
+        writer.write(b"x")
+        assert await reader.read() == b""
+    assert response.startswith(b"HTTP/1.1 404 ")
+    writer.close()
+    await writer.wait_closed()
+
+
 @pytest.mark.parametrize("limit", ["PAUSE_LIMIT", "TIME_LIMIT"])
 @pytest.mark.parametrize("length", ["Content-Length: 50\n\n{", "Transfer-Encoding: chunked\n\n1\n{"])
 async def test_half_sent_body_is_answered_with_408(

@@ -22,6 +22,7 @@ import math
 import re
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from urllib.parse import unquote
 
 type JSON = bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None
@@ -36,6 +37,9 @@ REMEMBERED = 1024
 
 LONGEST_SECRET = 1024
 """Number of characters of a secret that are remembered; API keys of clients may be longer."""
+
+LONGEST_NAME = 100
+"""Number of characters of the longest name of a secret."""
 
 TEST_KEY_PREFIXES = (
     "ody_invalid",
@@ -73,8 +77,11 @@ _ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})")
 _DECODINGS = 2
 """Number of encodings around a secret that are removed to find it."""
 
-_BLOCK, _STRIDE = 5, 4
-"""A text of `PIECE` characters contains a block of `_BLOCK` characters that begins at a multiple of `_STRIDE`."""
+_BLOCK = 4
+"""Number of characters that are compared as one number, because the journal searches every entry.
+
+A piece of `PIECE` characters contains such a block that begins at a multiple of `_BLOCK`, wherever the piece begins.
+"""
 
 
 def without_keys(message: str) -> str:
@@ -84,7 +91,12 @@ def without_keys(message: str) -> str:
 
 def is_secret_name(name: str) -> bool:
     """Return whether a field, header or parameter with this name contains a secret, such as `X-Amz-Signature`."""
-    return len(name) <= 100 and _SECRET_NAME.fullmatch(name) is not None
+    return len(name) <= LONGEST_NAME and _is_secret_name(name)
+
+
+@lru_cache(maxsize=1024)
+def _is_secret_name(name: str) -> bool:
+    return _SECRET_NAME.fullmatch(name) is not None
 
 
 def without_url_secrets(text: str) -> str:
@@ -109,7 +121,7 @@ class Secrets:
         self._limit = limit
         self._values: dict[str, None] = {}
         self._wholes: dict[bytes, None] = {}
-        self._blocks: set[bytes] = set()
+        self._blocks: set[int] = set()
         self._pieces: set[bytes] = set()
         _all.add(self)
 
@@ -150,7 +162,7 @@ class Secrets:
             self._wholes = {**self._wholes, folded: None}
             return
         begin = max(0, begin - 3)
-        self._blocks |= {folded[index : index + _BLOCK] for index in range(begin, len(folded) - _BLOCK + 1)}
+        self._blocks.update(*(_blocks(folded[index:]) for index in range(begin, begin + _BLOCK)))
         self._pieces |= {folded[index : index + PIECE] for index in range(begin, len(folded) - PIECE + 1)}
 
     def _spans(self, text: str, decodings: int) -> list[tuple[int, int]]:
@@ -167,9 +179,10 @@ class Secrets:
         for run in _BASE64.finditer(text):
             if any(self._has(decoded, decodings - 1) for decoded in _from_base64(run[0])):
                 found.append(run.span())
-        for run in _HEX.finditer(text):
-            if any(self._has(decoded, decodings - 1) for decoded in _from_hex(run[0])):
-                found.append(run.span())
+            # Hexadecimal digits are base64 characters too.
+            for digits in _HEX.finditer(run[0]):
+                if any(self._has(decoded, decodings - 1) for decoded in _from_hex(digits[0])):
+                    found.append((run.start() + digits.start(), run.start() + digits.end()))
         return found
 
     def _has(self, decoded: bytes, decodings: int) -> bool:
@@ -180,11 +193,11 @@ class Secrets:
 
     def _plain(self, folded: bytes) -> list[tuple[int, int]]:
         found = [(start, start + len(whole)) for whole in self._wholes for start in _places(folded, whole)]
-        blocks = [folded[index : index + _BLOCK] for index in range(0, len(folded), _STRIDE)]
+        blocks = _blocks(folded)
         if not self._blocks.isdisjoint(blocks):
             for number, block in enumerate(blocks):
                 if block in self._blocks:
-                    at = number * _STRIDE
+                    at = number * _BLOCK
                     found += [
                         (start, start + PIECE)
                         for start in range(max(0, at + _BLOCK - PIECE), at + 1)
@@ -198,25 +211,34 @@ _all: "weakref.WeakSet[Secrets]" = weakref.WeakSet()
 
 
 def cleaned(value: JSON) -> JSON:
-    """Return JSON with secrets masked by form and by name. Infinity, NaN and lone surrogates are replaced with text."""
-    match value:
-        case Mapping():
-            return {
-                encodable(without_keys(key)): _hidden(each)
-                if is_secret_name(key)
-                else _without_query(each)
-                if key == "script_url"
-                else cleaned(each)
-                for key, each in value.items()
-            }
-        case str():
-            return encodable(without_url_secrets(without_keys(value)))
-        case Sequence():
-            return [cleaned(each) for each in value]
-        case float() if not math.isfinite(value):
-            return str(value)
-        case _:
-            return value
+    """Return JSON with secrets masked by form and by name. Infinity, NaN and lone surrogates are replaced with text.
+
+    Raises:
+        TypeError: the value is no JSON.
+    """
+    if isinstance(value, str):
+        return _cleaned_text(value)
+    if value is None or isinstance(value, int):
+        return value
+    if isinstance(value, dict | Mapping):  # a check for `dict` is many times faster than one for `Mapping`
+        return {_cleaned_key(key): _cleaned_value(key, each) for key, each in value.items()}
+    if isinstance(value, list | Sequence):
+        return [cleaned(each) for each in value]
+    return value if math.isfinite(value) else str(value)
+
+
+def _cleaned_value(key: str, value: JSON) -> JSON:
+    if is_secret_name(key):
+        return _hidden(value)
+    return _without_query(value) if key == "script_url" else cleaned(value)
+
+
+def _cleaned_text(text: str) -> str:
+    return encodable(without_url_secrets(without_keys(text)))
+
+
+def _cleaned_key(key: str) -> str:
+    return encodable(without_keys(key))
 
 
 def masked_json(value: JSON, secrets: Secrets) -> JSON:
@@ -346,6 +368,11 @@ def _from_hex(run: str) -> Iterator[bytes]:
         yield binascii.unhexlify(part[: len(part) & ~1])
 
 
+def _blocks(text: bytes) -> list[int]:
+    """Return each `_BLOCK` bytes of a text as one number; the last ones are left out if they are fewer."""
+    return memoryview(text)[: len(text) // _BLOCK * _BLOCK].cast("I").tolist()
+
+
 def _folded(text: str) -> bytes:
     """Return a text with one byte for each character, and ASCII letters in lower case."""
     return text.encode("latin-1", "replace").lower()
@@ -370,4 +397,6 @@ def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def encodable(text: str) -> str:
     """Escape lone surrogates, which JSON escapes can contain but UTF-8 cannot encode."""
+    if text.isascii():
+        return text
     return text.encode("utf-8", "backslashreplace").decode()

@@ -40,9 +40,12 @@ class FaultGate:
         self._clock = clock
         self._settings = settings
 
-    def at(self, point: str, endpoint: Endpoint, who: WhoAsks) -> "FaultPoint":
-        """Return `endpoint` behind the fault point `point`; `who` returns the values that `match` can test."""
-        return FaultPoint(point, endpoint, self, who)
+    def at(self, point: str, endpoint: Endpoint, who: WhoAsks, *, is_open: bool = False) -> "FaultPoint":
+        """Return `endpoint` behind the fault point `point`; `who` returns the values that `match` can test.
+
+        `is_open`: whether the endpoint also reads the bodies of requests without an account.
+        """
+        return FaultPoint(point, endpoint, self, who, is_open=is_open)
 
     async def let_pass(self, passed: "FaultPoint", scope: Scope, receive: Receive, send: Send) -> None:
         """Wait for the latency of the fault point `passed`, then carry out the fault that fires there.
@@ -97,11 +100,13 @@ class FaultPoint:
     Attributes:
         point: the name of the fault point.
         who: function that returns the values of a request that `match` of a fault can test.
+        is_open: whether the endpoint also reads the bodies of requests without an account.
     """
 
-    def __init__(self, point: str, endpoint: Endpoint, gate: FaultGate, who: WhoAsks) -> None:
+    def __init__(self, point: str, endpoint: Endpoint, gate: FaultGate, who: WhoAsks, *, is_open: bool) -> None:
         self.point = point
         self.who = who
+        self.is_open = is_open
         self._endpoint = endpoint
         self._gate = gate
 
@@ -183,6 +188,7 @@ async def _body(passed: FaultPoint, scope: Scope) -> bytearray | None:
     Most endpoints refuse such a request without reading its body, which must not wait in memory until then.
     """
     body = body_of(scope)
-    if body.limit > BODY_LIMIT and passed.who(scope, b"").account is None and not await body.begin(BODY_LIMIT):
+    is_refused = body.limit > BODY_LIMIT and not passed.is_open and passed.who(scope, b"").account is None
+    if is_refused and not await body.begin(BODY_LIMIT):
         return None
     return await body.read()

@@ -122,9 +122,12 @@ def _item_at(place: str, item: Document, operation_id: str | None, *, given: str
 
 
 def _restrict(path: str, item: Document) -> None:
-    """Add the responses to requests that may not use the control API to all operations of one of its paths."""
+    """Add the responses to requests that the control API refuses to all operations of one of its paths."""
     for operation in (each for name, each in item.items() if name != "parameters"):
         operation["responses"]["403"] = {"$ref": "#/components/responses/ForeignRequest"}
+        if "requestBody" in operation:
+            operation["responses"]["408"] = {"$ref": "#/components/responses/TooSlow"}
+            operation["responses"]["413"] = {"$ref": "#/components/responses/TooLarge"}
         if path != HEALTH_PATH:
             operation["responses"]["401"] = {"$ref": "#/components/responses/NoControlToken"}
             operation["security"] = [{}, {"controlToken": []}]

@@ -296,6 +296,15 @@ class _WebSocketProtocol(WebSocketsSansIOProtocol):
         self.transport.write(prepared or self.conn.reject(400, text).serialize())
         self.transport.close()
 
+    async def send(self, message: Any) -> None:  # Any: a message of ASGI, as in uvicorn
+        """Send an ASGI message. A complete response that rejects the handshake completes it.
+
+        uvicorn would otherwise log an error for each such response.
+        """
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
+            self.handshake_complete = True
+
     def send_receive_event_to_app(self) -> None:
         """Pass a complete message to the application; close the socket if it is a text message that is not UTF-8.
 

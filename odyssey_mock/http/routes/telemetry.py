@@ -41,7 +41,7 @@ class TelemetryRoutes:
 
     def routes(self) -> list[BaseRoute]:
         """Create the routes."""
-        take_events = self.gate.at("rest.telemetry", self.take_events, self.callers.by_access_token)
+        take_events = self.gate.at("rest.telemetry", self.take_events, self.callers.by_access_token, is_open=True)
         return [ServiceRoute("/telemetry", {"POST": take_events}, body_limit=BODY_LIMIT)]
 
     async def take_events(self, request: Request) -> Response:

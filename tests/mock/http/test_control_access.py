@@ -225,10 +225,13 @@ async def test_refusal_does_not_wait_for_the_body(odyssey_mock: MockOdyssey) -> 
     await writer.wait_closed()
 
 
-async def test_websocket_of_a_foreign_page_is_refused(odyssey_mock: MockOdyssey) -> None:
+async def test_websocket_of_a_foreign_page_is_refused(
+    odyssey_mock: MockOdyssey, caplog: pytest.LogCaptureFixture
+) -> None:
     with pytest.raises(InvalidStatus) as refused:
         await connect(odyssey_mock.url.replace("http", "ws") + "/_mock/console", origin=Origin(FOREIGN), proxy=None)
     assert refused.value.response.status_code == 403
+    assert [each.getMessage() for each in caplog.records if each.name == "odyssey_mock.http"] == []
 
 
 @pytest.mark.parametrize("prefix", ["", "/mock"])

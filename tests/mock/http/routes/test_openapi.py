@@ -52,6 +52,20 @@ def test_document_is_valid_openapi() -> None:
     OpenAPIV31SpecValidator(document(BASE)).validate()
 
 
+def test_every_request_body_may_be_too_slow_or_too_large() -> None:
+    operations = {
+        f"{method} {path}": item[method]
+        for path, item in document(BASE)["paths"].items()
+        for method in METHODS & set(item)
+    }
+    missing = {
+        name: sorted({"408", "413"} - set(operation["responses"]))
+        for name, operation in operations.items()
+        if "requestBody" in operation and not {"408", "413"} <= set(operation["responses"])
+    }
+    assert missing == {}
+
+
 def test_operation_ids_are_unique() -> None:
     text = json.dumps(document(BASE))
     ids = re.findall(r'"operationId": "(\w+)"', text)

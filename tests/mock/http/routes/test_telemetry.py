@@ -26,6 +26,15 @@ async def test_telemetry_needs_no_token(
     assert odyssey_mock.journal.find("telemetry")[0].account is None
 
 
+@pytest.mark.parametrize("size", [100, 100_000])
+async def test_fault_acts_on_requests_without_token(
+    http: httpx.AsyncClient, odyssey_mock: MockOdyssey, size: int
+) -> None:
+    odyssey_mock.faults.add(at="rest.telemetry", do="status", status=503)
+    body = {"events": [{"name": "a", "text": "x" * size}]}
+    assert (await http.post("/telemetry", json=body)).status_code == 503
+
+
 @pytest.mark.off_contract("invalid bodies")
 @pytest.mark.parametrize(
     ("body", "kept", "why"),

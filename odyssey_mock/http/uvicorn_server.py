@@ -274,7 +274,7 @@ class _WebSocketProtocol(WebSocketsSansIOProtocol):
         if not self.writable.is_set():
             self._unread += len(data)
             if self._unread > UNREAD_BYTES:
-                self.logger.warning(
+                logger.warning(
                     "a client sent more than %d bytes on a WebSocket without reading; its connection is closed",
                     UNREAD_BYTES,
                 )

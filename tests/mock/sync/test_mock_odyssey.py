@@ -46,7 +46,7 @@ INTERNAL = {
     Jobs: {"close", "hand_out", "reset", "restore", "snapshot", "submit", "suspend"},
     Recordings: {"close", "describe", "is_available", "settle", "tidy", "why_unavailable"},
     Session: {"is_over", "issued_token", "serve", "unused"},
-    Broadcast: {"accepts", "admit", "codecs", "delete", "end", "gone", "push", "snapshot", *_URLS},
+    Broadcast: {"accepts", "admit", "audience_size", "codecs", "delete", "end", "gone", "push", "snapshot", *_URLS},
     Spectator: {"add_candidate", "answer", "end", "is_leaving", "run", "snapshot"},
 }
 """For each class, the public names that its sync view omits: only the mock itself uses them."""

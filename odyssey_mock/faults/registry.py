@@ -187,7 +187,8 @@ class Faults:
         is_same = registry.initial == _digest(self._initial)
         if not is_same:
             self._extend(self._initial, is_initial=True)
-        for fault_id, each in saved.items():
+        # The initial faults come first, as before the restart, even if they are newer.
+        for fault_id, each in sorted(saved.items(), key=lambda item: not item[1].is_initial):
             if each.is_initial and not is_same:
                 self._state.delete(_FAULTS, fault_id)
             else:

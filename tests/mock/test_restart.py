@@ -285,6 +285,15 @@ async def test_faults_keep_their_counts(folder: Path) -> None:
         ]
 
 
+async def test_new_initial_faults_stay_first_after_another_restart(folder: Path) -> None:
+    old, new = ([{"at": "rest.regions.list", "do": "status", "status": status}] for status in (500, 503))
+    async with MockOdyssey(clock="manual", state_dir=str(folder), faults=old) as mock:
+        mock.faults.add(at="rest.regions.list", do="status", status=502)
+    for _ in range(2):
+        async with MockOdyssey(clock="manual", state_dir=str(folder), faults=new) as mock:
+            assert [each.fault.parameters["status"] for each in mock.faults] == [503, 502]
+
+
 async def test_journal_continues_without_gaps(folder: Path) -> None:
     async with mocked(folder, journal_limit=10) as (mock, api):
         for _ in range(20):

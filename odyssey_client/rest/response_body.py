@@ -19,7 +19,7 @@ MAX_BODY_BYTES = 4 * 2**20
 NO_ENCODING = {"Accept-Encoding": "identity"}
 """Request headers. Most responses are too short to gain from compression."""
 
-_YIELD_EVERY = 64
+YIELD_EVERY = 64
 """Number of chunks after which other tasks may run. 64 kB can arrive at once, and contain thousands of chunks."""
 
 _GZIP = 16 + zlib.MAX_WBITS
@@ -102,7 +102,7 @@ async def read_body(response: httpx.Response, limit: int = MAX_BODY_BYTES) -> by
         chunks += 1
         if len(content) > limit:
             raise BodyError(f"a body of at most {limit} bytes", "more")
-        if chunks % _YIELD_EVERY == 0:
+        if chunks % YIELD_EVERY == 0:
             await asyncio.sleep(0)  # noqa: TID251 - lets other tasks run; no time passes
     return bytes(content) if wbits is None or not content else _decoded(bytes(content), coding, wbits, limit)
 

@@ -6,6 +6,7 @@ see `ranges`). Otherwise the download starts again from the first byte.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 from urllib.parse import urljoin, urlsplit
@@ -22,7 +23,7 @@ from odyssey_client.errors import (
 from odyssey_client.redaction import remember_url, without_query
 from odyssey_client.rest.error_mapping import Failure
 from odyssey_client.rest.ranges import Body, RangeError, is_past_end, partial_body, range_headers, whole_body
-from odyssey_client.rest.response_body import NO_ENCODING
+from odyssey_client.rest.response_body import NO_ENCODING, YIELD_EVERY
 from odyssey_client.rest.retries import may_pass, retry_after
 from odyssey_client.rest.transport import Transport
 
@@ -30,7 +31,7 @@ BUFFER_BYTES = 2**20
 """The number of bytes that are buffered before a write."""
 MAX_REDIRECTS = 5
 MAX_PARTS = 10_000
-"""The maximum number of responses in a row with only a part of the file. A service may send less than was requested."""
+"""The maximum number of responses with only a part of the file. A service may send less than was requested."""
 
 _EXPIRED = frozenset({400, 401, 403, 410})
 """Statuses with which stores reject an expired URL: Amazon S3 sends 403 or 400, Google Cloud Storage 400."""
@@ -197,7 +198,7 @@ class Fetch:
         return body
 
     async def _read_body(self, answer: httpx.Response, body: Body) -> None:
-        content = answer.aiter_raw()
+        content, chunks = answer.aiter_raw(), 0
         try:
             while chunk := await self._within_limit(anext(content, b"")):
                 self._received += len(chunk)
@@ -211,6 +212,9 @@ class Fetch:
                 if self._received > self._furthest:
                     self._furthest = self._received
                     await self._report(self._received, self._total)
+                chunks += 1
+                if chunks % YIELD_EVERY == 0:
+                    await asyncio.sleep(0)  # noqa: TID251 - lets other tasks run; no time passes
         except _Interrupted:
             await self._flush()
             raise

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from odyssey_client.rest.downloads import DownloadProgress, DownloadRequest
 from tests.support.downloading import SIZE, STREAM, Downloads, LookUp, fetched, names, request
 from tests.support.file_server import FILE, FileServer, Turn, file_server
 
-from .conftest import API_KEY, MakeTransport
+from .conftest import API_KEY, MakeTransport, VirtualClock
 
 # Successful downloads.
 
@@ -113,6 +114,30 @@ async def test_last_progress_has_size(downloads: Downloads, server: FileServer, 
     await downloads.fetch(request(tmp_path / "cat.mp4", on_progress=told.append), LookUp(server.url))
     assert {progress.total for progress in told[:-1]} == {None}
     assert told[-1] == DownloadProgress(SIZE, SIZE)
+
+
+async def test_tiny_chunks_leave_turns_for_other_tasks(
+    downloads: Downloads, server: FileServer, tmp_path: Path, clock: VirtualClock
+) -> None:
+    turns = 0
+    turn_of_chunk: list[int] = []
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            await clock.sleep(0)
+            turns += 1
+
+    chunks = b"1\r\nx\r\n" * 5000 + b"0\r\n\r\n"
+    server.plan = [Turn(raw=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks)]
+    counting = asyncio.create_task(count_turns())
+    try:
+        await downloads.fetch(
+            request(tmp_path / "cat.mp4", on_progress=lambda _: turn_of_chunk.append(turns)), LookUp(server.url)
+        )
+    finally:
+        counting.cancel()
+    assert max(Counter(turn_of_chunk).values()) <= 64
 
 
 async def test_async_progress_callback_is_awaited(downloads: Downloads, server: FileServer, tmp_path: Path) -> None:

@@ -78,11 +78,15 @@ class ListeningSocket(socket.socket):
     @override
     def accept(self) -> tuple[socket.socket, Any]:  # Any: as in `socket`
         try:
-            return super().accept()
+            accepted = super().accept()
         except OSError as error:
             if not is_shortage(error):
                 raise
+        else:
+            self._refill()
+            return accepted
         self._shortage.note()
+        self._refill()
         if self._spares:
             os.close(self._spares.pop())
             try:
@@ -108,6 +112,6 @@ class ListeningSocket(socket.socket):
             connection.recv(64 << 10)
 
     def _refill(self) -> None:
-        with contextlib.suppress(OSError):  # still short of descriptors: the next refusal tries again
+        with contextlib.suppress(OSError):  # still short of descriptors: the next connection tries again
             while len(self._spares) < SPARES:
                 self._spares.append(os.open(os.devnull, os.O_RDONLY))

@@ -1,5 +1,7 @@
 """Tests of a mock whose process has no file descriptors left. It runs in a subprocess with a low limit."""
 
+import errno
+import itertools
 import json
 import os
 import resource
@@ -11,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Never
 from urllib.parse import urlsplit
 
 import httpx
@@ -88,3 +91,28 @@ def test_spare_descriptors_are_closed_with_the_socket() -> None:
     listener.close()
     with tempfile.TemporaryFile() as after:
         assert after.fileno() == lowest
+
+
+async def test_socket_without_spares_refuses_in_later_shortage(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> Never:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as shortage:
+        shortage.setattr(os, "open", fail)
+        listener = ListeningSocket(socket.AF_INET, socket.SOCK_STREAM)
+    with listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        with socket.create_connection(listener.getsockname(), LIMIT):
+            listener.accept()[0].close()
+        with socket.create_connection(listener.getsockname(), 2.0) as client:
+            # The first attempt fails, as without descriptors; the second one uses a spare one.
+            accept, attempts = socket.socket.accept, itertools.count()
+
+            def attempt(self: socket.socket) -> tuple[socket.socket, object]:
+                return accept(self) if next(attempts) else fail()
+
+            monkeypatch.setattr(socket.socket, "accept", attempt)
+            with pytest.raises(BlockingIOError):
+                listener.accept()
+            assert response_on(client) == b"HTTP/1.1 503 Service Unavailable"

@@ -40,6 +40,10 @@ class SpectatorState(StrEnum):
     """The spectator was ended, and its connection is closed."""
 
 
+class LateAnswerError(Exception):
+    """The SDP answer was not created within `ANSWER_LIMIT`, because the mock is overloaded."""
+
+
 class SpectatorGoneError(Exception):
     """The spectator was ended before its offer was answered. The message states why, such as `the stream has ended`."""
 
@@ -124,7 +128,7 @@ class Spectator:
         Raises:
             DescriptionError: the offer is invalid.
             SpectatorGoneError: the spectator was ended before the answer was created.
-            TimeoutError: the answer was not created within `ANSWER_LIMIT`.
+            LateAnswerError: the answer was not created within `ANSWER_LIMIT`.
         """
         return await asyncio.shield(self._answered)
 
@@ -169,6 +173,11 @@ class Spectator:
         try:
             async with asyncio.timeout(ANSWER_LIMIT):
                 answer, self.codec = await self._peer.answer(self._offer)
+        except TimeoutError:
+            why = f"its offer was not answered within {ANSWER_LIMIT:g} s, because the mock is overloaded"
+            self.leave(why)
+            self._settle(LateAnswerError(why))
+            return
         except Exception as error:  # `answer` raises the error, of any class
             self.leave(f"its offer could not be answered: {str(error) or type(error).__name__}")
             self._settle(error)

@@ -27,7 +27,7 @@ from odyssey_mock.accounts.errors import (
 )
 from odyssey_mock.broadcasts.hls import NoPlaylistError
 from odyssey_mock.broadcasts.registry import TooManySpectatorsError
-from odyssey_mock.broadcasts.spectator import SpectatorGoneError
+from odyssey_mock.broadcasts.spectator import LateAnswerError, SpectatorGoneError
 from odyssey_mock.core.picklable_error import PicklableError
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.fault import FaultError
@@ -44,7 +44,7 @@ from odyssey_mock.simulations.request import InvalidRequestError
 from odyssey_mock.simulations.scripts import FAULT_LIMIT
 
 SPECTATOR_RETRY = "5"
-"""The `Retry-After` in seconds for a spectator beyond the limit; when another one leaves is not known."""
+"""The `Retry-After` in seconds for a spectator that the mock has no capacity for; when it has some is not known."""
 
 BILLING_URL = "https://platform.odyssey.ml/billing"
 
@@ -154,6 +154,9 @@ ANSWERS: Mapping[type[Exception], _Answer] = MappingProxyType(
         ),
         SlowBodyError: lambda error, _: ApiError(408, str(error), {"Connection": "close"}),
         TooManySpectatorsError: lambda error, _: BroadcastError(503, str(error), {"Retry-After": SPECTATOR_RETRY}),
+        LateAnswerError: lambda error, _: BroadcastError(
+            503, f"the spectator was ended, because {error}; try again later", {"Retry-After": SPECTATOR_RETRY}
+        ),
         FragmentError: lambda error, _: BroadcastError(400, f"invalid {FRAGMENT} (RFC 8840): {error}"),
         NoPlaylistError: lambda error, _: BroadcastError(404, f"no playlist: {error}"),
     }

@@ -296,6 +296,16 @@ async def test_exhausted_file_descriptors_are_a_503() -> None:
         assert status == 400, f"expected 400 (invalid offer) after file descriptors became free, got {status}"
 
 
+async def test_late_answer_is_a_503(
+    odyssey_mock: MockOdyssey, http: httpx.AsyncClient, peers: StandIns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("odyssey_mock.broadcasts.spectator.ANSWER_LIMIT", 0.01)
+    peers.answering = False
+    answer = await post(http, opened(odyssey_mock.backend))
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert "its offer was not answered within 0.01 s" in answer.json()["error"]
+
+
 async def test_bug_while_answering_is_a_500(peers: StandIns) -> None:
     async with MockOdyssey() as mock, httpx.AsyncClient(base_url=mock.url, trust_env=False) as http:
         broadcast = opened(mock.backend)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from odyssey_mock.backend import Backend
-from odyssey_mock.broadcasts.spectator import SpectatorGoneError
+from odyssey_mock.broadcasts.spectator import LateAnswerError, SpectatorGoneError
 from odyssey_mock.core.clock import ManualClock
 from odyssey_mock.media.encoder import Codec
 from odyssey_mock.media.encoders import Encoders
@@ -186,9 +186,10 @@ async def test_creating_the_answer_times_out(monkeypatch: pytest.MonkeyPatch) ->
         broadcast = opened(backend)
         peers.answering = False
         spectator = backend.broadcasts.admit(broadcast, "h264")
-        with pytest.raises(TimeoutError):
+        reason = "its offer was not answered within 0.01 s, because the mock is overloaded"
+        with pytest.raises(LateAnswerError, match=reason):
             await spectator.answer()
-        assert await gone(backend, spectator) == "its offer could not be answered: TimeoutError"
+        assert await gone(backend, spectator) == reason
         assert not broadcast.spectators
         await backend.broadcasts.close()
 

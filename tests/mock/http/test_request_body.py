@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 
 import httpx
 import pytest
@@ -165,3 +165,13 @@ def test_any_chunks_are_read_up_to_the_limit(chunks: list[bytes], limit: int) ->
         assert sizes[received - 1] <= limit, "expected no further chunk to be received above the limit"
     else:
         assert asyncio.run(body.read()) == whole
+
+
+@pytest.mark.parametrize(("size", "is_refused"), [(10, False), (11, True)])
+async def test_last_part_counts_for_the_limit(size: int, is_refused: bool) -> None:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"x" * size, "more_body": False}
+
+    body = RequestBody({"type": "http", "headers": []}, receive, 10, lambda limit, got: ValueError(f"{limit}, {got}"))
+    with pytest.raises(ValueError, match="10, more") if is_refused else nullcontext():
+        assert await body.read() == b"x" * size

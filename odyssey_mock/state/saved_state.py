@@ -163,8 +163,11 @@ class SavedState:
         """Wait until everything saved so far is written, including the journal and the time of the clock.
 
         Raises:
-            StateWriteError: it cannot be written, or the disk needs more than `FLUSH_LIMIT` seconds.
+            StateWriteError: it cannot be written, the disk needs more than `FLUSH_LIMIT` seconds, or the mock was
+                stopped.
         """
+        if self._loop is None:
+            raise self._closed()
         written = asyncio.get_running_loop().create_future()
         self._waiters.append(written)
         self._wanted.set()
@@ -210,8 +213,14 @@ class SavedState:
         if self._writing is not None:
             self._writing.cancel()
             await asyncio.wait({self._writing})
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_exception(self._closed())
         self._pool.submit(self._close_files)
         await asyncio.to_thread(self._pool.shutdown)
+
+    def _closed(self) -> StateWriteError:
+        return StateWriteError(f"the state of the mock was not written to {self._path}, because the mock was stopped")
 
     def _open(self) -> None:
         self._directory = StateDirectory.open(self._path)
@@ -254,6 +263,9 @@ class SavedState:
                 records = {place: None if snapshot is None else snapshot() for place, snapshot in changed.items()}
                 if records or entries or server != self._server or oldest != self._oldest:
                     await loop.run_in_executor(self._pool, self._commit, records, entries, oldest, server)
+            except asyncio.CancelledError:
+                self._waiters += waiters
+                raise
             except Exception as error:  # those who wait get it, and `_failed` logs it
                 self._changed = changed | self._changed
                 self._failed(error, waiters)

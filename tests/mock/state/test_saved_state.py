@@ -303,6 +303,14 @@ async def test_slow_disk_ends_the_wait_of_a_flush(tmp_path: Path, monkeypatch: p
     assert await content(tmp_path) == ({"a": Note("late")}, [])
 
 
+async def test_flush_after_the_end_is_an_error(tmp_path: Path) -> None:
+    async with opened(tmp_path) as state:
+        pass
+    async with asyncio.timeout(LIMIT):
+        with pytest.raises(StateWriteError, match="because the mock was stopped"):
+            await state.flush()
+
+
 async def test_directory_in_use_stays_usable(tmp_path: Path) -> None:
     async with opened(tmp_path) as state:
         with pytest.raises(StateInUseError):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from odyssey_client.errors import ImageError, excerpt
-from odyssey_client.media.image_metadata import PixelData, pixel_data
+from odyssey_client.media.image_metadata import PixelData, check_scans, pixel_data
 from odyssey_client.media.image_source import check_size, too_large
 from odyssey_client.media.image_strips import differ
 
@@ -108,6 +108,8 @@ def _loaded_pixels(pixels: PixelData, kind: str) -> Image.Image:
 def _loaded(content: bytes, kind: str, side: int | None = None) -> Image.Image:
     picture = _open(content, kind)
     check_size(picture.width, picture.height, kind)
+    if kind == "JPEG":
+        check_scans(content)
     if side is not None:
         picture.draft("RGB", (side, side))  # decodes a large JPEG at 1/2, 1/4 or 1/8 of its size
     picture.load()

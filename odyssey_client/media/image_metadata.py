@@ -24,8 +24,11 @@ from types import MappingProxyType
 MAX_PROFILE_BYTES = 16 * 2**20
 """Maximum size of a decompressed color profile. Larger profiles are ignored."""
 
-MAX_SCANS = 1000
-"""Maximum number of scans of a JPEG file that is not intact. Encoders write at most about 100."""
+MAX_SCANS = 200
+"""Maximum number of scans of a JPEG file. Encoders write at most about 100.
+
+Decoding a scan takes up to 40 ms, even if it has 30 bytes, because it covers the whole image.
+"""
 
 _EXIF = b"Exif\0\0"
 _END_OF_JPEG = b"\xff\xd9"
@@ -104,6 +107,8 @@ def _png_profile(data: bytes) -> bytes:
 
 _JPEG_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 """A marker of JPEG except a restart marker; in scans, 0xFF 0x00 represents the value 0xFF."""
+_JPEG_SEGMENT = re.compile(rb"\xff([^\x00\x01\xff\xd0-\xd7])")
+"""As `_JPEG_MARKER`, without the marker TEM (0xFF 0x01), which decoders skip."""
 _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _TABLES = frozenset({0xC4, 0xC8, 0xCC})  # the codes 0xC0 to 0xCF that are not a frame header
 
@@ -156,6 +161,20 @@ def _jpeg(content: bytes) -> PixelData:
 def _defines_colors(code: int, data: bytes) -> bool:
     is_jfif = code == 0xE0 and data.startswith(b"JFIF\0") and len(data) >= 14
     return is_jfif or (code == 0xEE and data.startswith(b"Adobe") and len(data) >= 12)
+
+
+def check_scans(content: bytes) -> None:
+    """Check the number of scans of a JPEG file, before it is decoded.
+
+    Raises:
+        ValueError: The file has more than `MAX_SCANS` scans.
+    """
+    scans, at = 0, 2
+    while (marker := _JPEG_SEGMENT.search(content, at)) is not None and marker[1] != b"\xd9":
+        scans += marker[1] == b"\xda"
+        if scans > MAX_SCANS:
+            raise ValueError(f"expected at most {MAX_SCANS} scans, got more")
+        at = marker.end() + int.from_bytes(content[marker.end() : marker.end() + 2])
 
 
 class _Scans:

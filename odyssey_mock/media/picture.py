@@ -17,7 +17,7 @@ from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
 from pillow_heif import register_heif_opener
 
 from odyssey_mock.media.color_profiles import srgb_transform
-from odyssey_mock.media.picture_metadata import BareFile, bare_file
+from odyssey_mock.media.picture_metadata import BareFile, bare_file, check_scans
 from odyssey_mock.media.timeline import Size
 from odyssey_mock.settings import StartImageFit
 
@@ -189,6 +189,8 @@ def _loaded(data: bytes, side: int | None = None) -> Image.Image:
     most = MAX_COSTLY_PIXELS if image.format in COSTLY_FORMATS else MAX_PIXELS
     if image.width * image.height > most:
         raise ValueError(f"expected at most {most:,} pixels, got {image.width}x{image.height}")
+    if data.startswith(b"\xff\xd8"):
+        check_scans(data)
     if side is not None:
         # Decode a large JPEG at a reduced size, which is faster but large enough.
         image.draft("RGB", (side, side))

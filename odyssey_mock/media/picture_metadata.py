@@ -14,14 +14,19 @@ from dataclasses import dataclass, field
 MAX_PROFILE_BYTES = 16 << 20
 """Maximum size of a color profile after decompression. Larger profiles are ignored."""
 
-MAX_SCANS = 1000
-"""Maximum number of scans of a damaged JPEG file. Encoders write at most about 100."""
+MAX_SCANS = 200
+"""Maximum number of scans of a JPEG file. Encoders write at most about 100.
+
+Decoding a scan takes up to 40 ms, even if it has 30 bytes, because it covers the whole image.
+"""
 
 _JPEG_END = b"\xff\xd9"
 _OTHER_JPEG_END = b"\xff".join(bytes([marker]) + b"\xc3\x96\x69" for marker in range(0xCF, 0xD8))[1:] + _JPEG_END
 """Bits that begin with 1, eight restart markers, each followed by more such bits, and the end marker."""
 _JPEG_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
 """The next marker, also behind a scan, where 0xFF 0x00 is a value and 0xFF 0xD0 to 0xFF 0xD7 are restarts."""
+_JPEG_SEGMENT = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")
+"""As `_JPEG_MARKER`, without the marker TEM (0xFF 0x01), which decoders skip."""
 _JPEG_FRAMES = {code: code in {0xC2, 0xC6, 0xCA, 0xCE} for code in range(0xC0, 0xD0) if code not in {0xC4, 0xC8, 0xCC}}
 """The codes of frame headers, with whether the frame is progressive."""
 _ALL_BITS = {(coefficient, 0) for coefficient in range(64)}
@@ -53,6 +58,20 @@ def bare_file(data: bytes) -> BareFile | None:
         struct.error: the file ends within a header.
     """
     return next((remove(data) for magic, remove in _FORMATS if magic.match(data)), None)
+
+
+def check_scans(data: bytes) -> None:
+    """Check the number of scans of a JPEG file, before it is decoded.
+
+    Raises:
+        ValueError: the file has more than `MAX_SCANS` scans.
+    """
+    scans, at = 0, 2
+    while (marker := _JPEG_SEGMENT.search(data, at)) is not None and marker[1] != b"\xd9":
+        scans += marker[1] == b"\xda"
+        if scans > MAX_SCANS:
+            raise ValueError(f"expected at most {MAX_SCANS} scans, got more")
+        at = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2])
 
 
 def _bare_png(data: bytes) -> BareFile:

@@ -80,9 +80,19 @@ def test_progressive_jpeg_without_later_scans_is_rejected() -> None:
             decode_file(content[:start])
 
 
+@pytest.mark.parametrize("before", [b"", b"\xff\x01\xff\xff"], ids=["plain", "after TEM"])
+def test_intact_jpeg_with_many_scans_is_rejected(before: bytes) -> None:
+    content = PLAIN["progressive JPEG"]
+    last_scan = content[content.rindex(b"\xff\xda") : -2]
+    few, many = (content[:-2] + before + number * last_scan + content[-2:] for number in (100, 200))
+    assert decode_file(few).picture.size == decode_file(content).picture.size
+    with pytest.raises(ValueError, match="at most 200 scans, got more"):
+        decode_file(many)
+
+
 def test_truncated_jpeg_with_many_scans_is_rejected() -> None:
     scan = jpeg_segment(0xDA, b"\1\1\0\0\x3f\0")
-    with pytest.raises(ValueError, match="at most 1000 scans, got more"):
+    with pytest.raises(ValueError, match="at most 200 scans, got more"):
         decode_file(jpeg_with(scan * 100_000)[:-9])
 
 

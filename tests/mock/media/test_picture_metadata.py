@@ -71,9 +71,19 @@ def test_progressive_jpeg_without_later_scans_is_rejected() -> None:
             fitted(content[:start], SIZE)
 
 
+@pytest.mark.parametrize("before", [b"", b"\xff\x01\xff\xff"], ids=["plain", "after TEM"])
+def test_intact_jpeg_with_many_scans_is_rejected(before: bytes) -> None:
+    content = PLAIN["progressive JPEG"]
+    last_scan = content[content.rindex(b"\xff\xda") : -2]
+    few, many = (content[:-2] + before + number * last_scan + content[-2:] for number in (100, 200))
+    assert fitted(few, SIZE).size == (SIZE.width, SIZE.height)
+    with pytest.raises(PictureError, match="at most 200 scans, got more"):
+        fitted(many, SIZE)
+
+
 def test_truncated_jpeg_with_many_scans_is_rejected() -> None:
     scan = jpeg_segment(0xDA, b"\1\1\0\0\x3f\0")
-    with pytest.raises(PictureError, match="at most 1000 scans, got more"):
+    with pytest.raises(PictureError, match="at most 200 scans, got more"):
         fitted(jpeg_with(scan * 100_000)[:-9], SIZE)
 
 

@@ -15,7 +15,7 @@ from odyssey_client import AdvancedConfig, ClientCredentials, Odyssey, OdysseyEr
 from odyssey_client.errors import SignalingError
 from odyssey_client.redaction import MASK, watch_library_logs
 from tests.support.echoing_service import HTTP_PLACES, SOCKET_PLACES, EchoingService, echoing
-from tests.support.secrets import ENCODINGS, leaks, random_secrets
+from tests.support.echoed_secrets import ENCODINGS, leaks, random_secrets
 
 LIMIT = 20.0
 QUICK = AdvancedConfig(

@@ -30,7 +30,7 @@ from odyssey_client.redaction import (
     remember_url,
     without_query,
 )
-from tests.support.secrets import ENCODINGS, leaks, random_secrets
+from tests.support.echoed_secrets import ENCODINGS, leaks, random_secrets
 
 SECRET = "q7Vw2-Zr9_Kd4mXs8LtB"
 

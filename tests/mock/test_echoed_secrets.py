@@ -15,7 +15,7 @@ from websockets.exceptions import WebSocketException
 
 from odyssey_mock import MockOdyssey
 from tests.support.raw import RawApi
-from tests.support.secrets import ENCODINGS, leaks
+from tests.support.echoed_secrets import ENCODINGS, leaks
 
 PLACES = (
     "path",

@@ -18,7 +18,7 @@ from odyssey_mock.core.redaction import (
     get_logger,
     without_keys,
 )
-from tests.support.secrets import ENCODINGS, leaks, random_secrets
+from tests.support.echoed_secrets import ENCODINGS, leaks, random_secrets
 
 
 @pytest.mark.parametrize(

@@ -65,11 +65,12 @@ async def test_fault_breaks_connection(
 
 
 async def test_server_notices_client_that_gives_up(mock: MockOdyssey, http: httpx.AsyncClient) -> None:
-    mock.faults.add(at="rest.auth.token", do="no_answer")
+    token = (await http.post("/auth/token", json={"api_key": mock.api_key})).json()["access_token"]
+    mock.faults.add(at="rest.simulations.create", do="no_answer")
     with pytest.raises(httpx.ReadTimeout):
-        await http.post("/auth/token", content=LARGE, timeout=0.2)
+        await http.post("/simulation-jobs", content=LARGE, headers={"Authorization": f"Bearer {token}"}, timeout=0.2)
 
-    assert (await mock.wait_for("rest", "POST /auth/token")).data["status"] is None
+    assert (await mock.wait_for("rest", "POST /simulation-jobs")).data["status"] is None
 
 
 async def test_connection_is_resumed_after_outage(mock: MockOdyssey) -> None:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from odyssey_client import AdvancedConfig, ClientCredentials, Odyssey, OdysseyError, connect_to_stream
 from odyssey_client.errors import SignalingError
 from odyssey_client.redaction import MASK, watch_library_logs
-from tests.support.echoing_service import HTTP_PLACES, SOCKET_PLACES, EchoingService, echoing
 from tests.support.echoed_secrets import ENCODINGS, leaks, random_secrets
+from tests.support.echoing_service import HTTP_PLACES, SOCKET_PLACES, EchoingService, echoing
 
 LIMIT = 20.0
 QUICK = AdvancedConfig(

@@ -14,8 +14,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from odyssey_mock import MockOdyssey
-from tests.support.raw import RawApi
 from tests.support.echoed_secrets import ENCODINGS, leaks
+from tests.support.raw import RawApi
 
 PLACES = (
     "path",

@@ -42,7 +42,8 @@ class PixelData:
 
     Attributes:
         content: The file. One item of ``endings`` must be appended to it before it is decoded.
-        endings: The possible last bytes of the file.
+        endings: One empty ending for a file with all its bytes. For a file that lacks its last bytes, two alternatives:
+            if both decode to the same pixels, no pixel is missing.
         info: The EXIF data (``exif``) and the color profile (``icc_profile``) that were removed, if any.
     """
 

@@ -94,7 +94,7 @@ class AccessToken:
         return token.value
 
     async def _abandon(self, renewal: asyncio.Task[str]) -> None:
-        """Cancel a renewal that no caller waits for, unless it has finished."""
+        """Cancel a renewal for which no caller waits any more, unless it has finished."""
         if renewal.done():
             return
         if self._renewal is renewal:

@@ -114,7 +114,7 @@ def read_entries(value: object, path: str, take_image: TakeImage, faults: Faults
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The parts of an entry that were read. An invalid action or time is None; an invalid field is left out."""
+    """The valid parts of an entry. An invalid action or time is None; ``fields`` has no invalid field."""
 
     action: ScriptAction | None = None
     time: int | None = None

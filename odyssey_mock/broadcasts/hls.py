@@ -226,7 +226,8 @@ class HlsStream:
         """Remove the oldest segment from a full playlist, and delete segments that were removed long enough ago.
 
         A removed segment can be fetched for its own duration plus that of the longest playlist that listed it (RFC 8216
-        section 6.2.2). The time is counted in slots, because a segment is longer if the stream stalled.
+        section 6.2.2). Durations are counted in slots of 1/fps seconds, because a stream that stalls has fewer
+        frames than slots. `end` is the slot at which the latest segment ends.
         """
         if len(self._segments) > self._listed:
             left = self._segments[-self._listed - 1]

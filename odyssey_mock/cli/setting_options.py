@@ -225,7 +225,7 @@ def config_option() -> click.Option:
 
 
 def set_option() -> click.Option:
-    """Return the option `--set`."""
+    """Return the option `--set`, which gives a setting a value by its name."""
     return click.Option(
         ["--set", "assignments"],
         multiple=True,

@@ -40,8 +40,9 @@ class BareFile:
     """An image file without metadata.
 
     Attributes:
-        data: The file. An item of `endings` must be appended to it.
-        endings: Alternative last bytes. If the decoded pixels are the same with each of them, the file has all pixels.
+        data: The file. An item of `endings` must be appended to it before it is decoded.
+        endings: One empty ending for a file with all its bytes. For a file that lacks its last bytes, two alternatives:
+            if both decode to the same pixels, no pixel is missing.
         info: The removed EXIF data (`exif`) and color profile (`icc_profile`), if any, as in `Image.info`.
     """
 

@@ -78,7 +78,7 @@ class ScriptFaultsError(ValueError):
 
 
 class ScriptFaults:
-    """Collects the faults of a script or a request, the first for each `loc`.
+    """Collects the faults of a script or a request: for each location (`loc`) the first one.
 
     Attributes:
         listed: the first `FAULT_LIMIT` faults.

@@ -29,7 +29,7 @@ def accounts(clock: ManualClock | None = None, **settings: Unpack[MockOverrides]
 
 
 def refusal_of(server: Accounts, api_key: str, form: DetailForm = "object") -> ApiError:
-    """Return the error response to a session request with this key."""
+    """Return the error response to a session request with this key; its `detail` has the given form."""
     with pytest.raises(AccountError) as error:
         server.check_session_request(server.authenticate(api_key))
     return answer_to(error.value, form)

@@ -17,7 +17,7 @@ PORTRAIT = (704, 1280)
 LANDSCAPE = (1280, 704)
 KINDS: tuple[Kind, ...] = ("channel", "signaling")
 """Kinds of journal entries for a start message, which may arrive on the data channel or on the signaling socket."""
-EAGER_STARTS = int(os.environ.get("ODYSSEY_TEST_EAGER_STARTS", "60"))
+EAGER_STARTS = int(os.environ.get("ODYSSEY_TEST_EAGER_STARTS", "200"))
 
 
 async def test_connect_uses_the_requested_session(official: OfficialClient, mock: MockOdyssey) -> None:

@@ -50,6 +50,9 @@ PIECE = 8
 Fewer characters occur in other texts by chance.
 """
 
+HEX_PIECE = 16
+"""As `PIECE`, for a secret of hexadecimal digits, such as a signature. Eight digits also occur in UUIDs by chance."""
+
 REMEMBERED = 256
 """Maximum number of remembered secrets. Above it, the older half is forgotten; tokens expire within an hour or less."""
 
@@ -112,6 +115,8 @@ _UUID = r"(?<![0-9a-f-])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-f-])
 _RUN = re.compile(r"[^\s\"'<>(){}\[\],]{8,}")
 _BASE64 = re.compile(rf"{_UUID}|[A-Za-z0-9+/_-]{{11,}}={{0,2}}")
 _HEX = re.compile(r"[0-9A-Fa-f]{16,}")
+_HEX_DIGITS = re.compile(rb"[0-9a-f-]{16,}")
+"""Matches a secret of hexadecimal digits in a folded text; tokens in the form of UUIDs have hyphens too."""
 _ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|(.))", re.DOTALL)
 
 
@@ -130,6 +135,7 @@ class Secrets:
         self._wholes: dict[bytes, str] = {}
         self._blocks: set[bytes] = set()
         self._pieces: set[bytes] = set()
+        self._hex_pieces: set[bytes] = set()
 
     def add(self, *values: str | None) -> None:
         """Remember secrets. None, and values shorter than `PIECE` characters, are ignored."""
@@ -144,7 +150,7 @@ class Secrets:
                     self._index(known)
             if len(self._values) > self._limit:
                 self._values = dict.fromkeys(list(self._values)[-self._limit // 2 :])
-                self._wholes, self._blocks, self._pieces = {}, set(), set()
+                self._wholes, self._blocks, self._pieces, self._hex_pieces = {}, set(), set(), set()
                 for value in self._values:
                     self._index(value)
 
@@ -157,6 +163,12 @@ class Secrets:
             for start in _places(folded, whole)
             if value.isascii() or text.startswith(value, start)
         ]
+        for run in _HEX_DIGITS.finditer(folded) if self._hex_pieces else ():
+            found += [
+                (start, start + HEX_PIECE)
+                for start in range(run.start(), run.end() - HEX_PIECE + 1)
+                if folded[start : start + HEX_PIECE] in self._hex_pieces
+            ]
         blocks = [folded[index : index + _BLOCK] for index in range(0, len(folded), _STRIDE)]
         if not self._blocks.isdisjoint(blocks):
             for number, block in enumerate(blocks):
@@ -175,6 +187,9 @@ class Secrets:
         begin = words.end() if words else 0
         if not value.isascii() or begin == len(value):
             self._wholes = {**self._wholes, folded: value}
+            return
+        if _HEX_DIGITS.fullmatch(folded):
+            self._hex_pieces |= {folded[index : index + HEX_PIECE] for index in range(len(folded) - HEX_PIECE + 1)}
             return
         begin = max(0, begin - 3)
         self._blocks |= {folded[index : index + _BLOCK] for index in range(begin, len(folded) - _BLOCK + 1)}

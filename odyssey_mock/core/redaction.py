@@ -3,7 +3,8 @@
 A secret is masked in three ways:
 
 - **by value**: `Secrets` has the secrets of one mock, such as its tokens and the API keys of its clients. It masks each
-  of them and every piece of `PIECE` characters, also in percent-encoding, base64, hexadecimal, and JSON escapes;
+  of them and every piece of `PIECE` (or `HEX_PIECE`) characters, also in percent-encoding, base64, hexadecimal, and
+  JSON escapes;
 - **by form**: API keys (`ody_...`, see `without_keys`) and JSON Web Tokens;
 - **by name**: values of fields, headers and URL parameters whose names are those of secrets (`is_secret_name`).
 
@@ -31,6 +32,9 @@ REDACTED = "***"
 
 PIECE = 8
 """Number of consecutive characters of a secret that are masked. Shorter values are no secrets."""
+
+HEX_PIECE = 16
+"""As `PIECE`, for a secret of hexadecimal digits, such as a signature. Eight digits also occur in UUIDs by chance."""
 
 REMEMBERED = 1024
 """Maximum number of secrets of one mock; above it, the older half is forgotten."""
@@ -72,6 +76,8 @@ _WORDS = re.compile(r"(?:(?:[A-Za-z][a-z]{0,14}|[A-Z]{1,15}|[0-9]{1,4})?(?:[^A-Z
 _RUN = re.compile(r"[^\s\"'<>(){}\[\],]{8,}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{11,}={0,2}")
 _HEX = re.compile(r"[0-9A-Fa-f]{16,}")
+_HEX_DIGITS = re.compile(rb"[0-9a-f-]{16,}")
+"""Matches a secret of hexadecimal digits in a folded text; tokens in the form of UUIDs have hyphens too."""
 _ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})")
 
 _DECODINGS = 2
@@ -123,6 +129,7 @@ class Secrets:
         self._wholes: dict[bytes, None] = {}
         self._blocks: set[int] = set()
         self._pieces: set[bytes] = set()
+        self._hex_pieces: set[bytes] = set()
         _all.add(self)
 
     def add(self, value: str) -> None:
@@ -135,7 +142,7 @@ class Secrets:
         self._index(known)
         if len(self._values) > self._limit:
             self._values = dict.fromkeys(list(self._values)[-self._limit // 2 :])
-            self._wholes, self._blocks, self._pieces = {}, set(), set()
+            self._wholes, self._blocks, self._pieces, self._hex_pieces = {}, set(), set(), set()
             for each in self._values:
                 self._index(each)
 
@@ -160,6 +167,9 @@ class Secrets:
         begin = words.end() if words else 0
         if begin == len(value):
             self._wholes = {**self._wholes, folded: None}
+            return
+        if _HEX_DIGITS.fullmatch(folded):
+            self._hex_pieces |= {folded[index : index + HEX_PIECE] for index in range(len(folded) - HEX_PIECE + 1)}
             return
         begin = max(0, begin - 3)
         self._blocks.update(*(_blocks(folded[index:]) for index in range(begin, begin + _BLOCK)))
@@ -193,6 +203,12 @@ class Secrets:
 
     def _plain(self, folded: bytes) -> list[tuple[int, int]]:
         found = [(start, start + len(whole)) for whole in self._wholes for start in _places(folded, whole)]
+        for run in _HEX_DIGITS.finditer(folded) if self._hex_pieces else ():
+            found += [
+                (start, start + HEX_PIECE)
+                for start in range(run.start(), run.end() - HEX_PIECE + 1)
+                if folded[start : start + HEX_PIECE] in self._hex_pieces
+            ]
         blocks = _blocks(folded)
         if not self._blocks.isdisjoint(blocks):
             for number, block in enumerate(blocks):

@@ -126,6 +126,14 @@ def test_long_texts_are_cut() -> None:
     assert len(jsonlib.dumps(redacted_json({f"{n} b": {} for n in range(200_000)}))) < JSON_LIMIT * 2
 
 
+def test_hexadecimal_secret_is_found_and_similar_uuid_is_not() -> None:
+    secret = "7b74c616ec114a9f0d3be85c29f1a6b7" * 2
+    secrets = Secrets()
+    secrets.add(secret, token := "8f14e45f-ceea-467f-a0e6-0c1d2e3f4a5b")
+    assert secrets.spans("7b74c616-ec11-46f2-a942-03fc49c82b1b, 8f14e45f-0000-4000-8000-000000000000") == []
+    assert secrets.spans(f"{secret[5:21].upper()} {token}") == [(0, 16), (17, 53)]
+
+
 def test_oldest_secrets_are_forgotten() -> None:
     secrets = Secrets(limit=4)
     values = [f"{number}{SECRET[::-1]}{number}" for number in range(6)]

@@ -60,6 +60,14 @@ def test_text_without_secrets_is_kept(text: str) -> None:
     assert not secrets.are_in(text)
 
 
+def test_signature_is_masked_and_similar_uuid_is_not() -> None:
+    signature = "7b74c616ec114a9f0d3be85c29f1a6b7" * 2
+    secrets = Secrets()
+    secrets.add(signature)
+    shown = "7b74c616-ec11-46f2-a942-03fc49c82b1b"
+    assert secrets.masked(f"{shown} {signature} {signature[5:21].upper()}.") == f"{shown} {REDACTED} {REDACTED}."
+
+
 def test_secrets_of_mock_are_masked_in_journal() -> None:
     journal = Journal(lambda: 0.0, 10)
     journal.secrets.add(SECRET)

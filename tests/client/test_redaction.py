@@ -126,7 +126,7 @@ def test_long_texts_are_cut() -> None:
     assert len(jsonlib.dumps(redacted_json({f"{n} b": {} for n in range(200_000)}))) < JSON_LIMIT * 2
 
 
-def test_hexadecimal_secret_is_found_and_similar_uuid_is_not() -> None:
+def test_hexadecimal_secret_masks_no_similar_uuid() -> None:
     secret = "7b74c616ec114a9f0d3be85c29f1a6b7" * 2
     secrets = Secrets()
     secrets.add(secret, token := "8f14e45f-ceea-467f-a0e6-0c1d2e3f4a5b")

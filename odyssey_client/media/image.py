@@ -44,7 +44,7 @@ JPEG_QUALITY = 90
 
 AT_ONCE = 2
 """Number of images that are prepared at the same time; calls in other threads wait."""
-_turn = threading.BoundedSemaphore(AT_ONCE)
+_slots = threading.BoundedSemaphore(AT_ONCE)
 
 _OVERSIZE = 2
 """Large images are first reduced to at least this multiple of the stream's size, by averaging; then they are scaled."""
@@ -72,7 +72,7 @@ def prepare_image(image: ImageSource, *, portrait: bool) -> str:
         ImageError: ``image`` has an unsupported type, is not a readable image, or is too large.
     """
     size = PORTRAIT_SIZE if portrait else LANDSCAPE_SIZE
-    with _turn:
+    with _slots:
         return _prepared(image, size)
 
 

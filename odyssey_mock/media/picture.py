@@ -44,7 +44,7 @@ MAX_COSTLY_PIXELS = 32_000_000
 
 AT_ONCE = 2
 """Number of images that are decoded at the same time; calls in other threads wait."""
-_turn = threading.BoundedSemaphore(AT_ONCE)
+_slots = threading.BoundedSemaphore(AT_ONCE)
 
 _STRIP_PIXELS = 1 << 20
 """Number of pixels of a strip, which is converted at once."""
@@ -86,7 +86,7 @@ def fitted(data: bytes, size: Size, fit: StartImageFit = "crop") -> Image.Image:
     Raises:
         PictureError: the format is not one of `FORMATS`, the file is damaged, or it has too many pixels.
     """
-    with _turn:
+    with _slots:
         return _fitted(data, size, fit)
 
 

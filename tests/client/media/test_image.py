@@ -4,11 +4,7 @@ import base64
 import io
 import os
 import struct
-import subprocess
-import sys
-import threading
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +19,8 @@ from odyssey_client.errors import ImageError
 from odyssey_client.media import image as image_module
 from odyssey_client.media import image_source as module
 from odyssey_client.media.image import prepare_image
-from tests.support.image_files import large_png, mutated_files
+from tests.support.image_costs import check_at_once, memory_per_pixel, only_on_linux
+from tests.support.image_files import mutated_files
 
 FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF", "HEIF"]
 
@@ -232,22 +229,10 @@ def test_formats_with_costly_decoders_have_a_lower_limit(monkeypatch: pytest.Mon
     assert prepare_image(encoded(halves(size), "PNG"), portrait=True)
 
 
-PEAK = """
-import resource, sys
-from PIL import Image, ImageOps
-from odyssey_client.media.image import prepare_image
-content = sys.stdin.buffer.read()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-prepare_image(content, portrait=True)
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the unit of ru_maxrss is kilobytes only on Linux")
+@only_on_linux
 def test_memory_per_pixel_of_large_image_is_bounded() -> None:
-    content = large_png(4000, 3000, is_transparent=True)
-    run = subprocess.run([sys.executable, "-c", PEAK], input=content, capture_output=True, check=True)
-    per_pixel = int(run.stdout) / (4000 * 3000)
+    imports = "from PIL import Image, ImageOps; from odyssey_client.media.image import prepare_image"
+    per_pixel = memory_per_pixel(imports, "prepare_image(content, portrait=True)")
     assert per_pixel < 8, f"expected less than 8 bytes of memory per pixel, got {per_pixel:.1f}"
 
 
@@ -279,23 +264,7 @@ def test_large_jpeg_without_its_last_rows_is_rejected(options: dict[str, Any]) -
 
 
 def test_two_images_are_prepared_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    running, most = 0, 0
-    lock, pair = threading.Lock(), threading.Barrier(2, timeout=10)
-
-    def counted(*_: object) -> str:
-        nonlocal running, most
-        with lock:
-            running += 1
-            most = max(most, running)
-        pair.wait()
-        with lock:
-            running -= 1
-        return "data:"
-
-    monkeypatch.setattr(image_module, "_prepared", counted)
-    with ThreadPoolExecutor(6) as pool:
-        done = list(pool.map(lambda _: prepare_image(b"", portrait=True), range(6)))
-    assert (done, most) == (["data:"] * 6, 2)
+    check_at_once(monkeypatch, image_module, "_prepared", lambda: prepare_image(b"", portrait=True), most=2)
 
 
 @given(mutated_files())

@@ -1,10 +1,6 @@
 """Tests that start images are recognized by their content, fitted to the frame, or rejected with a reason."""
 
 import io
-import subprocess
-import sys
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import get_args
 
 import numpy as np
@@ -18,7 +14,8 @@ from odyssey_mock.media import picture
 from odyssey_mock.media.picture import KEPT_BYTES, PictureError, fitted, kept
 from odyssey_mock.media.timeline import Size
 from odyssey_mock.settings import Settings, StartImageFit
-from tests.support.image_files import large_png, mutated_files
+from tests.support.image_costs import check_at_once, memory_per_pixel, only_on_linux
+from tests.support.image_files import mutated_files
 
 SIZE = Size(176, 320)
 RED = (200, 30, 30)
@@ -84,22 +81,10 @@ def test_limits_are_those_of_the_client() -> None:
     assert ours == (image_source.MAX_IMAGE_PIXELS, image_source.MAX_COSTLY_PIXELS, image_source.MAX_IMAGE_BYTES)
 
 
-PEAK = """
-import resource, sys
-from odyssey_mock.media.picture import kept
-from odyssey_mock.media.timeline import Size
-content = sys.stdin.buffer.read()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-kept(content, Size(704, 1280))
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the unit of ru_maxrss is kilobytes only on Linux")
+@only_on_linux
 def test_memory_per_pixel_of_large_image_is_bounded() -> None:
-    content = large_png(4000, 3000, is_transparent=True)
-    run = subprocess.run([sys.executable, "-c", PEAK], input=content, capture_output=True, check=True)
-    per_pixel = int(run.stdout) / (4000 * 3000)
+    imports = "from odyssey_mock.media.picture import kept; from odyssey_mock.media.timeline import Size"
+    per_pixel = memory_per_pixel(imports, "kept(content, Size(704, 1280))")
     assert per_pixel < 8, f"expected less than 8 bytes of memory per pixel, got {per_pixel:.1f}"
 
 
@@ -115,22 +100,7 @@ def test_large_image_is_shown_as_a_small_one(form: str) -> None:
 
 
 def test_two_images_are_decoded_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    running, most = 0, 0
-    lock, pair = threading.Lock(), threading.Barrier(2, timeout=10)
-
-    def counted(*_: object) -> None:
-        nonlocal running, most
-        with lock:
-            running += 1
-            most = max(most, running)
-        pair.wait()
-        with lock:
-            running -= 1
-
-    monkeypatch.setattr(picture, "_fitted", counted)
-    with ThreadPoolExecutor(6) as pool:
-        list(pool.map(lambda _: fitted(b"", SIZE), range(6)))
-    assert most == 2
+    check_at_once(monkeypatch, picture, "_fitted", lambda: fitted(b"", SIZE), most=2)
 
 
 @given(mutated_files(), st.sampled_from(get_args(StartImageFit.__value__)))

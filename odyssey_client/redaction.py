@@ -17,7 +17,7 @@ propagation. A filter on the root logger would not help: filters of a logger do 
 each library is treated in one of three ways:
 
 - httpx is used without `httpx.AsyncClient`, whose log messages contain whole URLs;
-- websockets receives a logger of its own for each connection (`WebSocketLogger`);
+- websockets receives a logger of its own for each connection (`WebSocketLogger` in bounded_websocket.py);
 - httpcore, aiortc and aioice have module-level loggers. `watch_library_logs` adds a filter to each of these loggers.
   The filter shortens records of httpcore in calls of this package (`library_call`), and masks remembered secrets in
   those of aiortc and aioice. It returns a changed copy of the record, and never drops one. All other records stay
@@ -32,12 +32,10 @@ import copy
 import html
 import logging
 import re
-import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from odyssey_client.models import JSON
@@ -294,33 +292,9 @@ def _hidden(value: JSON) -> JSON:
 def get_logger(name: str) -> logging.Logger:
     """Return a logger of this package, whose records are redacted."""
     logger = logging.getLogger(name)
-    logger.addFilter(_OWN)
+    logger.addFilter(_redacted_record)
     return logger
 
-
-class _OwnFilter(logging.Filter):
-    """Redacts the records of this package's loggers, including their tracebacks."""
-
-    def filter(self, record: logging.LogRecord) -> logging.LogRecord:
-        return _redacted_record(record)
-
-
-class _LibraryFilter(logging.Filter):
-    """Shortens records of httpcore in a `library_call`, and redacts records of the other libraries."""
-
-    def filter(self, record: logging.LogRecord) -> logging.LogRecord:
-        if not record.name.startswith("httpcore"):
-            return _redacted_record(record)
-        if not _in_library_call.get():
-            return record
-        # The rest of the message has request, response headers, proxy passwords and exceptions with received bytes.
-        event, _, rest = record.getMessage().partition(" ")
-        status = re.match(r"return_value=\(b'HTTP/[\d.]+', (\d{3}), ", rest)
-        return _replaced(record, f"{event} status={status[1]}" if status else event)
-
-
-_OWN = _OwnFilter()
-_LIBRARY = _LibraryFilter()
 
 LIBRARY_LOGGERS = (
     *(f"httpcore.{name}" for name in ("connection", "http11", "http2", "proxy", "socks")),
@@ -347,7 +321,7 @@ _in_library_call: ContextVar[bool] = ContextVar("odyssey_client_library_call", d
 def watch_library_logs() -> None:
     """Redact the log records that calls of this package cause in other libraries; see the top of this module."""
     for name in LIBRARY_LOGGERS:
-        logging.getLogger(name).addFilter(_LIBRARY)
+        logging.getLogger(name).addFilter(_library_record)
 
 
 @contextmanager
@@ -360,38 +334,20 @@ def library_call() -> Iterator[None]:
         _in_library_call.reset(token)
 
 
-class WebSocketLogger(logging.LoggerAdapter[logging.Logger]):
-    """The logger of one WebSocket connection, which the websockets library receives.
-
-    The library logs whole URLs and header fields, the beginning and end of each message, and tracebacks. This logger
-    writes sizes of messages and names of header fields instead. An exception becomes part of the message, redacted.
-    """
-
-    def __init__(self, logger: logging.Logger) -> None:
-        super().__init__(logger)
-
-    def log(self, level: int, msg: object, *args: object, **keywords: Any) -> None:
-        if not self.isEnabledFor(level):
-            return
-        shown = [_websocket_value(arg, number) for number, arg in enumerate(args)]
-        text = str(msg) % tuple(shown) if shown else str(msg)
-        error = sys.exc_info()[1] if keywords.get("exc_info") else None
-        if error is not None:
-            text = f"{text}: {type(error).__name__}: {received(str(error))}"
-        self.logger.log(level, "%s", text, stacklevel=2)
-
-
-def _websocket_value(value: object, number: int) -> object:
-    """Return an argument of a log message of the websockets library without secrets."""
-    if isinstance(value, int):
-        return value
-    if (opcode := getattr(value, "opcode", None)) is not None:  # a frame
-        return f"{getattr(opcode, 'name', opcode)} [{len(getattr(value, 'data', b''))} bytes]"
-    # The second argument is the value of a header field, or the reason phrase of a response.
-    return MASK if number else redacted(re.split(r"[?#]", str(value), maxsplit=1)[0])
+def _library_record(record: logging.LogRecord) -> logging.LogRecord:
+    """Shorten a record of httpcore in a `library_call`; redact a record of another library."""
+    if not record.name.startswith("httpcore"):
+        return _redacted_record(record)
+    if not _in_library_call.get():
+        return record
+    # The rest of the message has request, response headers, proxy passwords and exceptions with received bytes.
+    event, _, rest = record.getMessage().partition(" ")
+    status = re.match(r"return_value=\(b'HTTP/[\d.]+', (\d{3}), ", rest)
+    return _replaced(record, f"{event} status={status[1]}" if status else event)
 
 
 def _redacted_record(record: logging.LogRecord) -> logging.LogRecord:
+    """Return ``record`` with the secrets in its message and its traceback masked: a copy, if it has any."""
     message = record.getMessage()
     shown = redacted(message)
     if record.exc_info and record.exc_info[1] is not None:

@@ -9,18 +9,16 @@ from __future__ import annotations
 import asyncio
 import functools
 import importlib.util
-import logging
 import random  # noqa: TID251 - this module implements Entropy
-import sys
 import time
 import uuid
 from contextlib import AbstractAsyncContextManager, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from odyssey_client.platform import Platform
-from odyssey_client.redaction import WebSocketLogger, get_logger, watch_library_logs
+from odyssey_client.redaction import watch_library_logs
 
 if TYPE_CHECKING:  # a client that is only constructed needs neither httpx nor websockets, which take 60 ms to import
     import ssl
@@ -28,7 +26,7 @@ if TYPE_CHECKING:  # a client that is only constructed needs neither httpx nor w
 
     import av
     import httpx
-    from websockets.asyncio.client import ClientConnection, connect
+    from websockets.asyncio.client import ClientConnection
 
     from odyssey_client.errors import PeerError
     from odyssey_client.platform import ClientPeer, Clock, PeerListener, SpectatorPeer
@@ -75,7 +73,7 @@ class SystemNetwork:
     def websocket(self, url: str) -> AbstractAsyncContextManager[ClientConnection]:
         from websockets.exceptions import WebSocketException  # noqa: PLC0415 - see the top of this module
 
-        from odyssey_client.bounded_websocket import BoundedConnection  # noqa: PLC0415
+        from odyssey_client.bounded_websocket import BoundedConnection, ConnectWithinOrigin, WebSocketLogger  # noqa: PLC0415
         from odyssey_client.rest.proxies import EnvironmentProxyError, missing_package  # noqa: PLC0415
 
         try:
@@ -86,7 +84,7 @@ class SystemNetwork:
             raise WebSocketException(str(error)) from error
         # With another proxy or none, websockets rejects the argument. Any: as in `connect`.
         proxy_tls: dict[str, Any] = {"proxy_ssl": self._tls} if (proxy or "").startswith("https:") else {}
-        return _websocket_connect()(
+        return ConnectWithinOrigin(
             url,
             ssl=self._tls if urlsplit(url).scheme == "wss" else None,
             proxy=proxy,
@@ -96,7 +94,7 @@ class SystemNetwork:
             compression=None,  # base64 and SDP compress badly, and an image would take a second of CPU time
             open_timeout=None,
             close_timeout=1.0,
-            logger=_WebSocketLogger(_websocket_log),
+            logger=WebSocketLogger(),
         )
 
     def proxy(self, url: str) -> str | None:
@@ -147,31 +145,6 @@ class SystemNetwork:
         return httpx.create_ssl_context()
 
 
-@functools.cache
-def _websocket_connect() -> type[connect]:
-    """Return websockets' `connect` without redirects to another scheme, host or port.
-
-    The URL of a signaling socket contains the session token. websockets follows up to 10 redirects of a handshake, to
-    any host, and has no option for that.
-    """
-    from websockets.asyncio.client import connect  # noqa: PLC0415 - see the top of this module
-    from websockets.exceptions import InvalidStatus, InvalidURI  # noqa: PLC0415
-    from websockets.uri import parse_uri  # noqa: PLC0415
-
-    class ConnectWithinOrigin(connect):
-        def process_redirect(self, exc: Exception) -> Exception | str:
-            if isinstance(exc, InvalidStatus) and 300 <= exc.response.status_code < 400:
-                try:
-                    old, new = self.ws_uri, parse_uri(urljoin(self.uri, exc.response.headers.get("Location", "")))
-                except (InvalidURI, ValueError):
-                    return exc
-                if (old.secure, old.host, old.port) != (new.secure, new.host, new.port):
-                    return exc
-            return super().process_redirect(exc)
-
-    return ConnectWithinOrigin
-
-
 def _system() -> Platform:
     return Platform(SystemClock(), SystemEntropy(), SystemNetwork())
 
@@ -198,18 +171,3 @@ def platform_by_default(make: Callable[[], Platform]) -> Iterator[None]:
         yield
     finally:
         _default.reset(token)
-
-
-class _WebSocketLogger(WebSocketLogger):
-    """The logger of one connection, without the error that a lost connection causes."""
-
-    def log(self, level: int, msg: object, *args: object, **keywords: Any) -> None:
-        from websockets.exceptions import ConnectionClosed  # noqa: PLC0415 - see the top of this module
-
-        if keywords.get("exc_info") and isinstance(sys.exc_info()[1], ConnectionClosed):
-            # A ping failed because the connection was lost. The connection itself reports that to the caller.
-            level = logging.DEBUG
-        super().log(level, msg, *args, **keywords)
-
-
-_websocket_log = get_logger("odyssey_client.websocket")

@@ -1,12 +1,14 @@
-"""Tests of the limits of the signaling socket, against floods from a hostile service."""
+"""Tests of the connection of the signaling socket: its limits, against floods from a hostile service, and its log."""
 
 import asyncio
 import itertools
+import logging
 from collections.abc import Iterable
 
 import pytest
 from websockets.exceptions import ConnectionClosedError, InvalidHandshake, NegotiationError, WebSocketException
 
+from odyssey_client.bounded_websocket import WebSocketLogger
 from odyssey_client.system import MAX_MESSAGE_BYTES, SystemNetwork
 from tests.support.hostile_service import Asked, Respond, frame, hostile_service, websocket_accepted
 from tests.support.loop_watchdog import loop_watchdog
@@ -80,3 +82,22 @@ async def test_compression_is_rejected() -> None:
     headers = ("Sec-WebSocket-Extensions: permessage-deflate",)
     with hostile_service(then([], headers=headers)) as service, pytest.raises((InvalidHandshake, NegotiationError)):
         await read_until_closed(service.url)
+
+
+@pytest.mark.parametrize(
+    ("error", "level"),
+    [(ConnectionClosedError(None, None), "DEBUG"), (ValueError("no such opcode"), "ERROR"), (None, "ERROR")],
+)
+async def test_only_lost_connection_lowers_ping_log_level(
+    caplog: pytest.LogCaptureFixture, error: Exception | None, level: str
+) -> None:
+    log = WebSocketLogger()
+    caplog.set_level(logging.DEBUG)
+    try:
+        if error is not None:
+            raise error
+        log.error("keepalive ping failed")
+    except type(error or ValueError()):
+        log.exception("keepalive ping failed")
+    assert [record.levelname for record in caplog.records] == [level]
+    assert caplog.records[0].getMessage().startswith("keepalive ping failed")

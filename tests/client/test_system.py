@@ -10,7 +10,6 @@ import uuid
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
-from websockets.exceptions import ConnectionClosedError
 from websockets.http11 import Request, Response
 
 from odyssey_client import Odyssey
@@ -19,8 +18,6 @@ from odyssey_client.system import (
     SystemClock,
     SystemEntropy,
     SystemNetwork,
-    _websocket_log,
-    _WebSocketLogger,
     default_platform,
     platform_by_default,
 )
@@ -120,22 +117,3 @@ async def test_clients_in_a_block_use_its_default_platform() -> None:
     assert (within._clock, within._entropy, within._network) == mine
     assert (given._clock, given._entropy, given._network) == (other, mine.entropy, mine.network)
     assert Odyssey("ody_key")._network is not mine.network
-
-
-@pytest.mark.parametrize(
-    ("error", "level"),
-    [(ConnectionClosedError(None, None), "DEBUG"), (ValueError("no such opcode"), "ERROR"), (None, "ERROR")],
-)
-async def test_only_lost_connection_lowers_ping_log_level(
-    caplog: pytest.LogCaptureFixture, error: Exception | None, level: str
-) -> None:
-    log = _WebSocketLogger(_websocket_log)
-    caplog.set_level(logging.DEBUG)
-    try:
-        if error is not None:
-            raise error
-        log.error("keepalive ping failed")
-    except type(error or ValueError()):
-        log.exception("keepalive ping failed")
-    assert [record.levelname for record in caplog.records] == [level]
-    assert caplog.records[0].getMessage().startswith("keepalive ping failed")

@@ -130,7 +130,7 @@ class Secrets:
         self._blocks: set[int] = set()
         self._pieces: set[bytes] = set()
         self._hex_pieces: set[bytes] = set()
-        _all.add(self)
+        _all[id(self)] = self
 
     def add(self, value: str) -> None:
         """Remember a secret; values shorter than `PIECE` characters are ignored."""
@@ -222,8 +222,11 @@ class Secrets:
         return found
 
 
-_all: "weakref.WeakSet[Secrets]" = weakref.WeakSet()
-"""The secrets of all mocks of this process, for its log."""
+_all: "weakref.WeakValueDictionary[int, Secrets]" = weakref.WeakValueDictionary()
+"""The secrets of all mocks of this process by `id`, for its log.
+
+Other threads may start mocks while this thread writes to the log. `valuerefs` copies all values in one step.
+"""
 
 
 def cleaned(value: JSON) -> JSON:
@@ -275,7 +278,7 @@ def _hidden(secret: JSON) -> JSON:
         case str():
             return REDACTED
         case Mapping():
-            return {encodable(without_keys(key)): _hidden(each) for key, each in secret.items()}
+            return {_cleaned_key(key): _hidden(each) for key, each in secret.items()}
         case Sequence():
             return [_hidden(each) for each in secret]
         case _:
@@ -348,8 +351,9 @@ def watch_library_logs() -> None:
 
 def _in_log(text: str) -> str:
     text = without_url_secrets(text)
-    for secrets in list(_all):
-        text = secrets.masked(text)
+    for reference in _all.valuerefs():
+        if (secrets := reference()) is not None:
+            text = secrets.masked(text)
     return text
 
 

@@ -1,6 +1,8 @@
 """Tests of `odyssey_mock.core.redaction`: which secrets are found in which texts, and how they are masked."""
 
 import logging
+import sys
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -86,10 +88,13 @@ def test_values_of_secret_names_are_hidden() -> None:
 
 def test_oldest_secrets_are_forgotten() -> None:
     secrets = Secrets(limit=4)
-    for number in range(6):
-        secrets.add(f"{number}{SECRET}{number}")
+    entropy = SeededEntropy(1)
+    tokens = [entropy.token(16) for _ in range(6)]
+    for token in tokens:
+        secrets.add(token)
         secrets.add("short")
-    assert secrets.masked(f"5{SECRET}5") == REDACTED
+    # The fifth is one too many: the latest half of `limit` is kept, and the sixth follows.
+    assert [secrets.masked(token) for token in tokens] == [*tokens[:3], REDACTED, REDACTED, REDACTED]
 
 
 def test_tokens_are_remembered_and_tags_are_not() -> None:
@@ -114,6 +119,25 @@ def test_log_of_the_mock_is_redacted(caplog: pytest.LogCaptureFixture) -> None:
     assert SECRET not in caplog.text
     assert f"at http://a/b?token={REDACTED}&d={REDACTED}" in caplog.text
     assert caplog.records[-1].args == (7,)
+
+
+def test_mock_may_start_during_log_call() -> None:
+    logger = get_logger("odyssey_mock.test")
+    record = logger.makeRecord(logger.name, logging.WARNING, __file__, 1, "nothing secret", (), None)
+    started = [Secrets()]
+
+    def start(*_: object) -> Any:  # Any: a trace function, which returns itself
+        """Start a mock before each line that the filter executes, where another thread may run."""
+        started.append(Secrets())
+        return start
+
+    trace = sys.gettrace()
+    sys.settrace(start)
+    try:
+        assert logger.filter(record)
+    finally:
+        sys.settrace(trace)
+    assert len(started) > 1
 
 
 def test_every_logger_of_the_package_is_redacted() -> None:

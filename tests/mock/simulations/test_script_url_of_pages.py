@@ -109,6 +109,7 @@ async def test_next_address_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 FROM: Mapping[str, tuple[Mapping[str, str], str]] = {
     "a program": ({}, "completed"),
+    "a program at another name of the mock": ({"Host": "mock.example"}, "completed"),
     "a page of the mock": ({"Origin": "http://localhost:8400", "Host": "localhost:8400"}, "completed"),
     "a foreign page": ({"Origin": FOREIGN}, "failed"),
     "an opaque origin": ({"Origin": "null"}, "failed"),

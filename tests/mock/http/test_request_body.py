@@ -136,7 +136,7 @@ async def test_client_that_keeps_sending_gets_the_413(odyssey_mock: MockOdyssey)
     async with connection(odyssey_mock) as (reader, writer):
         writer.write(head("POST /auth/token", size))
         await writer.drain()
-        await asyncio.sleep(0.05)  # noqa: TID251 - the response is sent meanwhile
+        await odyssey_mock.wait_for("rest", "POST /auth/token", status=413)
         writer.write(b"x" * size)
         await writer.drain()
         assert (await detail(reader))[0] == 413

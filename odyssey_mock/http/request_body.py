@@ -217,14 +217,14 @@ class UnreadBodies:
                 return
             # The client gets the whole response now. The end of the response, which closes the connection, comes later.
             await send({**message, "more_body": True})
-            await _drop_rest(heard)
+            await drop_rest()
             await send({"type": "http.response.body"})
 
-        async def _drop_rest(receive: Receive) -> None:
+        async def drop_rest() -> None:
             try:
                 async with asyncio.timeout(LINGER):
                     while not is_complete:
-                        await receive()
+                        await heard()
             except TimeoutError:
                 return  # the connection is closed now
 

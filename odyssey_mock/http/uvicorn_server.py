@@ -188,9 +188,11 @@ class _HttpProtocol(H11Protocol):
             self._head_timer = self.loop.call_later(HEAD_LIMIT, self._head_overdue)
 
     def send_400_response(self, msg: str) -> None:
-        """Reject an invalid request. If its body is invalid, the application is told that the client disconnected.
+        """Send status 400 for an invalid request, and close the connection.
 
-        uvicorn would let the application respond too, and log a traceback because h11 cannot send a second response.
+        If the body is invalid, the application is already handling the request: its `receive` then returns
+        `http.disconnect`, and what it sends is dropped. uvicorn alone would let the application respond too, and log a
+        traceback because h11 cannot send a second response.
         """
         if self.cycle is not None:
             self.cycle.disconnected = True

@@ -130,10 +130,7 @@ class Secrets:
         self._limit = limit
         self._lock = threading.Lock()
         self._values: dict[str, None] = {}
-        self._wholes: dict[bytes, str] = {}
-        self._blocks: set[bytes] = set()
-        self._pieces: set[bytes] = set()
-        self._hex_pieces: set[bytes] = set()
+        self._index = _Index()
 
     def add(self, *values: str | None) -> None:
         """Remember secrets. None, and values shorter than `PIECE` characters, are ignored."""
@@ -145,15 +142,44 @@ class Secrets:
                 is_new = self._values.pop(known, ...) is ...
                 self._values[known] = None  # the most recent is the last
                 if is_new:
-                    self._index(known)
+                    self._index.add(known)
             if len(self._values) > self._limit:
                 self._values = dict.fromkeys(list(self._values)[-self._limit // 2 :])
-                self._wholes, self._blocks, self._pieces, self._hex_pieces = {}, set(), set(), set()
+                # Other threads search the old index until the new one is complete.
+                index = _Index()
                 for value in self._values:
-                    self._index(value)
+                    index.add(value)
+                self._index = index
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Return the places of secrets, or of pieces of them, in ``text``: start and end of each, in order."""
+        return self._index.spans(text)
+
+
+class _Index:
+    """The secrets of `Secrets`, in a form in which they are found quickly. Threads may search while one adds."""
+
+    def __init__(self) -> None:
+        self._wholes: dict[bytes, str] = {}
+        self._blocks: set[bytes] = set()
+        self._pieces: set[bytes] = set()
+        self._hex_pieces: set[bytes] = set()
+
+    def add(self, value: str) -> None:
+        folded = _folded(value)
+        words = _WORDS.match(value)
+        begin = words.end() if words else 0
+        if not value.isascii() or begin == len(value):
+            self._wholes = {**self._wholes, folded: value}
+            return
+        if _HEX_DIGITS.fullmatch(folded):
+            self._hex_pieces |= {folded[index : index + HEX_PIECE] for index in range(len(folded) - HEX_PIECE + 1)}
+            return
+        begin = max(0, begin - 3)
+        self._blocks |= {folded[index : index + _BLOCK] for index in range(begin, len(folded) - _BLOCK + 1)}
+        self._pieces |= {folded[index : index + PIECE] for index in range(begin, len(folded) - PIECE + 1)}
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
         folded = _folded(text)
         found = [
             (start, start + len(whole))
@@ -178,20 +204,6 @@ class Secrets:
                         if folded[start : start + PIECE] in self._pieces
                     ]
         return _merged(found)
-
-    def _index(self, value: str) -> None:
-        folded = _folded(value)
-        words = _WORDS.match(value)
-        begin = words.end() if words else 0
-        if not value.isascii() or begin == len(value):
-            self._wholes = {**self._wholes, folded: value}
-            return
-        if _HEX_DIGITS.fullmatch(folded):
-            self._hex_pieces |= {folded[index : index + HEX_PIECE] for index in range(len(folded) - HEX_PIECE + 1)}
-            return
-        begin = max(0, begin - 3)
-        self._blocks |= {folded[index : index + _BLOCK] for index in range(begin, len(folded) - _BLOCK + 1)}
-        self._pieces |= {folded[index : index + PIECE] for index in range(begin, len(folded) - PIECE + 1)}
 
 
 _known = Secrets()

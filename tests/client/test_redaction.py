@@ -5,6 +5,8 @@ import copy
 import json as jsonlib
 import logging
 import pickle
+import sys
+import threading
 from collections.abc import Callable
 from urllib.parse import quote
 
@@ -140,6 +142,30 @@ def test_oldest_secrets_are_forgotten() -> None:
     secrets.add("short", None, *values)
     assert not secrets.spans(values[0][:PIECE])
     assert secrets.spans(f"is {values[-1]}") == [(3, 3 + len(values[-1]))]
+
+
+def test_recent_secret_is_found_while_older_ones_are_forgotten() -> None:
+    secrets = Secrets(limit=100)
+    secrets.add(SECRET)
+    has_missed, is_over = threading.Event(), threading.Event()
+
+    def search() -> None:
+        while not is_over.is_set():
+            if not secrets.spans(SECRET):
+                has_missed.set()
+
+    searching = threading.Thread(target=search)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        searching.start()
+        for number in range(3000):
+            secrets.add(f"{number:04}{SECRET[::-1]}", SECRET)
+    finally:
+        sys.setswitchinterval(interval)
+        is_over.set()
+        searching.join()
+    assert not has_missed.is_set()
 
 
 def test_secrets_of_url_are_remembered() -> None:

@@ -215,10 +215,10 @@ def remember(*values: str | None) -> None:
     _known.add(*values)
 
 
-def remember_url(url: str) -> None:
+def remember_url(url: str | None) -> None:
     """Remember the secrets in a URL: the password, and values of query parameters such as a signature."""
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(url or "")
         remember(parts.password, unquote(parts.password or ""))
     except ValueError:  # not a URL
         return
@@ -257,8 +257,7 @@ def redacted_json(value: JSON) -> JSON:
 def without_query(url: str) -> str:
     """Return ``url`` without its query, fragment, user and password, and otherwise redacted."""
     head, _, rest = url.partition("://")
-    host, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
-    return redacted(f"{head}://{host.rpartition('@')[2]}{slash}{path}")
+    return redacted(f"{head}://{_cut(rest)[0]}")
 
 
 class _Json:
@@ -459,8 +458,13 @@ def _masked(text: str, spans: list[tuple[int, int]]) -> str:
 
 
 def _without_secrets(rest: str) -> str:
-    """Return the part of a URL after ``://`` without user, query and fragment."""
-    place, mark, _ = re.split(r"([?#])", f"{rest}?", maxsplit=1)
+    """Return the part of a URL after ``://`` without its user, and with its query and fragment masked."""
+    kept, mark = _cut(rest)
+    return f"{kept}{mark}{MASK}" if mark else kept
+
+
+def _cut(rest: str) -> tuple[str, str]:
+    """Return the part of a URL after ``://`` without user, query and fragment, and the mark that begins these two."""
+    place = re.split(r"[?#]", rest, maxsplit=1)[0]
     authority, slash, path = place.partition("/")
-    cut = f"{authority.rpartition('@')[2]}{slash}{path}"
-    return f"{cut}{mark}{MASK}" if len(place) < len(rest) else cut
+    return f"{authority.rpartition('@')[2]}{slash}{path}", rest[len(place) : len(place) + 1]

@@ -182,8 +182,8 @@ def _broadcast_ready(fields: _Fields) -> BroadcastReady | BroadcastUnusable:
         where, token = fields.some_text("webrtc_url"), fields.some_text("spectator_token")
         playlist = fields.optional_text("broadcast_url")
         remember(token)
-        for url in (where, playlist or ""):
-            remember_url(url)
+        remember_url(where)
+        remember_url(playlist)
         return BroadcastReady(BroadcastInfo(where, token, playlist))
     except MessageError as error:
         return BroadcastUnusable(str(error))

@@ -185,7 +185,9 @@ async def end_session(credentials: ClientCredentials, network: Network, clock: C
 def _lost(closed: ConnectionClosed) -> SignalingLostError:
     # 1006 means that no close frame was received (RFC 6455 section 7.4.1).
     frame = closed.rcvd or closed.sent
-    return SignalingLostError(*((1006, "no close frame received") if frame is None else (frame.code, frame.reason)))
+    if frame is None:
+        return SignalingLostError(1006, "no close frame received")
+    return SignalingLostError(frame.code, frame.reason)
 
 
 def _not_opened(url: str, error: OSError | WebSocketException) -> SignalingLostError:

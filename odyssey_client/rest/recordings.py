@@ -56,13 +56,10 @@ def read_recording(fields: Fields) -> Recording:
     """
     urls = {name: fields.optional(fields.text, name) for name in _URLS}
     for url in urls.values():
-        remember_url(url or "")
+        remember_url(url)
     return Recording(
         stream_id=fields.text("stream_id"),
-        video_url=urls["video_url"],
-        events_url=urls["events_url"],
-        thumbnail_url=urls["thumbnail_url"],
-        preview_url=urls["preview_url"],
+        **urls,
         frame_count=fields.optional(fields.count, "frame_count"),
         duration_seconds=fields.optional(fields.number, "duration_seconds"),
     )

@@ -55,12 +55,16 @@ class AiortcClientPeer(PeerConnection):
         Raises:
             PeerError: ``line`` is not a candidate, or the first one above `MAX_CANDIDATES`.
         """
+        if not line:
+            await self._within(self._connection.addIceCandidate(None))
+            return
         try:
-            candidate = read_candidate(line, mid, mline_index) if line else None
+            candidate = read_candidate(line, mid, mline_index)
         except ValueError as error:
             failure = PeerError(f"The service sent an invalid ICE candidate: {error}")
         else:
-            await self._add(candidate, is_last=not line)
+            if candidate is not None:
+                await self._add(candidate)
             return
         raise failure  # outside of `except`: the context would quote the candidate
 
@@ -74,19 +78,15 @@ class AiortcClientPeer(PeerConnection):
             return False
         return True
 
-    async def _add(self, candidate: RTCIceCandidate | None, *, is_last: bool) -> None:
-        if candidate is None and not is_last:
-            return
-        if candidate is not None:
-            self._candidates += 1
-            if self._candidates == MAX_CANDIDATES + 1:
-                raise PeerError(
-                    f"The service sent too many ICE candidates: expected at most {MAX_CANDIDATES}, got more. "
-                    "The others are ignored."
-                )
-            if self._candidates > MAX_CANDIDATES:
-                return
-        await self._within(self._connection.addIceCandidate(candidate))
+    async def _add(self, candidate: RTCIceCandidate) -> None:
+        self._candidates += 1
+        if self._candidates == MAX_CANDIDATES + 1:
+            raise PeerError(
+                f"The service sent too many ICE candidates: expected at most {MAX_CANDIDATES}, got more. "
+                "The others are ignored."
+            )
+        if self._candidates <= MAX_CANDIDATES:
+            await self._within(self._connection.addIceCandidate(candidate))
 
     async def _answer(self, offer: str) -> str:
         connection = self._connection

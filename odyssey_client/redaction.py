@@ -256,8 +256,8 @@ def redacted_json(value: JSON) -> JSON:
 
 def without_query(url: str) -> str:
     """Return ``url`` without its query, fragment, user and password, and otherwise redacted."""
-    head, _, rest = url.partition("://")
-    return redacted(f"{head}://{_cut(rest)[0]}")
+    head, mark, rest = url.partition("://")
+    return redacted(f"{head}{mark}{_cut(rest)[0]}" if mark else _cut(url)[0])
 
 
 class _Json:

@@ -177,6 +177,7 @@ def test_secrets_of_url_are_remembered() -> None:
 
 def test_url_is_shown_without_user_and_query() -> None:
     assert without_query("https://user:pw@host:8/a/b?c#d") == "https://host:8/a/b"
+    assert without_query("host/a?sig=abc") == "host/a"
     assert without_query(f"https://host/{SECRET}") == f"https://host/{MASK}"
 
 

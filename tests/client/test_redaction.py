@@ -144,7 +144,7 @@ def test_oldest_secrets_are_forgotten() -> None:
     assert secrets.spans(f"is {values[-1]}") == [(3, 3 + len(values[-1]))]
 
 
-def test_recent_secret_is_found_while_older_ones_are_forgotten() -> None:
+def test_forgetting_secrets_never_unmasks_a_recent_one() -> None:
     secrets = Secrets(limit=100)
     secrets.add(SECRET)
     has_missed, is_over = threading.Event(), threading.Event()

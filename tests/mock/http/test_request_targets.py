@@ -113,6 +113,22 @@ async def test_half_sent_head_is_answered_with_408(odyssey_mock: MockOdyssey, mo
     assert "expected a complete request head within 0.1 s" in response
 
 
+async def test_half_sent_head_of_next_request_gets_408(
+    odyssey_mock: MockOdyssey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("odyssey_mock.http.uvicorn_server.HEAD_LIMIT", 0.1)
+    address = urlsplit(odyssey_mock.url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    async with asyncio.timeout(LIMIT):
+        writer.write(b"GET /nope HTTP/1.1\r\nHost: x\r\n\r\nGET /config HTTP/1.1\r\nHos")
+        first = await reader.readuntil(b'"Not Found"}')
+        writer.write(b"t: x")
+        second = await reader.read()
+    assert [received.split(b" ")[1] for received in (first, second)] == [b"404", b"408"]
+    writer.close()
+    await writer.wait_closed()
+
+
 async def test_head_limit_does_not_end_complete_requests(
     odyssey_mock: MockOdyssey, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -418,7 +418,9 @@ def _from_base64(run: str) -> Iterator[str]:
     standard = run.rstrip("=").replace("-", "+").replace("_", "/")
     for start in range(4):
         part = standard[start:]
-        yield base64.b64decode(part[: len(part) & ~3]).decode("latin-1")
+        if len(part) % 4 == 1:
+            part = part[:-1]  # one character alone is less than a byte
+        yield base64.b64decode(part + "=" * (-len(part) % 4)).decode("latin-1")
 
 
 def _from_hex(run: str) -> Iterator[str]:

@@ -379,7 +379,9 @@ def _from_base64(run: str) -> Iterator[bytes]:
     standard = run.rstrip("=").replace("-", "+").replace("_", "/")
     for start in range(4):
         part = standard[start:]
-        yield base64.b64decode(part[: len(part) & ~3])
+        if len(part) % 4 == 1:
+            part = part[:-1]  # one character alone is less than a byte
+        yield base64.b64decode(part + "=" * (-len(part) % 4))
 
 
 def _from_hex(run: str) -> Iterator[bytes]:

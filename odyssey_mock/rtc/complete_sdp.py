@@ -1,10 +1,11 @@
-"""`complete_sdp`: writes out what a session description leaves implicit, because aiortc does not know the defaults."""
+"""`complete_sdp`: writes out what a session description leaves implicit, because aiortc does not know the defaults.
+
+It also rejects a description that lacks what WebRTC requires. Only a complete description shows this. Before, the
+function `checked_description` in `remote_description.py` has limited the size of a client's description.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
-
-_BREAK = re.compile(r"\r\n|\r|\n")
-"""The end of a line (RFC 8866 section 5), which `str.splitlines` would also see in other characters."""
 
 _DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 _MEDIA = ("audio", "video")
@@ -70,7 +71,7 @@ def complete_sdp(sdp: str) -> str:
         SdpError: an attribute that WebRTC requires is missing, the `a=mid` lines are not unique or do not match
             `a=group:BUNDLE`, or a section is neither audio, video nor data.
     """
-    lines = [line.rstrip(" \t") for line in _BREAK.split(sdp)]
+    lines = [line.rstrip(" \t") for line in sdp.splitlines()]  # as aiortc splits them
     session, *sections = _split([line for line in lines if line])
     default = next((line for line in reversed(session.lines) if _name(line) in _DIRECTIONS), "a=sendrecv")
     taken = {section.mid for section in sections}

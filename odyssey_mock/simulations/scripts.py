@@ -82,16 +82,19 @@ class ScriptFaults:
 
     Attributes:
         listed: the first `FAULT_LIMIT` faults.
-        more: number of further faults.
     """
 
     def __init__(self) -> None:
         self.listed: list[ScriptFault] = []
-        self.more = 0
         self._places: set[Place] = set()
 
     def __len__(self) -> int:
         return len(self._places)
+
+    @property
+    def more(self) -> int:
+        """Number of faults that are not in `listed`."""
+        return len(self) - len(self.listed)
 
     def add(self, place: Place, message: str, kind: str) -> None:
         """Add a fault with `place` as its `loc`; `kind` is pydantic's name for this type of error."""
@@ -101,8 +104,6 @@ class ScriptFaults:
         if len(self.listed) < FAULT_LIMIT:
             loc = [step[:KEY_SHOWN] if isinstance(step, str) else step for step in place]
             self.listed.append({"loc": loc, "msg": message, "type": kind})
-        else:
-            self.more += 1
 
 
 def read_script(value: object, *loc: str | int) -> Script:

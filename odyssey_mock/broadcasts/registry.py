@@ -19,7 +19,7 @@ from odyssey_mock.rtc.protocols import PeerFactory
 
 
 class TooManySpectatorsError(PicklableError):
-    """A broadcast, or the server, has its maximum number of spectators. The response is 503; another may leave."""
+    """A broadcast or the server has its maximum number of spectators. A request may succeed once one has left."""
 
 
 class Broadcasts(Mapping[str, Broadcast]):

@@ -36,7 +36,14 @@ VALID = {
     "bundle-only": BOTH.replace("m=audio 9", "m=audio 0").replace("a=mid:1\n", "a=mid:1\na=bundle-only\n"),
     "bundle-only without transport": f"{SESSION}a=group:BUNDLE 0 1\n{VIDEO}"
     + AUDIO.replace(TRANSPORT, "").replace("m=audio 9", "m=audio 0").replace("a=rtcp-mux", "a=bundle-only"),
+    "bundle-only video": f"{SESSION}a=group:BUNDLE 1 0\n{AUDIO}"
+    + VIDEO.replace("m=video 9", "m=video 0").replace("a=recvonly", "a=bundle-only"),
     "rejected audio": BOTH.replace("m=audio 9", "m=audio 0").replace("a=group:BUNDLE 0 1", "a=group:BUNDLE 0"),
+    "rejected audio without transport": f"{SESSION}a=group:BUNDLE 0\n{VIDEO}"
+    + AUDIO.replace(TRANSPORT, "").replace("m=audio 9", "m=audio 0").replace("a=rtcp-mux\n", ""),
+    "mid of one section is the number of another": SESSION
+    + VIDEO.replace("a=mid:0\n", "")
+    + AUDIO.replace("a=mid:1", "a=mid:0"),
     "transport of the session": SESSION + TRANSPORT + VIDEO.replace(TRANSPORT, ""),
     "second video receives": SESSION
     + "a=group:BUNDLE 0 1\n"

@@ -6,6 +6,9 @@ from hypothesis import strategies as st
 
 from odyssey_mock.rtc.remote_description import (
     MAX_CANDIDATES,
+    MAX_CODECS,
+    MAX_LINES,
+    MAX_SECTIONS,
     DescriptionError,
     checked_description,
     read_candidate,
@@ -99,6 +102,19 @@ def test_each_section_may_have_the_most_usable_candidates() -> None:
     unused = "a=candidate:1 1 tcp 1 192.0.2.7 9 typ host tcptype active\r\n" * 100
     sections = f"{OFFER}{most}{most}{unused}m=video 9 UDP/TLS/RTP/SAVPF 96\r\n{most}"
     assert checked_description(sections, "offer").count("a=candidate:") == 2 * MAX_CANDIDATES
+
+
+@pytest.mark.parametrize(
+    "sdp",
+    [
+        OFFER + "a=x\r\n" * (MAX_LINES - OFFER.count("\r\n")),
+        OFFER + "m=video 9 UDP/TLS/RTP/SAVPF 97\r\n" * (MAX_SECTIONS - OFFER.count("m=")),
+        f"{OFFER}m=video 9 UDP/TLS/RTP/SAVPF 97\r\n" + "a=rtpmap:98 VP8/90000\r\n" * MAX_CODECS,
+    ],
+    ids=["lines", "sections", "codecs"],
+)
+def test_description_at_a_limit_is_accepted(sdp: str) -> None:
+    assert checked_description(sdp, "offer") == sdp
 
 
 @pytest.mark.parametrize(

@@ -385,3 +385,13 @@ async def test_host_with_late_messages_gets_fewer_frames() -> None:
     )
     # The first of these frames may have been paced before.
     assert usual[-1] - usual[1] < 2 * CONGESTED_STRIDE
+
+
+async def test_stream_with_an_audience_keeps_its_frame_rate() -> None:
+    track = PacketTrack(limit=1000)
+    pump = pump_on(track)
+    pump.show(showing(Timeline(tag=7, size=SIZE, prompt="A cat"), audience=Listeners("h264")))
+    pump.attach(track, "h264", is_congested=lambda: True)
+    async with running(pump):
+        slots = [each.pts or 0 for each in await frames(pump, track, 10)]
+    assert min(later - earlier for earlier, later in pairwise(slots)) < CONGESTED_STRIDE

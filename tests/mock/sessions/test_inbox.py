@@ -7,12 +7,15 @@ from typing import Any, override
 import pytest
 
 from odyssey_mock import MockOdyssey
+from odyssey_mock.core.clock import Clock, ManualClock
 from odyssey_mock.sessions.client_connection import ClientConnection
-from odyssey_mock.sessions.messages import KeepAlive, MessageError, Update
+from odyssey_mock.sessions.messages import Answer, KeepAlive, MessageError, Update
 from odyssey_mock.sessions.session_identity import SessionIdentity
 from odyssey_mock.sessions.signaling_socket import SignalingSocket
-from odyssey_mock.settings import Limits
+from odyssey_mock.settings import LatencyProfile, Limits
 
+LIMIT = 10.0
+"""Timeout of a wait in seconds, much longer than it takes."""
 TURNS = 50
 """Number of turns of the event loop after which a task that does not wait has read all messages."""
 
@@ -49,7 +52,14 @@ class Peers:
         return None
 
 
-def connection_to(socket: SignalingSocket, mock: MockOdyssey, peers: Any) -> ClientConnection:  # Any: a stub
+def connection_to(
+    socket: SignalingSocket,
+    mock: MockOdyssey,
+    peers: Any,  # Any: a stub
+    *,
+    clock: Clock | None = None,
+    profile: LatencyProfile = "instant",
+) -> ClientConnection:
     identity = SessionIdentity(
         id="s", account_id="a", limits=Limits(), may_bypass=True, streamer_id="streamer-1", region="us-east-1"
     )
@@ -58,10 +68,10 @@ def connection_to(socket: SignalingSocket, mock: MockOdyssey, peers: Any) -> Cli
         identity,
         journal=mock.journal,
         faults=mock.backend.faults,
-        clock=mock.backend.clock,
+        clock=clock or mock.backend.clock,
         peers=peers,
         loopback_only=True,
-        profile="instant",
+        profile=profile,
         channel_delay=0.0,
         current_stream=lambda: None,
         on_keyframe_wanted=lambda: None,
@@ -110,6 +120,34 @@ async def test_channel_messages_above_the_limit_are_refused(
     assert str(refusal).startswith("clientToStreamer: expected at most 1000 messages or 64 MiB that wait")
     peers.on_message('{"type":"update","prompt":"later"}')
     assert await connection.receive() == Update(prompt="later"), "expected one refusal for all refused messages"
+    for _ in range(10):
+        peers.on_message('{"type":"update","prompt":"again"}')
+    async with asyncio.timeout(LIMIT):
+        received = [type(await connection.receive()) for _ in range(3)]
+    assert received == [Update, Update, MessageError], "expected another refusal after a message that had room"
+
+
+async def test_delayed_messages_wait_until_they_are_handled(
+    odyssey_mock: MockOdyssey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("odyssey_mock.sessions.client_connection.INBOX_MESSAGES", 3)
+    socket, clock = EndlessSocket('{"type":"answer","sdp":"v=0\\n"}'), ManualClock()
+    connection = connection_to(socket, odyssey_mock, Peers(), clock=clock, profile="realistic")
+    receiving = asyncio.create_task(connection.receive())
+    tasks: list[asyncio.Task[Any]] = [asyncio.create_task(connection.read()), receiving]  # Any: of any result
+    try:
+        await turns()
+        assert socket.received == 3, f"expected delayed messages to take the room of others, got {socket.received}"
+        assert not receiving.done()
+        tasks.append(asyncio.create_task(clock.advance(60)))
+        async with asyncio.timeout(LIMIT):
+            assert await receiving == Answer(sdp="v=0\n")
+        tasks.append(asyncio.create_task(connection.receive()))
+        await turns()
+        assert socket.received == 4, "expected a message to be read when a delayed one was handled"
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 async def test_flood_of_messages_lets_other_tasks_run(odyssey_mock: MockOdyssey) -> None:

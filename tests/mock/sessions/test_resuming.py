@@ -94,6 +94,22 @@ async def test_replies_that_were_not_received_are_sent_again(odyssey_mock: MockO
 
 
 @manual
+async def test_unacknowledged_reply_shows_congestion_after_a_while(
+    odyssey_mock: MockOdyssey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with visits(odyssey_mock) as to, to.peer() as peer:
+        await start(peer)
+        assert to.session._connection is not None
+        ours = to.session._connection.peer
+        silence(peer.connection)
+        to.session.break_stream("model_crashed", "The model crashed.")
+        monkeypatch.setattr("odyssey_mock.rtc.streamer_peer.CONGESTED", 1000.0)
+        assert not ours.is_congested
+        monkeypatch.setattr("odyssey_mock.rtc.streamer_peer.CONGESTED", 0.0)
+        assert ours.is_congested
+
+
+@manual
 async def test_received_replies_are_not_sent_again(odyssey_mock: MockOdyssey) -> None:
     async with visits(odyssey_mock) as to:
         async with to.peer() as peer:

@@ -117,6 +117,9 @@ async def test_ended_job_stays_as_it_was(folder: Path) -> None:
         before = [mock.jobs[each].snapshot() for each in (done, failed, cancelled)]
         history = mock.jobs[done].history
         copy = await crashed(mock, folder)
+    with contextlib.closing(Database(copy / "state.sqlite3")) as database:
+        assert set(database.read().records) >= {"job"}
+        assert "job request" not in database.read().records, "expected the requests of ended jobs to be deleted"
     async with mocked(copy) as (mock, api):
         assert [mock.jobs[each].snapshot() for each in (done, failed, cancelled)] == before
         assert mock.jobs[done].history == history

@@ -37,6 +37,14 @@ def test_ended_streams_are_bounded_in_number_and_bytes(
     assert forgotten == [str(number) for number in range(10) if str(number) not in kept]
 
 
+def test_large_stream_replaces_several_small_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RECORDS_BYTES", 1001)
+    store = StreamStore(7)
+    for number, image_bytes in enumerate((0, 0, 850)):
+        store.remember(record(number, image_bytes=image_bytes))
+    assert list(store.records) == ["2"]
+
+
 def test_running_streams_are_kept_above_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RECORDS_BYTES", 1000)
     store = StreamStore(7)

@@ -263,6 +263,32 @@ async def test_failed_write_is_an_error_and_is_repeated(
     assert [record.message for record in caplog.records] == ["the disk is full"]
 
 
+async def test_change_during_a_failing_write_is_kept(tmp_path: Path) -> None:
+    loop = asyncio.get_running_loop()
+    writing, changed = asyncio.Event(), asyncio.Event()
+
+    class Slow(Failing):
+        def write(self, batch: Batch) -> None:
+            if not self.has_space:
+                loop.call_soon_threadsafe(writing.set)
+                asyncio.run_coroutine_threadsafe(changed.wait(), loop).result(LIMIT)
+            super().write(batch)
+
+    async with opened(tmp_path, open_database=Slow) as state:
+        database = state._database
+        assert isinstance(database, Slow)
+        state.save(NOTES, "a", lambda: Note("older"))
+        failing = asyncio.create_task(state.flush())
+        async with asyncio.timeout(LIMIT):
+            await writing.wait()
+        state.save(NOTES, "a", lambda: Note("newer"))
+        changed.set()
+        with pytest.raises(StateWriteError, match="the disk is full"):
+            await failing
+        database.has_space = True
+    assert await content(tmp_path) == ({"a": Note("newer")}, [])
+
+
 async def test_writer_survives_a_bug_in_a_record(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     def broken() -> Note:
         raise KeyError("broken")

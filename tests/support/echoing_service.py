@@ -93,10 +93,8 @@ class EchoingService:
             case "request id":
                 headers = f"X-Request-Id: {echo}\r\n"
             case "location":
-                status, headers = (
-                    "302 Found",
-                    f"Location: http://127.0.0.1:{self.port}/elsewhere/{echo}?token={echo}\r\n",
-                )
+                target = self.location or f"http://127.0.0.1:{self.port}/elsewhere/{echo}?token={echo}"
+                status, headers = "302 Found", f"Location: {target}\r\n"
             case "cookie":
                 headers = f"Set-Cookie: a={echo}\r\n"
             case "content type":

@@ -76,7 +76,7 @@ def _simulated(depth: Fidelity, sessions: int) -> None:
         for _ in range(sessions):
             await _life(world.client())
 
-    went = run_world(0, lives, fidelity=depth, keeps_trace=False)
+    went = run_world(0, lives, fidelity=depth, keeps_log=False)
     if went.error is not None:
         raise went.error
 

@@ -209,7 +209,7 @@ def crowd(seconds: float) -> list[Growth]:
             objects.append(sum(type(each).__module__.startswith("odyssey_") for each in gc.get_objects()))
 
     settings = {"concurrent_sessions": None, "journal_limit": 200, "streams_limit": 50}
-    went = run_world(0, program, settings=settings, keeps_trace=False)
+    went = run_world(0, program, settings=settings, keeps_log=False)
     if went.error is not None:
         raise went.error
     before, after = objects

@@ -17,7 +17,7 @@ from odyssey_mock.explore.options import SEEDS, ExploreOptions
 
 NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "trace": ("seed", "workload"),
+        "log": ("seed", "workload"),
         "diagram": ("seed", "workload"),
         "shrink": ("seed", "workload"),
         "output": ("shrink",),
@@ -32,7 +32,7 @@ EXCLUDES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "seed": ("workload", *_MANY),
         "workload": ("depth", *_MANY),
         "scheduler": ("workers",),
-        "shrink": ("trace", "diagram"),
+        "shrink": ("log", "diagram"),
     }
 )
 """For an option that excludes other options: the options that must not be given with it."""
@@ -46,9 +46,7 @@ EXCLUDES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 @click.option("--seeds", type=click.IntRange(min=1), help=f"Number of seeds to run.  [default: {SEEDS}]")
 @click.option("--first", type=click.IntRange(min=0), help="First seed.  [default: 0]")
 @click.option("--seed", type=click.IntRange(min=0), help="Run only this seed.")
-@click.option(
-    "--trace", is_flag=True, help="Print the trace, one line per event; it is the same in every run of a seed."
-)
+@click.option("--log", is_flag=True, help="Print the log, one line per event; it is the same in every run of a seed.")
 @click.option("--diagram", is_flag=True, help="Print a sequence diagram of the run.")
 @click.option("--shrink", is_flag=True, help="Find and print a smaller scenario with the same failure.")
 @click.option(

@@ -15,7 +15,7 @@ from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.explore.callback_rules import CallbackRules, ReportViolation
 from odyssey_mock.explore.scenario import Actor, ScenarioError
 from odyssey_mock.explore.server_rules import ServerRules
-from odyssey_mock.sim.trace import Trace
+from odyssey_mock.sim.run_log import RunLog
 from odyssey_mock.sim.world import World
 
 FRAMES_LIMIT = 5.0
@@ -36,7 +36,7 @@ class RunContext:
     """Objects that all actors of a scenario share."""
 
     world: World
-    trace: Trace
+    run_log: RunLog
     report_violation: ReportViolation
     rules: ServerRules
     directory: Path
@@ -62,7 +62,7 @@ class Player:
         watch = CallbackRules(
             self.actor.host,
             self.client,
-            self.context.trace,
+            self.context.run_log,
             self.context.report_violation,
             self.context.rules.said,
             now=self.context.world.now,
@@ -76,7 +76,7 @@ class Player:
 
 
 type ActorAction = Callable[[Player, Mapping[str, Any]], Awaitable[JSON]]  # Any: arguments differ by step
-"""A function that performs a step. It returns a short result for the trace, or None."""
+"""A function that performs a step. It returns a short result for the log, or None."""
 
 
 async def _connect(player: Player, _: Mapping[str, Any]) -> JSON:
@@ -226,7 +226,7 @@ ACTIONS: Mapping[str, ActorAction] = MappingProxyType(
 
 
 async def done(player: Player, name: str, arguments: Mapping[str, Any]) -> None:
-    """Perform one step, and record in the trace whether it succeeded, failed or was skipped.
+    """Perform one step, and record in the log whether it succeeded, failed or was skipped.
 
     A rule is violated if the step raises an error other than `OdysseyError`, or if it continues for more than
     `ENDS_WITHIN` seconds after the connection that it uses has ended.
@@ -237,16 +237,16 @@ async def done(player: Player, name: str, arguments: Mapping[str, Any]) -> None:
     """
     if name not in ACTIONS:
         raise ScenarioError(f"expected a step ({', '.join(ACTIONS)}), got {name!r}")
-    trace, host = player.context.trace, player.actor.host
+    log, host = player.context.run_log, player.actor.host
     began = player.context.world.now()
     connection = next((watch for watch in reversed(player.watches) if watch.statuses), None)
-    trace.add(host, f"{name} ...", arguments)
+    log.add(host, f"{name} ...", arguments)
     try:
         result = await ACTIONS[name](player, arguments)
     except NothingToDoError:
-        trace.add(host, f"{name}: skipped")
+        log.add(host, f"{name}: skipped")
     except OdysseyError as error:
-        trace.add(host, f"{name}: {error.code}", {"message": str(error)})
+        log.add(host, f"{name}: {error.code}", {"message": str(error)})
         player.context.rules.refused(host, name, error)
     except asyncio.CancelledError:
         task = asyncio.current_task()
@@ -256,12 +256,12 @@ async def done(player: Player, name: str, arguments: Mapping[str, Any]) -> None:
                 f"expected {name} to raise CancelledError only if its task is cancelled, got one without",
             )
             return
-        trace.add(host, f"{name}: cancelled")
+        log.add(host, f"{name}: cancelled")
         raise
     except Exception as error:
         player.context.report_violation("only_our_errors", f"expected {name} to raise an OdysseyError, got {error!r}")
     else:
-        trace.add(host, f"{name}: done", None if result is None else {"result": result})
+        log.add(host, f"{name}: done", None if result is None else {"result": result})
     if name in _ON_A_CONNECTION and connection is not None and connection.ended_at is not None:
         late = player.context.world.now() - max(began, connection.ended_at)
         if late > ENDS_WITHIN:

@@ -13,7 +13,7 @@ from typing import Protocol
 from odyssey_client import BroadcastInfo, ConnectionStatus, MediaStream, Odyssey, OdysseyEventHandlers, VideoFrame
 from odyssey_client.events import Handler
 from odyssey_client.media.stamp import read_stamp
-from odyssey_mock.sim.trace import Trace
+from odyssey_mock.sim.run_log import RunLog
 
 _OVER = frozenset({ConnectionStatus.FAILED, ConnectionStatus.DISCONNECTED})
 _AGAIN = re.compile(r"(Retry|attempt) (\d+) of")
@@ -87,7 +87,7 @@ class CallbackRules:
         self,
         host: str,
         client: Odyssey,
-        trace: Trace,
+        run_log: RunLog,
         report_violation: ReportViolation,
         said: Callable[[str], Sequence[SentMessage]],
         *,
@@ -99,9 +99,9 @@ class CallbackRules:
         """Create the handlers.
 
         Args:
-            host: host of the client, as named in the trace.
+            host: host of the client, as named in the log.
             client: the client that connects.
-            trace: records each call of a handler.
+            run_log: records each call of a handler.
             report_violation: called with each violated rule.
             said: function that returns the messages that the server has sent to a session so far.
             now: function that returns the virtual time.
@@ -111,7 +111,7 @@ class CallbackRules:
         """
         self._host = host
         self._client = client
-        self._trace = trace
+        self._run_log = run_log
         self._report_violation = report_violation
         self._said = said
         self._now = now
@@ -212,7 +212,7 @@ class CallbackRules:
         return any(at >= since and applied.startswith(prompt) for at, applied in self._acknowledgements)
 
     def _told(self, what: str) -> None:
-        self._trace.add(self._host, what)
+        self._run_log.add(self._host, what)
         if self._is_over:
             self._report_violation(
                 "silence_after_disconnect", f"expected no handler call after disconnect() returned, got {what}"

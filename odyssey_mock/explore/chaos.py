@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from odyssey_mock.explore.scenario import ChaosStep, ScenarioError
-from odyssey_mock.sim.trace import WORLD, Trace
+from odyssey_mock.sim.run_log import WORLD, RunLog
 from odyssey_mock.sim.world import SERVER, World
 
 CALM = (0.001, 0.005)
@@ -17,7 +17,7 @@ CALM = (0.001, 0.005)
 type ApplyChaos = Callable[[World, Mapping[str, Any]], Coroutine[object, object, None]]  # Any: arguments in JSON
 
 
-async def apply_chaos(world: World, trace: Trace, steps: Sequence[ChaosStep]) -> None:
+async def apply_chaos(world: World, run_log: RunLog, steps: Sequence[ChaosStep]) -> None:
     """Apply each disturbance at its time, and return when the last one has ended.
 
     Raises:
@@ -28,7 +28,7 @@ async def apply_chaos(world: World, trace: Trace, steps: Sequence[ChaosStep]) ->
     async with asyncio.TaskGroup() as tasks:
         for each in steps:
             await asyncio.sleep(max(0.0, each.at - world.now()))
-            trace.add(WORLD, each.what, each.arguments)
+            run_log.add(WORLD, each.what, each.arguments)
             tasks.create_task(CHAOS[each.what](world, each.arguments))
 
 

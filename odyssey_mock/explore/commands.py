@@ -28,10 +28,10 @@ from odyssey_mock.explore.scenario_generator import draw
 from odyssey_mock.explore.shrink import NothingToShrinkError, Shrunk, shrink
 from odyssey_mock.explore.workers import SeedWorkers, ThisProcess, WorkerProcesses, WorkersError
 from odyssey_mock.sim.fidelity import Fidelity
-from odyssey_mock.sim.trace import diagram
+from odyssey_mock.sim.run_log import run_diagram
 
 REPORTED = 5
-"""Number of distinct failures printed with trace and diagram; further failures are printed without them."""
+"""Number of distinct failures printed with log and diagram; further failures are printed without them."""
 FAILED, INTERRUPTED = 1, 130
 """Exit codes: a rule was violated; the command was interrupted by Ctrl-C."""
 
@@ -64,10 +64,10 @@ def explore(options: ExploreOptions, tools: Tools = OURS) -> int:
     fidelity = options.depth or "light"
     try:
         if options.workload is not None:
-            again = f"odyssey-mock explore --workload {shlex.quote(str(options.workload))} --trace"
+            again = f"odyssey-mock explore --workload {shlex.quote(str(options.workload))} --log"
             return _one(options, tools, read(options.workload), again)
         if options.seed is not None:
-            again = f"odyssey-mock explore --{fidelity} --seed {options.seed} --trace"
+            again = f"odyssey-mock explore --{fidelity} --seed {options.seed} --log"
             return _one(options, tools, None, again)
         first = options.first or 0
         seeds = range(first, first + (options.seeds or SEEDS))
@@ -87,10 +87,10 @@ def _one(options: ExploreOptions, tools: Tools, scenario: Scenario | None, again
     if options.shrink:
         return show_shrunk(tools, scenario or tools.draw(seed, fidelity), again, options.output)
     if scenario is not None:
-        outcome = tools.play(scenario.seed, fidelity=scenario.fidelity, scenario=scenario, keeps_trace=True)
+        outcome = tools.play(scenario.seed, fidelity=scenario.fidelity, scenario=scenario, keeps_log=True)
     else:
-        outcome = tools.play(seed, fidelity=fidelity, keeps_trace=True)
-    return show(outcome, again, trace=options.trace, drawn=options.diagram)
+        outcome = tools.play(seed, fidelity=fidelity, keeps_log=True)
+    return show(outcome, again, log=options.log, drawn=options.diagram)
 
 
 def read(path: Path) -> Scenario:
@@ -105,21 +105,21 @@ def read(path: Path) -> Scenario:
         raise click.UsageError(f"cannot run {path}: {error}") from error
 
 
-def show(outcome: Outcome, again: str, *, trace: bool, drawn: bool) -> int:
+def show(outcome: Outcome, again: str, *, log: bool, drawn: bool) -> int:
     """Print the result of one run, and return the exit code. Two runs of the same seed print the same text.
 
     `again`: the command that repeats the run.
     """
-    if trace:
-        for line in report.trace(outcome):
+    if log:
+        for line in report.log(outcome):
             click.echo(line)
     if drawn:
-        click.echo(diagram(outcome.lines))
+        click.echo(run_diagram(outcome.lines))
     click.echo(report.verdict(outcome))
     if not outcome.failures:
         return 0
     click.echo(report.failures(outcome, commit=code_version.commit(), again=again))
-    if not trace:
+    if not log:
         click.echo(report.last_lines(outcome))
     if not drawn:
         click.echo(report.drawn(outcome))
@@ -147,8 +147,8 @@ def show_shrunk(tools: Tools, scenario: Scenario, again: str, output: Path | Non
             output.write_text(json.dumps(shorter.to_json(), indent=2) + "\n", encoding="utf-8")
         except OSError as error:
             raise CannotExploreError(f"cannot write {output}: {error}") from error
-        again = f"odyssey-mock explore --workload {shlex.quote(str(output))} --trace"
-    outcome = tools.play(shorter.seed, fidelity=shorter.fidelity, scenario=shorter, keeps_trace=True)
+        again = f"odyssey-mock explore --workload {shlex.quote(str(output))} --log"
+    outcome = tools.play(shorter.seed, fidelity=shorter.fidelity, scenario=shorter, keeps_log=True)
     click.echo(report.failures(outcome, commit=code_version.commit(), again=again))
     _print_how(outcome)
     return FAILED
@@ -222,7 +222,7 @@ def _stopped(error: BaseException, campaign: Campaign, path: Path | None) -> int
 
 
 def _print_examples(tools: Tools, campaign: Campaign, fidelity: Fidelity, *, in_full: int = REPORTED) -> None:
-    """Print each distinct failure. For up to `in_full` failures, run the seed again to print trace and diagram."""
+    """Print each distinct failure. For up to `in_full` failures, run the seed again to print log and diagram."""
     commit = code_version.commit()
     shown: set[int] = set()
     for known in campaign.tally.examples():
@@ -231,7 +231,7 @@ def _print_examples(tools: Tools, campaign: Campaign, fidelity: Fidelity, *, in_
         if known.failure.rule in {PROCESS_DIED, RUN_RAISED} or known.seed in shown or len(shown) >= in_full:
             continue
         shown.add(known.seed)
-        outcome = tools.play(known.seed, fidelity=fidelity, keeps_trace=True)
+        outcome = tools.play(known.seed, fidelity=fidelity, keeps_log=True)
         if outcome.failures:
             _print_how(outcome)
         else:

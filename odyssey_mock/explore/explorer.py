@@ -21,7 +21,7 @@ from odyssey_mock.explore.scenario_generator import draw
 from odyssey_mock.explore.server_rules import ServerRules
 from odyssey_mock.sim.fidelity import Fidelity
 from odyssey_mock.sim.run import run
-from odyssey_mock.sim.trace import WORLD, Trace
+from odyssey_mock.sim.run_log import WORLD, RunLog
 from odyssey_mock.sim.world import World
 
 CALL_LIMIT = 600.0
@@ -52,7 +52,7 @@ def explore(scenario: MakeScenario = draw, *, seeds: Iterable[int], fidelity: Fi
 
 
 def play(
-    seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_trace: bool = False
+    seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_log: bool = False
 ) -> Outcome:
     """Run one scenario in a new simulated world, and return its outcome.
 
@@ -60,9 +60,9 @@ def play(
         seed: seed of the scenario, ignored if `scenario` is given.
         fidelity: `full` (real WebRTC) or `light` (peers without pixels); ignored if `scenario` is given.
         scenario: the scenario to run; by default it is drawn from the seed.
-        keeps_trace: whether the outcome contains the trace and its hash.
+        keeps_log: whether the outcome contains the log and its hash.
     """
-    scenario_run = ScenarioRun(scenario or draw(seed, fidelity), keeps_lines=keeps_trace)
+    scenario_run = ScenarioRun(scenario or draw(seed, fidelity), keeps_lines=keeps_log)
     settings = {**scenario_run.scenario.settings, "faults": scenario_run.scenario.faults, "journal_limit": 100_000}
     with tempfile.TemporaryDirectory(prefix="odyssey-explore-") as directory, _errors_of(scenario_run):
         scenario_run.directory = Path(directory)
@@ -71,7 +71,7 @@ def play(
             scenario_run.program,
             fidelity=scenario_run.scenario.fidelity,
             settings=settings,
-            keeps_trace=keeps_trace,
+            keeps_log=keeps_log,
             seconds=LONGEST_SCENARIO,
         )
     if went.error is not None:
@@ -84,8 +84,8 @@ def play(
         seed=scenario_run.scenario.seed,
         fidelity=scenario_run.scenario.fidelity,
         failures=tuple(scenario_run.failures),
-        lines=tuple(scenario_run.trace.lines) if keeps_trace else (),
-        trace_hash=f"{scenario_run.trace.hash()[:32]}{went.trace_hash[:32]}" if keeps_trace else "",
+        lines=tuple(scenario_run.run_log.lines) if keeps_log else (),
+        run_hash=f"{scenario_run.run_log.hash()[:32]}{went.run_hash[:32]}" if keeps_log else "",
         steps=scenario_run.steps,
         seconds=went.seconds,
     )
@@ -105,7 +105,7 @@ class ScenarioRun:
         self.scenario = scenario
         self.failures: list[Failure] = []
         self.steps = 0
-        self.trace = Trace(self._now, keeps_lines=keeps_lines)
+        self.run_log = RunLog(self._now, keeps_lines=keeps_lines)
         self._world: World | None = None
         self._players: Sequence[Player] = ()
 
@@ -115,7 +115,7 @@ class ScenarioRun:
     def report_violation(self, rule: str, message: str) -> None:
         """Record the violation of a rule as a failure, unless a failure with the same signature is recorded already."""
         failure = Failure(rule, message, round(self._now(), 6))
-        self.trace.add(WORLD, f"RULE VIOLATED {rule}: {message}")
+        self.run_log.add(WORLD, f"RULE VIOLATED {rule}: {message}")
         if failure.signature not in {each.signature for each in self.failures}:
             self.failures.append(failure)
 
@@ -123,18 +123,18 @@ class ScenarioRun:
         """Run the scenario, end all disturbances, and check that clients and server recover and release everything."""
         self._world = world
         world.loop.set_exception_handler(self._unhandled)
-        rules = ServerRules(world, self.trace, self.report_violation, self._host_of)
+        rules = ServerRules(world, self.run_log, self.report_violation, self._host_of)
         may_repeat = any(fault["do"] == "freeze" for fault in self.scenario.faults)
-        context = RunContext(world, self.trace, self.report_violation, rules, self.directory, may_repeat)
+        context = RunContext(world, self.run_log, self.report_violation, rules, self.directory, may_repeat)
         self._players = players = [self._player(actor, context) for actor in self.scenario.actors]
         async with asyncio.TaskGroup() as watching:
             watch = watching.create_task(_every_second(rules.check))
             async with asyncio.TaskGroup() as acting:
-                acting.create_task(apply_chaos(world, self.trace, self.scenario.chaos))
+                acting.create_task(apply_chaos(world, self.run_log, self.scenario.chaos))
                 for player in players:
                     acting.create_task(_on(world, player.actor.host, self._play(player)))
             watch.cancel()
-        self.trace.add(WORLD, "all disturbances end")
+        self.run_log.add(WORLD, "all disturbances end")
         world.mock.faults.clear()
         await restore(world)
         for player in players:
@@ -221,7 +221,7 @@ class ScenarioRun:
     async def _look_again(self, player: Player) -> None:
         """Check that the client can connect, run a stream and disconnect without errors."""
         before = len(self.failures)
-        self.trace.add(player.actor.host, "starts a final session")
+        self.run_log.add(player.actor.host, "starts a final session")
         watch = player.watch()
         try:
             async with asyncio.timeout(CALL_LIMIT):

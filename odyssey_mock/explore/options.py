@@ -30,7 +30,7 @@ class ExploreOptions:
         seeds: number of seeds to run.
         first: first of these seeds.
         seed: single seed to run.
-        trace: whether to print the trace.
+        log: whether to print the log.
         diagram: whether to print a sequence diagram.
         shrink: whether to find a smaller scenario with the same failure.
         output: file for the scenario that shrinking found.
@@ -45,7 +45,7 @@ class ExploreOptions:
     seeds: int | None = None
     first: int | None = None
     seed: int | None = None
-    trace: bool = False
+    log: bool = False
     diagram: bool = False
     shrink: bool = False
     output: Path | None = None

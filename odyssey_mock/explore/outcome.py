@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from odyssey_mock.sim.trace import TraceLine
+from odyssey_mock.sim.run_log import RunLogLine
 
 if TYPE_CHECKING:
     from odyssey_mock.explore.scenario import Scenario
@@ -44,8 +44,8 @@ class Outcome:
 
     Attributes:
         failures: violated rules in the order they were found; empty if all rules held.
-        lines: lines of the trace; empty if no trace was requested.
-        trace_hash: hash over the lines and every callback, timer and packet; empty if no trace was requested.
+        lines: lines of the log; empty if no log was requested.
+        run_hash: hash over the lines and every callback, timer and packet; empty if no log was requested.
         steps: number of steps that were started.
         seconds: duration in virtual time.
     """
@@ -53,8 +53,8 @@ class Outcome:
     seed: int
     fidelity: Fidelity
     failures: tuple[Failure, ...]
-    lines: tuple[TraceLine, ...] = ()
-    trace_hash: str = ""
+    lines: tuple[RunLogLine, ...] = ()
+    run_hash: str = ""
     steps: int = 0
     seconds: float = 0.0
 
@@ -72,7 +72,7 @@ class PlaySeed(Protocol):
     """A function like `odyssey_mock.explore.explorer.play`, which runs the scenario of one seed."""
 
     def __call__(
-        self, seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_trace: bool = False
+        self, seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_log: bool = False
     ) -> Outcome: ...
 
 

@@ -1,4 +1,4 @@
-"""Text output of the explorer: progress, violated rules, traces and diagrams."""
+"""Text output of the explorer: progress, violated rules, logs and diagrams."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ import click
 
 from odyssey_mock.explore.campaign import DistinctFailure, Tally
 from odyssey_mock.explore.outcome import Outcome
-from odyssey_mock.sim.trace import TraceLine, diagram
+from odyssey_mock.sim.run_log import RunLogLine, run_diagram
 
 if TYPE_CHECKING:
     from odyssey_mock.sim.fidelity import Fidelity
 
 LAST_LINES = 30
-"""Maximum number of trace lines that are printed up to a failure."""
+"""Maximum number of log lines that are printed up to a failure."""
 DRAWN_LINES = 120
-"""Maximum number of trace lines that the diagram of a failure shows; with `--diagram`, it shows all lines."""
+"""Maximum number of log lines that the diagram of a failure shows; with `--diagram`, it shows all lines."""
 
 NOT_AGAIN = "  a second run of the same seed violated no rule: runs of a seed must be equal, so this is a bug too"
 
 HOUR = 3600.0
 
 
-def trace(outcome: Outcome) -> Iterator[str]:
-    """Yield the lines of the trace, then a line with its hash."""
+def log(outcome: Outcome) -> Iterator[str]:
+    """Yield the lines of the log, then a line with its hash."""
     yield from map(str, outcome.lines)
-    yield f"trace hash {outcome.trace_hash}"
+    yield f"run hash {outcome.run_hash}"
 
 
 def verdict(outcome: Outcome) -> str:
@@ -59,18 +59,18 @@ def example(known: DistinctFailure, *, fidelity: Fidelity, commit: str) -> str:
         [
             f"FAILED seed {known.seed}, {fidelity}, commit {commit}{others}",
             f"  {failure.rule}, at {failure.at:.6f}: {failure.message}",
-            f"  reproduce: odyssey-mock explore --{fidelity} --seed {known.seed} --trace",
+            f"  reproduce: odyssey-mock explore --{fidelity} --seed {known.seed} --log",
         ]
     )
 
 
 def last_lines(outcome: Outcome) -> str:
-    """Return a text with the last lines of the trace, up to the first failure."""
+    """Return a text with the last lines of the log, up to the first failure."""
     lines = _until_failure(outcome)
     shown = lines[-LAST_LINES:]
     return "\n".join(
         [
-            f"trace up to the failure (last {_many(len(shown), 'line')} of {len(lines)}):",
+            f"log up to the failure (last {_many(len(shown), 'line')} of {len(lines)}):",
             *(f"  {line}" for line in shown),
         ]
     )
@@ -84,7 +84,7 @@ def drawn(outcome: Outcome) -> str:
         f"diagram up to the failure (first {_many(left_out, 'line')} omitted):"
         if left_out
         else "diagram up to the failure:"
-    ) + (f"\n{diagram(lines[-DRAWN_LINES:])}")
+    ) + (f"\n{run_diagram(lines[-DRAWN_LINES:])}")
 
 
 def rates(tally: Tally, fidelity: Fidelity, *, before: int, elapsed: float) -> str:
@@ -102,7 +102,7 @@ def rates(tally: Tally, fidelity: Fidelity, *, before: int, elapsed: float) -> s
     )
 
 
-def _until_failure(outcome: Outcome) -> Sequence[TraceLine]:
+def _until_failure(outcome: Outcome) -> Sequence[RunLogLine]:
     first = outcome.failures[0].at
     # The time of a failure is rounded to microseconds.
     return [line for line in outcome.lines if round(line.at, 6) <= round(first, 6)]

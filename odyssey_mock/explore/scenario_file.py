@@ -16,7 +16,7 @@ from odyssey_mock.faults.fault import Fault, FaultError
 from odyssey_mock.setting_rules import SettingsError
 from odyssey_mock.settings import Settings, UnknownSettingError
 from odyssey_mock.sim.fidelity import Fidelity
-from odyssey_mock.sim.trace import WORLD
+from odyssey_mock.sim.run_log import WORLD
 from odyssey_mock.sim.world import SERVER
 
 type Check = tuple[str, bool, str, object]

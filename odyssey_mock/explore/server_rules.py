@@ -13,7 +13,7 @@ from odyssey_mock.core.journal import Entry
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.core.timestamps import month_begin
 from odyssey_mock.explore.callback_rules import ReportViolation, SentMessage
-from odyssey_mock.sim.trace import Trace
+from odyssey_mock.sim.run_log import RunLog
 from odyssey_mock.sim.world import SERVER, World
 
 JOB_STATES: Mapping[str, frozenset[str]] = MappingProxyType(
@@ -34,7 +34,7 @@ BURST = 25
 """Maximum number of connections that one host opens within a second."""
 
 CLIENTS = "clients"
-"""Name in the trace for a client that the explorer cannot identify, because several clients share its account."""
+"""Name in the log for a client that the explorer cannot identify, because several clients share its account."""
 
 SLACK = 0.5
 """Allowed difference in seconds between the usage of an account and the total length of its streams."""
@@ -73,10 +73,10 @@ class _StreamRun:
 
 
 class ServerRules:
-    """Checks the rules with each new entry in the journal of a simulated mock, and adds the entry to the trace."""
+    """Checks the rules with each new entry in the journal of a simulated mock, and adds the entry to the log."""
 
     def __init__(
-        self, world: World, trace: Trace, report_violation: ReportViolation, host_of: Callable[[Entry], str | None]
+        self, world: World, run_log: RunLog, report_violation: ReportViolation, host_of: Callable[[Entry], str | None]
     ) -> None:
         """Start to observe the journal.
 
@@ -84,7 +84,7 @@ class ServerRules:
         """
         self._host_of = host_of
         self._world = world
-        self._trace = trace
+        self._run_log = run_log
         self._report_violation = report_violation
         self._said: defaultdict[str, list[SentMessage]] = defaultdict(list)
         self._lines: defaultdict[str, int] = defaultdict(int)
@@ -221,36 +221,36 @@ class ServerRules:
                 if (entry.name, data.get("status")) == ("POST /auth/token", 200):
                     self._offsets_of_tokens[host] = self._world.wall_clock(SERVER).offset
                 if host is None:
-                    self._trace.add(SERVER, f"{entry.name} answered", status)
+                    self._run_log.add(SERVER, f"{entry.name} answered", status)
                 else:
-                    self._trace.add(host, entry.name, status, to=SERVER)
+                    self._run_log.add(host, entry.name, status, to=SERVER)
                 if entry.account is not None:
                     self._count(entry.account)
             case "channel" | "signaling", _:
                 message: Any = data.get("message")
                 shown = {"prompt": message["prompt"]} if isinstance(message, dict) and "prompt" in message else {}
                 is_ours = data.get("from") == "server"
-                self._trace.add(
+                self._run_log.add(
                     SERVER if is_ours else host or CLIENTS, entry.name, shown, to=host if is_ours else SERVER
                 )
                 self._take_message(entry, data, message)
             case "state", "simulation":
-                self._trace.add(SERVER, f"simulation {data['from']} -> {data['to']}")
+                self._run_log.add(SERVER, f"simulation {data['from']} -> {data['to']}")
                 self._take_job(data)
             case "state", _:
                 why: dict[str, JSON] = {key: data[key] for key in ("event", "code", "by", "why") if key in data}
-                self._trace.add(SERVER, f"{entry.name} {data.get('from')} -> {data['to']}", why)
+                self._run_log.add(SERVER, f"{entry.name} {data.get('from')} -> {data['to']}", why)
                 if entry.name == "session" and entry.session is not None:
                     self._lines[entry.session] += (data.get("from"), data["to"]) == ("connected", "held")
                 elif entry.name == "stream" and entry.stream is not None and entry.account is not None:
                     self._take_stream(entry.stream, entry.account, data)
             case "fault", _:
-                self._trace.add(SERVER, f"fault at {entry.name}: {data['do']}", data["parameters"])
+                self._run_log.add(SERVER, f"fault at {entry.name}: {data['do']}", data["parameters"])
                 self._has_stalled |= data["do"] == "stall"
                 self._has_refused |= entry.name.startswith("stream.") and data["do"] == "error"
                 self._may_refuse |= data["do"] in _MAY_REFUSE or data["parameters"].get("status") in _REFUSING
             case "deadline", _:
-                self._trace.add(SERVER, f"deadline: {entry.name}")
+                self._run_log.add(SERVER, f"deadline: {entry.name}")
 
     def _take_message(self, entry: Entry, data: Mapping[str, Any], message: Any) -> None:
         if not isinstance(message, dict):

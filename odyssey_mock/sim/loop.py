@@ -64,11 +64,11 @@ class SimulatedLoop(SimLoop):
 
     limit: float | None = None
 
-    def __init__(self, seed: int, *, keeps_trace: bool = True) -> None:
-        """Create the loop for `seed`. Without `keeps_trace`, the loop is faster, and `trace_hash` is meaningless."""
+    def __init__(self, seed: int, *, keeps_log: bool = True) -> None:
+        """Create the loop for `seed`. Without `keeps_log`, the loop is faster, and `run_hash` is meaningless."""
         super().__init__(seed)
         self._policy: _InOrder = _InOrder(self)
-        self._recorder = TraceRecorder() if keeps_trace else _NoTrace()
+        self._recorder = TraceRecorder() if keeps_log else _NoTrace()
         self.network = NetworkConditions(self)
         self._net = self.network
         self._threads = random.Random(f"{seed}/threads")  # noqa: S311 - it must be repeatable

@@ -36,7 +36,7 @@ class Run[T]:
     Attributes:
         result: return value of the program.
         error: exception that the program or anything else in the run raised; None if there was none.
-        trace_hash: hash over every callback, timer and packet; the same for the same seed in every process.
+        run_hash: hash over every callback, timer and packet; the same for the same seed in every process.
         seconds: duration in virtual time.
         left: tasks, sockets and connections that were still open after the server had stopped.
     """
@@ -44,7 +44,7 @@ class Run[T]:
     seed: int
     result: T | None
     error: Exception | None
-    trace_hash: str
+    run_hash: str
     seconds: float
     left: tuple[str, ...]
 
@@ -55,7 +55,7 @@ def run[T](
     *,
     fidelity: Fidelity = "light",
     settings: Mapping[str, object] | None = None,
-    keeps_trace: bool = True,
+    keeps_log: bool = True,
     seconds: float = LONGEST,
 ) -> Run[T]:
     """Run `program` in a new world, from beginning to end, and return the outcome.
@@ -65,10 +65,10 @@ def run[T](
         program: called with the `World`; the run ends when it returns or raises.
         fidelity: `full` (real WebRTC) or `light` (peers without pixels).
         settings: settings of the mock, which override the defaults of a simulated mock.
-        keeps_trace: whether to compute `trace_hash`.
+        keeps_log: whether to compute `run_hash`.
         seconds: limit in virtual time; a longer run ends with an `EndlessError` as its error.
     """
-    world = World(seed, fidelity=fidelity, keeps_trace=keeps_trace)
+    world = World(seed, fidelity=fidelity, keeps_log=keeps_log)
     with _within(world), sandboxed(world.time_and_entropy):
         world.loop.allow(seconds)
         result, error = None, None
@@ -81,8 +81,8 @@ def run[T](
             error.__cause__ = cancelled
         seconds = world.loop.time()
         left = tuple(world.left_over())
-        trace_hash = world.loop.trace_hash() if keeps_trace else ""
-    return Run(seed, result, error, trace_hash, seconds, left)
+        run_hash = world.loop.trace_hash() if keeps_log else ""
+    return Run(seed, result, error, run_hash, seconds, left)
 
 
 @contextmanager
@@ -97,7 +97,7 @@ def opened(seed: int, *, fidelity: Fidelity = "light", settings: Mapping[str, ob
         fidelity: `full` (real WebRTC) or `light` (peers without pixels).
         settings: settings of the mock, which override the defaults of a simulated mock.
     """
-    world = World(seed, fidelity=fidelity, keeps_trace=False)
+    world = World(seed, fidelity=fidelity, keeps_log=False)
     with _within(world):
         over = asyncio.Event()
         server = world.step(_begin(world, over, settings or {}), host=SERVER)

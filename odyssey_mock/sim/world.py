@@ -15,8 +15,8 @@ from odyssey_mock.sim.loop import EndlessError, SimulatedLoop, SimulationDeadloc
 from odyssey_mock.sim.network_conditions import NetworkConditions
 from odyssey_mock.sim.platform import ClientClock, WallClock
 from odyssey_mock.sim.randomness import Randomness
+from odyssey_mock.sim.run_log import CLIENT, SERVER
 from odyssey_mock.sim.sandbox import sandboxed
-from odyssey_mock.sim.trace import CLIENT, SERVER
 
 __all__ = ["CLIENT", "SERVER", "World"]
 
@@ -42,11 +42,11 @@ class World:
 
     mock: MockOdyssey
 
-    def __init__(self, seed: int, *, fidelity: Fidelity = "light", keeps_trace: bool = True) -> None:
+    def __init__(self, seed: int, *, fidelity: Fidelity = "light", keeps_log: bool = True) -> None:
         self.seed = seed
         self.fidelity: Fidelity = fidelity
         self.chance = Randomness(seed)
-        self.loop = SimulatedLoop(seed, keeps_trace=keeps_trace)
+        self.loop = SimulatedLoop(seed, keeps_log=keeps_log)
         self.time_and_entropy = WorldTimeAndEntropy(self)
         self.wire: NetworkConditions = self.loop.network
         self._walls: dict[str, WallClock] = {}
@@ -157,7 +157,7 @@ class World:
         return {
             "host": self.wire.address(SERVER),
             "port": PORT,
-            # Fonts differ between machines, and the size of a packet affects the trace.
+            # Fonts differ between machines, and the size of a packet affects the run.
             "fonts": "bundled",
             "portrait_size": (width, height),
             "landscape_size": (height, width),

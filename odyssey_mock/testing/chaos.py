@@ -105,7 +105,7 @@ def _machines(world: World) -> list[str]:
 
 
 def _note(world: World, what: str, host: str) -> None:
-    """Record a chaos event in the mock's journal, so that the trace report of a failed test shows it."""
+    """Record a chaos event in the mock's journal, so that the seed report of a failed test shows it."""
     world.mock.journal.record("note", f"chaos: {what}", host=host)
 
 

@@ -26,7 +26,7 @@ from odyssey_mock.sim.loop import EndlessError
 from odyssey_mock.sim.run import run
 from odyssey_mock.sim.world import GIVE_UP, SERVER, World
 from odyssey_mock.testing.chaos import Chaos, ChaosError, apply_chaos, check_chaos, draw_network
-from odyssey_mock.testing.trace_report import trace_report
+from odyssey_mock.testing.seed_report import seed_report
 
 SEEDS = 50
 """Default number of seeds."""
@@ -151,13 +151,13 @@ class Failure:
         seed: the seed with which the test failed.
         error: the exception that the test raised.
         replay: the pytest command that reproduces the failure.
-        trace_report: the seed, the command, and the server's journal as a sequence diagram.
+        seed_report: the seed, the command, and the server's journal as a sequence diagram.
     """
 
     seed: int
     error: BaseException
     replay: str
-    trace_report: str
+    seed_report: str
 
 
 def play(test: Test, arguments: Mapping[str, object], plan: Plan, node: str) -> Failure | None:
@@ -178,7 +178,7 @@ def play(test: Test, arguments: Mapping[str, object], plan: Plan, node: str) -> 
 
 def _play_one(test: Test, arguments: Mapping[str, object], plan: Plan, seed: int, node: str) -> Failure | None:
     run_of = _RunOf(test, arguments, plan)
-    ended = run(seed, run_of, fidelity=plan.fidelity, settings=plan.settings, keeps_trace=False)
+    ended = run(seed, run_of, fidelity=plan.fidelity, settings=plan.settings, keeps_log=False)
     error = run_of.error or ended.error
     if isinstance(error, asyncio.CancelledError) and ended.error is not None:
         error = ended.error  # this error ended the run, which cancelled the test
@@ -188,7 +188,7 @@ def _play_one(test: Test, arguments: Mapping[str, object], plan: Plan, seed: int
         error.add_note(f"in addition, a background task failed: {ended.error!r}")
     replay = f"pytest {shlex.quote(node)} --odyssey-seed={seed}"
     heading = f"seed {seed}, after {ended.seconds:.6g} s of virtual time; to reproduce: {replay}"
-    return Failure(seed, error, replay, f"{heading}\n{trace_report(run_of.entries())}")
+    return Failure(seed, error, replay, f"{heading}\n{seed_report(run_of.entries())}")
 
 
 class _RunOf:

@@ -22,8 +22,8 @@ MARKER = (
     "world and virtual time, once for each seed; depth='full' uses real WebRTC; weather=True breaks connections and "
     "moves clocks at random moments; timeout is in virtual seconds; settings are those of the mock"
 )
-TRACE_REPORT = pytest.StashKey[str]()
-"""Stash key of a test's trace report, which shows the run with the seed that failed."""
+SEED_REPORT = pytest.StashKey[str]()
+"""Stash key of a test's seed report, which shows the run with the seed that failed."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -89,18 +89,18 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if failure is not None:
         if not isinstance(failure.error, pytest.skip.Exception):
             failure.error.add_note(f"failed with seed {failure.seed}; to reproduce: {failure.replay}")
-            pyfuncitem.stash[TRACE_REPORT] = failure.trace_report
+            pyfuncitem.stash[SEED_REPORT] = failure.seed_report
         raise failure.error
     return True
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add the trace report to the report of a failed simulated test, below the traceback."""
+    """Add the seed report to the report of a failed simulated test, below the traceback."""
     report = yield
-    trace_report = item.stash.get(TRACE_REPORT, None)
-    if trace_report is not None and report.when == "call":
-        report.sections.append(("odyssey_sim: the seed that failed", trace_report))
+    seed_report = item.stash.get(SEED_REPORT, None)
+    if seed_report is not None and report.when == "call":
+        report.sections.append(("odyssey_sim: the seed that failed", seed_report))
     return report
 
 

@@ -89,9 +89,9 @@ class _OfOneVersion:
         return _of_one_version, (self._play,)
 
     def __call__(
-        self, seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_trace: bool = False
+        self, seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_log: bool = False
     ) -> Outcome:
-        return self._play(seed, fidelity=fidelity, scenario=scenario, keeps_trace=keeps_trace)
+        return self._play(seed, fidelity=fidelity, scenario=scenario, keeps_log=keeps_log)
 
 
 def test_only_seed_that_kills_its_worker_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

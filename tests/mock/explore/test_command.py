@@ -34,8 +34,8 @@ def test_failure_is_printed_with_trace_and_diagram() -> None:
         == f"""\
 FAILED seed 16, full, commit {COMMIT}
   slots_add_up, at 60.000000: expected 0 slots taken, got 16
-  reproduce: odyssey-mock explore --full --seed 16 --trace
-trace up to the failure (last 4 lines of 4):
+  reproduce: odyssey-mock explore --full --seed 16 --log
+log up to the failure (last 4 lines of 4):
       0.000000 client-0: connect()
       0.250000 client-0 -> odyssey: POST /sessions/request
       2.500000 world: cut, by the seed
@@ -50,8 +50,8 @@ diagram up to the failure:
     60.000  |                                     | * session closed (seed=16)
 FAILED seed 17, full, commit {COMMIT}
   every_call_settles, at 2.500000: expected interact() to settle, got nothing in 17.5 s
-  reproduce: odyssey-mock explore --full --seed 17 --trace
-trace up to the failure (last 3 lines of 3):
+  reproduce: odyssey-mock explore --full --seed 17 --log
+log up to the failure (last 3 lines of 3):
       0.000000 client-0: connect()
       0.250000 client-0 -> odyssey: POST /sessions/request
       2.500000 world: cut, by the seed
@@ -80,7 +80,7 @@ def test_error_in_a_run_is_not_repeated() -> None:
 
 
 def test_trace_ends_with_hash_and_verdict() -> None:
-    ran = explore("--seed", "2", "--trace")
+    ran = explore("--seed", "2", "--log")
     assert ran.exit_code == 0
     assert (ran.stdout, ran.stderr) == (
         f"""\
@@ -88,7 +88,7 @@ def test_trace_ends_with_hash_and_verdict() -> None:
     0.250000 client-0 -> odyssey: POST /sessions/request
     2.500000 world: cut, by the seed
    60.000000 odyssey: session closed {{"seed": 2}}
-trace hash {2:064x}
+run hash {2:064x}
 seed 2, light: all rules held; 3 steps, 60.500 virtual seconds
 """,
         "",
@@ -96,11 +96,11 @@ seed 2, light: all rules held; 3 steps, 60.500 virtual seconds
 
 
 def test_trace_of_failing_seed_includes_a_diagram() -> None:
-    ran = explore("--seed", "3", "--trace")
+    ran = explore("--seed", "3", "--log")
     assert ran.exit_code == 1
     assert "seed 3, light: 1 rule violated; 3 steps, 60.500 virtual seconds\nFAILED seed 3, light, " in ran.stdout
     assert "|------ POST /sessions/request ------>|" in ran.stdout
-    assert "trace up to the failure" not in ran.stdout
+    assert "log up to the failure" not in ran.stdout
 
 
 def test_diagram_option_draws_the_whole_run() -> None:
@@ -115,9 +115,9 @@ def test_shrunk_scenario_is_printed_stored_and_run(tmp_path: Path) -> None:
     ran = explore("--seed", "17", "--shrink", "--output", str(kept))
     assert (ran.exit_code, ran.stderr) == (1, "shrunk to 1 of 2 parts\n")
     assert ran.stdout.startswith("seed 17, light\nclient-0 (account 0):\n  after 0 s connect\nFAILED seed 17, light, ")
-    assert f"reproduce: odyssey-mock explore --workload '{kept}' --trace\n" in ran.stdout
+    assert f"reproduce: odyssey-mock explore --workload '{kept}' --log\n" in ran.stdout
     assert "== cut, by the scenario ==" in ran.stdout
-    again = explore("--workload", str(kept), "--trace")
+    again = explore("--workload", str(kept), "--log")
     assert again.exit_code == 1
     assert again.stdout.splitlines()[2] == "    2.500000 world: cut, by the scenario"
     assert explore("--workload", str(kept), "--shrink").exit_code == 1
@@ -147,7 +147,7 @@ TOGETHER_NEVER = [
     *(("seed", other) for other in ("workload", *MANY)),
     *(("workload", other) for other in ("depth", *MANY)),
     ("scheduler", "workers"),
-    ("shrink", "trace"),
+    ("shrink", "log"),
     ("shrink", "diagram"),
 ]
 
@@ -158,7 +158,7 @@ def test_conflicting_options_are_rejected(tmp_path: Path, option: str, other: st
     path.touch()
 
     def words(name: str) -> list[str]:
-        flag = name in {"trace", "diagram", "shrink"}
+        flag = name in {"log", "diagram", "shrink"}
         return ["--full"] if name == "depth" else [f"--{name}", *GIVEN.get(name, [] if flag else [str(path)])]
 
     base = words("seed") if option == "shrink" else []
@@ -171,7 +171,7 @@ def test_conflicting_options_are_rejected(tmp_path: Path, option: str, other: st
 @pytest.mark.parametrize(
     ("option", "needed"),
     [
-        ("trace", "--seed or --workload"),
+        ("log", "--seed or --workload"),
         ("diagram", "--seed or --workload"),
         ("shrink", "--seed or --workload"),
         ("output", "--shrink"),
@@ -225,7 +225,7 @@ def test_invalid_scheduler_address_is_rejected(tmp_path: Path) -> None:
 
 
 def test_two_processes_print_same_bytes_for_seed() -> None:
-    command = [sys.executable, "-c", "from odyssey_mock.cli import main; main()", "explore", "--seed", "3", "--trace"]
+    command = [sys.executable, "-c", "from odyssey_mock.cli import main; main()", "explore", "--seed", "3", "--log"]
     both = [
         subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONHASHSEED": hash_seed}
@@ -235,7 +235,7 @@ def test_two_processes_print_same_bytes_for_seed() -> None:
     said = [process.communicate(timeout=LIMIT) for process in both]
     assert said[0] == said[1]
     assert said[0][0].count(b"\n") > 100
-    assert b"\ntrace hash " in said[0][0]
+    assert b"\nrun hash " in said[0][0]
     assert said[0][1] == b""
 
 

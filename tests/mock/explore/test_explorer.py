@@ -1,4 +1,4 @@
-"""Tests of running scenarios: reproducibility, traces, steps and disturbances."""
+"""Tests of running scenarios: reproducibility, logs, steps and disturbances."""
 
 import os
 import re
@@ -13,7 +13,7 @@ import pytest
 from odyssey_mock.explore.explorer import explore, play
 from odyssey_mock.explore.scenario import Actor, ChaosStep, Scenario, Step
 from odyssey_mock.sim.fidelity import Fidelity
-from odyssey_mock.sim.trace import WORLD
+from odyssey_mock.sim.run_log import WORLD
 from tests.support.explore.planted import RULES
 
 SAMPLE: dict[Fidelity, range] = {"light": range(604, 616), "full": range(592, 596)}
@@ -23,7 +23,7 @@ HASHES = """
 import sys
 from odyssey_mock.explore.explorer import play
 for seed in range(int(sys.argv[2]), int(sys.argv[3])):
-    print(seed, play(seed, fidelity=sys.argv[1], keeps_trace=True).trace_hash)
+    print(seed, play(seed, fidelity=sys.argv[1], keeps_log=True).run_hash)
 """
 
 
@@ -46,7 +46,7 @@ def test_trace_of_seed_is_same_in_every_process(fidelity: Fidelity) -> None:
     assert first == second
     assert len(first.splitlines()) == len(SAMPLE[fidelity])
     assert len({line.split()[1] for line in first.splitlines()}) == len(SAMPLE[fidelity]), (
-        f"expected a different trace hash for each seed, got\n{first}"
+        f"expected a different run hash for each seed, got\n{first}"
     )
 
 
@@ -59,15 +59,15 @@ def test_documentation_lists_all_rules() -> None:
 
 
 def test_earlier_run_does_not_change_the_outcome() -> None:
-    alone = play(501, keeps_trace=True)
+    alone = play(501, keeps_log=True)
     play(502)
-    assert play(501, keeps_trace=True) == alone
+    assert play(501, keeps_log=True) == alone
 
 
 def test_explore_runs_seeds_in_order() -> None:
     outcomes = list(islice(explore(seeds=range(3, 100)), 3))
     assert [(each.seed, each.fidelity, each.failures) for each in outcomes] == [(n, "light", ()) for n in (3, 4, 5)]
-    assert all(each.lines == () and each.trace_hash == "" for each in outcomes), "expected no trace by default, got one"
+    assert all(each.lines == () and each.run_hash == "" for each in outcomes), "expected no log by default, got one"
 
 
 def test_explore_accepts_other_scenario_functions() -> None:
@@ -100,21 +100,21 @@ def test_trace_contains_all_steps_of_scenario() -> None:
             Step("wait for job"),
             Step("disconnect"),
         ),
-        keeps_trace=True,
+        keeps_log=True,
     )
     assert outcome.failures == ()
     assert outcome.steps == 11
     told = [line.what for line in outcome.lines if line.who == "client-1"]
     for step in ("connect", "start", "interact", "look", "spectate", "end", "recording", "download", "simulate"):
-        assert f"{step}: done" in told, f"expected the line '{step}: done' in the trace of client-1, got {told}"
+        assert f"{step}: done" in told, f"expected the line '{step}: done' in the log of client-1, got {told}"
     assert told.index("on_connected") < told.index("start: done") < told.index("on_stream_ended")
     (well,) = [line for line in outcome.lines if line.who == WORLD]
     assert well.what == "all disturbances end"
     assert [line.at for line in outcome.lines] == sorted(line.at for line in outcome.lines)
 
 
-def test_messages_have_sender_and_receiver_in_trace() -> None:
-    outcome = play(1, scenario=scenario_of(Step("connect"), Step("disconnect")), keeps_trace=True)
+def test_messages_have_sender_and_receiver_in_log() -> None:
+    outcome = play(1, scenario=scenario_of(Step("connect"), Step("disconnect")), keeps_log=True)
     arrows = {(line.who, line.what, line.to) for line in outcome.lines if line.to is not None}
     assert ("client-1", "POST /sessions/token", "odyssey") in arrows
     assert ("odyssey", "offer", "client-1") in arrows
@@ -122,7 +122,7 @@ def test_messages_have_sender_and_receiver_in_trace() -> None:
 
 
 def test_step_without_its_object_is_skipped() -> None:
-    outcome = play(1, scenario=scenario_of(Step("poll"), Step("leave"), Step("download")), keeps_trace=True)
+    outcome = play(1, scenario=scenario_of(Step("poll"), Step("leave"), Step("download")), keeps_log=True)
     assert outcome.failures == ()
     assert [line.what for line in outcome.lines if "skipped" in line.what] == [
         "poll: skipped",
@@ -140,7 +140,7 @@ def test_call_can_be_cancelled_or_run_concurrently() -> None:
             Step("list jobs"),
             chaos=(ChaosStep(0.0, "latency", {"from": 0.01, "to": 0.02}),),
         ),
-        keeps_trace=True,
+        keeps_log=True,
     )
     assert outcome.failures == ()
     told = [line.what for line in outcome.lines if line.who == "client-1"]
@@ -172,7 +172,7 @@ def test_stream_survives_each_disturbance(weather: ChaosStep, is_noticed: bool) 
             Step("interact", 30.0, {"prompt": "the storm clears"}),
             chaos=(ChaosStep(0.0, "latency", {"from": 0.01, "to": 0.03}), weather),
         ),
-        keeps_trace=True,
+        keeps_log=True,
     )
     assert outcome.failures == ()
     told = [line.what for line in outcome.lines if line.who == "client-1"]

@@ -27,19 +27,19 @@ def test_planted_bug_is_found_and_reproduced(defect: Defect) -> None:
         assert found.failures[0].rule in defect.rules, (
             f"expected seed {found.seed} to fail because of this bug: {defect.suffers}; got {found.failures}"
         )
-        replayed, once_more = (play(found.seed, keeps_trace=True) for _ in range(2))
+        replayed, once_more = (play(found.seed, keeps_log=True) for _ in range(2))
 
     assert replayed.failures == once_more.failures == found.failures
-    assert replayed.trace_hash == once_more.trace_hash
+    assert replayed.run_hash == once_more.run_hash
     assert play(found.seed).failures == ()
 
 
 def test_planted_bug_ends_with_its_block() -> None:
-    before = play(0, keeps_trace=True)
+    before = play(0, keeps_log=True)
     for defect in DEFECTS:
         with defect.planted():
             pass
-    assert play(0, keeps_trace=True) == before
+    assert play(0, keeps_log=True) == before
 
 
 def test_planted_bugs_have_distinct_descriptions() -> None:

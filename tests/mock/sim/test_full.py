@@ -272,7 +272,7 @@ def test_host_and_spectators_watch_over_a_bad_network() -> None:
 PRINT_HASHES = """
 from tests.mock.sim.test_full import complete, everything, rough_life_cycle
 for scenario in (rough_life_cycle, everything):
-    print(complete(7, scenario, fps=10).trace_hash)
+    print(complete(7, scenario, fps=10).run_hash)
 """
 
 
@@ -285,12 +285,10 @@ def test_seed_gives_the_same_run_in_every_process() -> None:
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        before = complete(6, everything, fps=10).trace_hash
-        mine = [complete(7, scenario, fps=10).trace_hash for scenario in (rough_life_cycle, everything)]
+        before = complete(6, everything, fps=10).run_hash
+        mine = [complete(7, scenario, fps=10).run_hash for scenario in (rough_life_cycle, everything)]
         printed, complaints = process.communicate(timeout=120)
-    assert printed.split() == mine, (
-        f"expected the trace hashes {mine} in the other process, got {printed!r}:\n{complaints}"
-    )
+    assert printed.split() == mine, f"expected the hashes {mine} in the other process, got {printed!r}:\n{complaints}"
     assert before not in mine
 
 

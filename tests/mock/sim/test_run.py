@@ -23,8 +23,8 @@ def test_successful_run_has_a_result_and_no_leftovers() -> None:
     went = run(5, scenario)
     assert (went.seed, went.result, went.error, went.left) == (5, "done", None, ())
     assert went.seconds == pytest.approx(100, abs=1)
-    assert went.trace_hash == run(5, scenario).trace_hash
-    assert run(5, scenario, keeps_trace=False).trace_hash == ""
+    assert went.run_hash == run(5, scenario).run_hash
+    assert run(5, scenario, keeps_log=False).run_hash == ""
 
 
 def test_exception_of_the_program_is_the_runs_error() -> None:

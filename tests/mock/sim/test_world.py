@@ -215,7 +215,7 @@ def test_extra_draws_do_not_change_other_streams() -> None:
 PRINT_A_RUN = """
 from tests.mock.sim.test_world import complete, life_cycle
 went = complete(life_cycle, seed=7)
-print(went.trace_hash, went.seconds, *went.result)
+print(went.run_hash, went.seconds, *went.result)
 """
 
 
@@ -230,5 +230,5 @@ def test_seed_gives_the_same_run_in_every_process() -> None:
     ).stdout
     mine = complete(life_cycle, seed=7)
     assert mine.result is not None
-    assert printed.split() == [mine.trace_hash, str(mine.seconds), *mine.result]
-    assert complete(life_cycle, seed=8).trace_hash != mine.trace_hash
+    assert printed.split() == [mine.run_hash, str(mine.seconds), *mine.result]
+    assert complete(life_cycle, seed=8).run_hash != mine.run_hash

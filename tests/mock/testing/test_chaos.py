@@ -38,7 +38,7 @@ def statuses(seed: int, sort: bool | Literal["calm"] | Collection[str]) -> Story
         notes = [entry.name for entry in world.mock.journal.find("note")]
         return seen, notes, world.wall_clock(CLIENT).offset or world.wall_clock(SERVER).offset
 
-    ended = run(seed, scenario, settings={"fps": 4}, keeps_trace=False)
+    ended = run(seed, scenario, settings={"fps": 4}, keeps_log=False)
     if ended.error is not None:
         raise ended.error
     assert ended.result is not None
@@ -62,7 +62,7 @@ def test_default_network_has_different_delays_per_seed() -> None:
             await world.client().list_simulations()
             return world.now()
 
-        return [run(seed, scenario, keeps_trace=False).result or 0.0 for seed in range(6)]
+        return [run(seed, scenario, keeps_log=False).result or 0.0 for seed in range(6)]
 
     usual = delays(False)
     assert len(set(usual)) == len(usual)
@@ -93,7 +93,7 @@ def test_both_sides_notice_reset_at_once() -> None:
         await client.disconnect()
         return left
 
-    assert run(1, scenario, keeps_trace=False).result == []
+    assert run(1, scenario, keeps_log=False).result == []
 
 
 def test_keepalive_detects_half_open_connection() -> None:

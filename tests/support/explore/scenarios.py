@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from odyssey_mock.explore.outcome import Failure, Outcome
-from odyssey_mock.sim.trace import WORLD, TraceLine
+from odyssey_mock.sim.run_log import WORLD, RunLogLine
 
 if TYPE_CHECKING:
     from odyssey_mock.explore.scenario import Scenario
@@ -27,7 +27,7 @@ STEPS, SECONDS = 3, 60.5
 
 
 def play(
-    seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_trace: bool = False
+    seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_log: bool = False
 ) -> Outcome:
     """Return a fixed outcome for `seed`, which contains failures for some seeds.
 
@@ -40,17 +40,17 @@ def play(
     if seed % 11 == 5:
         broken.append(Failure("slots_add_up", f"expected 0 slots taken, got {seed}", 60.0))
     lines = (
-        TraceLine(0.0, "client-0", "connect()"),
-        TraceLine(0.25, "client-0", "POST /sessions/request", "odyssey"),
-        TraceLine(2.5, WORLD, f"cut, by {'the scenario' if scenario else 'the seed'}"),
-        TraceLine(60.0, "odyssey", "session closed", details={"seed": seed}),
+        RunLogLine(0.0, "client-0", "connect()"),
+        RunLogLine(0.25, "client-0", "POST /sessions/request", "odyssey"),
+        RunLogLine(2.5, WORLD, f"cut, by {'the scenario' if scenario else 'the seed'}"),
+        RunLogLine(60.0, "odyssey", "session closed", details={"seed": seed}),
     )
     return Outcome(
         seed,
         fidelity,
         tuple(broken),
-        lines if keeps_trace else (),
-        f"{seed:064x}" if keeps_trace else "",
+        lines if keeps_log else (),
+        f"{seed:064x}" if keeps_log else "",
         steps=STEPS,
         seconds=SECONDS,
     )
@@ -85,7 +85,7 @@ def kills(
     *,
     fidelity: Fidelity = "light",
     scenario: Scenario | None = None,
-    keeps_trace: bool = False,
+    keeps_log: bool = False,
 ) -> Outcome:
     """Kill this process, as the kernel does when memory runs out: always for seed 12, and once for seed 20.
 
@@ -95,25 +95,25 @@ def kills(
     if seed == 12 or (seed == 20 and not once.exists()):
         once.touch() if seed == 20 else None
         os.kill(os.getpid(), signal.SIGKILL)
-    return play(seed, fidelity=fidelity, scenario=scenario, keeps_trace=keeps_trace)
+    return play(seed, fidelity=fidelity, scenario=scenario, keeps_log=keeps_log)
 
 
 def hangs(
-    seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_trace: bool = False
+    seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_log: bool = False
 ) -> Outcome:
     """Block forever for seeds of 20 and above. For smaller seeds, return the outcome of `play`."""
     if seed >= 20:
         threading.Event().wait()
-    return play(seed, fidelity=fidelity, scenario=scenario, keeps_trace=keeps_trace)
+    return play(seed, fidelity=fidelity, scenario=scenario, keeps_log=keeps_log)
 
 
 def raises(
-    seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_trace: bool = False
+    seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_log: bool = False
 ) -> Outcome:
     """Raise `LookupError` for seed 4, as a bug in the explorer might. For other seeds, return the outcome of `play`."""
     if seed == 4:
         raise LookupError(f"raised by the test for seed {seed}")
-    return play(seed, fidelity=fidelity, scenario=scenario, keeps_trace=keeps_trace)
+    return play(seed, fidelity=fidelity, scenario=scenario, keeps_log=keeps_log)
 
 
 class _Unloadable:
@@ -121,7 +121,7 @@ class _Unloadable:
         return _refuse, ()
 
     def __call__(
-        self, seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_trace: bool = False
+        self, seed: int, *, fidelity: Fidelity = "light", scenario: Scenario | None = None, keeps_log: bool = False
     ) -> Outcome:
         raise AssertionError("expected unpickling to fail, but the object was unpickled and called")
 

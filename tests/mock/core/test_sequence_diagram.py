@@ -1,29 +1,31 @@
-"""Tests of the sequence diagram of a run: its text, its lifelines and its maximum width."""
+"""Tests of sequence diagrams: their text, their lifelines and their maximum width."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odyssey_mock.sim.trace import WIDTH, WORLD, TraceLine, diagram
+from odyssey_mock.core.sequence_diagram import WIDTH, DiagramEvent, diagram, natural_order
 
 SERVER = "odyssey"
+WORLD = "world"
+"""A participant without a column."""
 
 
 def test_small_run_has_the_pinned_diagram() -> None:
-    lines = [
-        TraceLine(0.0, "client-0", "connect()"),
-        TraceLine(0.0, "client-0", "POST /auth/token", SERVER),
-        TraceLine(0.0204, SERVER, "200", "client-0"),
-        TraceLine(0.5, "client-1", "connect_to_stream()"),
-        TraceLine(0.75, WORLD, "cut", details={"between": ["client-0", SERVER], "seconds": 3.5}),
-        TraceLine(4.25, SERVER, "session held", details={"session": "ab12"}),
-        TraceLine(
+    events = [
+        DiagramEvent(0.0, "client-0", "connect()"),
+        DiagramEvent(0.0, "client-0", "POST /auth/token", SERVER),
+        DiagramEvent(0.0204, SERVER, "200", "client-0"),
+        DiagramEvent(0.5, "client-1", "connect_to_stream()"),
+        DiagramEvent(0.75, WORLD, "cut", details={"between": ["client-0", SERVER], "seconds": 3.5}),
+        DiagramEvent(4.25, SERVER, "session held", details={"session": "ab12"}),
+        DiagramEvent(
             4.25, SERVER, "interactive_stream_error", "client-1", {"reason": "the host of this broadcast has gone"}
         ),
-        TraceLine(4.3, "client-0", "hello", "client-1"),
-        TraceLine(4.3, "client-1", "GET /", SERVER),
+        DiagramEvent(4.3, "client-0", "hello", "client-1"),
+        DiagramEvent(4.3, "client-1", "GET /", SERVER),
     ]
     # fmt: off
-    assert diagram(lines, width=100) == (
+    assert diagram(events, ["client-0", "client-1", SERVER], width=100) == (
         "   seconds  client-0              client-1              odyssey\n"
         "     0.000  | * connect()         |                     |\n"
         "            |------------ POST /auth/token ------------>|\n"
@@ -41,22 +43,28 @@ def test_small_run_has_the_pinned_diagram() -> None:
 
 
 def test_diagram_without_lines_is_empty() -> None:
-    assert diagram([]) == ""
+    assert diagram([], [SERVER]) == ""
 
 
-def test_server_always_has_a_lifeline() -> None:
-    assert diagram([TraceLine(1.0, "client", "connect()")]).splitlines()[0].split() == ["seconds", "client", SERVER]
+def test_columns_without_events_have_a_lifeline() -> None:
+    assert diagram([DiagramEvent(1.0, "client", "connect()")], ["client", SERVER]) == (
+        "   seconds  client                                odyssey\n     1.000  | * connect()                         |"
+    )
 
 
-def test_clients_are_in_natural_order_before_the_server() -> None:
-    lines = [TraceLine(0.0, who, "x") for who in ("client-10", SERVER, "client-2", "client-1")]
-    assert diagram(lines).splitlines()[0].split() == ["seconds", "client-1", "client-2", "client-10", SERVER]
+def test_numbers_in_names_are_ordered_as_numbers() -> None:
+    assert sorted(["client-10", "odyssey", "client-2", "client-1"], key=natural_order) == [
+        "client-1",
+        "client-2",
+        "client-10",
+        "odyssey",
+    ]
 
 
 def test_more_clients_get_narrower_columns() -> None:
     count = 9
-    lines = [TraceLine(float(n), f"client-{n}", "POST /sessions/token", SERVER) for n in range(count)]
-    rows = diagram(lines).splitlines()
+    events = [DiagramEvent(float(n), f"client-{n}", "POST /sessions/token", SERVER) for n in range(count)]
+    rows = diagram(events, [*(f"client-{n}" for n in range(count)), SERVER]).splitlines()
     assert max(map(len, rows)) <= WIDTH
     arrows = [row for row in rows if ">" in row]
     starts = [row.rstrip().index("|-") for row in arrows]
@@ -67,24 +75,26 @@ def test_more_clients_get_narrower_columns() -> None:
 
 def test_control_characters_are_escaped() -> None:
     said = "a\nb\x1b[2J\u2028c"
-    rows = diagram([TraceLine(0.0, "client", said), TraceLine(0.0, WORLD, said)]).splitlines()
+    rows = diagram([DiagramEvent(0.0, who, said) for who in ("client", WORLD)], ["client", SERVER]).splitlines()
     assert [row.partition("a\\nb")[2].partition("c")[0] for row in rows[1:]] == ["\\x1b[2J\\u2028"] * 2
     assert len(rows) == 3
 
 
 def test_message_to_self_or_world_is_a_note() -> None:
-    rows = diagram([TraceLine(0.0, "client", "ping", "client"), TraceLine(0.0, "client", "ping", WORLD)]).splitlines()
+    events = [DiagramEvent(0.0, "client", "ping", to) for to in ("client", WORLD)]
+    rows = diagram(events, ["client", SERVER]).splitlines()
     assert [row[12:20] for row in rows[1:]] == ["| * ping"] * 2
 
 
-names = st.sampled_from([WORLD, SERVER, *(f"client-{n}" for n in range(5))])
+columns = [*(f"client-{n}" for n in range(5)), SERVER]
+names = st.sampled_from([WORLD, *columns])
 texts = st.text(max_size=150)
 
 
 @given(
-    lines=st.lists(
+    events=st.lists(
         st.builds(
-            TraceLine,
+            DiagramEvent,
             at=st.floats(0, 99_999),
             who=names,
             what=texts,
@@ -95,9 +105,9 @@ texts = st.text(max_size=150)
     ),
     width=st.integers(90, 200),
 )
-def test_any_trace_is_drawn_within_the_width(lines: list[TraceLine], width: int) -> None:
-    drawn = diagram(lines, width=width)
+def test_any_diagram_is_within_the_width(events: list[DiagramEvent], width: int) -> None:
+    drawn = diagram(events, columns, width=width)
     assert all(len(row) <= width for row in drawn.split("\n"))
-    assert drawn == diagram(list(lines), width=width)
+    assert drawn == diagram(list(events), columns, width=width)
     rows = [row for row in drawn.split("\n")[1:] if not row[12:].startswith(":")]
-    assert len(rows) == len(lines)
+    assert len(rows) == len(events)

@@ -5,8 +5,8 @@ A secret is masked in three ways:
 - **by value**: `remember` stores the secrets of this process, such as keys and tokens. `redacted` masks each of them,
   every piece of `PIECE` characters, and both in percent-encoding, base64, hexadecimal, and escapes of JSON and HTML;
 - **by form**: API keys (``ody_...``) and JSON Web Tokens, even if this process has not remembered them;
-- **by name**: values of headers, fields and parameters such as ``Authorization``, ``credential`` and ``sig``, and the
-  user, query and fragment of every URL. `received` applies this to text from other programs.
+- **by name**: values of headers, fields and parameters such as ``Authorization``, ``credential`` and ``sig``, passwords
+  in SDP, and the user, query and fragment of every URL. `received` applies this to text from other programs.
 
 Every error of this package redacts its text and its attributes when it is created, so code that raises an error need
 not call this module. Loggers come from `get_logger`. Neither redacts data that a call returns, such as prompts and the
@@ -96,6 +96,7 @@ _NAMED = re.compile(
     r"""
     ( \b (?: (?:proxy-)?authorization | (?:set-)?cookie2? ) ["']? \s{0,3} [:=] \s{0,3} ) [^\r\n"']+  # headers
     | ( \b (?: bearer | basic ) \s{1,3} ) [A-Za-z0-9+/=._~-]{8,}                                    # schemes
+    | ( \b a=ice-pwd: | \b a=crypto: ) [^\r\n\\"']+                                                  # attributes of SDP
     | ( (?<![A-Za-z0-9]) (?: NAMES ) \s? = \s? ["']? ) (?!\.\.\.) [^\s"'&,;<>()]+                    # parameters
     | ( (?<![A-Za-z0-9]) (?: NAMES ) (?: \\?["'] ) \s? : \s? (?: \\?["'] ) ) [^"'\\]+               # JSON fields
     """.replace("NAMES", "|".join(_NAMES)),

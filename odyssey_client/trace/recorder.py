@@ -1,0 +1,265 @@
+"""Recording of events in memory, until they are written to a trace file."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from odyssey_client.models import JSON
+from odyssey_client.trace.events import Lane, Side, Source, TraceEvent
+
+LIMIT_BYTES = 50 << 20
+"""Default limit of a recording, in bytes of JSON text and images. More than an hour of one live session."""
+_EVENT_BYTES = 200
+"""Approximate size of an event in bytes, apart from its data."""
+_DEPTH = 12
+"""Depth of JSON to which `_size` counts."""
+_OWN_PACKAGES = frozenset({"odyssey_client", "odyssey_mock", "asyncio", "concurrent", "contextlib", "threading"})
+"""Packages whose frames `calling_line` skips."""
+_FRAMES = 40
+"""Maximum number of stack frames that `calling_line` skips."""
+
+type Data = Mapping[str, JSON] | Callable[[], Mapping[str, JSON]]
+"""Data of an event, or a function that returns it. The recorder calls the function when the recording is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """The events of a recorder at one moment, in order of their times.
+
+    Attributes:
+        began_at: The start of the time axis, in seconds since the epoch.
+        duration: Seconds from the start of the time axis to this moment.
+        events: The events.
+        dropped: Number of events that were dropped because of the limit, by lane.
+    """
+
+    began_at: float
+    duration: float
+    events: tuple[TraceEvent, ...]
+    dropped: Mapping[Lane, int] = field(default_factory=dict)
+
+    def with_events(self, events: Iterable[TraceEvent]) -> Recording:
+        """Return this recording with further events, whose times are on the same axis."""
+        merged = sorted((*self.events, *events), key=lambda event: event.at)
+        return replace(self, events=tuple(merged))
+
+
+class Span:
+    """An event that has begun. Call `end` once; later calls have no effect."""
+
+    __slots__ = ("_data", "_event", "_recorder")
+
+    def __init__(self, recorder: Recorder, event: TraceEvent, data: Data) -> None:
+        self._recorder = recorder
+        self._event = event
+        self._data = data
+
+    def end(self, *, error: str | None = None, data: Data | None = None) -> None:
+        """End the span. ``data`` replaces the data with which it began."""
+        self._recorder._end(self, error, data)  # noqa: SLF001 - one class in two parts
+
+    def update(self, data: Data) -> None:
+        """Replace the data of the span, for example by what it is waiting for."""
+        if self._event.is_pending:
+            self._data = data
+
+
+class _Kept:
+    """A recorded event; spans change until they end."""
+
+    __slots__ = ("data", "event", "size", "span")
+
+    def __init__(self, event: TraceEvent, data: Data, size: int, span: Span | None) -> None:
+        self.event, self.data, self.size, self.span = event, data, size, span
+
+    def complete(self) -> TraceEvent:
+        event = self.event if self.span is None else self.span._event  # noqa: SLF001 - as in Span
+        data = self.data if self.span is None else self.span._data  # noqa: SLF001
+        return replace(event, data=data() if callable(data) else data)
+
+
+class Recorder:
+    """Events in memory, of a limited size. It may be used from any thread.
+
+    When the limit is reached, the lane with the most bytes loses its oldest event. Data that is passed to the recorder
+    must not change afterward.
+    """
+
+    def __init__(
+        self,
+        *,
+        limit_bytes: int = LIMIT_BYTES,
+        now: Callable[[], float] = time.monotonic,  # noqa: TID251 - traces show the time of the machine
+        began_at: float | None = None,
+    ) -> None:
+        """Begin a recording.
+
+        Args:
+            limit_bytes: Limit of the recording, in bytes of JSON text and images.
+            now: Returns the time in seconds, from any start.
+            began_at: The time now in seconds since the epoch; None to use the time of the machine.
+        """
+        self._limit = limit_bytes
+        self._now = now
+        self._lock = threading.Lock()
+        self._actors = 0
+        self._begin(began_at)
+
+    def _begin(self, began_at: float | None) -> None:
+        self.began_at = time.time() if began_at is None else began_at  # noqa: TID251 - as above
+        self._began = self._now()
+        self._lanes: dict[Lane, deque[_Kept]] = {}
+        self._bytes: dict[Lane, int] = {}
+        self._total = 0
+        self._dropped: dict[Lane, int] = {}
+
+    def now(self) -> float:
+        """Return the present time, in seconds on the time axis of the recording."""
+        return self._now() - self._began
+
+    def new_actor(self) -> str:
+        """Return a name for a further client: ``client 1``, ``client 2`` and so on."""
+        with self._lock:
+            self._actors += 1
+            return f"client {self._actors}"
+
+    def clear(self, began_at: float | None = None) -> None:
+        """Remove all events, and start the time axis again. Spans that are pending are forgotten."""
+        with self._lock:
+            self._begin(began_at)
+
+    def add(
+        self,
+        lane: Lane,
+        name: str,
+        data: Data | None = None,
+        *,
+        at: float | None = None,
+        side: Side = "client",
+        actor: str | None = None,
+        session: str | None = None,
+        stream: str | None = None,
+        sender: Literal["client", "server"] | None = None,
+        error: str | None = None,
+        source: Source | None = None,
+        image: bytes | None = None,
+        size: int | None = None,
+    ) -> None:
+        """Record an event. The arguments are the fields of `TraceEvent`.
+
+        Args:
+            lane: The kind of event.
+            name: Short description.
+            data: Further values.
+            at: The time on the axis; None for now.
+            side: Who records the event.
+            actor: The client.
+            session: Id of the session.
+            stream: Id of the stream.
+            sender: Who sent a message.
+            error: What went wrong.
+            source: The line of the caller.
+            image: A thumbnail as JPEG.
+            size: Approximate size of ``data`` as JSON; needed if ``data`` is a function.
+        """
+        at = self.now() if at is None else at
+        event = TraceEvent(at, lane, side, name, {}, False, None, actor, session, stream, sender, error, source, image)
+        self._keep(_Kept(event, data or {}, _bytes(event, data, size), None))
+
+    def begin(
+        self,
+        lane: Lane,
+        name: str,
+        data: Data | None = None,
+        *,
+        side: Side = "client",
+        actor: str | None = None,
+        session: str | None = None,
+        stream: str | None = None,
+        source: Source | None = None,
+        size: int | None = None,
+    ) -> Span:
+        """Record the beginning of a span; end it with `Span.end`. The arguments are those of `add`."""
+        event = TraceEvent(self.now(), lane, side, name, {}, True, None, actor, session, stream, None, None, source)
+        span = Span(self, event, data or {})
+        self._keep(_Kept(event, {}, _bytes(event, data, size), span))
+        return span
+
+    def snapshot(self) -> Recording:
+        """Return the events so far."""
+        with self._lock:
+            kept = [each for lane in self._lanes.values() for each in lane]
+            dropped, duration = dict(self._dropped), self.now()
+        events = sorted((each.complete() for each in kept), key=lambda event: event.at)
+        return Recording(self.began_at, duration, tuple(events), dropped)
+
+    def _keep(self, kept: _Kept) -> None:
+        lane = kept.event.lane
+        with self._lock:
+            self._lanes.setdefault(lane, deque()).append(kept)
+            self._bytes[lane] = self._bytes.get(lane, 0) + kept.size
+            self._total += kept.size
+            while self._total > self._limit and self._total > kept.size:
+                self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        lane = max(self._bytes, key=lambda each: self._bytes[each])
+        oldest = self._lanes[lane].popleft()
+        self._bytes[lane] -= oldest.size
+        self._total -= oldest.size
+        self._dropped[lane] = self._dropped.get(lane, 0) + 1
+
+    def _end(self, span: Span, error: str | None, data: Data | None) -> None:
+        with self._lock:
+            if span._event.end is None:  # noqa: SLF001 - as in Span
+                span._event = replace(span._event, end=self.now(), error=error)  # noqa: SLF001
+                if data is not None:
+                    span._data = data  # noqa: SLF001
+
+
+def calling_line() -> Source | None:
+    """Return the line that called into this project's packages: the innermost frame outside of them."""
+    frame = sys._getframe(1)  # noqa: SLF001 - the inspect module is too slow for each call
+    for _ in range(_FRAMES):
+        package = frame.f_globals.get("__name__", "").partition(".")[0]
+        if package not in _OWN_PACKAGES:
+            code = frame.f_code
+            return Source(short_path(code.co_filename), frame.f_lineno, code.co_name)
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    return None
+
+
+def short_path(path: str) -> str:
+    """Return a path as traces contain it: relative to the working directory if it is below it."""
+    try:
+        return Path(path).relative_to(Path.cwd()).as_posix()
+    except (ValueError, OSError):
+        return path
+
+
+def _bytes(event: TraceEvent, data: Data | None, size: int | None) -> int:
+    if size is None:
+        size = 0 if data is None or callable(data) else _size(data, _DEPTH)
+    return _EVENT_BYTES + len(event.name) + size + len(event.image or b"")
+
+
+def _size(value: object, depth: int) -> int:
+    """Return about how many characters ``value`` has as JSON."""
+    if isinstance(value, str):
+        return len(value) + 3
+    if depth == 0:
+        return 8
+    if isinstance(value, Mapping):
+        return sum(len(key) + 4 + _size(item, depth - 1) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return sum(_size(item, depth - 1) for item in value)
+    return 8

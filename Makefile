@@ -1,5 +1,5 @@
 # Each target runs the script of the same name in scripts/ with ARGS: make test ARGS="tests/client -k credentials"
-.PHONY: help demo test lint types format bench lock clean
+.PHONY: help demo test lint types format bench mutation lock clean
 .DEFAULT_GOAL := help
 
 help:   ; @scripts/help             ## list these targets
@@ -9,5 +9,6 @@ lint:   ; @scripts/lint             ## check code, formatting, imports, spelling
 types:  ; @scripts/types            ## run mypy --strict on packages, tests and scripts
 format: ; @scripts/format           ## format the code, apply safe fixes, and update the tables in docs/
 bench:  ; @scripts/bench $(ARGS)    ## run the benchmarks
+mutation: ; @scripts/mutation $(ARGS) ## run mutation campaigns (ARGS=odyssey_client/redaction.py for one module)
 lock:   ; @scripts/lock $(ARGS)     ## compile requirements-dev.lock (ARGS=--upgrade for newer versions)
 clean:  ; @scripts/clean            ## remove everything that the other targets created, including .venv

@@ -6,9 +6,9 @@ as the original, add the change with a reason to `tests/support/mutation/accepte
 
 The exit status is 1 if fewer than 85 % of the changes of a module are killed, or if one survived without a reason.
 
-    python scripts/mutation.py                                           # all modules, in about an hour
-    python scripts/mutation.py odyssey_client/redaction.py               # some modules
-    python scripts/mutation.py odyssey_client/redaction.py -k "_places"  # only changes with this text in their names
+    python scripts/mutation.py                                        # all modules
+    python scripts/mutation.py odyssey_client/redaction.py            # one
+    python scripts/mutation.py odyssey_client/redaction.py -k _places # changes with this text in their names
 
 mutmut 3 changes only functions, and most of a state machine is its table. mutmut 2 and cosmic-ray parse with parso,
 which does not support `match`, `type` statements and generics of Python 3.12. So the project has its own operators.

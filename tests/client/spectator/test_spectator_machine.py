@@ -34,6 +34,40 @@ def test_only_second_up_event_is_illegal() -> None:
         machine.handle(SpectatorEvent.UP)
 
 
+NOT_MADE = (SpectatorEffect.FAIL_VIDEO, SpectatorEffect.REJECT, SpectatorEffect.RELEASE)
+GONE = (SpectatorEffect.FAIL_VIDEO, SpectatorEffect.RELEASE, SpectatorEffect.CALL_DISCONNECT)
+LEFT = (SpectatorEffect.END_VIDEO, SpectatorEffect.RELEASE, SpectatorEffect.CALL_DISCONNECT)
+
+
+@pytest.mark.parametrize(
+    ("is_up", "event", "state", "effects"),
+    [
+        (False, SpectatorEvent.REFUSED, SpectatorState.FAILED, NOT_MADE),
+        (False, SpectatorEvent.LOST, SpectatorState.FAILED, NOT_MADE),
+        (False, SpectatorEvent.ENDED, SpectatorState.FAILED, NOT_MADE),
+        (
+            False,
+            SpectatorEvent.LEAVE,
+            SpectatorState.CLOSED,
+            (SpectatorEffect.END_VIDEO, SpectatorEffect.REJECT, SpectatorEffect.RELEASE),
+        ),
+        (True, SpectatorEvent.REFUSED, SpectatorState.FAILED, GONE),
+        (True, SpectatorEvent.LOST, SpectatorState.FAILED, GONE),
+        (True, SpectatorEvent.ENDED, SpectatorState.CLOSED, LEFT),
+        (True, SpectatorEvent.LEAVE, SpectatorState.CLOSED, LEFT),
+    ],
+)
+def test_each_end_has_its_state_and_effects(
+    is_up: bool, event: SpectatorEvent, state: SpectatorState, effects: tuple[SpectatorEffect, ...]
+) -> None:
+    machine = SpectatorMachine()
+    if is_up:
+        machine.handle(SpectatorEvent.UP)
+
+    assert machine.handle(event) == effects
+    assert machine.state is state
+
+
 @given(st.lists(st.sampled_from(SpectatorEvent), max_size=12))
 def test_random_events_settle_and_release_at_most_once(
     events: list[SpectatorEvent],

@@ -19,7 +19,7 @@ from odyssey_mock.http.public_urls import raw_service_path
 from odyssey_mock.http.ranges import UnsatisfiableError, is_known, is_other, wanted_parts
 from odyssey_mock.recordings.artifacts import ARTIFACTS
 from odyssey_mock.recordings.file_store import StoredFile
-from odyssey_mock.recordings.recordings import Recordings
+from odyssey_mock.recordings.recordings import NoArtifactError, Recordings
 from odyssey_mock.recordings.stream_records import StreamStore
 
 ARTIFACT_PATH = "/artifacts/{stream_id}/{artifact}"
@@ -121,7 +121,10 @@ def _multipart(parts: Sequence[range], stored: StoredFile, media_type: str) -> l
 class _FileResponse(Response):
     """A response with pieces of a file as its body.
 
-    The file is opened before the first `await`, while it certainly exists. It may be deleted during the response.
+    The file is opened before the response starts. It may be deleted before, and during the response.
+
+    Raises:
+        NoArtifactError: the file was deleted before the response started.
     """
 
     def __init__(self, path: Path, pieces: Sequence[Piece], status: int, headers: dict[str, str]) -> None:
@@ -132,7 +135,11 @@ class _FileResponse(Response):
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         loop = asyncio.get_running_loop()
-        with self._path.open("rb") as file:
+        try:
+            opened = await loop.run_in_executor(None, self._path.open, "rb")
+        except FileNotFoundError:
+            raise NoArtifactError(f"{self._path.name} was deleted before it was sent") from None
+        with opened as file:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             for piece in () if scope["method"] == "HEAD" else self._pieces:
                 if isinstance(piece, bytes):

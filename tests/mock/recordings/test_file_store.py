@@ -56,8 +56,14 @@ async def store() -> AsyncIterator[FileStore]:
 
 
 def leftovers(store: FileStore) -> list[object]:
-    directory = None if store._directory is None else store._directory.path
+    directory = directory_of(store)
     return [*threads(), *([directory] if directory is not None and directory.exists() else [])]
+
+
+def directory_of(store: FileStore) -> Path | None:
+    """Return the temporary directory of the store; None if it has not been created."""
+    scratch = store._directory._scratch
+    return None if scratch is None else scratch.path
 
 
 def threads() -> list[threading.Thread]:
@@ -65,7 +71,8 @@ def threads() -> list[threading.Thread]:
 
 
 def files(store: FileStore) -> list[Path]:
-    found = [] if store._directory is None else sorted(store._directory.path.iterdir())
+    directory = directory_of(store)
+    found = [] if directory is None else sorted(directory.iterdir())
     return [path for path in found if path.name != ".lock"]
 
 
@@ -166,6 +173,7 @@ async def test_dropped_file_is_deleted_and_written_again(store: FileStore) -> No
     stored = await store.get("a.txt", at_once)
     store.drop("a.txt")
     store.drop("a.txt")
+    await store.settle()
     assert not stored.path.exists()
     again = Work(b"again")
     again.may_go_on.set()
@@ -176,7 +184,40 @@ async def test_open_file_stays_readable_after_drop(store: FileStore) -> None:
     stored = await store.get("a.txt", at_once)
     with stored.path.open("rb") as file:
         store.drop("a.txt")
+        await store.settle()
         assert file.read() == b"at once"
+
+
+async def test_new_file_outlives_deletion_of_dropped_one(store: FileStore) -> None:
+    await store.get("a.txt", at_once)
+    store.drop("a.txt")
+    again = Work(b"again")
+    again.may_go_on.set()
+    stored = await store.get("a.txt", again)  # without waiting for the deletion
+    await store.settle()
+    assert stored.path.read_bytes() == b"again"
+
+
+@pytest.mark.parametrize("drops", [1, 2])
+async def test_dropped_file_of_earlier_store_is_deleted(tmp_path: Path, drops: int) -> None:
+    first = FileStore(tmp_path)
+    await first.get("a.txt", at_once)
+    await first.close()
+    later = FileStore(tmp_path)
+    for _ in range(drops):
+        later.drop("a.txt")
+    await later.settle()
+    assert await asyncio.to_thread(lambda: [*tmp_path.iterdir()]) == []
+    await later.close()
+
+
+async def test_file_that_cannot_be_deleted_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = FileStore(tmp_path)
+    (tmp_path / "a.txt").mkdir()
+    store.drop("a.txt")
+    await store.settle()
+    await store.close()
+    assert "a dropped recording cannot be deleted" in caplog.text
 
 
 async def test_drop_during_writing_fails_waiting_callers_at_once(store: FileStore) -> None:
@@ -198,13 +239,13 @@ async def test_drop_right_after_writing_deletes_the_file(store: FileStore) -> No
     work = Work()
     asking = asyncio.create_task(store.get("a.txt", work))
     await work.has_begun()
-    making, pool = store._wanted["a.txt"], store._pool
+    pool = store._pool
     assert pool is not None
     work.may_go_on.set()
     pool.shutdown(wait=True)  # the thread has finished, but its callback has not run yet
-    assert making.path.exists()
+    assert [path.name for path in files(store)] == ["a.txt"]
     store.drop("a.txt")
-    await making.ended
+    await store.settle()
     assert files(store) == []
     with pytest.raises(FileDroppedError):
         await asking
@@ -263,7 +304,7 @@ async def test_writer_that_ignores_cancellation_is_abandoned(
         await work.has_begun()
         (making,) = store._unfinished
         await store.close()
-        assert "the writing of 1 cancelled files has not stopped" in caplog.text
+        assert "the work on 1 dropped files has not ended" in caplog.text
         with pytest.raises(FileDroppedError):
             await asking
         work.may_go_on.set()

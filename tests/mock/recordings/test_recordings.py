@@ -30,7 +30,7 @@ def described(mock: MockOdyssey, stream_id: str) -> dict[str, Any]:
 
 
 def directory_of(mock: MockOdyssey) -> Path:
-    directory = mock.recordings._store._directory
+    directory = mock.recordings._store._directory._scratch
     assert directory is not None
     return directory.path
 
@@ -99,7 +99,7 @@ async def test_file_is_rendered_once_on_first_request(
 ) -> None:
     stream = remembered(odyssey_mock)
     described(odyssey_mock, stream)
-    assert odyssey_mock.recordings._store._directory is None
+    assert odyssey_mock.recordings._store._directory._scratch is None
     first = await odyssey_mock.recordings.file(stream, "thumbnail.jpg")
     assert files(odyssey_mock) == {f"{stream}-thumbnail.jpg"}
     written = first.stat().st_mtime_ns
@@ -124,6 +124,7 @@ async def test_files_are_deleted_with_their_stream(odyssey_mock: MockOdyssey) ->
     for stream in streams:
         await odyssey_mock.recordings.file(stream, "events.jsonl")
     remembered(odyssey_mock)
+    await odyssey_mock.recordings.settle()
     assert files(odyssey_mock) == {f"{streams[1]}-events.jsonl"}
     with pytest.raises(NoArtifactError):
         await odyssey_mock.recordings.file(oldest, "events.jsonl")

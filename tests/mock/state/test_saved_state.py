@@ -345,12 +345,17 @@ async def test_directory_in_use_stays_usable(tmp_path: Path) -> None:
     assert await content(tmp_path) == ({"a": Note("kept")}, [])
 
 
+def write(folder: Path, batch: Batch) -> None:
+    """Write a batch into the database of a state directory."""
+    with closing(Database(folder / "state.sqlite3")) as database:
+        database.write(batch)
+
+
 @pytest.mark.parametrize("body", ["{", "{}", '{"text": 1}', '{"text": "hush", "image": "!"}', "[]", "[" * 50_000])
 async def test_invalid_record_is_an_error_without_its_text(tmp_path: Path, body: str) -> None:
     async with opened(tmp_path):
         pass
-    with closing(Database(tmp_path / "state.sqlite3")) as database:
-        database.write(Batch({("note", "hush"): body}))
+    await asyncio.to_thread(write, tmp_path, Batch({("note", "hush"): body}))
     async with opened(tmp_path) as state:
         with pytest.raises(DamagedStateError, match=r"is damaged: the record of note 0 is invalid \(\w+\)") as error:
             state.load(NOTES)
@@ -360,8 +365,7 @@ async def test_invalid_record_is_an_error_without_its_text(tmp_path: Path, body:
 async def test_invalid_journal_entry_is_an_error(tmp_path: Path) -> None:
     async with opened(tmp_path) as state:
         state.keep_journal(Journal(lambda: 7.0, 5))
-    with closing(Database(tmp_path / "state.sqlite3")) as database:
-        database.write(Batch(entries=[(0, '[0, "noon"]')]))
+    await asyncio.to_thread(write, tmp_path, Batch(entries=[(0, '[0, "noon"]')]))
     async with opened(tmp_path) as state:
         with pytest.raises(DamagedStateError, match="the record of journal entry 0 is invalid"):
             state.keep_journal(Journal(lambda: 7.0, 5))

@@ -210,7 +210,19 @@ async def test_download_completes_after_its_stream_is_forgotten(
         {"type": "http", "method": "GET", "headers": [], **target}, receive, send
     )
     assert received == content
+    await odyssey_mock.recordings.settle()
     assert not await asyncio.to_thread(path.exists)
+
+
+@pytest.mark.parametrize("ranges", [{}, {"Range": "bytes=0-9"}, {"Range": "bytes=0-1,4-5"}])
+async def test_file_deleted_before_the_response_is_404(
+    odyssey_mock: MockOdyssey, http: httpx.AsyncClient, stream: str, video: str, ranges: dict[str, str]
+) -> None:
+    path = await odyssey_mock.recordings.file(stream, "video.mp4")
+    await asyncio.to_thread(path.unlink)
+    answer = await http.get(video, headers=ranges)
+    assert answer.status_code == 404
+    assert answer.json()["detail"] == f"Artifact not found: {path.name} was deleted before it was sent"
 
 
 @pytest_asyncio.fixture

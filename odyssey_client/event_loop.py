@@ -1,9 +1,13 @@
-"""Checks of the event loop in which a call runs. A call in the wrong event loop would wait forever."""
+"""Checks of the event loop in which a call runs, and threads for work that would block it.
+
+A call in the wrong event loop would wait forever.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import sniffio
@@ -70,3 +74,15 @@ def require_only_loop(call: str, loops: Iterable[asyncio.AbstractEventLoop]) -> 
             f"{call}() was called while the event loop of another thread is using the client. Create a client for each "
             "event loop, or use odyssey_client.sync.Odyssey, which any number of threads can share.",
         )
+
+
+async def in_thread[T](work: Callable[[], T]) -> T:
+    """Run ``work`` in a new thread and return its result.
+
+    Unlike the threads of `asyncio.to_thread`, this thread ends afterward.
+    """
+    thread = ThreadPoolExecutor(1, thread_name_prefix="odyssey-client")
+    try:
+        return await asyncio.get_running_loop().run_in_executor(thread, work)
+    finally:
+        thread.shutdown(wait=False)

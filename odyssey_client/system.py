@@ -7,22 +7,22 @@ platform of all clients that are created in a block.
 from __future__ import annotations
 
 import asyncio
-import functools
 import importlib.util
 import random  # noqa: TID251 - this module implements Entropy
 import time
 import uuid
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from odyssey_client.event_loop import in_thread
 from odyssey_client.platform import Platform
 from odyssey_client.redaction import watch_library_logs
 
 if TYPE_CHECKING:  # a client that is only constructed needs neither httpx nor websockets, which take 60 ms to import
     import ssl
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     import av
     import httpx
@@ -64,16 +64,18 @@ class SystemEntropy:
 class SystemNetwork:
     """The system's network. Uses the proxies of the environment, except for loopback hosts."""
 
+    def __init__(self) -> None:
+        self._context: ssl.SSLContext | None = None
+
     def http_transport(self) -> httpx.AsyncBaseTransport:
         from odyssey_client.rest.proxies import EnvironmentTransport  # noqa: PLC0415 - see the top of this module
 
         watch_library_logs()
-        return EnvironmentTransport(lambda: self._tls, self.proxy)
+        return EnvironmentTransport(self._tls, self.proxy)
 
     def websocket(self, url: str) -> AbstractAsyncContextManager[ClientConnection]:
         from websockets.exceptions import WebSocketException  # noqa: PLC0415 - see the top of this module
 
-        from odyssey_client.bounded_websocket import BoundedConnection, ConnectWithinOrigin, WebSocketLogger  # noqa: PLC0415
         from odyssey_client.rest.proxies import EnvironmentProxyError, missing_package  # noqa: PLC0415
 
         try:
@@ -82,11 +84,19 @@ class SystemNetwork:
                 raise missing_package("python-socks")
         except EnvironmentProxyError as error:
             raise WebSocketException(str(error)) from error
+        return self._connected(url, proxy)
+
+    @asynccontextmanager
+    async def _connected(self, url: str, proxy: str | None) -> AsyncIterator[ClientConnection]:
+        from odyssey_client.bounded_websocket import BoundedConnection, ConnectWithinOrigin, WebSocketLogger  # noqa: PLC0415
+
+        is_secure, has_tls_proxy = urlsplit(url).scheme == "wss", (proxy or "").startswith("https:")
+        context = await self._tls() if is_secure or has_tls_proxy else None
         # With another proxy or none, websockets rejects the argument. Any: as in `connect`.
-        proxy_tls: dict[str, Any] = {"proxy_ssl": self._tls} if (proxy or "").startswith("https:") else {}
-        return ConnectWithinOrigin(
+        proxy_tls: dict[str, Any] = {"proxy_ssl": context} if has_tls_proxy else {}
+        async with ConnectWithinOrigin(
             url,
-            ssl=self._tls if urlsplit(url).scheme == "wss" else None,
+            ssl=context if is_secure else None,
             proxy=proxy,
             **proxy_tls,
             max_size=MAX_MESSAGE_BYTES,
@@ -95,7 +105,8 @@ class SystemNetwork:
             open_timeout=None,
             close_timeout=1.0,
             logger=WebSocketLogger(),
-        )
+        ) as connection:
+            yield connection
 
     def proxy(self, url: str) -> str | None:
         """Return the URL of the proxy for connections to an HTTP or WebSocket URL; None to connect directly.
@@ -138,11 +149,13 @@ class SystemNetwork:
             self.ice_addresses(), clock, connected=connected, ended=ended, frame=frame, lost=lost
         )
 
-    @functools.cached_property
-    def _tls(self) -> ssl.SSLContext:
+    async def _tls(self) -> ssl.SSLContext:
+        """Return the TLS context of this network. A thread creates it: parsing all certificates takes 20 to 90 ms."""
         import httpx  # noqa: PLC0415 - see the top of this module
 
-        return httpx.create_ssl_context()
+        if self._context is None:
+            self._context = await in_thread(httpx.create_ssl_context)
+        return self._context
 
 
 def _system() -> Platform:

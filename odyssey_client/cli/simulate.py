@@ -14,8 +14,8 @@ from odyssey_client.cli.service import Seconds, Service, call_service, service_o
 from odyssey_client.cli.simulations import is_done, job_text
 from odyssey_client.cli.validate import FILES, read_scripts, told
 from odyssey_client.client.arguments import LONGEST_WAIT_S
-from odyssey_client.client.base import in_thread
 from odyssey_client.errors import DownloadError, OdysseyError, SimulationCancelledError, SimulationFailedError
+from odyssey_client.event_loop import in_thread
 from odyssey_client.models import SimulationJob, SimulationJobDetail
 from odyssey_client.rest.downloads import Artifact
 

@@ -17,8 +17,8 @@ from odyssey_client.cli.output import Answer, fields
 from odyssey_client.cli.playback_stats import PlaybackStats, counted
 from odyssey_client.cli.service import Running, Seconds, call, json_option
 from odyssey_client.client.arguments import LONGEST_WAIT_S
-from odyssey_client.client.base import in_thread
 from odyssey_client.errors import DownloadError, OdysseyError
+from odyssey_client.event_loop import in_thread
 from odyssey_client.media.stamp import read_stamp
 from odyssey_client.models import JSON
 from odyssey_client.platform import Clock

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
@@ -112,15 +110,3 @@ class ClientBase:
         """
         self._config.require_api_key()
         return self._calls.begin(name)
-
-
-async def in_thread[T](work: Callable[[], T]) -> T:
-    """Run ``work`` in a new thread and return its result.
-
-    Unlike the threads of `asyncio.to_thread`, this thread ends afterward.
-    """
-    thread = ThreadPoolExecutor(1, thread_name_prefix="odyssey-client")
-    try:
-        return await asyncio.get_running_loop().run_in_executor(thread, work)
-    finally:
-        thread.shutdown(wait=False)

@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, override
 
 from odyssey_client.client.arguments import check, check_prompt
-from odyssey_client.client.base import ClientBase, in_thread
+from odyssey_client.client.base import ClientBase
 from odyssey_client.config import ClientConfig
 from odyssey_client.connection.messages import InteractiveStreamStart
 from odyssey_client.credentials import ClientCredentials
 from odyssey_client.errors import ImageError, InvalidStateError, OdysseyConfigError, OdysseyError
-from odyssey_client.event_loop import require_loop, require_same_loop
+from odyssey_client.event_loop import in_thread, require_loop, require_same_loop
 from odyssey_client.events import (
     Event,
     EventBus,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 
 from odyssey_client.client.arguments import check, check_id, check_limit, check_seconds, check_status, page_query
-from odyssey_client.client.base import ClientBase, in_thread
+from odyssey_client.client.base import ClientBase
 from odyssey_client.client.job_polling import JobPolling, OnUpdate
 from odyssey_client.errors import OdysseyConfigError
+from odyssey_client.event_loop import in_thread
 from odyssey_client.models import (
     SimulationJob,
     SimulationJobDetail,

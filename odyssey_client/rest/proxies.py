@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import MappingProxyType
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -96,11 +96,11 @@ class EnvironmentTransport(httpx.AsyncBaseTransport):
     httpx itself reads ``HTTP_PROXY`` and similar variables only when it creates a transport.
     """
 
-    def __init__(self, tls: Callable[[], ssl.SSLContext], proxy: Callable[[str], str | None]) -> None:
+    def __init__(self, tls: Callable[[], Awaitable[ssl.SSLContext]], proxy: Callable[[str], str | None]) -> None:
         """Store the functions ``tls`` and ``proxy``.
 
         Args:
-            tls: Creates a TLS context, which takes 20 ms. Only a request with TLS calls this function.
+            tls: Returns a TLS context. Only a request with TLS calls this function.
             proxy: Returns the proxy for a URL, as `environment_proxy` does.
         """
         self._tls = tls
@@ -114,30 +114,40 @@ class EnvironmentTransport(httpx.AsyncBaseTransport):
             raise httpx.UnsupportedProtocol(str(error)) from error
         way = (request.url.scheme, proxy)
         if way not in self._ways:
-            self._ways[way] = self._opened(request.url.scheme, proxy)
+            context = await self._context(request.url.scheme, proxy)
+            if way not in self._ways:  # another request may have added it in the meantime
+                self._ways[way] = _opened(context, proxy)
         with library_call():
             response = await self._ways[way].handle_async_request(request)
         response.stream = _Body(response.stream)
         return response
 
-    def _opened(self, scheme: str, proxy: str | None) -> httpx.AsyncHTTPTransport:
-        has_tls_proxy = proxy is not None and proxy.startswith("https:")
+    async def _context(self, scheme: str, proxy: str | None) -> ssl.SSLContext:
+        if scheme == "https" or _has_tls(proxy):
+            return await self._tls()
         # An empty context, which is fast to create. It trusts no server if TLS is used after all.
-        context = self._tls() if scheme == "https" or has_tls_proxy else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        if proxy is None:
-            return httpx.AsyncHTTPTransport(verify=context)
-        try:
-            return httpx.AsyncHTTPTransport(
-                verify=context, proxy=httpx.Proxy(proxy, ssl_context=context if has_tls_proxy else None)
-            )
-        except ImportError as error:
-            raise httpx.UnsupportedProtocol(str(missing_package("socksio"))) from error
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
     async def aclose(self) -> None:
         ways, self._ways = self._ways, {}
         with library_call():
             for transport in ways.values():
                 await transport.aclose()
+
+
+def _has_tls(proxy: str | None) -> bool:
+    return proxy is not None and proxy.startswith("https:")
+
+
+def _opened(context: ssl.SSLContext, proxy: str | None) -> httpx.AsyncHTTPTransport:
+    if proxy is None:
+        return httpx.AsyncHTTPTransport(verify=context)
+    try:
+        return httpx.AsyncHTTPTransport(
+            verify=context, proxy=httpx.Proxy(proxy, ssl_context=context if _has_tls(proxy) else None)
+        )
+    except ImportError as error:
+        raise httpx.UnsupportedProtocol(str(missing_package("socksio"))) from error
 
 
 class _Body(httpx.AsyncByteStream):

@@ -11,6 +11,7 @@ from odyssey_mock.cli.demo import demo
 from odyssey_mock.cli.explore import explore
 from odyssey_mock.cli.extras import require_mock
 from odyssey_mock.cli.serve import serve
+from odyssey_mock.cli.trace import trace
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 120})
@@ -23,5 +24,5 @@ def main() -> None:
     require_mock()
 
 
-for command in (serve, demo, bench, explore, chaos):
+for command in (serve, demo, bench, explore, chaos, trace):
     main.add_command(command)

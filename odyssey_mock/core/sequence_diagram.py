@@ -63,6 +63,11 @@ def diagram(events: Sequence[DiagramEvent], columns: Sequence[str], *, width: in
     return "\n".join(row.rstrip() for row in _rows(events, lanes))
 
 
+def printable(text: str) -> str:
+    """Return the text with unprintable characters escaped, so that it is one line and cannot control a terminal."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
 def natural_order(name: str) -> list[tuple[str, int]]:
     """Return a sort key that puts `client-2` before `client-10`."""
     return [(letters, int(digits or 0)) for letters, digits in re.findall(r"(\D*)(\d*)", name)]
@@ -92,8 +97,8 @@ class _Lanes:
 
     def heads(self) -> str:
         """Return the row of names, each cut to its column."""
-        names = [_cut(_visible(name), self._gap - 1) for name in list(self._at)[:-1]]
-        return "".join(f"{name:<{self._gap}}" for name in names) + _visible(list(self._at)[-1])
+        names = [_cut(printable(name), self._gap - 1) for name in list(self._at)[:-1]]
+        return "".join(f"{name:<{self._gap}}" for name in names) + printable(list(self._at)[-1])
 
     def pause(self) -> str:
         return self._lifelines(_PAUSE)
@@ -130,7 +135,7 @@ def _over(row: str, at: int, text: str) -> str:
 
 def _label(event: DiagramEvent) -> str:
     """Return the description and the details of an event in one line."""
-    return _visible(f"{event.what}{_known(event.details)}")
+    return printable(f"{event.what}{_known(event.details)}")
 
 
 def _known(details: Mapping[str, JSON] | None) -> str:
@@ -138,11 +143,6 @@ def _known(details: Mapping[str, JSON] | None) -> str:
         return ""
     shown = [f"{name}={json.dumps(details[name], ensure_ascii=False, sort_keys=True)}" for name in sorted(details)]
     return f" ({', '.join(shown)})"
-
-
-def _visible(text: str) -> str:
-    """Escape unprintable characters, so that the text is one line and cannot control a terminal."""
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
 def _cut(text: str, length: int) -> str:

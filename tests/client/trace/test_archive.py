@@ -268,7 +268,7 @@ def test_repeated_entry_is_refused(tmp_path: Path) -> None:
         read_trace(path)
 
 
-def test_too_many_frames_are_refused_before_they_are_listed(tmp_path: Path) -> None:
+def test_too_many_frames_are_refused_unlisted(tmp_path: Path) -> None:
     path = tmp_path / "many.odytrace"
     entry = b"PK\1\2" + bytes(24) + struct.pack("<H", 17) + bytes(16) + b"frames/000000.jpg"
     table = entry * 40_000

@@ -81,7 +81,7 @@ def test_pending_span_shows_what_it_waits_for(recorder: Recorder) -> None:
     assert only(recorder.snapshot()).data == {"waiting_for": "the offer"}
 
 
-def test_data_functions_are_called_when_the_recording_is_read(recorder: Recorder) -> None:
+def test_data_functions_are_called_by_the_snapshot(recorder: Recorder) -> None:
     values = {"value": 1}
     recorder.add("note", "deferred", lambda: dict(values), size=12)
     values["value"] = 2

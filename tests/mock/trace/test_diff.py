@@ -1,0 +1,203 @@
+"""Tests of the comparison of two traces."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odyssey_client.trace import Lane, Trace, TraceEvent
+from odyssey_mock.trace.diff import Compared, Difference, diff_text, difference
+from tests.support.traces import (
+    OTHER_SESSION,
+    SESSION,
+    call,
+    event,
+    exchange,
+    failed_events,
+    failed_trace,
+    message,
+    statistics,
+    trace_of,
+)
+
+IDS = ("0f0e0d0c-0000-4000-8000-00000000000", "0a0b0c0d-0000-4000-8000-00000000000")
+
+
+def compared(first: Trace, second: Trace, *lanes: Lane) -> tuple[Difference | None, str]:
+    one, other = Compared(first, lanes), Compared(second, lanes)
+    found = difference(one, other)
+    return found, "\n".join(diff_text(one, other, found))
+
+
+def run(n: int) -> Trace:
+    """Return one of several runs that differ only in ids, addresses, tokens and times."""
+    ids = {"session_id": f"{IDS[n]}1", "url": f"http://127.0.0.1:{4000 + n}/x", "note": f"in {0.1 + n:.3f} s"}
+    events = [
+        call(0.1 + n, "connect", 0.2 + n, data={"arguments": {"token": f"ey{n}.a.b", **ids}}),
+        exchange(0.15 + n, f"GET /recordings/{IDS[n]}2", 0.16 + n, 200),
+        event(0.3 + n, "channel", "stream_started", sender="server", data={"message": {"stream_id": n, "at": n}}),
+        event(0.4 + n, "peer", "ice completed", data={"transport": "ice", "state": "completed"}),
+        call(0.5 + n, "interact", 0.6 + n, error=f"TimeoutError: no answer of {IDS[n]}1 in {2 + n}.5 s"),
+        *[statistics(n / 2, n) for _ in range(n)],
+        *[event(n, "log", "INFO", data={"message": str(n)}) for _ in range(n)],
+        *[event(n, "sdp", "candidate", sender="client") for _ in range(n)],
+    ]
+    return trace_of(events)
+
+
+def test_runs_differ_in_ids_and_times_only() -> None:
+    found, text = compared(run(0), run(1))
+    assert found is None
+    assert text == (
+        "A: tests/test_cat.py::test_cat: failed, 5 events compared\n"
+        "B: tests/test_cat.py::test_cat: failed, 5 events compared\n"
+        "equal"
+    )
+
+
+def test_first_difference_has_its_context() -> None:
+    passed = [each for each in failed_events() if each.name != "interact"]
+    done = call(2.5, "interact", 2.6, session=SESSION, data={"arguments": {"prompt": "jump"}})
+    other = trace_of([*passed, done], outcome="passed", failure=None)
+    found, text = compared(failed_trace(), other)
+    assert found is not None
+    assert (
+        text
+        == """\
+A: tests/test_cat.py::test_cat: failed, 23 events compared
+B: tests/test_cat.py::test_cat: passed, 20 events compared
+19 equal events before the first difference
+
+first difference: client 1, lane call
+  A:
+         1.700  server, fault: stream.update {"do": "ignore"}
+         2.000  client 2, call: connect_to_stream ! NotFoundError: no such stream
+         2.100  client 2, http: GET /broadcast/x {"status": 404} ! status 404
+  >      2.500  client 1, call: interact, pending
+         2.510  client 1, channel: interact {"prompt": "jump"}
+         2.515  server, channel: interact {"prompt": "jump"}
+         2.600  client 1, deadline: interact
+  B:
+         1.700  server, fault: stream.update {"do": "ignore"}
+         2.000  client 2, call: connect_to_stream ! NotFoundError: no such stream
+         2.100  client 2, http: GET /broadcast/x {"status": 404} ! status 404
+  >      2.500  client 1, call: interact
+
+only in A (4):
+  1 x client 1, call: interact {"arguments": {"prompt": "jump"}, "pending": true}
+  1 x client 1, channel: interact {"from": "client", "message": {"prompt": "jump", "type": "interact"}}
+  1 x server, channel: interact {"from": "client", "message": {"prompt": "jump", "type": "interact"}}
+  1 x client 1, deadline: interact
+only in B (1):
+  1 x client 1, call: interact {"arguments": {"prompt": "jump"}}"""
+    )
+
+
+def test_missing_event_is_found_on_its_track() -> None:
+    messages = [message(at, "channel", f"m{at}", "server", "client") for at in (1, 2, 3)]
+    found, text = compared(trace_of(messages), trace_of(messages[:2]))
+    assert found is not None
+    assert (found.equal, found.first, found.track) == (2, (2, None), ("client 1", "channel"))
+    assert text.splitlines()[2:] == [
+        "2 equal events before the first difference",
+        "",
+        "first difference: client 1, lane channel",
+        "  A:",
+        "         1.000  client 1, channel: m1",
+        "         2.000  client 1, channel: m2",
+        "  >      3.000  client 1, channel: m3",
+        "  B:",
+        "         1.000  client 1, channel: m1",
+        "         2.000  client 1, channel: m2",
+        "  > (no further event)",
+        "",
+        "only in A (1):",
+        '  1 x client 1, channel: m3 {"from": "server", "message": {"type": "m3"}}',
+    ]
+
+
+def test_different_order_on_one_track_is_a_difference() -> None:
+    one, other = (trace_of([event(at, "fault", f"f{(at + n) % 2}") for at in (0, 1)]) for n in (0, 1))
+    found, text = compared(one, other)
+    assert found is not None
+    assert (found.equal, found.first) == (0, (0, 0))
+    assert text.endswith("both have the same events, in a different order")
+
+
+def test_order_across_tracks_does_not_matter() -> None:
+    def concurrent(first: float, second: float) -> Trace:
+        return trace_of([event(first, "peer", "x"), event(second, "state", "y"), event(second, "peer", "z", "server")])
+
+    assert compared(concurrent(1, 2), concurrent(2, 1))[0] is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "other"},
+        {"error": "status 503"},
+        {"sender": "server"},
+        {"actor": "client 2"},
+        {"end": None},
+        {"data": {"status": 500}},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_essential_change_is_a_difference(change: dict[str, object]) -> None:
+    one = replace(exchange(1, "GET /x", 2, 200), sender="client")
+    other = replace(one, **change)  # type: ignore[arg-type]  # one field
+    assert compared(trace_of([one]), trace_of([other]))[0] is not None
+
+
+def test_outcomes_alone_are_a_difference() -> None:
+    found, text = compared(failed_trace(), failed_trace(failure=None, outcome="passed"))
+    assert found is not None
+    assert text.splitlines()[2:] == [
+        "all 23 events are equal; the outcomes differ",
+        "  A: failed call: AssertionError: expected a jump,\\ngot none",
+        "  B: passed",
+    ]
+
+
+def test_chosen_lanes_alone_are_compared() -> None:
+    one, other = (trace_of([event(0, "log", "INFO", data={}), event(1, "note", name)]) for name in "xy")
+    assert compared(one, other)[0] is None
+    assert compared(one, other, "log")[0] is None
+    assert compared(one, other, "note")[0] is not None
+
+
+def test_long_lists_are_shortened() -> None:
+    _, text = compared(trace_of([event(n, "fault", f"f{n:02}x") for n in range(30)]), trace_of([]))
+    assert "only in A (30):" in text
+    assert text.endswith("  (and 10 more kinds)")
+
+
+def test_terminal_codes_are_escaped() -> None:
+    code = "\x1b[2J\n"
+    _, text = compared(
+        trace_of([event(0, "fault", code, error=code, actor=code, data={"do": code})], title=code, outcome="none"),
+        trace_of([event(0, "fault", "x", session=OTHER_SESSION)]),
+    )
+    assert [letter for letter in text if not letter.isprintable() and letter != "\n"] == []
+
+
+events = st.builds(
+    event,
+    st.integers(0, 5),
+    st.sampled_from(["channel", "fault"]),
+    st.sampled_from(["a", "b"]),
+    st.sampled_from(["client", "server"]),
+)
+
+
+@given(st.lists(events, max_size=8), st.lists(events, max_size=8))
+def test_comparison_is_symmetric(first: list[TraceEvent], second: list[TraceEvent]) -> None:
+    one, other = (trace_of(each) for each in (first, second))
+    assert compared(one, one)[0] is None
+    found, back = compared(one, other)[0], compared(other, one)[0]
+    assert (found is None) is (back is None)
+    if found is not None and back is not None:
+        assert found.track == back.track
+        assert found.first == back.first[::-1]
+        assert found.only == back.only[::-1]

@@ -25,7 +25,7 @@ from odyssey_mock.recordings.artifact_urls import ArtifactUrls
 from odyssey_mock.recordings.file_store import FileStore
 from odyssey_mock.recordings.recordings import Recordings
 from odyssey_mock.recordings.stream_records import INTERRUPTED, StreamStore
-from odyssey_mock.rtc.protocols import MockNetwork
+from odyssey_mock.rtc.protocols import MockNetwork, StreamerPeer
 from odyssey_mock.sessions.client_connection import ClientConnection
 from odyssey_mock.sessions.frame_pump import frame_turns
 from odyssey_mock.sessions.registry import SessionRegistry
@@ -36,6 +36,8 @@ from odyssey_mock.sessions.stream_setup import StreamSetup
 from odyssey_mock.setting_values import to_data
 from odyssey_mock.settings import ChangeableSettings, Plan
 from odyssey_mock.simulations.jobs import Jobs
+
+type PeerObserver = Callable[[StreamerPeer, SessionIdentity], object]
 
 
 @dataclass(eq=False)
@@ -58,6 +60,8 @@ class Backend:
     """Where the services save their records, and from which they restore those of an earlier process."""
     recordings_directory: Path | None = None
     """The directory that keeps recorded files; None for a temporary directory."""
+    peer_observers: list[PeerObserver] = field(default_factory=list)
+    """Called with each new peer of a session."""
     secrets: SavedSecrets = field(init=False)
     journal: Journal = field(init=False)
     faults: Faults = field(init=False)
@@ -187,6 +191,7 @@ class Backend:
             peers=self.network,
             loopback_only=settings.loopback_only,
             profile=settings.latency,
+            on_peer=self._on_peer,
         )
         setup = StreamSetup(
             settings=settings,
@@ -216,6 +221,10 @@ class Backend:
             on_released=on_released,
             on_gone=on_gone,
         )
+
+    def _on_peer(self, peer: StreamerPeer, identity: SessionIdentity) -> None:
+        for observer in self.peer_observers:
+            observer(peer, identity)
 
     def change_settings(self, *, plan: Plan | None = None, **changes: Unpack[ChangeableSettings]) -> None:
         """Change settings, and record the change in the journal; see `MockOdyssey.change_settings`."""

@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 @click.command(cls=GroupedCommand)
 @click.option("--json", "as_json", is_flag=True, help="Print only one line of JSON, once the server is ready.")
 @click.option("--verbose", is_flag=True, help="Print each journal entry as a line on stderr, with its cause.")
+@click.option(
+    "--trace",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    metavar="FILE",
+    help="When the server stops, write a trace of its run to FILE, for `odyssey-mock trace show FILE`.",
+)
 @click.pass_context
 def serve(
     context: click.Context,
@@ -31,6 +37,7 @@ def serve(
     *,
     as_json: bool,
     verbose: bool,
+    trace: Path | None,
     config: Path | None,
     assignments: Sequence[str],
     **values: Any,  # Any: settings differ in type
@@ -59,8 +66,10 @@ def serve(
     from odyssey_mock.state.errors import StateError  # noqa: PLC0415
 
     settings = chosen_settings(context, values, config=config, assignments=assignments)
+    if trace is not None and not trace.absolute().parent.is_dir():
+        raise click.BadParameter(f"expected a file in an existing directory, got {trace}", param_hint="'--trace'")
     try:
-        asyncio.run(_serve(settings, as_json=as_json, verbose=verbose))
+        asyncio.run(_serve(settings, as_json=as_json, verbose=verbose, trace=trace))
     except (ListenError, StateError) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
@@ -71,7 +80,7 @@ def serve(
 serve.params += setting_options(SETTING_NAMES)
 
 
-async def _serve(settings: Settings, *, as_json: bool, verbose: bool) -> None:
+async def _serve(settings: Settings, *, as_json: bool, verbose: bool, trace: Path | None) -> None:
     from odyssey_mock.core.journal import line_of  # noqa: PLC0415
     from odyssey_mock.recordings.scratch_directory import remove_leftovers  # noqa: PLC0415
     from odyssey_mock.server import MockOdyssey  # noqa: PLC0415
@@ -92,7 +101,38 @@ async def _serve(settings: Settings, *, as_json: bool, verbose: bool) -> None:
             if lines is not None:
                 journal = mock.journal
                 journal.observe(lambda entry: lines.print(line_of(entry, journal.began_at)))
-            await stop.wait()
+            async with _traced(mock, trace):
+                await stop.wait()
+
+
+@contextlib.asynccontextmanager
+async def _traced(mock: MockOdyssey, file: Path | None) -> AsyncIterator[None]:
+    """Record the mock during the block, and write a trace at its end; do nothing if there is no file."""
+    if file is None:
+        yield
+        return
+    from odyssey_client.trace import Manifest, Recorder, write_trace  # noqa: PLC0415
+    from odyssey_mock.trace import run_information  # noqa: PLC0415
+    from odyssey_mock.trace.server_trace import ServerTrace  # noqa: PLC0415
+
+    async with ServerTrace(mock, Recorder()) as trace:
+        yield
+
+    def write() -> None:
+        recording = trace.recording()
+        manifest = Manifest(
+            title=f"odyssey-mock serve ({mock.url})",
+            began_at=recording.began_at,
+            duration=recording.duration,
+            recorded_by=run_information.versions(),
+            command=run_information.command(),
+        )
+        write_trace(file, recording, manifest, redact=run_information.redaction(mock.journal.secrets))
+
+    try:
+        await asyncio.to_thread(write)
+    except OSError as error:
+        raise click.ClickException(f"the trace could not be written: {error}") from error
 
 
 EXPOSED = (

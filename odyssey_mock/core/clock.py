@@ -16,6 +16,7 @@ from typing import Protocol, Self
 
 type Callback = Callable[[], Awaitable[None] | None]
 type Observer = Callable[["Deadline"], object]
+type AdvanceObserver = Callable[[float, float], object]
 
 MANUAL_START = 1_767_225_600.0
 """2026-01-01T00:00:00Z, the default start of a manual clock, in seconds since the epoch."""
@@ -75,6 +76,9 @@ class Clock(Protocol):
     def observe(self, observer: Observer) -> None:
         """Call `observer` with every deadline that fires, just before its callback. Cancelled deadlines do not fire."""
 
+    def observe_advances(self, observer: AdvanceObserver) -> None:
+        """Call `observer(before, after)` with the times of the clock before and after each call of `advance`."""
+
     @property
     def left(self) -> float:
         """Seconds by which the clock can still be advanced, to the end of the year 9999."""
@@ -130,9 +134,12 @@ class _Advances:
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
         self._running: asyncio.Task[object] | None = None
+        self.observers: list[AdvanceObserver] = []
 
     @asynccontextmanager
-    async def by(self, seconds: float, left: Callable[[], float]) -> AsyncIterator[list[Exception]]:
+    async def by(
+        self, seconds: float, left: Callable[[], float], time: Callable[[], float]
+    ) -> AsyncIterator[list[Exception]]:
         """Wait until earlier calls have finished, and yield a list to which the block adds exceptions of callbacks.
 
         At the end of the block, the exceptions in the list are raised as a group.
@@ -153,10 +160,13 @@ class _Advances:
                     f"seconds must be at most {most:.0f}, because the clock ends with the year 9999; got {seconds!r}"
                 )
             self._running = asyncio.current_task()
+            before = time()
             try:
                 yield errors
             finally:
                 self._running = None
+                for observer in self.observers:
+                    observer(before, time())
         if errors:
             raise ExceptionGroup("callbacks of deadlines failed", errors)
 
@@ -242,6 +252,9 @@ class RealClock:
     def observe(self, observer: Observer) -> None:
         self._observers.append(observer)
 
+    def observe_advances(self, observer: AdvanceObserver) -> None:
+        self._advances.observers.append(observer)
+
     @property
     def left(self) -> float:
         return LAST_INSTANT - self.time()
@@ -249,7 +262,7 @@ class RealClock:
     async def advance(self, seconds: float) -> None:
         __tracebackhide__ = True
         _check_span(seconds)
-        async with self._advances.by(seconds, lambda: self.left) as errors:
+        async with self._advances.by(seconds, lambda: self.left, self.time) as errors:
             with self._timers_stopped():
                 await self._pass(self.time() + seconds, errors)
 
@@ -390,6 +403,9 @@ class ManualClock:
     def observe(self, observer: Observer) -> None:
         self._observers.append(observer)
 
+    def observe_advances(self, observer: AdvanceObserver) -> None:
+        self._advances.observers.append(observer)
+
     @property
     def left(self) -> float:
         return LAST_INSTANT - self.time()
@@ -397,7 +413,7 @@ class ManualClock:
     async def advance(self, seconds: float) -> None:
         __tracebackhide__ = True
         _check_span(seconds)
-        async with self._advances.by(seconds, lambda: self.left) as errors:
+        async with self._advances.by(seconds, lambda: self.left, self.time) as errors:
             end = self._now + round(seconds * NANOSECONDS)
             while self._deadlines and self._deadlines[0].due <= end:
                 deadline = heapq.heappop(self._deadlines)

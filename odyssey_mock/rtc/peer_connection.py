@@ -31,6 +31,7 @@ from odyssey_mock.rtc.remote_description import (
     checked_description,
     read_candidate,
 )
+from odyssey_mock.rtc.webrtc_stats import Reports, StateObserver, observe_states, statistics
 
 logger = get_logger(__name__)
 
@@ -101,6 +102,14 @@ class PeerConnection:
     def vanish(self) -> None:
         """Send and receive nothing from now on, as if a cable were cut. The caller must still close the peer."""
         silence(self._connection)
+
+    def observe(self, observer: StateObserver) -> None:
+        """Call `observer` for every change of a state; see `Peer.observe`."""
+        observe_states(self._connection, observer)
+
+    async def statistics(self) -> Reports:
+        """Return the statistics of the connection; see `Peer.statistics`."""
+        return await statistics(self._connection)
 
     async def close(self) -> None:
         """Close the connection, and cancel tasks that aiortc leaves behind; may be called more than once."""

@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from odyssey_mock.core.network import Network
+from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.packet_track import PacketTrack
 
@@ -82,6 +83,16 @@ class StreamerPeer(Peer, Protocol):
 
         If the connection is lost, another connection of the session must send them again.
         """
+
+    def observe(self, observer: Callable[[str, str], object]) -> None:
+        """Call `observer(transport, state)` for every change of a state, such as `("ice", "checking")`.
+
+        The transports are `ice`, `gathering`, `signaling`, `connection` and `dtls`; the states are those of the W3C's
+        webrtc-pc. Call this method before the peer creates or receives a description.
+        """
+
+    async def statistics(self) -> dict[str, dict[str, JSON]]:
+        """Return the statistics of the connection: reports by id, with the names of the W3C's webrtc-stats."""
 
     async def drain(self) -> None:
         """Wait until queued messages are sent, up to a time limit; call this before closing the connection."""

@@ -15,7 +15,7 @@ from odyssey_mock.faults.fault import Fault
 from odyssey_mock.faults.registry import Faults
 from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.packet_track import PacketTrack
-from odyssey_mock.rtc.protocols import PeerFactory
+from odyssey_mock.rtc.protocols import PeerFactory, StreamerPeer
 from odyssey_mock.sessions.connection_faults import apply_fault, send_faulty_offer
 from odyssey_mock.sessions.late_messages import LateMessage, LateMessages
 from odyssey_mock.sessions.messages import (
@@ -79,10 +79,11 @@ class ClientConnection:
         loopback_only: bool,
         profile: LatencyProfile,
         channel_delay: float,
+        on_peer: Callable[[StreamerPeer, SessionIdentity], None],
         current_stream: Callable[[], str | None],
         on_keyframe_wanted: Callable[[], None],
     ) -> None:
-        """Create the peer.
+        """Create the peer, and call `on_peer` with it.
 
         `profile`: decides how long after their arrival messages are handled, and the SDP offer is sent.
         `channel_delay`: seconds between the peer's connection and the opening of the data channels.
@@ -136,6 +137,7 @@ class ClientConnection:
             on_message=lambda data: self._take_in(ReceivedData(DATA_CHANNEL.channel, data)),
             on_keyframe_wanted=on_keyframe_wanted,
         )
+        on_peer(self.peer, identity)
 
     async def __aenter__(self) -> Self:
         await self.peer.__aenter__()

@@ -1,1 +1,1 @@
-"""Trace files on the side of the mock: the viewer, the text form, exports to other formats, and comparison."""
+"""Traces of a mock: what is recorded, the viewer, the text form, exports to other formats, and comparison."""

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from odyssey_mock.core.redaction import get_logger
+from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.packet_track import PacketTrack
 from odyssey_mock.rtc.remote_description import DescriptionError
@@ -47,6 +48,7 @@ class LightStreamerPeer:
         self._outbox: list[str] = []
         self._channels: dict[bytes, bool] = {}
         """The open data channels by label; the value is True if the client has accepted the channel."""
+        self._observers: list[Callable[[str, str], object]] = []
         self._closes_channels = False
         self._has_opened = False
         self._opening: asyncio.TimerHandle | None = None
@@ -107,6 +109,13 @@ class LightStreamerPeer:
     def vanish(self) -> None:
         self._link.cut()
 
+    def observe(self, observer: Callable[[str, str], object]) -> None:
+        self._observers.append(observer)
+
+    async def statistics(self) -> dict[str, dict[str, JSON]]:
+        """Return no reports, because light peers send no packets of RTP."""
+        return {}
+
     async def end_track(self) -> None:
         if self._sending is not None and not self._sending.done():
             self._sending.cancel()
@@ -145,6 +154,8 @@ class LightStreamerPeer:
         await self._link.close(self._sender.last)
 
     def _state(self, state: LinkState) -> None:
+        for observer in self._observers:
+            observer("connection", state)
         if state is LinkState.CONNECTED:
             self._sending = self._link.run(self._sender.run())
             self._on_connected()

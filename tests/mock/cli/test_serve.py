@@ -19,6 +19,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
+from odyssey_client.trace import read_trace
 from odyssey_mock import MockOdyssey
 from odyssey_mock.cli.app import main
 from odyssey_mock.cli.serve import EXPOSED, _missing_fonts, _ready_line, _welcome
@@ -183,12 +184,34 @@ def test_no_fonts_are_listed_if_all_are_installed(monkeypatch: pytest.MonkeyPatc
     assert _missing_fonts(Settings()) == ""
 
 
+def test_trace_is_written_when_the_server_stops(tmp_path: Path) -> None:
+    file = tmp_path / "run.odytrace"
+    with serving("--json", "--trace", str(file)) as process:
+        ready = json.loads(first_line(process))
+        url, key = ready["url"], ready["api_key"]
+        assert httpx.post(f"{url}/auth/token", json={"api_key": key}).status_code == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(LIMIT) == 0
+
+    with read_trace(file) as trace:
+        assert [event.name for event in trace.events] == ["POST /auth/token"]
+        assert trace.manifest.recorded_by.keys() >= {"odyssey_mock", "python", "aiortc"}
+        assert key not in repr(trace.events)
+
+
+def test_trace_in_a_missing_directory_is_refused(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["serve", "--trace", str(tmp_path / "missing" / "run.odytrace")])
+
+    assert result.exit_code == 2
+    assert "expected a file in an existing directory" in result.stderr
+
+
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     """Replace the server with a stub; return a list to which each `serve` command appends its settings."""
     served: list[Settings] = []
 
-    async def serve(settings: Settings, *, as_json: bool, verbose: bool) -> None:
+    async def serve(settings: Settings, *, as_json: bool, verbose: bool, trace: Path | None) -> None:
         served.append(settings)
 
     monkeypatch.setattr("odyssey_mock.cli.serve._serve", serve)

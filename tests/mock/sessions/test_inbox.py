@@ -73,6 +73,7 @@ def connection_to(
         loopback_only=True,
         profile=profile,
         channel_delay=0.0,
+        on_peer=lambda *_: None,
         current_stream=lambda: None,
         on_keyframe_wanted=lambda: None,
     )

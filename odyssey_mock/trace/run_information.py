@@ -1,0 +1,68 @@
+"""What a trace says about its run: versions, commit, command; and the redaction of both packages."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import cast
+
+import odyssey_client
+import odyssey_mock
+from odyssey_client.models import JSON
+from odyssey_client.redaction import redacted_json
+from odyssey_mock.core.redaction import Secrets, masked_json
+
+_LIBRARIES = ("aiortc", "av", "httpx", "websockets", "pytest")
+_COMMIT_VARIABLES = ("GITHUB_SHA", "CI_COMMIT_SHA")
+"""Variables in which CI systems name the commit."""
+_GIT_LIMIT = 2.0
+"""Maximum seconds to wait for git."""
+
+
+def versions() -> Mapping[str, str]:
+    """Return the versions of the packages, of important libraries, of Python and of the platform."""
+    found = {"odyssey_client": odyssey_client.__version__, "odyssey_mock": odyssey_mock.__version__}
+    for name in _LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return {**found, "python": platform.python_version(), "platform": platform.platform()}
+
+
+def commit(directory: Path) -> str | None:
+    """Return the commit of the project in `directory`; None if it is no git repository, or git is not installed."""
+    for name in _COMMIT_VARIABLES:
+        if value := os.environ.get(name):
+            return value
+    try:
+        found = subprocess.run(
+            ("git", "rev-parse", "HEAD"),  # noqa: S607 - git is found as in a shell
+            cwd=directory,
+            capture_output=True,
+            text=True,
+            timeout=_GIT_LIMIT,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip() or None
+
+
+def command() -> str:
+    """Return the command line of this process."""
+    program, *arguments = sys.argv
+    return shlex.join([Path(program).name, *arguments])
+
+
+def redaction(secrets: Secrets | None) -> Callable[[JSON], JSON]:
+    """Return a function that masks the secrets of the clients of this process, and those of a mock."""
+    if secrets is None:
+        return redacted_json
+    return lambda value: cast("JSON", masked_json(redacted_json(value), secrets))

@@ -1,0 +1,226 @@
+"""Recording of a running mock for a trace: journal, peers with their statistics, clock, and thumbnails of streams."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self, cast
+
+from PIL import Image
+
+from odyssey_client.models import JSON
+from odyssey_client.trace import Recorder, Recording, TraceEvent
+from odyssey_mock.core.journal import Entry
+from odyssey_mock.core.redaction import get_logger
+from odyssey_mock.media.picture import PictureError
+from odyssey_mock.media.scene import Renderer
+from odyssey_mock.media.timeline import Timeline
+from odyssey_mock.rtc.protocols import StreamerPeer
+from odyssey_mock.server import MockOdyssey
+from odyssey_mock.sessions.session_identity import SessionIdentity
+from odyssey_mock.trace.journal_events import event_of
+
+logger = get_logger(__name__)
+
+SAMPLED_EVERY = 0.5
+"""Seconds between two records of the statistics of a peer."""
+THUMBNAIL_SIDE = 160
+"""Longest side of a thumbnail in pixels."""
+THUMBNAIL_QUALITY = 60
+"""JPEG quality of thumbnails."""
+THUMBNAILS = 600
+"""Maximum number of thumbnails of one stream. Each takes about 2 ms to draw, and 5 kB."""
+STREAMS = 100
+"""Maximum number of streams with thumbnails: the latest ones."""
+_OVER = frozenset({"closed", "failed"})
+
+
+@dataclass(slots=True)
+class _Shown:
+    """The frames of one stream, on the time axis of the trace.
+
+    Attributes:
+        began: when the first frame was shown.
+        ended: when the stream ended; None while it runs.
+        changes: times and frame indexes of acknowledged interactions.
+    """
+
+    session: str | None
+    timeline: Timeline
+    began: float
+    ended: float | None = None
+    changes: list[tuple[float, int]] = field(default_factory=list)
+
+
+class ServerTrace:
+    """Records a mock while it runs; an async context manager, to be entered after the mock.
+
+    ::
+
+        async with MockOdyssey() as mock, ServerTrace(mock, recorder) as trace:
+            ...
+        write_trace("run.odytrace", trace.recording(), ...)
+    """
+
+    def __init__(self, mock: MockOdyssey, recorder: Recorder, *, samples: bool = True) -> None:
+        """Create a record of `mock` in `recorder`.
+
+        `samples`: whether to record the statistics of peers. A simulated mock has none, and a task that waits for
+        virtual time would hide that no other task can continue.
+        """
+        self._mock = mock
+        self._recorder = recorder
+        self._samples = samples
+        self._peers: dict[StreamerPeer, SessionIdentity] = {}
+        self._shown: dict[str, _Shown] = {}
+        self._sampling: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._mock.journal.observe(self._record)
+        self._mock.clock.observe_advances(self._record_advance)
+        self._mock.backend.peer_observers.append(self._watch)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._mock.backend.peer_observers.remove(self._watch)
+        if self._sampling is not None:
+            self._sampling.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._sampling
+            self._sampling = None
+
+    def recording(self, recording: Recording | None = None) -> Recording:
+        """Return what was recorded, with drawn thumbnails of the streams that have no received ones. This blocks.
+
+        Args:
+            recording: the recording to complete; by default that of the recorder.
+        """
+        recording = recording or self._recorder.snapshot()
+        received = {event.stream for event in recording.events if event.lane == "frame"}
+        latest = list(self._shown.items())[-STREAMS:]
+        drawn = [
+            event
+            for stream, shown in latest
+            if stream not in received
+            for event in _thumbnails(stream, shown, recording.duration)
+        ]
+        return recording.with_events(drawn)
+
+    def _record(self, entry: Entry) -> None:
+        event = event_of(entry, self._recorder.now())
+        self._recorder.add(
+            event.lane,
+            event.name,
+            event.data,
+            at=event.at,
+            side="server",
+            session=event.session,
+            stream=event.stream,
+            sender=event.sender,
+            error=event.error,
+            size=len(entry.encoded),
+        )
+        self._follow(entry, event)
+
+    def _follow(self, entry: Entry, event: TraceEvent) -> None:
+        """Note when streams begin, change and end."""
+        if entry.stream is None:
+            return
+        if entry.kind == "state" and entry.name == "stream":
+            if event.data.get("event") == "first_frame":
+                record = self._mock.streams.get(entry.stream)
+                if record is not None:
+                    self._shown[entry.stream] = _Shown(entry.session, record.timeline, event.at)
+            elif event.data.get("from") == "running" and event.data.get("to") != "running":
+                self._end(entry.stream, event.at)
+        elif entry.name == "update_acknowledged" and entry.stream in self._shown:
+            index = event.data.get("frame_index")
+            if isinstance(index, int):
+                self._shown[entry.stream].changes.append((event.at, index))
+
+    def _end(self, stream: str, at: float) -> None:
+        shown = self._shown.get(stream)
+        if shown is not None and shown.ended is None:
+            shown.ended = at
+
+    def _record_advance(self, before: float, after: float) -> None:
+        self._recorder.add(
+            "clock", f"clock advanced by {after - before:g} s", {"from": before, "to": after}, side="server"
+        )
+
+    # Peers.
+
+    def _watch(self, peer: StreamerPeer, identity: SessionIdentity) -> None:
+        self._peers[peer] = identity
+
+        def changed(transport: str, state: str) -> None:
+            self._recorder.add(
+                "peer",
+                f"{transport} {state}",
+                {"transport": transport, "state": state},
+                side="server",
+                session=identity.id,
+                error=f"the {transport} transport failed" if state == "failed" else None,
+            )
+            if transport == "connection" and state in _OVER:
+                self._peers.pop(peer, None)
+
+        peer.observe(changed)
+        if self._samples and self._sampling is None:
+            self._sampling = asyncio.get_running_loop().create_task(self._sample(), name="statistics of a trace")
+
+    async def _sample(self) -> None:
+        while True:
+            await asyncio.sleep(SAMPLED_EVERY)  # noqa: TID251 - statistics are those of the machine's time
+            for peer, identity in list(self._peers.items()):
+                reports = await peer.statistics()
+                if reports:
+                    data: dict[str, JSON] = {"reports": cast("JSON", reports)}
+                    self._recorder.add("stats", "statistics", data, side="server", session=identity.id)
+
+
+def _thumbnails(stream: str, shown: _Shown, now: float) -> Iterator[TraceEvent]:
+    """Yield thumbnails of a stream, drawn as its frames were, in order of their times."""
+    wanted = _wanted(shown, now)
+    try:
+        renderer = Renderer(shown.timeline)
+        for index, (at, taken) in wanted.items():
+            frame = renderer.render(index)
+            scale = THUMBNAIL_SIDE / max(frame.width, frame.height)
+            size = (max(1, round(frame.width * scale)), max(1, round(frame.height * scale)))
+            pixels = frame.reformat(*size, format="rgb24", interpolation="AREA").to_ndarray()
+            image = io.BytesIO()
+            Image.fromarray(pixels).save(image, "JPEG", quality=THUMBNAIL_QUALITY)
+            yield TraceEvent(
+                at,
+                "frame",
+                "server",
+                f"frame {index}",
+                {"frame": index, "width": size[0], "height": size[1], "taken": taken, "stamp": None},
+                session=shown.session,
+                stream=stream,
+                image=image.getvalue(),
+            )
+    except PictureError as error:
+        logger.warning("the stream %s has no thumbnails in the trace: %s", stream, error)
+
+
+def _wanted(shown: _Shown, now: float) -> Mapping[int, tuple[float, str]]:
+    """Return the frames to draw: their indexes, in order, with the time at which each was shown, and the reason."""
+    fps, end = shown.timeline.fps, now if shown.ended is None else shown.ended
+    frames = shown.timeline.frames
+    last = max(0, (int((end - shown.began) * fps) if frames is None else frames) - 1)
+    seconds = ((second * fps, shown.began + second, "second") for second in range(int(last / fps) + 1))
+    changes: Iterable[tuple[int, float, str]] = ((index, at, "interact") for at, index in shown.changes)
+    wanted: dict[int, tuple[float, str]] = {}
+    for index, at, taken in (*seconds, (last, end, "last"), *changes):
+        if index <= last:
+            wanted[index] = (min(at, end), taken)
+    wanted[0] = (shown.began, "first")
+    return dict(sorted(wanted.items())[:THUMBNAILS])

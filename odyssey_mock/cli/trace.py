@@ -1,4 +1,4 @@
-"""The commands `odyssey-mock trace print`, `export` and `diff`: trace files without a browser.
+"""The commands `odyssey-mock trace show`, `print`, `export` and `diff`: what to do with trace files.
 
 The commands import their dependencies only when they run, so that `odyssey-mock --help` stays fast.
 """
@@ -9,6 +9,8 @@ import json
 import re
 import shutil
 import sys
+import tempfile
+import webbrowser
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,12 +62,47 @@ class LaneName(click.ParamType[str]):
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def trace() -> None:
-    """Show, print, export and compare trace files (*.odytrace), which show what happened in a test or a session."""
+    """Show, print, export and compare trace files, which show what happened in a test or a session.
+
+    Example: odyssey-mock trace show test_cat.odytrace
+    """
 
 
 _lanes = click.option(
     "--lane", "lanes", multiple=True, type=LaneName(), help="Only events of this lane. May be repeated."
 )
+
+
+@trace.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Write the page to this file, and replace it if it exists.  [default: a temporary file]",
+)
+@click.option("--open/--no-open", "is_opened", default=True, help="Open the page in the default browser.")
+def show(file: Path | None, *, output: Path | None, is_opened: bool) -> None:
+    """Show a trace in the browser: video, lanes on a time axis, messages, and the code that failed.
+
+    The page is one file, which contains the trace and works offline. Without FILE, it shows a file that you choose or
+    drop.
+
+    Example: odyssey-mock trace show test_cat.odytrace
+    """
+    from odyssey_mock.trace.page import viewer_page  # noqa: PLC0415
+
+    if file is None:
+        page = viewer_page(None)
+    else:
+        with _read(file):
+            page = viewer_page(_contents(file), name=file.name)
+    if output is None:
+        output = _temporary(page, "trace" if file is None else file.stem)
+    else:
+        _write(output, page, file)
+    _print(str(output))
+    if is_opened and not webbrowser.open(output.absolute().as_uri()):
+        raise CannotTraceError(f"found no browser: open {output} in one, or use --no-open")
 
 
 @trace.command("print")
@@ -189,7 +226,26 @@ def _read(path: Path) -> Iterator[Trace]:
         yield opened
 
 
-def _write(output: Path, text: str, read: Path) -> None:
+def _contents(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CannotTraceError(f"cannot read {path}: {error.strerror or error}") from None
+
+
+def _temporary(page: str, name: str) -> Path:
+    """Write a page to a new temporary file, which stays when the command ends; return its path."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix=f"{name[:80]}-", suffix=".html", encoding="utf-8", delete=False
+        ) as file:
+            file.write(page)
+    except OSError as error:
+        raise CannotTraceError(f"cannot write a temporary file: {error.strerror or error}") from None
+    return Path(file.name)
+
+
+def _write(output: Path, text: str, read: Path | None) -> None:
     """Write a text to a file, which appears when it is complete.
 
     Raises:
@@ -200,7 +256,7 @@ def _write(output: Path, text: str, read: Path) -> None:
 
     try:
         target = file_to_replace(output)
-        if target.exists() and target.samefile(read):
+        if read is not None and target.exists() and target.samefile(read):
             raise CannotTraceError(f"--output: expected another file than the trace, got {output}")
         part = PartialFile.create(target, "export")
         try:

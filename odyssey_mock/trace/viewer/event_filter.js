@@ -1,0 +1,49 @@
+// Which events of a trace are shown: filters by lane, session, actor, errors and text.
+
+const SLICE_MS = 12;
+
+export const NO_FILTER = { text: "", hidden: new Set(), session: "", actor: "", onlyErrors: false };
+
+/** Return whether the filter leaves out any event. */
+export function isFiltering(filter) {
+  return Boolean(filter.text.trim() || filter.hidden.size || filter.session || filter.actor || filter.onlyErrors);
+}
+
+/** Create a function that returns the indices of the events that pass a filter, as a promise. */
+export function createFilter(events) {
+  const texts = new Array(events.length);
+  let latest = 0;
+
+  function passes(event, index, filter, words) {
+    if (filter.hidden.has(event.lane)) return false;
+    if (filter.session && event.session !== filter.session) return false;
+    if (filter.actor && event.actor !== filter.actor) return false;
+    if (filter.onlyErrors && event.error === undefined) return false;
+    if (words.length === 0) return true;
+    texts[index] ??= searchedText(event);
+    return words.every((word) => texts[index].includes(word));
+  }
+
+  /** Return the indices; null if the function was called again in the meantime. Long searches leave time for the page. */
+  return async function filtered(filter) {
+    const call = ++latest;
+    const words = filter.text.toLowerCase().split(/\s+/).filter(Boolean);
+    const found = new Uint32Array(events.length);
+    let length = 0;
+    let since = performance.now();
+    for (let index = 0; index < events.length; index++) {
+      if (passes(events[index], index, filter, words)) found[length++] = index;
+      if ((index & 255) === 0 && performance.now() - since > SLICE_MS) {
+        await new Promise((resolve) => setTimeout(resolve));
+        if (call !== latest) return null;
+        since = performance.now();
+      }
+    }
+    return found.subarray(0, length);
+  };
+}
+
+function searchedText(event) {
+  const parts = [event.lane, event.side, event.name, event.actor, event.session, event.stream, event.error, event.source?.file];
+  return `${parts.filter(Boolean).join(" ")} ${JSON.stringify(event.data)}`.toLowerCase();
+}

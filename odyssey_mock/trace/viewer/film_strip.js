@@ -1,0 +1,62 @@
+// The film strip: thumbnails of the video at their times. FilmStrip({tracks, view, urlOf, selected}).
+
+import { useWidth } from "viewer/drawing.js";
+import { classes, html, useRef } from "viewer/html.js";
+import { lastAtOrBefore } from "viewer/trace_model.js";
+
+const HEIGHTS = [0, 60, 44, 34];
+const RATIO = 16 / 9;
+const NARROWEST = 52;
+
+/** Thumbnails of each stream. `tracks` are those of trace_model.js, `urlOf(name)` returns the address of an image. */
+export function FilmStrip({ tracks, view, urlOf, selected }) {
+  const plot = useRef(null);
+  const width = useWidth(plot, view);
+  const height = HEIGHTS[Math.min(tracks.length, HEIGHTS.length - 1)];
+  return html`
+    <div class="track film" aria-hidden="true">
+      <div class="gutter">
+        ${tracks.map((track, place) => html`
+          <div class="film-label" key=${place} style=${{ height: `${height}px` }}>${tracks.length > 1 ? track.label : "Video"}</div>
+        `)}
+      </div>
+      <div class="plot" data-plot="film" ref=${plot} style=${{ height: `${height * tracks.length}px` }}>
+        ${tracks.map((track, place) => thumbnailsOf(track, view, width, height).map((shown) => html`
+          <img
+            key=${`${place} ${shown.name}`}
+            class=${classes("thumbnail", shown.index === selected && "selected")}
+            src=${urlOf(shown.name)}
+            alt=""
+            draggable=${false}
+            data-index=${shown.index}
+            style=${{ left: `${shown.left}px`, top: `${place * height + 2}px`, width: `${shown.width}px`, height: `${height - 4}px` }}
+          />
+        `))}
+      </div>
+    </div>
+  `;
+}
+
+/**
+ * Return the thumbnails that have room: {name, index, left, width} in pixels.
+ *
+ * If there are too many frames, one of 2, 4, 8, ... is shown, counted from the first frame of the stream, so that
+ * thumbnails stay when the view moves.
+ */
+export function thumbnailsOf(track, view, width, height) {
+  if (width === 0) return [];
+  const scale = width / (view.to - view.from);
+  const wide = (height - 4) * RATIO;
+  const spacing = ((track.at.at(-1) - track.at[0]) / Math.max(track.at.length - 1, 1)) * scale;
+  const stride = spacing > 0 ? 2 ** Math.max(Math.ceil(Math.log2(NARROWEST / spacing)), 0) : 1;
+  const first = Math.max(lastAtOrBefore(track.at, view.from - wide / scale), 0);
+  const found = [];
+  for (let place = Math.ceil(first / stride) * stride; place < track.at.length && track.at[place] <= view.to; place += stride) {
+    const left = (track.at[place] - view.from) * scale;
+    const before = found.at(-1);
+    if (before && left - before.left < NARROWEST / 2) continue;
+    if (before) before.width = Math.min(before.width, left - before.left - 2);
+    found.push({ name: track.names[place], index: track.indices[place], left, width: wide });
+  }
+  return found;
+}

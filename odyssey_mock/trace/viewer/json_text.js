@@ -1,0 +1,37 @@
+// JSON and other text of a message, as text nodes.
+
+import { html, useState } from "viewer/html.js";
+import { bytes } from "viewer/time_format.js";
+
+const MOST_SHOWN = 100_000;
+const MOST_COLORED = 40_000;
+const TOKEN = /("(?:\\.|[^"\\])*")(\s*:)?|(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)/g;
+
+/** A value as text: a string as it is, all else as JSON. Long text is cut until the reader asks for all of it. */
+export function JsonText({ value, label }) {
+  const [isWhole, setWhole] = useState(false);
+  const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
+  const isCut = text.length > MOST_SHOWN && !isWhole;
+  const visible = isCut ? text.slice(0, MOST_SHOWN) : text;
+  const isColored = typeof value !== "string" && visible.length <= MOST_COLORED;
+  return html`
+    <pre class="text" tabindex="0" role="region" aria-label=${label} data-scrolls>${isColored ? colored(visible) : visible}</pre>
+    ${isCut && html`<button class="quiet" onClick=${() => setWhole(true)}>Show all ${bytes(text.length)}</button>`}
+  `;
+}
+
+/** Return the parts of a JSON text: strings, and elements for keys, strings and other values. */
+function colored(text) {
+  const parts = [];
+  let end = 0;
+  for (const token of text.matchAll(TOKEN)) {
+    parts.push(text.slice(end, token.index));
+    const [all, string, colon, other] = token;
+    if (colon !== undefined) parts.push(html`<span class="json-key">${string}</span>`, colon);
+    else if (string !== undefined) parts.push(html`<span class="json-string">${string}</span>`);
+    else parts.push(html`<span class="json-value">${other}</span>`);
+    end = token.index + all.length;
+  }
+  parts.push(text.slice(end));
+  return parts;
+}

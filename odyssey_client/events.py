@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, fields
 from types import MappingProxyType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from odyssey_client.errors import OdysseyConfigError, OdysseyError
 from odyssey_client.event_loop import require_same_loop
@@ -24,6 +24,10 @@ from odyssey_client.media.frames import FrameReader, VideoFrame
 from odyssey_client.media.stream import MediaStream
 from odyssey_client.models import BroadcastInfo, ConnectionStatus
 from odyssey_client.redaction import get_logger
+from odyssey_client.trace.described import error_text
+
+if TYPE_CHECKING:
+    from odyssey_client.trace.client_trace import ClientTrace
 
 logger = get_logger(__name__)
 
@@ -276,8 +280,10 @@ class Dispatcher:
     kept.
     """
 
-    def __init__(self, handlers: OdysseyEventHandlers) -> None:
+    def __init__(self, handlers: OdysseyEventHandlers, trace: ClientTrace | None = None) -> None:
+        """Create a dispatcher without events. ``trace`` records the calls of the handlers."""
         self._handlers = handlers
+        self._trace = trace
         self.dropped = 0
         """Number of events that were dropped because the handlers were too slow."""
         self._events: deque[Event] = deque()
@@ -336,6 +342,20 @@ class Dispatcher:
         handler: Handler | None = getattr(self._handlers, name)
         if handler is None:
             return None
+        if self._trace is None or name == "on_video_frame":  # called too often
+            return await self._answer(name, handler, arguments)
+        span = self._trace.begin_callback(name, arguments)
+        error: BaseException | None = None
+        try:
+            error = answer = await self._answer(name, handler, arguments)
+        except BaseException as cancelled:
+            error = cancelled
+            raise
+        finally:
+            span.end(error=None if error is None else error_text(error))
+        return answer
+
+    async def _answer(self, name: str, handler: Handler, arguments: tuple[object, ...]) -> Exception | None:
         try:
             result = handler(*arguments[: self._capacity_of(name, handler)])
             if inspect.isawaitable(result):

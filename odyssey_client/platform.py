@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 from odyssey_client.errors import PeerError
+from odyssey_client.models import JSON
 
 if TYPE_CHECKING:  # a client that is only constructed does not need them, and av alone takes 60 ms to import
     import httpx
@@ -85,6 +86,21 @@ class Peer(Protocol):
         """Pass every received frame to the callback ``frame``, until the video ends.
 
         Run this method for the whole connection, because a track that is not read buffers every frame.
+        """
+        ...
+
+    def stats(self) -> dict[str, JSON]:
+        """Return the statistics as JSON: dictionaries of the W3C's webrtc-stats, by their ids.
+
+        A peer returns the values that it knows; the dictionary is empty if it knows none.
+        """
+        ...
+
+    def watch(self, changed: Callable[[str, str], None]) -> None:
+        """Call ``changed(transport, state)`` at each change of a state from now on.
+
+        The transport is ``ice``, ``gathering``, ``dtls``, ``connection``, ``signaling``, ``channel`` or ``video``; the
+        state is that of WebRTC, for a channel with its label. The function must neither block nor raise.
         """
         ...
 

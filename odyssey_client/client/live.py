@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, override
 
@@ -30,9 +31,12 @@ from odyssey_client.models import ConnectionStatus, StreamerCapabilities
 from odyssey_client.platform import Clock, Entropy, Network
 from odyssey_client.rest.sessions import Sessions
 from odyssey_client.rest.telemetry import Telemetry
+from odyssey_client.trace.calls import recorded
+from odyssey_client.trace.waiting import waits_for
 
 if TYPE_CHECKING:
     from odyssey_client.connection.connection import Connection
+    from odyssey_client.trace.recorder import Recorder
 
 
 class LiveCalls(ClientBase):
@@ -40,9 +44,14 @@ class LiveCalls(ClientBase):
 
     @override
     def _set_up(
-        self, config: ClientConfig, clock: Clock | None, entropy: Entropy | None, network: Network | None
+        self,
+        config: ClientConfig,
+        clock: Clock | None,
+        entropy: Entropy | None,
+        network: Network | None,
+        trace: str | os.PathLike[str] | Recorder | None,
     ) -> None:
-        super()._set_up(config, clock, entropy, network)
+        super()._set_up(config, clock, entropy, network, trace)
         self._telemetry = Telemetry(self._transport)
         self._sessions = Sessions(self._transport, self._end_session)
         self._bus = EventBus(self._observe)
@@ -53,6 +62,7 @@ class LiveCalls(ClientBase):
 
     # Connecting.
 
+    @recorded
     async def connect(
         self, handlers: OdysseyEventHandlers | None = None, /, **handler_keywords: Handler | None
     ) -> MediaStream:
@@ -79,6 +89,7 @@ class LiveCalls(ClientBase):
         self._config.require_api_key()
         return await self._connect(None, OdysseyEventHandlers.of(handlers, handler_keywords))
 
+    @recorded
     async def connect_with_credentials(
         self,
         credentials: ClientCredentials,
@@ -100,6 +111,7 @@ class LiveCalls(ClientBase):
             )
         return await self._connect(credentials, OdysseyEventHandlers.of(handlers, handler_keywords))
 
+    @recorded
     async def create_client_credentials(self) -> ClientCredentials:
         """Open a session for another process, which connects to it with `connect_with_credentials`.
 
@@ -111,11 +123,18 @@ class LiveCalls(ClientBase):
             return await self._sessions.open(lambda *_: None)
 
     @override
+    @recorded
     async def disconnect(self) -> None:
         """End the connection and all calls of this client.
 
         May be called at any time, from any task, and more than once.
         """
+        await self._close()
+
+    @override
+    async def _close(self) -> None:
+        if self._trace is not None:
+            self._trace.is_due = True
         connection = self._connection
         require_same_loop("disconnect", self._connection_loop())
         self._calls.require_only_loop("disconnect")
@@ -137,6 +156,7 @@ class LiveCalls(ClientBase):
 
     # Streaming.
 
+    @recorded
     async def start_stream(
         self,
         prompt: str = "",
@@ -178,9 +198,11 @@ class LiveCalls(ClientBase):
                     "This streamer does not accept images (capabilities.image_to_video is False). "
                     "Start the stream without an image."
                 )
+            waits_for("the image to be prepared")
             start = replace(start, image=await in_thread(lambda: prepare_image(image, portrait=portrait)))
         return await connection.streaming.start(start)
 
+    @recorded
     async def interact(self, prompt: str) -> str:
         """Change the stream; return the prompt as applied, which the service may have rewritten.
 
@@ -197,6 +219,7 @@ class LiveCalls(ClientBase):
         check_prompt(prompt)
         return await connection.streaming.interact(prompt)
 
+    @recorded
     async def end_stream(self) -> None:
         """End the stream; return once it has ended. Another stream can be started over the same connection.
 
@@ -292,9 +315,11 @@ class LiveCalls(ClientBase):
                 sessions=self._sessions,
                 handlers=handlers,
                 events=self._bus,
+                trace=self._trace,
             )
             self._bus.loop = loop
         began = self._clock.monotonic()
+        waits_for(connection.waiting_for)
         try:
             if previous is not None:
                 await previous.close()
@@ -306,7 +331,7 @@ class LiveCalls(ClientBase):
             self._telemetry.record("connect_failed", code=code)
             if self._connection is connection:
                 # If a call such as `wait_for_simulation` is waiting, close only the connection.
-                await (connection.close() if self._calls.are_waiting else self.disconnect())
+                await (connection.close() if self._calls.are_waiting else self._close())
             raise
         duration = round((self._clock.monotonic() - began) * 1000, 1)
         self._telemetry.record("connected", session_id=self.current_session_id, duration_ms=duration)

@@ -12,11 +12,13 @@ from odyssey_client.models import Recording, StreamRecordingsListResponse, Strea
 from odyssey_client.rest import recordings as rest
 from odyssey_client.rest.downloads import Artifact, DownloadRequest, OnProgress, download
 from odyssey_client.rest.paging import Page, walk
+from odyssey_client.trace.calls import recorded
 
 
 class RecordingCalls(ClientBase):
     """Calls that list and download recordings (protocol.md section 6). They need no live connection."""
 
+    @recorded
     async def get_recording(self, stream_id: str) -> Recording:
         """Return the recording of a stream. Its URLs are newly signed and valid for about an hour.
 
@@ -29,6 +31,7 @@ class RecordingCalls(ClientBase):
         async with self._begin("get_recording").step():
             return await rest.get_recording(self._transport, stream_id)
 
+    @recorded
     async def list_stream_recordings(
         self, *, limit: int | None = None, offset: int | None = None
     ) -> StreamRecordingsListResponse:
@@ -68,6 +71,7 @@ class RecordingCalls(ClientBase):
 
         return walk(fetch, lambda recording: recording.stream_id, page_size)
 
+    @recorded
     async def download_recording(
         self,
         stream_id: str,

@@ -20,11 +20,13 @@ from odyssey_client.rest import simulations as rest
 from odyssey_client.rest.paging import Page, walk
 from odyssey_client.scripts.request import script_fields
 from odyssey_client.scripts.script import ScriptSource
+from odyssey_client.trace.calls import recorded
 
 
 class SimulationCalls(ClientBase):
     """Calls that create, poll and cancel simulation jobs (protocol.md section 8). They need no live connection."""
 
+    @recorded
     async def simulate(
         self,
         *,
@@ -68,6 +70,7 @@ class SimulationCalls(ClientBase):
                 body["bypass_vlm_expansion"] = bypass_prompt_expansion
             return await rest.create_job(self._transport, body)
 
+    @recorded
     async def get_simulate_status(self, job_id: str) -> SimulationJobDetail:
         """Return the details of a job, with its streams and their recordings.
 
@@ -81,6 +84,7 @@ class SimulationCalls(ClientBase):
         async with self._begin("get_simulate_status").step():
             return await rest.get_job(self._transport, job_id)
 
+    @recorded
     async def list_simulations(
         self,
         *,
@@ -132,6 +136,7 @@ class SimulationCalls(ClientBase):
 
         return walk(fetch, lambda job: job.job_id, page_size)
 
+    @recorded
     async def cancel_simulation(self, job_id: str) -> SimulationJobInfo:
         """Cancel a job that has not ended; return the cancelled job.
 
@@ -145,6 +150,7 @@ class SimulationCalls(ClientBase):
         async with self._begin("cancel_simulation").step():
             return await rest.cancel_job(self._transport, job_id)
 
+    @recorded
     async def wait_for_simulation(
         self,
         job_id: str,

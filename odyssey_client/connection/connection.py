@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Protocol, assert_never
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Protocol, assert_never
 
 from odyssey_client.config import AdvancedConfig
 from odyssey_client.connection import connection_machine
@@ -41,6 +41,8 @@ from odyssey_client.events import (
     EventBus,
     OdysseyEventHandlers,
     StatusChanged,
+    StreamEnded,
+    StreamStarted,
     in_handler,
 )
 from odyssey_client.media.stream import MediaStream
@@ -48,6 +50,10 @@ from odyssey_client.models import ConnectionStatus
 from odyssey_client.platform import Clock, Network
 from odyssey_client.redaction import get_logger
 from odyssey_client.rtc.ice_servers import Fetch
+from odyssey_client.trace.described import why
+
+if TYPE_CHECKING:
+    from odyssey_client.trace.client_trace import ClientTrace
 
 logger = get_logger(__name__)
 
@@ -97,14 +103,21 @@ class Connection:
         sessions: SessionSource,
         handlers: OdysseyEventHandlers,
         events: EventBus,
+        trace: ClientTrace | None = None,
     ) -> None:
-        """Create a connection that is not started. Its events go to ``handlers`` and ``events`` in the same order."""
+        """Create a connection that is not started. Its events go to ``handlers`` and ``events`` in the same order.
+
+        ``trace`` records transitions of the state machines, and calls of the handlers.
+        """
+        self._trace = trace
+        self._queued = 0
+        """Number of responses so far that say that no streamer is free."""
         self.media_stream = MediaStream()
         self.status: ConnectionStatus | None = None
         self._clock = clock
         self._network = network
         self._handlers = handlers
-        self._dispatcher = Dispatcher(handlers)
+        self._dispatcher = Dispatcher(handlers, trace)
         self._events = events
         self._machine = ConnectionMachine(_policy(settings))
         self._sessions = sessions
@@ -125,6 +138,7 @@ class Connection:
             is_up=lambda: self.is_up,
             announce=self._emit,
             later=self._tasks.later,
+            trace=trace,
         )
         self.loop = require_loop("connect")
         """The event loop of the connection."""
@@ -192,8 +206,31 @@ class Connection:
         """Pass ``event`` to the machine and carry out the effects."""
         if self._machine.is_over and not isinstance(event, connection_machine.Disconnect):
             return  # closing the connection causes further events
-        for effect in self._machine.handle(event):
+        before = self._machine.state
+        effects = self._machine.handle(event)
+        if self._trace is not None:
+            self._record(self._trace, before, event, effects)
+        for effect in effects:
             self._carry_out(effect)
+
+    def waiting_for(self) -> str | None:
+        """Return what is missing until the connection is up; None if it is up or over."""
+        match self._machine.state:
+            case ConnectionState.QUEUEING | ConnectionState.REQUEUEING:
+                times = "once" if self._queued == 1 else f"{self._queued} times"
+                return f"a free streamer (queued {times})"
+            case ConnectionState.CONNECTING | ConnectionState.RECONNECTING:
+                return self._link.waiting_for
+        return self._machine.missing
+
+    def _record(
+        self, trace: ClientTrace, before: ConnectionState, event: ConnectionEvent, effects: Sequence[ConnectionEffect]
+    ) -> None:
+        for effect in effects:
+            if isinstance(effect, connection_machine.OpenSignaling):
+                trace.session = effect.credentials.session_id
+        if effects or before is not self._machine.state:
+            trace.transition("connection", before, self._machine.state, why(event))
 
     # The connection's own task.
 
@@ -286,7 +323,11 @@ class Connection:
                 assert_never(unreachable)
 
     async def _open_session(self) -> None:
-        await self._ask_for_session(self._sessions.open(lambda *_: self.handle(connection_machine.NoStreamerFree())))
+        await self._ask_for_session(self._sessions.open(self._is_queued))
+
+    def _is_queued(self, times: int, _: str) -> None:
+        self._queued = times
+        self.handle(connection_machine.NoStreamerFree())
 
     async def _renew_session(self, credentials: ClientCredentials) -> None:
         await self._ask_for_session(self._sessions.renew(credentials))
@@ -329,6 +370,8 @@ class Connection:
         self._emit(ErrorOccurred(error, fatal=False))
 
     def _emit(self, event: Event) -> None:
+        if self._trace is not None and isinstance(event, StreamStarted | StreamEnded):
+            self._trace.stream = event.stream_id if isinstance(event, StreamStarted) else None
         self._dispatcher.put(event)
         self._events.put(event)
 

@@ -606,6 +606,11 @@ class ConnectionMachine:
     def is_over(self) -> bool:
         return self.state in OVER
 
+    @property
+    def missing(self) -> str | None:
+        """What a connection that is being opened or restored waits for; None if it is up or over."""
+        return None if self.is_up or self.is_over else _MISSING.get(self.state, "a session")
+
     def handle(self, event: ConnectionEvent) -> tuple[ConnectionEffect, ...]:
         """Make the transition for ``event`` and return its effects, in order.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from odyssey_client.connection.messages import (
     ChannelMessage,
@@ -35,6 +35,14 @@ from odyssey_client.connection.operation_machine import (
 from odyssey_client.connection.streamer_link import StreamerLink
 from odyssey_client.errors import InvalidStateError, OdysseyError, OperationTimeoutError
 from odyssey_client.platform import Clock
+from odyssey_client.trace.described import why
+from odyssey_client.trace.waiting import waits_for
+
+if TYPE_CHECKING:
+    from odyssey_client.trace.client_trace import ClientTrace
+
+_REPLIES = {"start_stream": "stream_started", "interact": "update_acknowledged", "end_stream": "stream_ended"}
+"""The message of the streamer that each call waits for."""
 
 
 class StreamCalls:
@@ -49,11 +57,13 @@ class StreamCalls:
         is_up: Callable[[], bool],
         announce: Callable[[Announced], None],
         later: Callable[[float, Callable[[], None]], None],
+        trace: ClientTrace | None = None,
     ) -> None:
         """Create the object without calls.
 
         ``limit`` is the maximum number of seconds to wait for a reply. ``announce`` passes a message to handlers and
         event readers. ``later(seconds, function)`` calls a function after a delay, unless the connection has ended.
+        ``trace`` records transitions of the state machine.
         """
         self._link = link
         self._clock = clock
@@ -61,6 +71,7 @@ class StreamCalls:
         self._is_up = is_up
         self._announce = announce
         self._later = later
+        self._trace = trace
         self._machine = OperationMachine()
         self._numbers = itertools.count()
         self._waiting: dict[int, asyncio.Future[str | None]] = {}
@@ -109,6 +120,7 @@ class StreamCalls:
         self._handle(make(number))
         answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer
+        waits_for(_REPLIES[name])
         try:
             async with self._clock.timeout(self._limit):
                 await self._send(message)
@@ -148,7 +160,11 @@ class StreamCalls:
         self._later(self._limit, lambda: self._handle(GaveUp(number)))
 
     def _handle(self, event: OperationEvent) -> None:
-        for effect in self._machine.handle(event):
+        before = self._machine.state
+        effects = self._machine.handle(event)
+        if self._trace is not None and (effects or before is not self._machine.state):
+            self._trace.transition("streams", before, self._machine.state, why(event))
+        for effect in effects:
             match effect:
                 case Announce(answer):
                     self._announce(answer)

@@ -83,6 +83,11 @@ class StreamerLink:
         self._watchdog = VideoWatchdog(clock, settings.peer_timeout_s)
         self._last_frame_at: float | None = None
 
+    @property
+    def waiting_for(self) -> str:
+        """What the current attempt waits for."""
+        return "the previous attempt to close" if self._attempt is None else self._attempt.waiting_for
+
     def open(self, credentials: ClientCredentials) -> None:
         """Start a connection attempt. The previous attempt, if any, must have been dropped."""
         self.credentials = self.open_session = credentials
@@ -211,6 +216,13 @@ class ConnectionAttempt:
         self._is_dropped = False
         self._invalid_messages = 0
         """Number of invalid messages on `streamerToClient`."""
+
+    @property
+    def waiting_for(self) -> str:
+        """What the attempt waits for until it has a peer connection."""
+        if self._signaling is None:
+            return "the signaling socket"
+        return "the offer" if self._answered is None else "the peer connection"
 
     def drop(self) -> None:
         """Make `run` close the socket in a way that keeps the session.

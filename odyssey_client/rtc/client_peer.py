@@ -12,6 +12,7 @@ from odyssey_client.platform import Clock, IceServer, PeerListener
 from odyssey_client.rtc.ice import gather_on
 from odyssey_client.rtc.peer_connection import PeerConnection
 from odyssey_client.rtc.remote_sdp import MAX_CANDIDATES, check_sdp, read_candidate
+from odyssey_client.rtc.stats import ChannelCounts
 
 CLIENT_TO_STREAMER = "clientToStreamer"
 STREAMER_TO_CLIENT = "streamerToClient"
@@ -76,6 +77,7 @@ class AiortcClientPeer(PeerConnection):
             self._context.run(self._outgoing.send, text)
         except (InvalidStateError, ValueError):
             return False
+        self._counts.channels[self._outgoing].sent(text)
         return True
 
     async def _add(self, candidate: RTCIceCandidate) -> None:
@@ -109,12 +111,22 @@ class AiortcClientPeer(PeerConnection):
             self._listener.video_added()
 
     def _channel_added(self, channel: RTCDataChannel) -> None:
+        counts = ChannelCounts()
         # aiortc passes messages only to existing listeners, so add the listener now.
         if channel.label == STREAMER_TO_CLIENT:
+            self._add_channel(channel, counts)
+            channel.on("message", counts.received)
             channel.on("message", self._listener.message)
         elif channel.label == CLIENT_TO_STREAMER and self._outgoing is None:
+            self._add_channel(channel, counts)
             self._outgoing = channel
             self._listener.channel_opened()
-        else:
-            return
-        channel.on("close", lambda: self._lost(f"the data channel {channel.label} closed"))
+
+    def _add_channel(self, channel: RTCDataChannel, counts: ChannelCounts) -> None:
+        self._counts.channels[channel] = counts
+        self._report("channel", f"{channel.label} open")
+        channel.on("close", lambda: self._closed(channel.label))
+
+    def _closed(self, label: str) -> None:
+        self._report("channel", f"{label} closed")
+        self._lost(f"the data channel {label} closed")

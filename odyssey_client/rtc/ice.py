@@ -8,7 +8,7 @@ responses to consent checks. `gather_on` changes these four properties for one I
 from __future__ import annotations
 
 from aioice import Candidate, Connection
-from aiortc import RTCIceTransport, RTCPeerConnection
+from aiortc import RTCDtlsTransport, RTCIceTransport, RTCPeerConnection
 from aiortc.rtcicetransport import parse_stun_turn_uri
 
 from odyssey_client.loopback import is_loopback
@@ -20,9 +20,14 @@ STUN_LIMIT_S = 2
 
 def ice_transports(peer: RTCPeerConnection) -> set[RTCIceTransport]:
     """Return the ICE transports of ``peer``: a single one if everything is bundled."""
-    transports = {transceiver.receiver.transport.transport for transceiver in peer.getTransceivers()}
+    return {transport.transport for transport in dtls_transports(peer)}
+
+
+def dtls_transports(peer: RTCPeerConnection) -> set[RTCDtlsTransport]:
+    """Return the DTLS transports of ``peer``: a single one if everything is bundled."""
+    transports = {transceiver.receiver.transport for transceiver in peer.getTransceivers()}
     if peer.sctp is not None:
-        transports.add(peer.sctp.transport.transport)
+        transports.add(peer.sctp.transport)
     return transports
 
 

@@ -14,14 +14,16 @@ from collections.abc import Callable, Coroutine, Iterable
 from types import TracebackType
 from typing import ClassVar, Self
 
-from aiortc import RTCBundlePolicy, RTCConfiguration, RTCIceServer, RTCPeerConnection
+from aiortc import RTCBundlePolicy, RTCConfiguration, RTCDtlsTransport, RTCIceServer, RTCPeerConnection
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import VideoFrame
 
 from odyssey_client.errors import PeerError
+from odyssey_client.models import JSON
 from odyssey_client.platform import Clock, IceServer
 from odyssey_client.redaction import get_logger
-from odyssey_client.rtc.ice import can_be_asked, ice_transports
+from odyssey_client.rtc.ice import can_be_asked, dtls_transports, ice_transports
+from odyssey_client.rtc.stats import Counts, statistics
 
 logger = get_logger(__name__)
 
@@ -70,6 +72,9 @@ class PeerConnection:
         self._tell_lost = lost
         self._track: asyncio.Future[MediaStreamTrack] = asyncio.get_running_loop().create_future()
         self._closing = False
+        self._counts = Counts()
+        self._changed: Callable[[str, str], None] | None = None
+        self._watched: set[RTCDtlsTransport] = set()
         self._work: set[asyncio.Task[object]] = set()
         self._context = contextvars.copy_context()
         self._context.run(_owner.set, self)
@@ -78,6 +83,9 @@ class PeerConnection:
         self._connection = self._context.run(RTCPeerConnection, self._configuration)
         _open.add(self)
         self._connection.on("track", self._track_added)
+        self._connection.on(
+            "connectionstatechange", lambda: self._report("connection", self._connection.connectionState)
+        )
         self._connection.on("connectionstatechange", self._state_changed)
 
     async def __aenter__(self) -> Self:
@@ -101,7 +109,24 @@ class PeerConnection:
                 self._lost("the video track ended")
                 return
             if isinstance(frame, VideoFrame):
+                self._counts.decoded(frame)
                 self._frame(frame)
+
+    def stats(self) -> dict[str, JSON]:
+        """Return the statistics as JSON: dictionaries of the W3C's webrtc-stats, by their ids."""
+        return statistics(self._connection, self._counts, round(self._clock.time() * 1000, 3))
+
+    def watch(self, changed: Callable[[str, str], None]) -> None:
+        """Call ``changed(transport, state)`` at each change of a state from now on; see `odyssey_client.platform.Peer`.
+
+        A second call replaces the function.
+        """
+        if self._changed is None:
+            peer = self._connection
+            peer.on("iceconnectionstatechange", lambda: self._report("ice", peer.iceConnectionState))
+            peer.on("icegatheringstatechange", lambda: self._report("gathering", peer.iceGatheringState))
+            peer.on("signalingstatechange", self._signaling_changed)
+        self._changed = changed
 
     async def close(self) -> None:
         """Close the connection and end its remaining tasks, threads and sockets; may be called more than once."""
@@ -175,6 +200,18 @@ class PeerConnection:
     def _track_added(self, track: MediaStreamTrack) -> None:
         if track.kind == "video" and not self._track.done():
             self._track.set_result(track)
+            self._report("video", "added")
+
+    def _signaling_changed(self) -> None:
+        self._report("signaling", self._connection.signalingState)
+        # The first description has created the transports.
+        for transport in dtls_transports(self._connection) - self._watched:
+            self._watched.add(transport)
+            transport.on("statechange", lambda dtls=transport: self._report("dtls", dtls.state))
+
+    def _report(self, transport: str, state: str) -> None:
+        if self._changed is not None:
+            self._changed(transport, state)
 
     def _state_changed(self) -> None:
         state = self._connection.connectionState

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from types import TracebackType
-from typing import Self, override
+from typing import TYPE_CHECKING, Self, override
 
 from odyssey_client.client import Odyssey as AsyncOdyssey
 from odyssey_client.config import API_KEY_VARIABLE, AdvancedConfig, ClientConfig
@@ -13,6 +13,10 @@ from odyssey_client.models import ConnectionStatus
 from odyssey_client.platform import Clock, Entropy, Network
 from odyssey_client.sync.background import background, check_caller, is_exiting, keep_inherited
 from odyssey_client.sync.media import VideoOwner
+from odyssey_client.trace.calls import called_here
+
+if TYPE_CHECKING:
+    from odyssey_client.trace.recorder import Recorder
 
 
 class ClientBase(VideoOwner):
@@ -27,6 +31,7 @@ class ClientBase(VideoOwner):
         clock: Clock | None = None,
         entropy: Entropy | None = None,
         network: Network | None = None,
+        trace: str | os.PathLike[str] | Recorder | None = None,
     ) -> None:
         """Create a client. Nothing is sent before the first call.
 
@@ -38,12 +43,14 @@ class ClientBase(VideoOwner):
             clock: The source of time; if None, the system clock.
             entropy: The source of random ids and numbers; if None, the random numbers of the operating system.
             network: Makes HTTP, WebSocket and WebRTC connections; if None, with the network of the operating system.
+            trace: The file to which everything that the client does is written when it is disconnected, such as
+                ``session.odytrace``, or a `trace.Recorder`, which writes no file. If None, nothing is recorded.
 
         Raises:
             OdysseyConfigError: there is no API key, or an argument is invalid.
         """
         config = ClientConfig.resolve(api_key, api_url, advanced, env=os.environ)
-        self._set_up(config, clock, entropy, network)
+        self._set_up(config, clock, entropy, network, trace)
 
     @classmethod
     def keyless(
@@ -54,6 +61,7 @@ class ClientBase(VideoOwner):
         clock: Clock | None = None,
         entropy: Entropy | None = None,
         network: Network | None = None,
+        trace: str | os.PathLike[str] | Recorder | None = None,
     ) -> Self:
         """Create a client without an API key, for `connect_with_credentials`.
 
@@ -67,16 +75,26 @@ class ClientBase(VideoOwner):
         client = cls.__new__(cls)
         env = {name: value for name, value in os.environ.items() if name != API_KEY_VARIABLE}
         config = ClientConfig.resolve(None, api_url, advanced, env=env, api_key_required=False)
-        client._set_up(config, clock, entropy, network)  # noqa: SLF001 - an instance of this class
+        client._set_up(config, clock, entropy, network, trace)  # noqa: SLF001 - an instance of this class
         return client
 
     def _set_up(
-        self, config: ClientConfig, clock: Clock | None, entropy: Entropy | None, network: Network | None
+        self,
+        config: ClientConfig,
+        clock: Clock | None,
+        entropy: Entropy | None,
+        network: Network | None,
+        trace: str | os.PathLike[str] | Recorder | None,
     ) -> None:
         def create() -> AsyncOdyssey:
             if config.api_key is None:
                 return AsyncOdyssey.keyless(
-                    api_url=config.api_url, advanced=config.advanced, clock=clock, entropy=entropy, network=network
+                    api_url=config.api_url,
+                    advanced=config.advanced,
+                    clock=clock,
+                    entropy=entropy,
+                    network=network,
+                    trace=trace,
                 )
             return AsyncOdyssey(
                 config.api_key,
@@ -85,6 +103,7 @@ class ClientBase(VideoOwner):
                 clock=clock,
                 entropy=entropy,
                 network=network,
+                trace=trace,
             )
 
         self._create = create
@@ -126,7 +145,8 @@ class ClientBase(VideoOwner):
     def _run[T](self, call: str, work: Callable[[AsyncOdyssey], Awaitable[T]]) -> T:
         """Await ``work(client)`` on the background loop, where ``client`` is the async client; return the result."""
         client = self._client
-        return background(call).run(call, lambda: work(client))
+        with called_here(client._trace):  # noqa: SLF001 - one client in two parts
+            return background(call).run(call, lambda: work(client))
 
     def _iterate[T](self, call: str, items: AsyncGenerator[T, None]) -> Generator[T, None, None]:
         """Yield the items of an async generator; wait for each on the background loop."""

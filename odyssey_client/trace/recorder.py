@@ -28,6 +28,12 @@ _FRAMES = 40
 type Data = Mapping[str, JSON] | Callable[[], Mapping[str, JSON]]
 """Data of an event, or a function that returns it. The recorder calls the function when the recording is read."""
 
+type Late = Callable[[float], Iterable[TraceEvent]]
+"""A function that returns events when the recording is read.
+
+Its argument is the start of the time axis, by the clock of the recorder (`Recorder.clock`).
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Recording:
@@ -54,16 +60,18 @@ class Recording:
 class Span:
     """An event that has begun. Call `end` once; later calls have no effect."""
 
-    __slots__ = ("_data", "_event", "_recorder")
+    __slots__ = ("_data", "_event", "_kept", "_recorder")
 
     def __init__(self, recorder: Recorder, event: TraceEvent, data: Data) -> None:
         self._recorder = recorder
         self._event = event
         self._data = data
+        self._kept: _Kept | None = None
+        """The entry of the recorder; None after `Recorder.clear`, or if it was dropped because of the limit."""
 
-    def end(self, *, error: str | None = None, data: Data | None = None) -> None:
-        """End the span. ``data`` replaces the data with which it began."""
-        self._recorder._end(self, error, data)  # noqa: SLF001 - one class in two parts
+    def end(self, *, error: str | None = None, data: Data | None = None, size: int | None = None) -> None:
+        """End the span. ``data`` replaces the data with which it began; ``size`` is as in `Recorder.add`."""
+        self._recorder._end(self, error, data, size)  # noqa: SLF001 - one class in two parts
 
     def update(self, data: Data) -> None:
         """Replace the data of the span, for example by what it is waiting for."""
@@ -78,6 +86,11 @@ class _Kept:
 
     def __init__(self, event: TraceEvent, data: Data, size: int, span: Span | None) -> None:
         self.event, self.data, self.size, self.span = event, data, size, span
+
+    def forget(self) -> None:
+        """Separate the entry from its span, which is no longer recorded."""
+        if self.span is not None:
+            self.span._kept = None  # noqa: SLF001 - as in Span
 
     def complete(self) -> TraceEvent:
         event = self.event if self.span is None else self.span._event  # noqa: SLF001 - as in Span
@@ -109,7 +122,9 @@ class Recorder:
         self._limit = limit_bytes
         self._now = now
         self._lock = threading.Lock()
-        self._actors = 0
+        self._late: dict[object, Late] = {}
+        self.generation = -1
+        """Number of calls of `clear`."""
         self._begin(began_at)
 
     def _begin(self, began_at: float | None) -> None:
@@ -119,10 +134,16 @@ class Recorder:
         self._bytes: dict[Lane, int] = {}
         self._total = 0
         self._dropped: dict[Lane, int] = {}
+        self._actors = 0
+        self.generation += 1
 
     def now(self) -> float:
         """Return the present time, in seconds on the time axis of the recording."""
         return self._now() - self._began
+
+    def clock(self) -> float:
+        """Return the present time by the clock of the recorder, which `clear` does not change."""
+        return self._now()
 
     def new_actor(self) -> str:
         """Return a name for a further client: ``client 1``, ``client 2`` and so on."""
@@ -131,9 +152,25 @@ class Recorder:
             return f"client {self._actors}"
 
     def clear(self, began_at: float | None = None) -> None:
-        """Remove all events, and start the time axis again. Spans that are pending are forgotten."""
+        """Remove all events, and start the time axis and the names of clients again.
+
+        Spans that are pending are forgotten.
+        """
         with self._lock:
+            for lane in self._lanes.values():
+                for kept in lane:
+                    kept.forget()
             self._begin(began_at)
+
+    def add_late(self, key: object, late: Late) -> None:
+        """Call ``late`` each time the recording is read, for events that cost much to create, until `remove_late`."""
+        with self._lock:
+            self._late[key] = late
+
+    def remove_late(self, key: object) -> None:
+        """No longer call the function that was added as ``key``; do nothing if there is none."""
+        with self._lock:
+            self._late.pop(key, None)
 
     def add(
         self,
@@ -189,15 +226,18 @@ class Recorder:
         """Record the beginning of a span; end it with `Span.end`. The arguments are those of `add`."""
         event = TraceEvent(self.now(), lane, side, name, {}, True, None, actor, session, stream, None, None, source)
         span = Span(self, event, data or {})
-        self._keep(_Kept(event, {}, _bytes(event, data, size), span))
+        span._kept = kept = _Kept(event, {}, _bytes(event, data, size), span)  # noqa: SLF001 - as in Span
+        self._keep(kept)
         return span
 
     def snapshot(self) -> Recording:
         """Return the events so far."""
         with self._lock:
             kept = [each for lane in self._lanes.values() for each in lane]
-            dropped, duration = dict(self._dropped), self.now()
-        events = sorted((each.complete() for each in kept), key=lambda event: event.at)
+            dropped, duration, late = dict(self._dropped), self.now(), list(self._late.values())
+            began = self._began
+        found = [*(each.complete() for each in kept), *(event for each in late for event in each(began))]
+        events = sorted(found, key=lambda event: event.at)
         return Recording(self.began_at, duration, tuple(events), dropped)
 
     def _keep(self, kept: _Kept) -> None:
@@ -206,8 +246,12 @@ class Recorder:
             self._lanes.setdefault(lane, deque()).append(kept)
             self._bytes[lane] = self._bytes.get(lane, 0) + kept.size
             self._total += kept.size
-            while self._total > self._limit and self._total > kept.size:
-                self._drop_oldest()
+            self._drop_excess(kept.size)
+
+    def _drop_excess(self, newest: int) -> None:
+        """Drop events until the limit is kept, or only the event of ``newest`` bytes is left."""
+        while self._total > self._limit and self._total > newest:
+            self._drop_oldest()
 
     def _drop_oldest(self) -> None:
         lane = max(self._bytes, key=lambda each: self._bytes[each])
@@ -215,13 +259,22 @@ class Recorder:
         self._bytes[lane] -= oldest.size
         self._total -= oldest.size
         self._dropped[lane] = self._dropped.get(lane, 0) + 1
+        oldest.forget()
 
-    def _end(self, span: Span, error: str | None, data: Data | None) -> None:
+    def _end(self, span: Span, error: str | None, data: Data | None, size: int | None) -> None:
         with self._lock:
-            if span._event.end is None:  # noqa: SLF001 - as in Span
-                span._event = replace(span._event, end=self.now(), error=error)  # noqa: SLF001
-                if data is not None:
-                    span._data = data  # noqa: SLF001
+            if span._event.end is not None:  # noqa: SLF001 - as in Span
+                return
+            span._event = event = replace(span._event, end=self.now(), error=error)  # noqa: SLF001
+            if data is None:
+                return
+            span._data = data  # noqa: SLF001
+            if (kept := span._kept) is not None:  # noqa: SLF001
+                grown = _bytes(event, data, size) - kept.size
+                kept.size += grown
+                self._bytes[event.lane] += grown
+                self._total += grown
+                self._drop_excess(kept.size)
 
 
 def calling_line() -> Source | None:

@@ -1,10 +1,12 @@
 """The client's light peer of a live connection, the counterpart of `odyssey_client/rtc/client_peer.py`."""
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from odyssey_client.errors import PeerError
+from odyssey_client.models import JSON
 from odyssey_client.platform import IceServer, PeerListener
 from odyssey_mock.rtc.remote_description import DescriptionError
 from odyssey_mock.sim.light.description import MAX_MESSAGE, Description, Section, check_candidate
@@ -26,6 +28,7 @@ class LightClientPeer:
         self._over = asyncio.Event()
         """Set when no more frames will arrive."""
         self._closing = False
+        self._changed: Callable[[str, str], None] | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -42,6 +45,12 @@ class LightClientPeer:
         # FrameReceiver delivers frames as they arrive; only the end is awaited.
         await self._over.wait()
 
+    def stats(self) -> dict[str, JSON]:
+        return {}
+
+    def watch(self, changed: Callable[[str, str], None]) -> None:
+        self._changed = changed
+
     async def answer(self, offer: str, ice_servers: list[IceServer]) -> str:  # noqa: ARG002 - no ICE server is needed
         if self._answer:
             return self._answer  # the service has sent its offer again
@@ -55,6 +64,7 @@ class LightClientPeer:
             sections = [Section("video", "recvonly", video.codecs), Section("application")]
             self._link = link = Link(self._host, self._told_by(), sections)
             self._receiver = FrameReceiver(link, self._listener.frame)
+            self._report("video", "added")
             self._listener.video_added()
             own = await link.gather(listens=False)
         except (ValueError, OSError) as error:
@@ -85,6 +95,7 @@ class LightClientPeer:
             self._receiver.take(datagram)
 
     def _state(self, state: LinkState) -> None:
+        self._report("connection", state)
         if state is not LinkState.CONNECTED:
             self._over.set()
             self._channels.clear()
@@ -97,6 +108,7 @@ class LightClientPeer:
             case MessageKind.OPEN if payload in {STREAMER_TO_CLIENT, CLIENT_TO_STREAMER}:
                 self._channels[payload] = None
                 self._link.say(MessageKind.OPENED, payload)
+                self._report("channel", f"{payload.decode()} open")
                 if payload == CLIENT_TO_STREAMER:
                     self._listener.channel_opened()
             case MessageKind.TEXT if STREAMER_TO_CLIENT in self._channels:
@@ -112,6 +124,7 @@ class LightClientPeer:
 
     def _shut(self, label: bytes) -> None:
         del self._channels[label]
+        self._report("channel", f"{label.decode()} closed")
         self._lost(f"the data channel {label.decode()} closed")
 
     def _ended(self) -> None:
@@ -124,6 +137,10 @@ class LightClientPeer:
         self._ended()
         if self._link is not None:
             self._link.said_goodbye()
+
+    def _report(self, transport: str, state: str) -> None:
+        if self._changed is not None:
+            self._changed(transport, state)
 
     def _lost(self, why: str) -> None:
         if not self._closing:

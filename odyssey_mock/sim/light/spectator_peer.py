@@ -8,6 +8,7 @@ from typing import Self
 import av
 
 from odyssey_client.errors import PeerError, excerpt
+from odyssey_client.models import JSON
 from odyssey_client.platform import IceServer
 from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.packet_track import PacketTrack
@@ -128,6 +129,7 @@ class LightClientSpectatorPeer:
         self._link = Link(host, listener, sections)
         self._receiver = FrameReceiver(self._link, frame)
         self._over = asyncio.Event()
+        self._changed: Callable[[str, str], None] | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -141,6 +143,12 @@ class LightClientSpectatorPeer:
     async def pump(self) -> None:
         # FrameReceiver delivers frames as they arrive; only the end is awaited.
         await self._over.wait()
+
+    def stats(self) -> dict[str, JSON]:
+        return {}
+
+    def watch(self, changed: Callable[[str, str], None]) -> None:
+        self._changed = changed
 
     async def offer(self, ice_servers: Iterable[IceServer]) -> str:  # noqa: ARG002 - no ICE server is needed
         try:
@@ -163,6 +171,8 @@ class LightClientSpectatorPeer:
         self._receiver.take(datagram)
 
     def _state(self, state: LinkState) -> None:
+        if self._changed is not None:
+            self._changed("connection", state)
         match state:
             case LinkState.CONNECTED:
                 self._connected()

@@ -1,0 +1,118 @@
+"""Thumbnails of the video: which frames are recorded, and their JPEGs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from fractions import Fraction
+from typing import TYPE_CHECKING, Literal
+
+from odyssey_client.models import JSON
+from odyssey_client.trace.events import TraceEvent
+
+if TYPE_CHECKING:  # as in platform.py
+    from av import VideoFrame
+
+    from odyssey_client.trace.client_trace import ClientTrace
+
+LONGEST_SIDE = 160
+"""Longest side of a thumbnail, in pixels."""
+QSCALE = 6
+"""Quality of the JPEGs, from 1 (best) to 31: about 3 kB for a thumbnail, as with quality 60 of libjpeg."""
+_FF_QP2LAMBDA = 118
+"""Factor of FFmpeg between the two units of the quality."""
+INTERVAL_S = 1.0
+"""Seconds between two thumbnails of one stream."""
+
+type Taken = Literal["first", "second", "interact", "fault", "last"]
+"""Why a frame was taken: ``second`` is one of those at regular intervals."""
+
+
+class FrameSampler:
+    """Selects frames of one peer: the first, one per second, those that `take_next` asks for, and the last."""
+
+    def __init__(self, trace: ClientTrace) -> None:
+        self._trace = trace
+        self._next: Taken | None = "first"
+        self._count = 0
+        self._newest: tuple[float, VideoFrame] | None = None
+        """The newest frame and its time by the clock of the recorder, unless it was taken."""
+        self._taken_at = 0.0
+        self._generation = trace.recorder.generation
+
+    def before(self, deliver: Callable[[VideoFrame], None]) -> Callable[[VideoFrame], None]:
+        """Return a function that looks at each frame and then passes it to ``deliver``."""
+
+        def take(frame: VideoFrame) -> None:
+            self._look(frame)
+            deliver(frame)
+
+        return take
+
+    def take_next(self, why: Taken) -> None:
+        """Take the next frame that arrives."""
+        self._next = why
+
+    def close(self) -> None:
+        """Record the last frame. No more frames arrive."""
+        recorder = self._trace.recorder
+        recorder.remove_late(self)
+        for event in self._last(recorder.clock() - recorder.now()):
+            self._trace.add("frame", event.name, event.data, image=event.image, size=_DATA_BYTES)
+        self._newest = None
+
+    def _look(self, frame: VideoFrame) -> None:
+        recorder = self._trace.recorder
+        now = recorder.clock()
+        if self._count == 0:
+            recorder.add_late(self, self._last)
+        if self._generation != recorder.generation:
+            self._generation, self._next = recorder.generation, "first"
+        self._count += 1
+        why = self._next or ("second" if now - self._taken_at >= INTERVAL_S else None)
+        if why is None:
+            self._newest = now, frame
+            return
+        self._newest, self._next, self._taken_at = None, None, now
+        image, data = thumbnail(frame)
+        self._trace.add("frame", why, {**data, "frame": self._count - 1, "taken": why}, image=image, size=_DATA_BYTES)
+
+    def _last(self, began: float) -> Iterable[TraceEvent]:
+        newest, trace = self._newest, self._trace
+        if newest is None or newest[0] < began:
+            return []
+        image, data = thumbnail(newest[1])
+        data = {**data, "frame": self._count - 1, "taken": "last"}
+        at = newest[0] - began
+        return [
+            TraceEvent(
+                at, "frame", "client", "last", data, False, None, trace.actor, trace.session, trace.stream, image=image
+            )
+        ]
+
+
+_DATA_BYTES = 150
+"""Approximate size of the data of a thumbnail as JSON."""
+
+
+def thumbnail(frame: VideoFrame) -> tuple[bytes, dict[str, JSON]]:
+    """Return a thumbnail of a frame as JPEG, and the data of its event: width, height and stamp."""
+    from av import CodecContext  # noqa: PLC0415 - slow to import, as is numpy
+
+    from odyssey_client.media import frames  # noqa: PLC0415
+    from odyssey_client.media.stamp import read_stamp  # noqa: PLC0415
+
+    scale = LONGEST_SIDE / max(frame.width, frame.height, LONGEST_SIDE)
+    width, height = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
+    small = frame.reformat(width, height, "yuvj420p", interpolation="AREA")
+    small.pts = None
+    # FFmpeg's encoder takes less time than Pillow, and av is loaded already.
+    encoder = CodecContext.create("mjpeg", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuvj420p"
+    encoder.time_base = Fraction(1, 1000)
+    encoder.thread_count = 1
+    encoder.options = {"flags": "+qscale", "global_quality": str(QSCALE * _FF_QP2LAMBDA)}
+    image = b"".join(bytes(packet) for packet in (*encoder.encode(small), *encoder.encode(None)))
+    stamp = read_stamp(frames.VideoFrame(frame, 0.0).luma)
+    shown: JSON = None if stamp is None else dict(asdict(stamp))
+    return image, {"width": width, "height": height, "stamp": shown}

@@ -25,6 +25,51 @@ def test_request_is_either_carried_out_or_rejected(state: StreamState, event: St
     assert effects or state is StreamState.CLOSED
 
 
+STARTING = (StreamEvent.START,)
+RUNNING = (StreamEvent.START, StreamEvent.FIRST_FRAME)
+CLOSED = (StreamEvent.GONE,)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "event", "effects", "state"),
+    [
+        ((), StreamEvent.UPDATE, (StreamEffect.REJECT_NO_STREAM,), StreamState.IDLE),
+        ((), StreamEvent.END, (StreamEffect.REPLY_TO_NEEDLESS_END,), StreamState.IDLE),
+        (STARTING, StreamEvent.UPDATE, (StreamEffect.APPLY,), StreamState.STARTING),
+        (STARTING, StreamEvent.END, (StreamEffect.FINISH, StreamEffect.ANNOUNCE_END), StreamState.IDLE),
+        (STARTING, StreamEvent.BROKE, (StreamEffect.FINISH, StreamEffect.ANNOUNCE_ERROR), StreamState.IDLE),
+        (RUNNING, StreamEvent.UPDATE, (StreamEffect.APPLY,), StreamState.RUNNING),
+        (RUNNING, StreamEvent.END, (StreamEffect.FINISH, StreamEffect.ANNOUNCE_END), StreamState.IDLE),
+        (
+            RUNNING,
+            StreamEvent.BROKE,
+            (StreamEffect.FINISH, StreamEffect.ANNOUNCE_ERROR, StreamEffect.ANNOUNCE_END),
+            StreamState.IDLE,
+        ),
+        # The first frame of a stream may be drawn after its session is over.
+        (CLOSED, StreamEvent.FIRST_FRAME, (), StreamState.CLOSED),
+    ],
+)
+def test_event_has_its_effects_in_order(
+    earlier: tuple[StreamEvent, ...], event: StreamEvent, effects: tuple[StreamEffect, ...], state: StreamState
+) -> None:
+    machine = StreamMachine()
+    for each in earlier:
+        machine.handle(each)
+
+    assert machine.handle(event) == effects
+    assert machine.state is state
+
+
+@pytest.mark.parametrize("earlier", [(), STARTING, RUNNING])
+def test_stream_is_closed_when_session_is_over(earlier: tuple[StreamEvent, ...]) -> None:
+    machine = StreamMachine()
+    for each in (*earlier, StreamEvent.GONE):
+        machine.handle(each)
+
+    assert machine.state is StreamState.CLOSED
+
+
 class Streams(RuleBasedStateMachine):
     """A Hypothesis test that passes random requests of a client to a `StreamMachine`.
 

@@ -189,24 +189,6 @@ def _discard_output() -> None:
 
 def _preload(target: Target) -> None:
     """Import the libraries that the tests import, but neither the packages of this project nor the tests."""
-    names = _Names()
-    reading, writing = os.pipe()
-    process = os.fork()
-    if not process:
-        _discard_output()
-        _run_pytest(target, names)
-        with os.fdopen(writing, "w") as file:
-            file.write("\n".join(names.found))
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as file:
-        found = file.read().split()
-    os.waitpid(process, 0)
-    for name in found:
-        try:
-            importlib.import_module(name)
-        except ImportError:  # a module that an extension creates
-            continue
     hypothesis.settings.register_profile(
         "mutation",
         deadline=None,
@@ -215,6 +197,27 @@ def _preload(target: Target) -> None:
         max_examples=EXAMPLES,
         phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
     )
+    names = _Names()
+    reading, writing = os.pipe()
+    process = os.fork()
+    if not process:
+        _discard_output()
+        status = _run_pytest(target, names)
+        with os.fdopen(writing, "w") as file:
+            file.write("\n".join(names.found))
+        os._exit(status)
+    os.close(writing)
+    with os.fdopen(reading) as file:
+        found = file.read().split()
+    if os.waitpid(process, 0)[1] or not found:
+        raise RuntimeError(
+            f"expected pytest to collect the tests of {target.path}, got an error: pytest {target.tests}"
+        )
+    for name in found:
+        try:
+            importlib.import_module(name)
+        except ImportError:  # a module that an extension creates
+            continue
     gc.collect()
     gc.freeze()  # so that forks do not copy the memory of these objects
 

@@ -54,15 +54,17 @@ class Mutant:
     Attributes:
         name: the function and the change. It has no line number, so that it stays the same if other code changes.
         line: the line of the change.
-        diff: the changed lines.
     """
 
     name: str
     line: int
-    diff: str
     _module: "_Module" = field(repr=False)
     _place: "_Place" = field(repr=False)
     _replacement: ast.AST = field(repr=False)
+
+    def diff(self) -> str:
+        """Return the lines of the statement that change; of a long statement, only the part that changes."""
+        return _diff(self._place, self._replacement)
 
     def compile(self) -> CodeType:
         """Return the code of the changed module, with the line numbers of the original."""
@@ -87,8 +89,7 @@ def all_mutants(source: str, path: str) -> list[Mutant]:
             numbers[name] += 1
             if numbers[name] > 1:
                 name = f"{name} ({numbers[name]})"
-            diff = _diff(place, replacement)
-            mutants.append(Mutant(name, place.node.lineno, diff, module, place, replacement))
+            mutants.append(Mutant(name, place.node.lineno, module, place, replacement))
     return mutants
 
 
@@ -277,16 +278,32 @@ def _of_dict(node: ast.Dict, keys: Sequence[ast.expr | None], values: Sequence[a
 def _of_collection(node: ast.Tuple | ast.List | ast.Set, items: list[ast.expr], place: _Place) -> Iterator[Change]:
     if len({type(each) for each in items}) > 1:
         return  # a record, not a collection
-    if not isinstance(place.parent, ast.Return | ast.Assign | ast.Subscript | ast.comprehension):
+    if not _has_fixed_length(place.parent):
         for item, others in _without_each(items):
             yield f"`{_short(item)}` removed from `{_short(node)}`", _with(node, elts=others)
-    if isinstance(node, ast.Set):
+    if isinstance(node, ast.Set) or _is_unordered(place.parent):
         return
     for index in range(len(items) - 1):
         if ast.dump(items[index]) != ast.dump(items[index + 1]):
             swapped = [*items[:index], items[index + 1], items[index], *items[index + 2 :]]
             text = f"`{_short(items[index])}` and `{_short(items[index + 1])}` swapped in `{_short(node)}`"
             yield text, _with(node, elts=swapped)
+
+
+def _has_fixed_length(parent: ast.AST) -> bool:
+    """Return whether code unpacks a tuple in this place, or Python would refuse it with another length."""
+    match parent:
+        case ast.Assign(targets=[ast.Tuple()]) | ast.Return() | ast.Subscript():
+            return True
+    return False
+
+
+def _is_unordered(parent: ast.AST) -> bool:
+    """Return whether the order of the items of a collection in this place makes no difference."""
+    match parent:
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
+            return name in {"isinstance", "frozenset", "set", "fromkeys"}
+    return isinstance(parent, ast.Compare)
 
 
 def _without_each[T](items: Sequence[T]) -> Iterator[tuple[T, list[T]]]:
@@ -333,7 +350,6 @@ def _short(node: ast.AST, limit: int = SHOWN) -> str:
 
 
 def _diff(place: _Place, replacement: ast.AST) -> str:
-    """Return the lines of the statement that change; for a long table, only the changed part of it."""
     change = _Changed(place, replacement)
     for shown in (place.statement, place.node):
         before = ast.unparse(shown)

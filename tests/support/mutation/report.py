@@ -58,7 +58,7 @@ class Report:
 
     def text(self) -> str:
         """Return the survivors with their diffs, and the summary."""
-        parts = [f"{self.path}:{each.line}: survived: {each.name}\n{each.diff}\n" for each in self.survivors]
+        parts = [f"{self.path}:{each.line}: survived: {each.name}\n{each.diff()}\n" for each in self.survivors]
         parts += [f"{self.path}: accepted.toml lists, but did not survive: {each}" for each in self.superfluous]
         return "\n".join([*parts, self.summary()])
 

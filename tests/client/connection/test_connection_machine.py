@@ -40,6 +40,7 @@ from odyssey_client.errors import (
 )
 from odyssey_client.models import ConnectionStatus
 from tests.support.connecting import CREDENTIALS, GONE, OFF, OTHERS, RENEWED
+from tests.support.transition_tables import expected_rows, rows
 
 S = ConnectionStatus
 
@@ -77,6 +78,124 @@ def fatal(effects: tuple[connection_machine.ConnectionEffect, ...]) -> OdysseyEr
     (report,) = [effect for effect in effects if isinstance(effect, connection_machine.Report)]
     assert report.fatal
     return report.error
+
+
+EXPECTED = """
+    idle             Connect                authenticating   SetStatus OpenSession
+    idle             ConnectWithCredentials connecting       SetStatus StartTimer OpenSignaling
+    idle             Disconnect             disconnected     SetStatus Release
+    authenticating   NoStreamerFree         queueing         SetStatus
+    authenticating   SessionOpened          connecting       SetStatus StartTimer OpenSignaling
+    authenticating   SessionRefused         failed           SetStatus Report Release
+    authenticating   Disconnect             disconnected     SetStatus Release
+    authenticating   Broke                  failed           SetStatus Report Release
+    queueing         NoStreamerFree         queueing
+    queueing         SessionOpened          connecting       SetStatus StartTimer OpenSignaling
+    queueing         SessionRefused         failed           SetStatus Report Release
+    queueing         Disconnect             disconnected     SetStatus Release
+    queueing         Broke                  failed           SetStatus Report Release
+    connecting       VideoAdded             have_video
+    connecting       ChannelOpened          have_channel
+    connecting       SignalingClosed        disconnected     SetStatus Release
+    connecting       SignalingLost          retrying         SetStatus DropAttempt ScheduleRetry
+    connecting       SignalingGivenUp       failed           SetStatus Report Release
+    connecting       ErrorReported          failed           SetStatus Report Release
+    connecting       PeerLost               failed           SetStatus Report Release
+    connecting       TimedOut               failed           SetStatus Report Release
+    connecting       Disconnect             disconnected     SetStatus Release
+    connecting       Broke                  failed           SetStatus Report Release
+    have_video       ChannelOpened          connected        StopTimer WatchVideo SetStatus CallConnected
+    have_video       SignalingClosed        disconnected     SetStatus Release
+    have_video       SignalingLost          retrying         SetStatus DropAttempt ScheduleRetry
+    have_video       SignalingGivenUp       failed           SetStatus Report Release
+    have_video       ErrorReported          failed           SetStatus Report Release
+    have_video       PeerLost               failed           SetStatus Report Release
+    have_video       TimedOut               failed           SetStatus Report Release
+    have_video       Disconnect             disconnected     SetStatus Release
+    have_video       Broke                  failed           SetStatus Report Release
+    have_channel     VideoAdded             connected        StopTimer WatchVideo SetStatus CallConnected
+    have_channel     SignalingClosed        disconnected     SetStatus Release
+    have_channel     SignalingLost          retrying         SetStatus DropAttempt ScheduleRetry
+    have_channel     SignalingGivenUp       failed           SetStatus Report Release
+    have_channel     ErrorReported          failed           SetStatus Report Release
+    have_channel     PeerLost               failed           SetStatus Report Release
+    have_channel     TimedOut               failed           SetStatus Report Release
+    have_channel     Disconnect             disconnected     SetStatus Release
+    have_channel     Broke                  failed           SetStatus Report Release
+    retrying         RetryDue               connecting       SetStatus OpenSignaling
+    retrying         TimedOut               failed           SetStatus Report Release
+    retrying         Disconnect             disconnected     SetStatus Release
+    retrying         Broke                  failed           SetStatus Report Release
+    connected        PeerLost               lost             AwaitReason
+    connected        Held                   connected
+    connected        ConnectionLost         waiting          StopTimer DropAttempt SetStatus Report ScheduleRetry
+    connected        GivenUp                failed           SetStatus Report CallDisconnected Release
+    connected        Disconnect             disconnected     SetStatus CallDisconnected Release
+    connected        Broke                  failed           SetStatus Report CallDisconnected Release
+    connected        SignalingClosed        disconnected     SetStatus CallDisconnected Release
+    connected        ErrorReported          failed           SetStatus Report CallDisconnected Release
+    lost             PeerLost               lost
+    lost             Held                   lost
+    lost             ConnectionLost         waiting          StopTimer DropAttempt SetStatus Report ScheduleRetry
+    lost             GivenUp                failed           SetStatus Report CallDisconnected Release
+    lost             Disconnect             disconnected     SetStatus CallDisconnected Release
+    lost             Broke                  failed           SetStatus Report CallDisconnected Release
+    lost             SignalingClosed        disconnected     SetStatus CallDisconnected Release
+    lost             ErrorReported          failed           SetStatus Report CallDisconnected Release
+    waiting          RetryDue               renewing         StartTimer RenewSession
+    waiting          Disconnect             disconnected     SetStatus CallDisconnected Release
+    waiting          Broke                  failed           SetStatus Report CallDisconnected Release
+    renewing         SessionOpened          reconnecting     OpenSignaling
+    renewing         SessionGone            reopening        StopTimer LoseSession OpenSession
+    renewing         SessionRefused         failed           SetStatus Report CallDisconnected Release
+    renewing         ConnectionLost         waiting          StopTimer DropAttempt SetStatus Report ScheduleRetry
+    renewing         GivenUp                failed           SetStatus Report CallDisconnected Release
+    renewing         Disconnect             disconnected     SetStatus CallDisconnected Release
+    renewing         Broke                  failed           SetStatus Report CallDisconnected Release
+    reopening        NoStreamerFree         requeueing       SetStatus
+    reopening        ConnectionLost         waiting          StopTimer DropAttempt SetStatus Report ScheduleRetry
+    reopening        GivenUp                failed           SetStatus Report CallDisconnected Release
+    reopening        Disconnect             disconnected     SetStatus CallDisconnected Release
+    reopening        Broke                  failed           SetStatus Report CallDisconnected Release
+    reopening        SessionOpened          reconnecting     StartTimer OpenSignaling
+    reopening        SessionRefused         failed           SetStatus Report CallDisconnected Release
+    requeueing       NoStreamerFree         requeueing
+    requeueing       ConnectionLost         waiting          StopTimer DropAttempt SetStatus Report ScheduleRetry
+    requeueing       GivenUp                failed           SetStatus Report CallDisconnected Release
+    requeueing       Disconnect             disconnected     SetStatus CallDisconnected Release
+    requeueing       Broke                  failed           SetStatus Report CallDisconnected Release
+    requeueing       SessionOpened          reconnecting     StartTimer OpenSignaling
+    requeueing       SessionRefused         failed           SetStatus Report CallDisconnected Release
+    reconnecting     VideoAdded             regained_video
+    reconnecting     ChannelOpened          regained_channel
+    reconnecting     ConnectionLost         waiting          StopTimer DropAttempt SetStatus Report ScheduleRetry
+    reconnecting     GivenUp                failed           SetStatus Report CallDisconnected Release
+    reconnecting     Disconnect             disconnected     SetStatus CallDisconnected Release
+    reconnecting     Broke                  failed           SetStatus Report CallDisconnected Release
+    reconnecting     SignalingClosed        disconnected     SetStatus CallDisconnected Release
+    reconnecting     ErrorReported          failed           SetStatus Report CallDisconnected Release
+    regained_video   ChannelOpened          connected        StopTimer WatchVideo WatchHold SetStatus
+    regained_video   ConnectionLost         waiting          StopTimer DropAttempt SetStatus Report ScheduleRetry
+    regained_video   GivenUp                failed           SetStatus Report CallDisconnected Release
+    regained_video   Disconnect             disconnected     SetStatus CallDisconnected Release
+    regained_video   Broke                  failed           SetStatus Report CallDisconnected Release
+    regained_video   SignalingClosed        disconnected     SetStatus CallDisconnected Release
+    regained_video   ErrorReported          failed           SetStatus Report CallDisconnected Release
+    regained_channel VideoAdded             connected        StopTimer WatchVideo WatchHold SetStatus
+    regained_channel ConnectionLost         waiting          StopTimer DropAttempt SetStatus Report ScheduleRetry
+    regained_channel GivenUp                failed           SetStatus Report CallDisconnected Release
+    regained_channel Disconnect             disconnected     SetStatus CallDisconnected Release
+    regained_channel Broke                  failed           SetStatus Report CallDisconnected Release
+    regained_channel SignalingClosed        disconnected     SetStatus CallDisconnected Release
+    regained_channel ErrorReported          failed           SetStatus Report CallDisconnected Release
+    disconnected     Disconnect             disconnected
+    failed           Disconnect             failed
+"""
+"""State, event, next state and effects of every transition."""
+
+
+def test_each_event_has_its_state_and_effects() -> None:
+    assert rows(TRANSITIONS) == expected_rows(EXPECTED)
 
 
 def test_connect_and_disconnect_effects() -> None:

@@ -40,6 +40,7 @@ from odyssey_client.errors import (
 )
 from odyssey_client.events import BroadcastReady, InteractAcknowledged, StreamEnded, StreamFailed, StreamStarted
 from odyssey_client.models import BroadcastInfo
+from tests.support.transition_tables import expected_rows, rows
 
 STARTED = StreamStarted("stream-1", "a castle, at dawn")
 
@@ -57,6 +58,78 @@ def settled(effects: tuple[OperationEffect, ...]) -> list[OperationEffect]:
 
 def rejected(effects: tuple[OperationEffect, ...]) -> list[tuple[int, str]]:
     return [(effect.call, effect.error.code) for effect in effects if isinstance(effect, Reject)]
+
+
+EXPECTED = """
+    idle             InteractAcknowledged idle             Announce Resolve
+    idle             BroadcastReady       idle             Announce
+    idle             BroadcastUnusable    idle             Announce
+    idle             StreamFailed         idle             Announce Reject
+    idle             InteractGivenUp      idle
+    idle             PlaceGivenUp         idle
+    idle             StartedLate          streaming        Announce
+    idle             StreamEnded          idle             Announce
+    idle             SessionLost          idle             Reject
+    idle             Close                closed           Reject
+    idle             Start                starting
+    starting         InteractAcknowledged starting         Announce Resolve
+    starting         BroadcastReady       starting         Announce
+    starting         BroadcastUnusable    starting         Announce
+    starting         StreamFailed         starting         Announce Reject
+    starting         InteractGivenUp      starting
+    starting         PlaceGivenUp         starting
+    starting         StartedLate          starting_another Announce
+    starting         StreamEnded          starting         Announce
+    starting         SessionLost          idle             Reject
+    starting         Close                closed           Reject
+    starting         StreamStarted        streaming        Announce Resolve
+    starting         StartRefused         idle             Announce Reject
+    starting         StartGivenUp         idle
+    starting_another InteractAcknowledged starting_another Announce Resolve
+    starting_another BroadcastReady       starting_another Announce
+    starting_another BroadcastUnusable    starting_another Announce
+    starting_another StreamFailed         starting_another Announce Reject
+    starting_another InteractGivenUp      starting_another
+    starting_another PlaceGivenUp         starting_another
+    starting_another StartedLate          starting_another Announce
+    starting_another StreamEnded          starting         Announce
+    starting_another SessionLost          idle             Announce Reject
+    starting_another Close                closed           Reject
+    starting_another StreamStarted        streaming        Announce Resolve
+    starting_another StartRefused         streaming        Announce Reject
+    starting_another StartGivenUp         streaming
+    streaming        InteractAcknowledged streaming        Announce Resolve
+    streaming        BroadcastReady       streaming        Announce
+    streaming        BroadcastUnusable    streaming        Announce
+    streaming        StreamFailed         streaming        Announce Reject
+    streaming        InteractGivenUp      streaming
+    streaming        PlaceGivenUp         streaming
+    streaming        StartedLate          streaming        Announce
+    streaming        StreamEnded          idle             Announce Reject
+    streaming        SessionLost          idle             Announce Reject
+    streaming        Close                closed           Reject
+    streaming        Interact             streaming
+    streaming        End                  ending
+    ending           InteractAcknowledged ending           Announce Resolve
+    ending           BroadcastReady       ending           Announce
+    ending           BroadcastUnusable    ending           Announce
+    ending           StreamFailed         ending           Announce Reject
+    ending           InteractGivenUp      ending
+    ending           PlaceGivenUp         ending
+    ending           StartedLate          ending           Announce
+    ending           StreamEnded          idle             Announce Reject Resolve
+    ending           SessionLost          idle             Announce Reject
+    ending           Close                closed           Reject
+    ending           EndRefused           idle             Announce Reject
+    ending           EndGivenUp           streaming
+    closed           PlaceGivenUp         closed
+    closed           Close                closed
+"""
+"""State, event, next state and effects of every transition."""
+
+
+def test_each_event_has_its_state_and_effects() -> None:
+    assert rows(TRANSITIONS) == expected_rows(EXPECTED)
 
 
 def test_stream_is_started_changed_and_ended() -> None:

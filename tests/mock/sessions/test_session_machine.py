@@ -15,6 +15,7 @@ from odyssey_mock.sessions.session_machine import (
     SessionState,
 )
 from tests.support.histories import histories
+from tests.support.transition_tables import expected_rows, rows
 
 FROM_THE_NETWORK = {
     SessionEvent.SOCKET_OPENED,
@@ -45,6 +46,144 @@ type Step = tuple[SessionState, SessionEvent, tuple[SessionEffect, ...], Session
 ROWS: list[Step] = [
     (state, event, effects, after) for state, row in TRANSITIONS.items() for event, (after, effects) in row.items()
 ]
+
+
+EXPECTED = """
+    waiting    socket_opened       signaling  send_offer
+    waiting    dangling            closed     hang_up disarm release
+    waiting    unused              closed     hang_up disarm release
+    waiting    shut_down           closed     hang_up disarm release
+    signaling  socket_opened       signaling  refuse_socket
+    signaling  peer_closed         closed     report_unreachable hang_up disarm release
+    signaling  peer_abandoned      closed     report_unreachable hang_up disarm release
+    signaling  peer_lost           closed     report_unreachable hang_up disarm release
+    signaling  client_left         closed     hang_up disarm release
+    signaling  socket_closed       waiting    hang_up
+    signaling  socket_abandoned    waiting    hang_up
+    signaling  socket_lost         waiting    hang_up
+    signaling  dangling            closed     report_unreachable hang_up disarm release
+    signaling  unused              signaling
+    signaling  shut_down           closed     report_shut_down hang_up disarm release
+    signaling  answered            connecting apply_answer
+    connecting socket_opened       connecting refuse_socket
+    connecting peer_closed         closed     report_unreachable hang_up disarm release
+    connecting peer_abandoned      closed     report_unreachable hang_up disarm release
+    connecting peer_lost           closed     report_unreachable hang_up disarm release
+    connecting client_left         closed     hang_up disarm release
+    connecting socket_closed       waiting    hang_up
+    connecting socket_abandoned    waiting    hang_up
+    connecting socket_lost         waiting    hang_up
+    connecting dangling            closed     report_unreachable hang_up disarm release
+    connecting unused              connecting
+    connecting shut_down           closed     report_shut_down hang_up disarm release
+    connecting answered            connecting refuse_answer
+    connecting description_refused closed     report_bad_answer hang_up disarm release
+    connecting peer_connected      connected  disarm arm_limit arm_inactivity start_video open_channels
+    connected  socket_opened       connected  refuse_socket
+    connected  answered            connected  refuse_answer
+    connected  peer_closed         closed     hang_up disarm release
+    connected  peer_abandoned      stale      end_stream disarm arm_stale
+    connected  peer_lost           held       disarm_inactivity arm_grace drop_connection
+    connected  client_left         closed     hang_up disarm release
+    connected  socket_closed       closed     hang_up disarm release
+    connected  socket_abandoned    stale      hang_up disarm arm_stale
+    connected  socket_lost         held       disarm_inactivity arm_grace drop_connection
+    connected  stream_overdue      closed     drain hang_up disarm release
+    connected  connection_overdue  closed     report_overdue hang_up disarm release
+    connected  inactive            closed     hang_up disarm release
+    connected  dangling            connected
+    connected  grace_over          connected
+    connected  unused              connected
+    connected  shut_down           closed     report_shut_down hang_up disarm release
+    held       socket_opened       returning  send_offer
+    held       stream_overdue      closed     hang_up disarm release
+    held       connection_overdue  closed     hang_up disarm release
+    held       grace_over          closed     hang_up disarm release
+    held       dangling            held
+    held       unused              held
+    held       shut_down           closed     hang_up disarm release
+    returning  socket_opened       returning  refuse_socket
+    returning  peer_closed         held       drop_connection
+    returning  peer_abandoned      held       drop_connection
+    returning  peer_lost           held       drop_connection
+    returning  client_left         closed     hang_up disarm release
+    returning  socket_closed       closed     hang_up disarm release
+    returning  socket_abandoned    stale      hang_up disarm arm_stale
+    returning  socket_lost         held       drop_connection
+    returning  stream_overdue      closed     hang_up disarm release
+    returning  connection_overdue  closed     report_overdue hang_up disarm release
+    returning  grace_over          closed     report_unreachable hang_up disarm release
+    returning  dangling            returning
+    returning  unused              returning
+    returning  shut_down           closed     report_shut_down hang_up disarm release
+    returning  answered            rejoining  apply_answer
+    rejoining  socket_opened       rejoining  refuse_socket
+    rejoining  peer_closed         held       drop_connection
+    rejoining  peer_abandoned      held       drop_connection
+    rejoining  peer_lost           held       drop_connection
+    rejoining  client_left         closed     hang_up disarm release
+    rejoining  socket_closed       closed     hang_up disarm release
+    rejoining  socket_abandoned    stale      hang_up disarm arm_stale
+    rejoining  socket_lost         held       drop_connection
+    rejoining  stream_overdue      closed     hang_up disarm release
+    rejoining  connection_overdue  closed     report_overdue hang_up disarm release
+    rejoining  grace_over          closed     report_unreachable hang_up disarm release
+    rejoining  dangling            rejoining
+    rejoining  unused              rejoining
+    rejoining  shut_down           closed     report_shut_down hang_up disarm release
+    rejoining  answered            rejoining  refuse_answer
+    rejoining  description_refused closed     report_bad_answer hang_up disarm release
+    rejoining  peer_connected      connected  disarm_grace arm_inactivity resume_video open_channels
+    stale      socket_opened       stale      refuse_socket
+    stale      answered            stale
+    stale      peer_closed         stale
+    stale      peer_abandoned      stale
+    stale      peer_lost           stale
+    stale      client_left         closed     hang_up disarm release
+    stale      socket_closed       stale      hang_up
+    stale      socket_abandoned    stale      hang_up
+    stale      socket_lost         stale      hang_up
+    stale      stale_over          closed     hang_up disarm release
+    stale      stream_overdue      stale
+    stale      connection_overdue  stale
+    stale      inactive            stale
+    stale      grace_over          stale
+    stale      dangling            stale
+    stale      unused              stale
+    stale      shut_down           closed     hang_up disarm release
+    closed     socket_opened       closed     refuse_socket
+    closed     answered            closed
+    closed     description_refused closed
+    closed     peer_connected      closed
+    closed     peer_closed         closed
+    closed     peer_lost           closed
+    closed     client_left         closed
+    closed     socket_closed       closed
+    closed     peer_abandoned      closed
+    closed     socket_abandoned    closed
+    closed     socket_lost         closed
+    closed     stream_overdue      closed
+    closed     connection_overdue  closed
+    closed     inactive            closed
+    closed     dangling            closed
+    closed     unused              closed
+    closed     grace_over          closed
+    closed     stale_over          closed
+    closed     shut_down           closed
+"""
+"""State, event, next state and effects of every transition."""
+
+
+def test_each_event_has_its_state_and_effects() -> None:
+    assert rows(TRANSITIONS) == expected_rows(EXPECTED)
+
+
+def test_new_session_is_waiting() -> None:
+    machine = SessionMachine()
+
+    assert machine.state is SessionState.WAITING
+    with pytest.raises(IllegalEventError, match=r"a session that is waiting expects one of .*, got answered"):
+        machine.handle(SessionEvent.ANSWERED)
 
 
 def test_every_state_has_a_row_and_is_reached() -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from odyssey_mock.core.state_machine import IllegalEventError
 from odyssey_mock.simulations.job_machine import ENDED, INITIAL, TRANSITIONS, JobEffect, JobEvent, JobMachine, JobState
 from tests.support.histories import histories
+from tests.support.transition_tables import expected_rows, rows
 
 type Step = tuple[JobState, JobEvent, tuple[JobEffect, ...], JobState]
 
@@ -20,6 +21,64 @@ FROM_OUTSIDE = {
 """Events that clients and tests can cause at any time."""
 REFUSALS = {JobEffect.REFUSE_CANCEL, JobEffect.REFUSE_LOSS}
 WITH_A_WORKER = {JobState.DISPATCHED, JobState.PROCESSING}
+
+
+EXPECTED = """
+    pending    dispatch              dispatched await_begin
+    pending    cancel                cancelled  leave_queue release_worker retire
+    pending    cancel_unbegun        cancelled  leave_queue release_worker retire
+    pending    shut_down             cancelled  leave_queue release_worker retire
+    pending    made_to_fail          failed     leave_queue release_worker retire
+    pending    worker_lost_early     pending    release_worker requeue
+    pending    worker_given_up_early failed     leave_queue release_worker retire
+    pending    worker_lost           pending    refuse_loss
+    pending    worker_given_up       pending    refuse_loss
+    dispatched begin                 processing run_scripts
+    dispatched cancel                cancelled  release_worker retire
+    dispatched cancel_unbegun        cancelled  release_worker retire
+    dispatched shut_down             cancelled  release_worker retire
+    dispatched made_to_fail          failed     release_worker retire
+    dispatched worker_lost           pending    forget_streams release_worker requeue
+    dispatched worker_given_up       failed     forget_streams release_worker retire
+    processing streams_done          completed  release_worker retire
+    processing streams_failed        failed     release_worker retire
+    processing script_refused        failed     release_worker retire
+    processing broke                 failed     forget_unfinished release_worker retire
+    processing cancel                cancelled  forget_unfinished release_worker retire
+    processing cancel_unbegun        processing refuse_cancel
+    processing shut_down             cancelled  forget_unfinished release_worker retire
+    processing made_to_fail          failed     forget_unfinished release_worker retire
+    processing worker_lost           pending    forget_streams release_worker requeue
+    processing worker_given_up       failed     forget_streams release_worker retire
+    completed  cancel                completed  refuse_cancel
+    completed  cancel_unbegun        completed  refuse_cancel
+    completed  worker_lost           completed  refuse_loss
+    completed  worker_given_up       completed  refuse_loss
+    completed  shut_down             completed
+    failed     cancel                failed     refuse_cancel
+    failed     cancel_unbegun        failed     refuse_cancel
+    failed     worker_lost           failed     refuse_loss
+    failed     worker_given_up       failed     refuse_loss
+    failed     shut_down             failed
+    cancelled  cancel                cancelled  refuse_cancel
+    cancelled  cancel_unbegun        cancelled  refuse_cancel
+    cancelled  worker_lost           cancelled  refuse_loss
+    cancelled  worker_given_up       cancelled  refuse_loss
+    cancelled  shut_down             cancelled
+"""
+"""State, event, next state and effects of every transition."""
+
+
+def test_each_event_has_its_state_and_effects() -> None:
+    assert rows(TRANSITIONS) == expected_rows(EXPECTED)
+
+
+def test_new_job_is_pending() -> None:
+    machine = JobMachine()
+
+    assert machine.state is JobState.PENDING
+    with pytest.raises(IllegalEventError, match=r"a simulation job that is pending expects one of .*, got begin"):
+        machine.handle(JobEvent.BEGIN)
 
 
 def test_every_state_has_a_row_and_is_reached() -> None:

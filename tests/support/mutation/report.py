@@ -2,12 +2,11 @@
 
 import tomllib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.mutation.campaign import Outcome, Target, run_mutants
-from tests.support.mutation.mutants import Mutant
 
 ACCEPTED = Path(__file__).with_name("accepted.toml")
 """The survivors that are accepted. Each module has a list of tables with `reason` and `mutants`, a list of names."""
@@ -23,16 +22,16 @@ class Report:
     Attributes:
         path: the module.
         numbers: the number of mutants with each outcome.
-        survivors: the mutants that survived without a reason.
-        accepted: the number of the mutants that survived with a reason.
-        superfluous: names in `ACCEPTED` that do not belong to a survivor.
+        accepted: the number of mutants that survived with a reason in `ACCEPTED`.
+        unlisted: the number of mutants that survived without a reason.
+        superfluous: the number of names in `ACCEPTED` that do not belong to a survivor.
     """
 
     path: str
     numbers: Mapping[Outcome, int]
-    survivors: Sequence[Mutant]
     accepted: int
-    superfluous: Sequence[str]
+    unlisted: int
+    superfluous: int
 
     @property
     def total(self) -> int:
@@ -44,7 +43,7 @@ class Report:
 
     @property
     def is_good(self) -> bool:
-        return not self.survivors and not self.superfluous and self.killed >= LEAST_KILLED * self.total
+        return not self.unlisted and not self.superfluous and self.killed >= LEAST_KILLED * self.total
 
     def summary(self) -> str:
         """Return one line with the figures."""
@@ -56,18 +55,12 @@ class Report:
             f"{survived} survived ({self.accepted} accepted)"
         )
 
-    def text(self) -> str:
-        """Return the survivors with their diffs, and the summary."""
-        parts = [f"{self.path}:{each.line}: survived: {each.name}\n{each.diff()}\n" for each in self.survivors]
-        parts += [f"{self.path}: accepted.toml lists, but did not survive: {each}" for each in self.superfluous]
-        return "\n".join([*parts, self.summary()])
-
 
 def run_and_report(target: Target, root: Path, text: str = "") -> int:
     """Run the mutants of a module with `text` in their names, print the report, and return the exit status."""
     reasons = accepted(target.path)
     numbers = Counter[Outcome]()
-    survivors: list[Mutant] = []
+    survivors = 0
     unused = {name for name in reasons if text in name}
     known = 0
     for mutant, outcome in run_mutants(target, root, lambda each: text in each.name):
@@ -78,10 +71,12 @@ def run_and_report(target: Target, root: Path, text: str = "") -> int:
             unused.discard(mutant.name)
             known += 1
         else:
-            survivors.append(mutant)
-    survivors.sort(key=lambda each: each.line)
-    report = Report(target.path, numbers, survivors, known, sorted(unused))
-    print(report.text(), flush=True)
+            survivors += 1
+            print(f"{target.path}:{mutant.line}: survived: {mutant.name}\n{mutant.diff()}\n", flush=True)
+    for name in sorted(unused):
+        print(f"{target.path}: accepted.toml lists a mutant that did not survive: {name}")
+    report = Report(target.path, numbers, accepted=known, unlisted=survivors, superfluous=len(unused))
+    print(report.summary(), flush=True)
     return 0 if report.is_good else 1
 
 

@@ -24,28 +24,27 @@ TARGETS = (
     Target("odyssey_mock/sessions/stream_machine.py", ["tests/mock/sessions/test_stream_machine.py"], is_pure=True),
     Target("odyssey_mock/simulations/job_machine.py", ["tests/mock/simulations/test_job_machine.py"], is_pure=True),
     # Rules of scripts and settings.
-    Target("odyssey_client/scripts/rules.py", ["tests/client/scripts/test_rules.py"]),
+    Target("odyssey_client/scripts/rules.py", ["tests/client/scripts/test_rules.py"], is_pure=True),
     Target(
         "odyssey_mock/simulations/scripts.py",
         ["tests/mock/simulations/test_scripts.py", "tests/mock/simulations/test_script_faults.py"],
+        is_pure=True,
     ),
-    Target("odyssey_mock/setting_rules.py", ["tests/mock/test_setting_rules.py", "tests/mock/test_settings.py"]),
+    Target("odyssey_mock/setting_rules.py", ["tests/mock/test_setting_rules.py"], is_pure=True),
     # Redaction.
-    Target("odyssey_client/redaction.py", ["tests/client/test_redaction.py", "tests/client/test_echoed_secrets.py"]),
-    Target(
-        "odyssey_mock/core/redaction.py", ["tests/mock/core/test_redaction.py", "tests/mock/test_echoed_secrets.py"]
-    ),
+    Target("odyssey_client/redaction.py", ["tests/client/test_redaction.py"], is_pure=True),
+    Target("odyssey_mock/core/redaction.py", ["tests/mock/core/test_redaction.py"], is_pure=True),
     # Limits.
-    Target("odyssey_client/received_json.py", ["tests/client/test_received_json.py"]),
-    Target("odyssey_client/rest/response_body.py", ["tests/client/rest/test_response_body.py"]),
+    Target("odyssey_client/received_json.py", ["tests/client/test_received_json.py"], is_pure=True),
+    Target("odyssey_client/rest/response_body.py", ["tests/client/rest/test_response_body.py"], is_pure=True),
     Target("odyssey_client/rest/regions.py", ["tests/client/rest/test_regions.py"]),
-    Target("odyssey_client/rtc/remote_sdp.py", ["tests/client/rtc/test_remote_sdp.py"]),
-    Target("odyssey_client/media/image_source.py", ["tests/client/media/test_image.py"]),
-    Target("odyssey_mock/core/strict_json.py", ["tests/mock/core/test_strict_json.py"]),
-    Target("odyssey_mock/core/journal.py", ["tests/mock/core/test_journal.py"]),
+    Target("odyssey_client/rtc/remote_sdp.py", ["tests/client/rtc/test_remote_sdp.py"], is_pure=True),
+    Target("odyssey_client/media/image_source.py", ["tests/client/media/test_image.py"], is_pure=True),
+    Target("odyssey_mock/core/strict_json.py", ["tests/mock/core/test_strict_json.py"], is_pure=True),
+    Target("odyssey_mock/core/journal.py", ["tests/mock/core/test_journal.py"], is_pure=True),
     Target("odyssey_mock/core/telemetry_store.py", ["tests/mock/http/routes/test_telemetry.py"]),
     Target("odyssey_mock/http/request_body.py", ["tests/mock/http/test_request_body.py"]),
-    Target("odyssey_mock/rtc/remote_description.py", ["tests/mock/rtc/test_remote_description.py"]),
-    Target("odyssey_mock/media/picture.py", ["tests/mock/media/test_picture.py"]),
+    Target("odyssey_mock/rtc/remote_description.py", ["tests/mock/rtc/test_remote_description.py"], is_pure=True),
+    Target("odyssey_mock/media/picture.py", ["tests/mock/media/test_picture.py"], is_pure=True),
 )
 """Every module that `scripts/mutation.py` knows."""

@@ -1,10 +1,12 @@
 """Transition tables of state machines as text, so that a test can state the expected table and show what differs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import Enum
 
 
-def rows(table: Mapping[Enum, Mapping[object, tuple[Enum, Sequence[object]]]]) -> list[str]:
+def rows[State: Enum, Event, Effect](
+    table: Mapping[State, Mapping[Event, tuple[State, tuple[Effect, ...]]]],
+) -> list[str]:
     """Return a line for each transition: state, event, next state and effects, in alphabetical order."""
     return sorted(
         " ".join(map(_name, (state, event, after, *effects)))

@@ -110,7 +110,7 @@ def run_mutants(target: Target, root: Path, is_wanted: Callable[[Mutant], bool])
     source = Path(path).read_text()
     original = compile(source, path, "exec", dont_inherit=True)
     mutants = {each.name: each for each in all_mutants(source, path) if is_wanted(each)}
-    _preload(target)
+    _preload(target, root)
     reading, writing = os.pipe()
     collecting = os.fork()
     if not collecting:
@@ -187,7 +187,7 @@ def _discard_output() -> None:
     os.dup2(nowhere, 2)
 
 
-def _preload(target: Target) -> None:
+def _preload(target: Target, root: Path) -> None:
     """Import the libraries that the tests import, but neither the packages of this project nor the tests."""
     hypothesis.settings.register_profile(
         "mutation",
@@ -197,7 +197,7 @@ def _preload(target: Target) -> None:
         max_examples=EXAMPLES,
         phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
     )
-    names = _Names()
+    names = _Names(root)
     reading, writing = os.pipe()
     process = os.fork()
     if not process:
@@ -223,15 +223,21 @@ def _preload(target: Target) -> None:
 
 
 class _Names:
-    """Plugin of pytest: runs no test, and lists the imported libraries."""
+    """Plugin of pytest: runs no test, and lists the imported libraries: modules from outside of `root`."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: Path) -> None:
         self.found: list[str] = []
+        self._root = root
 
     def pytest_runtestloop(self) -> bool:
-        own = {"odyssey_client", "odyssey_mock", "tests", "conftest", "__main__", "__mp_main__"}
-        self.found = [name for name in sys.modules if name.partition(".")[0] not in own]
+        self.found = [name for name, module in list(sys.modules.items()) if self._is_library(module)]
         return True
+
+    def _is_library(self, module: ModuleType) -> bool:
+        file = getattr(module, "__file__", None)
+        if file is None or module.__name__ == "__main__":
+            return False
+        return "site-packages" in Path(file).parts or not Path(file).is_relative_to(self._root)
 
 
 def _run_pytest(target: Target, plugin: object) -> int:
@@ -264,11 +270,12 @@ class _Loop:
             changed = _changed_functions(self._original, mutant.compile())
             if changed is None:
                 continue
+            replaced = [(each, new) for old, new in changed for each in functions if each.__code__ == old]
             calling = [each for each in tests if any(_key(old) in each.functions for old, _ in changed)]
             if not changed:
                 outcome = Outcome.EQUAL
-            elif calling:
-                outcome = self._outcome(session, functions, changed, calling)
+            elif replaced and calling:
+                outcome = self._outcome(session, replaced, calling)
             else:
                 continue
             self._send({"mutant": mutant.name, "outcome": outcome})
@@ -299,17 +306,12 @@ class _Loop:
     @staticmethod
     def _outcome(
         session: pytest.Session,
-        functions: Sequence[FunctionType],
-        changed: Sequence[tuple[CodeType, CodeType]],
+        replaced: Sequence[tuple[FunctionType, CodeType]],
         calling: Sequence[MeasuredTest],
     ) -> Outcome:
         def run() -> int:
-            for old, new in changed:
-                found = [each for each in functions if each.__code__ == old]
-                for function in found:
-                    function.__code__ = new
-                if not found:
-                    raise RuntimeError(f"expected a function {old.co_qualname}, found none")
+            for function, code in replaced:
+                function.__code__ = code
             session.items[:] = _Order(calling).of(session.items)
             return _run_tests(session)
 

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from odyssey_client.errors import ScriptError
-from odyssey_client.scripts.rules import Faults, ScriptEntry
+from odyssey_client.scripts.rules import Faults, ScriptEntry, read_entries
 from odyssey_client.scripts.script import Script
 from tests.support.scripts import IMAGE, NO_IMAGES, broken_scripts, json_values, valid_scripts
 
@@ -44,7 +44,9 @@ def test_valid_script_has_no_faults() -> None:
     assert places([START, END]) == []
 
 
-@pytest.mark.parametrize("value", [None, True, 7, 0.5, "cat.json", b"[]", bytearray(2), {}, START, {1, 2}])
+@pytest.mark.parametrize(
+    "value", [None, True, 7, 0.5, "cat.json", b"[]", bytearray(2), memoryview(b"[]"), {}, START, {1}]
+)
 def test_script_must_be_an_array(value: object) -> None:
     assert places(value) == ["script"]
 
@@ -213,6 +215,21 @@ def test_all_faults_are_listed_in_script_order() -> None:
     ("script", "says"),
     [
         ("cat.json", "script: expected an array of entries (Script.load reads a file, Script.from_json reads text), "),
+        (
+            b"[]",
+            "script: expected an array of entries (Script.load reads a file, Script.from_json reads text), got bytes",
+        ),
+        (7, "script: expected an array of entries, got 7"),
+        ([], "script: expected an array of entries, from a start to an end, got an empty array"),
+        (
+            [START, {"timestamp_ms": 3}, END],
+            "script[1]: expected exactly one of start, interact, end, got none of them",
+        ),
+        ([START, {**LOOK, "end": {}}, END], "expected exactly one of start, interact, end, got interact and end"),
+        ([START, [], END], "expected an object with timestamp_ms and one of start, interact, end, got an array"),
+        ([START, at({}), END], "got an object"),
+        ([at(0, {"start": 7}), END], "script[0].start: expected an object with a prompt, got 7"),
+        ([START, at(5, {"end": 7})], "script[1].end: expected an empty object, got 7"),
         ([START, None], "script[1]: expected an object with timestamp_ms and one of start, interact, end, got null"),
         (
             [START, at(True, END)],
@@ -221,13 +238,17 @@ def test_all_faults_are_listed_in_script_order() -> None:
         ([START, at(10**400, END)], "got a very large number"),
         ([START, at(datetime.timedelta(), END)], "got timedelta"),
         ([START, at(5), at(4, END)], "script[2].timestamp_ms: expected 5 or more: times must not decrease, got 4"),
+        ([START, at(3, END), END], "script[1]: expected no end before the last entry, got an end"),
         ([START], "script[0]: expected an end, as the last entry, got a start"),
         ([LOOK], "script[0]: expected a start, as the first entry, got an interact"),
         ([{**START, "a\x1b[31m\nb": 1}, END], "script[0].a [31m b: expected no keys except"),
         ([{**START, 7: 1}, END], "script[0].7: expected no keys except"),
         ([at(0, {"start": {"prompt": "A " * 500}}), "x" * 1000], "got 'xxxx"),
         ([at(0, {"start": {"prompt": "A \ud800"}}), END], "got a lone surrogate at index 2"),
-        ([at(0, {"start": {"prompt": "A", "image": "no.png"}}), END], "'no.png' cannot be read: No such file"),
+        (
+            [at(0, {"start": {"prompt": "A", "image": "no.png"}}), END],
+            "image: expected an image that can be sent, got one that cannot be sent: the image file 'no.png' cannot be",
+        ),
     ],
 )
 def test_fault_states_expected_and_received_value(script: Any, says: str) -> None:
@@ -236,6 +257,15 @@ def test_fault_states_expected_and_received_value(script: Any, says: str) -> Non
     assert says in str(caught.value)
     assert max(map(len, str(caught.value).splitlines())) < 250
     str(caught.value).encode()
+
+
+def test_entries_without_action_or_time_are_left_out() -> None:
+    faults = Faults()
+
+    entries = read_entries([START, at("soon"), {"timestamp_ms": 3}, END], "script", lambda image: "", faults)
+
+    assert [each.action for each in entries] == ["start", "end"]
+    assert read_entries(7, "script", lambda image: "", faults) == ()
 
 
 def test_huge_numbers_are_described_in_words() -> None:

@@ -139,6 +139,18 @@ def test_data_url_image_is_accepted() -> None:
     assert places([{"timestamp_ms": 0, "start": {"prompt": "A", "image": IMAGE}}, END]) == []
 
 
+@pytest.mark.parametrize("kind", ["png", "jpeg"])
+def test_data_url_must_have_complete_base64(kind: str) -> None:
+    """The number of characters before the base64 is even for PNG and odd for JPEG."""
+    faults = Faults()
+    images = [f"data:image/{kind};base64,{text}" for text in ("AAAA", "AAA", "AAAAAA==")]
+
+    for image in images:
+        read_entries([at(0, {"start": {"prompt": "", "image": image}}), END], image, lambda image: "", faults)
+
+    assert [fault.path for fault in faults.listed()] == [f"{images[1]}[0].start.image"]
+
+
 def test_first_time_must_be_zero() -> None:
     assert places([at(1, START), LOOK, END]) == ["script[0].timestamp_ms"]
     assert places([at(0.0, START), LOOK, END]) == []
@@ -244,7 +256,18 @@ def test_all_faults_are_listed_in_script_order() -> None:
         ([{**START, "a\x1b[31m\nb": 1}, END], "script[0].a [31m b: expected no keys except"),
         ([{**START, 7: 1}, END], "script[0].7: expected no keys except"),
         ([at(0, {"start": {"prompt": "A " * 500}}), "x" * 1000], "got 'xxxx"),
-        ([at(0, {"start": {"prompt": "A \ud800"}}), END], "got a lone surrogate at index 2"),
+        ([{**START, "x": 1}, END], "no keys except timestamp_ms, start, interact, end, got an unknown key"),
+        ([START, at(5, {"end": {"x": 1}})], "script[1].end.x: expected no keys, got an unknown key"),
+        ([at(0, {"start": {"prompt": 7}}), END], "script[0].start.prompt: expected text, got 7"),
+        (
+            [at(0, {"start": {"prompt": "A", "image": "data:text/plain,A"}}), END],
+            "a data: URL of an image in base64 (data:image/png;base64,...), got a data: URL of another form",
+        ),
+        ([START, at("x" * 100), END], "got '" + "x" * 58 + "…"),
+        (
+            [at(0, {"start": {"prompt": "A \ud800"}}), END],
+            "text that UTF-8 can encode, got a lone surrogate at index 2",
+        ),
         (
             [at(0, {"start": {"prompt": "A", "image": "no.png"}}), END],
             "image: expected an image that can be sent, got one that cannot be sent: the image file 'no.png' cannot be",

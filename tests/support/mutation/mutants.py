@@ -303,7 +303,7 @@ def _is_unordered(parent: ast.AST) -> bool:
     match parent:
         case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
             return name in {"isinstance", "frozenset", "set", "fromkeys"}
-    return isinstance(parent, ast.Compare)
+    return isinstance(parent, ast.Compare | ast.ExceptHandler)
 
 
 def _without_each[T](items: Sequence[T]) -> Iterator[tuple[T, list[T]]]:

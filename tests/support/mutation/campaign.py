@@ -52,7 +52,8 @@ MEMORY_BYTES = 4 << 30
 OPTIONS = ("-q", "-x", "-s", "--no-header", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:xdist")
 """Options of pytest. A `-x` ends the run of a mutant at the first failure."""
 
-PURE_OPTIONS = ("--noconftest", "-p", "no:odyssey")
+PURE_OPTIONS = ("--noconftest", "-p", "no:odyssey", "-p", "no:hypothesispytest")
+"""Options for tests that need no fixture. The plugin of Hypothesis is left out because it takes most of the time."""
 
 _UNMEASURED = 600.0
 """Limit of the processor time of tests without a change, in seconds."""
@@ -241,7 +242,10 @@ class _Names:
 
 
 def _run_pytest(target: Target, plugin: object) -> int:
-    return int(pytest.main([*target.arguments(), "--hypothesis-profile=mutation"], plugins=[plugin]))
+    hypothesis.settings.load_profile("mutation")
+    # `tests/conftest.py` loads another profile, and this option loads the first one again.
+    profile = () if target.is_pure else ("--hypothesis-profile=mutation",)
+    return int(pytest.main([*target.arguments(), *profile], plugins=[plugin]))
 
 
 # Mutants of functions.

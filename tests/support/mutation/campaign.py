@@ -107,6 +107,7 @@ def run_mutants(target: Target, root: Path, is_wanted: Callable[[Mutant], bool])
     Raises:
         RuntimeError: the tests fail without a change.
     """
+    root = root.resolve()  # as in the file names of code
     path = str(root / target.path)
     source = Path(path).read_text()
     original = compile(source, path, "exec", dont_inherit=True)
@@ -130,8 +131,7 @@ def run_mutants(target: Target, root: Path, is_wanted: Callable[[Mutant], bool])
                     tests = [MeasuredTest(**each) for each in measured]
                 case {"mutant": name, "outcome": outcome}:
                     yield mutants.pop(name), Outcome(outcome)
-    os.waitpid(collecting, 0)
-    if not tests:
+    if os.waitpid(collecting, 0)[1] or not tests:
         raise RuntimeError(f"expected the tests of {target.path} to pass without a change, got a failure")
     order = _Order(tests)
 

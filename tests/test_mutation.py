@@ -1,5 +1,6 @@
 """Tests of the mutation campaigns in `tests/support/mutation/`: the changes that they make, and what they report."""
 
+import ast
 import subprocess
 import sys
 import textwrap
@@ -102,6 +103,17 @@ def test_mutant_compiles_to_changed_code() -> None:
 
     assert values == [(-1, 5), (6, 5), (5 + 1, 5), (5, 6)]
     assert mutants[0].diff() == "-x = 2 + 3\n+x = 2 - 3"
+
+
+def test_mutants_leave_module_unchanged() -> None:
+    path = "odyssey_client/scripts/rules.py"
+    source = (ROOT / path).read_text()
+    last = all_mutants(source, path)[-1]
+
+    last.compile()
+
+    changed = last._module.tree
+    assert ast.dump(changed, include_attributes=True) == ast.dump(ast.parse(source), include_attributes=True)
 
 
 def test_campaign_finds_change_that_no_test_notices(tmp_path: Path) -> None:

@@ -82,9 +82,9 @@ def all_mutants(source: str, path: str) -> list[Mutant]:
     mutants = []
     numbers = Counter[str]()
     for place in _places(module.tree):
-        for text, replacement in _changes(place, module):
-            ast.copy_location(replacement, place.node)
-            ast.fix_missing_locations(replacement)
+        for text, changed in _changes(place, module):
+            # It may contain nodes of the tree, whose locations must stay.
+            replacement = ast.fix_missing_locations(ast.copy_location(copy.deepcopy(changed), place.node))
             name = f"{place.scope}: {text}"
             numbers[name] += 1
             if numbers[name] > 1:

@@ -214,9 +214,8 @@ def _start(event: TraceEvent) -> int:
 def _end(event: TraceEvent) -> int:
     if event.is_pending:
         return _FOREVER
-    if event.is_span:
-        return max(_start(event), _microseconds(event.end or 0.0))
-    return _start(event) + (_MESSAGE_DURATION if is_message(event) or event.lane == "http" else 0)
+    shortest = _start(event) + (_MESSAGE_DURATION if is_message(event) or event.lane == "http" else 0)
+    return max(shortest, _microseconds(event.end or 0.0)) if event.is_span else shortest
 
 
 def _microseconds(seconds: float) -> int:

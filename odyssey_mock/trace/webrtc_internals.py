@@ -21,8 +21,8 @@ LANES = frozenset({"sdp", "peer", "stats"})
 STEP = 1.0
 """Seconds from one value of a time series to the next, as in Chromium. Importers rely on it."""
 
-STEPS = 100_000
-"""Maximum number of values of a time series: more than a day. A file that is not ours can claim any time."""
+STEPS = 20_000
+"""Maximum number of values of a time series: more than five hours. A file that is not ours can claim any time."""
 
 _UPDATES: Mapping[str, str] = {
     "ice": "oniceconnectionstatechange",
@@ -42,14 +42,13 @@ def webrtc_internals_dump(trace: Trace) -> dict[str, JSON]:
     began_at = trace.manifest.began_at
     connections: dict[str, JSON] = {}
     processes: dict[str, int] = {}
-    for who, events in _peers(trace):
+    for who, session, events in _peers(trace):
         process = processes.setdefault(who, len(processes) + 1)
         number = sum(key.startswith(f"{process}-") for key in connections) + 1
         connections[f"{process}-{number}"] = {
             "pid": process,
-            "url": who,
+            "url": who if session is None else f"{who}, session {session}",
             "rtcConfiguration": "{}",
-            "constraints": "",
             "stats": dict(_series(events, began_at)),
             "updateLog": [
                 {**update, "timestamp": round((began_at + event.at) * 1000, 3), "time": utc_time(began_at + event.at)}
@@ -65,8 +64,8 @@ def webrtc_internals_dump(trace: Trace) -> dict[str, JSON]:
     }
 
 
-def _peers(trace: Trace) -> Iterator[tuple[str, Sequence[TraceEvent]]]:
-    """Yield the name of the participant and the events of each peer connection, in the order in which they begin."""
+def _peers(trace: Trace) -> Iterator[tuple[str, str | None, Sequence[TraceEvent]]]:
+    """Yield participant, session and events of each peer connection, in the order in which they begin."""
     participants = Participants(trace.events)
     peers: dict[tuple[str, str, str | None], list[TraceEvent]] = {}
     early: dict[tuple[str, str], list[TraceEvent]] = {}
@@ -85,8 +84,7 @@ def _peers(trace: Trace) -> Iterator[tuple[str, Sequence[TraceEvent]]]:
             peers[who, client, None] = events
         else:
             latest.extend(events)
-    for (who, _client, session), events in peers.items():
-        yield (who if session is None else f"{who}, session {session}"), events
+    yield from ((who, session, events) for (who, _client, session), events in peers.items())
 
 
 def _update(event: TraceEvent) -> dict[str, JSON] | None:

@@ -3,7 +3,7 @@
 import functools
 import shutil
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -31,9 +31,9 @@ def executable() -> str | None:
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 
-def missing_package() -> str | None:
-    """Return a description of the first npm package that is not installed; None if all are."""
-    for package in PACKAGES:
+def missing_package(packages: Iterable[str] = PACKAGES) -> str | None:
+    """Return a description of the first of these npm packages that is not installed; None if all are."""
+    for package in packages:
         if not (HERE / "node_modules" / package).is_dir():
             return f"the npm package {package} is not installed"
     return None

@@ -33,7 +33,7 @@ _CANDIDATES = frozenset({"candidate", "ice_candidate"})
 """Names of events about ICE candidates. Their number and order depend on the machine, so they are not compared."""
 _VARYING = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"  # UUID
-    r"|\b[0-9a-f]{16,}\b"  # hash
+    r"|\b(?=[a-f]*[0-9])[0-9a-f]{8,}\b"  # hash, or part of an id
     r"|\bey[\w-]+\.[\w-]+\.[\w-]*"  # JSON Web Token
     r"|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?"  # IPv4 address
     r"|\d{4}-\d\d-\d\d[T ][\d:.]+(?:Z|[+-]\d\d:\d\d)?"  # date
@@ -92,24 +92,27 @@ class Compared:
 
 
 def difference(first: Compared, second: Compared) -> Difference | None:
-    """Find the first difference of two traces, in time; return None if they are equal."""
+    """Find the first difference of two traces, in the order of their events; return None if they are equal."""
     own, others = first.tracks(), second.tracks()
-    found: list[tuple[float, int | None, int | None, tuple[str, str]]] = []
-    equal: list[int] = []
+    ends: list[tuple[int, tuple[str, str], tuple[int | None, int | None]]] = []
+    equal: list[tuple[int, int]] = []
     for track in sorted({*own, *others}):
         mine, theirs = own.get(track, ()), others.get(track, ())
         same = _common_prefix([first.keys[each] for each in mine], [second.keys[each] for each in theirs])
-        equal += mine[:same]
-        ends = tuple(each[same] if same < len(each) else None for each in (mine, theirs))
-        if ends != (None, None):
-            times = [side.events[at].at for side, at in zip((first, second), ends, strict=True) if at is not None]
-            found.append((min(times), ends[0], ends[1], track))
+        equal += zip(mine[:same], theirs[:same], strict=True)
+        end = (mine[same] if same < len(mine) else None, theirs[same] if same < len(theirs) else None)
+        positions = [index for index in end if index is not None]
+        if positions:  # the times of two runs cannot be compared, because one may be slower
+            ends.append((min(positions), track, end))
     only = Counter(first.keys) - Counter(second.keys), Counter(second.keys) - Counter(first.keys)
-    outcomes = [(each.trace.manifest.outcome, _failure(each.trace)) for each in (first, second)]
-    if not found:
+    if not ends:
+        outcomes = [(each.trace.manifest.outcome, _failure(each.trace)) for each in (first, second)]
         return None if outcomes[0] == outcomes[1] else Difference(len(equal), (None, None), None, only)
-    at, mine_at, their_at, track = min(found, key=lambda each: (each[0], each[3]))
-    return Difference(sum(first.events[each].at <= at for each in equal), (mine_at, their_at), track, only)
+    _, track, end = min(ends, key=lambda each: each[:2])
+    before = sum(
+        mine < end[0] if end[0] is not None else end[1] is not None and theirs < end[1] for mine, theirs in equal
+    )
+    return Difference(before, end, track, only)
 
 
 def diff_text(first: Compared, second: Compared, found: Difference | None) -> Iterator[str]:

@@ -99,7 +99,7 @@ def _sockets(events: Sequence[TraceEvent], began_at: float) -> Iterator[dict[str
                 "data": json.dumps(event.data.get("message"), ensure_ascii=False),
             }
             for event in own
-            if event.sender is not None
+            if event.sender is not None and "message" in event.data
         ]
         yield entry
 

@@ -6,8 +6,9 @@ A message that both sides record appears twice in a trace: once when it was sent
 from __future__ import annotations
 
 import json
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Hashable, Iterable, Sequence
+from urllib.parse import urlsplit
 
 from odyssey_client.trace import TraceEvent
 from odyssey_mock.core.sequence_diagram import natural_order
@@ -87,7 +88,12 @@ def pairs(events: Sequence[TraceEvent]) -> dict[int, int]:
         For the index of the sender's record, the index of the receiver's. The sender of an HTTP exchange is the client.
     """
     found: dict[int, int] = {}
-    left = [index for index, event in enumerate(events) if is_message(event) or event.lane == "http"]
+    repeated = copies(events)
+    left = [
+        index
+        for index, event in enumerate(events)
+        if (is_message(event) or event.lane == "http") and index not in repeated
+    ]
     # First messages of a session with the same content, then the others in order: one side may show less of a message,
     # and may not know the session yet.
     for key in (_session_and_content, _session_and_name, _content, _name):
@@ -108,18 +114,35 @@ def pairs(events: Sequence[TraceEvent]) -> dict[int, int]:
     return found
 
 
+def copies(events: Sequence[TraceEvent]) -> set[int]:
+    """Return the indexes of descriptions and candidates that the same side also recorded as a signaling message."""
+    signaled = Counter((event.side, event.actor, *_name(event)) for event in events if event.lane == "signaling")
+    found = set[int]()
+    for index, event in enumerate(events):
+        key = (event.side, event.actor, *_name(event))
+        if event.lane == "sdp" and signaled[key] > 0:
+            signaled[key] -= 1
+            found.add(index)
+    return found
+
+
 def _is_sent(event: TraceEvent) -> bool:
     return event.side == ("client" if event.lane == "http" else event.sender)
 
 
 def _name(event: TraceEvent) -> tuple[Hashable, ...]:
-    # The service calls a candidate `ice_candidate`.
-    return event.lane, event.name.removeprefix("ice_"), event.sender
+    if event.lane == "http":
+        method, _, path = event.name.partition(" ")
+        url = event.data.get("url")  # in the name, the server has the pattern of the path
+        return event.lane, method, urlsplit(url).path if isinstance(url, str) else path
+    # The service calls a candidate `ice_candidate`. A side records descriptions in one of two lanes, or in both.
+    return event.lane.replace("sdp", "signaling"), event.name.removeprefix("ice_"), event.sender
 
 
 def _content(event: TraceEvent) -> tuple[Hashable, ...]:
-    content = next((event.data[name] for name in ("message", "sdp", "candidate") if event.data.get(name)), None)
-    return *_name(event), json.dumps(content, sort_keys=True)
+    message = event.data.get("message")
+    sdp = message.get("sdp") if isinstance(message, dict) else event.data.get("sdp")
+    return *_name(event), json.dumps(message if sdp is None else sdp, sort_keys=True)
 
 
 def _session_and_name(event: TraceEvent) -> tuple[Hashable, ...]:

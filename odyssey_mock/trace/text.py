@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from odyssey_client.models import JSON
 from odyssey_client.trace import Lane, Source, Trace, TraceEvent
 from odyssey_mock.core.sequence_diagram import WIDTH, DiagramEvent, diagram, printable
-from odyssey_mock.trace.participants import SERVER, Participants, is_message, pairs
+from odyssey_mock.trace.participants import SERVER, Participants, copies, is_message, pairs
 
 NOT_DRAWN: frozenset[Lane] = frozenset({"stats", "frame"})
 """Lanes that are drawn only if they are asked for: they have many events that say little in text."""
@@ -94,8 +94,8 @@ def diagram_of(events: Sequence[TraceEvent], *, since: float | None = None, widt
         width: maximum number of characters in a row.
     """
     participants = Participants(events)
-    arrived = set(pairs(events).values())
-    rows = [row for index, event in enumerate(events) if index not in arrived for row in _rows(event, participants)]
+    repeated = {*pairs(events).values(), *copies(events)}
+    rows = [row for index, event in enumerate(events) if index not in repeated for row in _rows(event, participants)]
     rows.sort(key=lambda row: row.at)
     shown = [row for row in rows if since is None or row.at >= since]
     drawn = {name for row in shown for name in (row.who, row.to)}

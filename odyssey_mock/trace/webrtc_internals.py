@@ -29,8 +29,9 @@ _UPDATES: Mapping[str, str] = {
     "connection": "onconnectionstatechange",
     "gathering": "onicegatheringstatechange",
     "signaling": "onsignalingstatechange",
+    "dtls": "ondtlsstatechange",
 }
-"""Type of the entry of `updateLog` for a change of state, by transport."""
+"""Type of the entry of `updateLog` for a change of state, by transport. Chromium has no entry for DTLS."""
 
 
 def webrtc_internals_dump(trace: Trace) -> dict[str, JSON]:
@@ -107,9 +108,9 @@ def _update(event: TraceEvent) -> dict[str, JSON] | None:
             "value": json.dumps(_candidate(data), ensure_ascii=False),
         }
     transport, state = data.get("transport"), data.get("state")
-    if not isinstance(transport, str) or not isinstance(state, str):
-        return {"type": event.name, "value": ""}
-    return {"type": _UPDATES.get(transport, f"on{transport}statechange"), "value": json.dumps(state)}
+    if isinstance(transport, str) and transport in _UPDATES and isinstance(state, str):
+        return {"type": _UPDATES[transport], "value": json.dumps(state)}
+    return {"type": event.name, "value": ""}
 
 
 def _candidate(data: Mapping[str, JSON]) -> dict[str, JSON]:

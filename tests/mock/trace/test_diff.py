@@ -35,7 +35,7 @@ def run(n: int) -> Trace:
     ids = {"session_id": f"{IDS[n]}1", "url": f"http://127.0.0.1:{4000 + n}/x", "note": f"in {0.1 + n:.3f} s"}
     events = [
         call(0.1 + n, "connect", 0.2 + n, data={"arguments": {"token": f"ey{n}.a.b", **ids}}),
-        exchange(0.15 + n, f"GET /recordings/{IDS[n]}2", 0.16 + n, 200),
+        exchange(0.15 + n, f"GET /recordings/{IDS[n]}2/streamer-{0xC1C9AB52 + n:x}", 0.16 + n, 200),
         event(0.3 + n, "channel", "stream_started", sender="server", data={"message": {"stream_id": n, "at": n}}),
         event(0.4 + n, "peer", "ice completed", data={"transport": "ice", "state": "completed"}),
         call(0.5 + n, "interact", 0.6 + n, error=f"TimeoutError: no answer of {IDS[n]}1 in {2 + n}.5 s"),
@@ -123,6 +123,16 @@ def test_different_order_on_one_track_is_a_difference() -> None:
     assert found is not None
     assert (found.equal, found.first) == (0, (0, 0))
     assert text.endswith("both have the same events, in a different order")
+
+
+def test_slower_run_has_the_same_first_difference() -> None:
+    def run_of(pace: float, last: str) -> Trace:
+        names = ["a", "b", last]
+        return trace_of([event(pace * at, "fault", name) for at, name in enumerate(names)])
+
+    found, _ = compared(run_of(1, "x"), run_of(10, "y"))
+    assert found is not None
+    assert (found.equal, found.first) == (2, (2, 2))
 
 
 def test_order_across_tracks_does_not_matter() -> None:

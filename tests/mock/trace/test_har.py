@@ -80,7 +80,7 @@ def test_redirect_and_unknown_status_are_kept() -> None:
 
 def test_signaling_is_a_web_socket_entry() -> None:
     (entry,) = entries(
-        event(0.1, "signaling", "open", session=SESSION, data={"url": "wss://api.example.com/ws"}),
+        event(0.1, "signaling", "opening", session=SESSION, sender="client", data={"url": "wss://api.example.com/ws"}),
         message(0.2, "signaling", "join", "client", "client"),
         message(0.3, "signaling", "join", "client", "server"),
         message(0.4, "sdp", "offer", "server", "client", sdp=SDP),

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odyssey_client.trace import TraceEvent
-from odyssey_mock.trace.participants import Participants, pairs
+from odyssey_mock.trace.participants import Participants, copies, pairs
 from tests.support.traces import OTHER_SESSION, SESSION, event, exchange, failed_events, message
 
 
@@ -80,6 +80,21 @@ def test_exchange_is_paired_with_the_server_record() -> None:
     sent = exchange(1, "GET /x", 2, 200)
     assert paired(sent, event(1.9, "http", "GET /x", "server")) != []
     assert paired(sent, event(1.9, "http", "GET /y", "server")) == []
+
+
+def test_exchange_is_paired_by_its_path() -> None:
+    data = {"method": "GET", "url": "/ping/eu"}
+    arrived = event(1.9, "http", "GET /ping/{region}", "server", data=data)
+    assert paired(exchange(1, "GET /ping/us", 2, 200), arrived) == []
+    assert paired(exchange(1, "GET /ping/eu", 2, 200), arrived) != []
+
+
+def test_description_that_is_also_a_message_counts_once() -> None:
+    message_of_client = message(1.1, "signaling", "offer", "server", "client", sdp="v=0")
+    copy = event(1.2, "sdp", "offer", sender="server", session=SESSION, data={"sdp": "v=0"})
+    sent = message(1, "sdp", "offer", "server", "server", sdp="v=0")
+    assert copies([sent, message_of_client, copy, copy]) == {2}
+    assert paired(sent, message_of_client, copy) == [(sent, message_of_client)]
 
 
 recorded = st.builds(

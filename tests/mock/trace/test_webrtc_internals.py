@@ -95,7 +95,8 @@ def test_both_ends_of_a_connection_are_dumped() -> None:
 
 def test_other_states_keep_their_names() -> None:
     (own,) = connections(
-        event(1, "peer", "dtls connected", data={"transport": "dtls", "state": "connected"}), event(2, "peer", "channel a open")
+        event(1, "peer", "dtls connected", data={"transport": "dtls", "state": "connected"}),
+        event(2, "peer", "channel a open"),
     ).values()
     assert [(each["type"], each["value"]) for each in own["updateLog"]] == [
         ("ondtlsstatechange", '"connected"'),

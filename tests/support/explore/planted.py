@@ -260,7 +260,7 @@ DEFECTS = (
         "a client that crashed occupies one of the account's sessions forever",
         _a_slot_not_freed,
         frozenset({"slots_are_freed"}),
-        shown_by=17,
+        shown_by=23,
     ),
     Defect(
         "a retry without back-off",
@@ -295,7 +295,7 @@ DEFECTS = (
         "an application shows 'connecting' forever while its video plays",
         _statuses_reordered,
         frozenset({"statuses_are_legal"}),
-        shown_by=0,
+        shown_by=1,
     ),
     Defect(
         "a frame repeated",
@@ -316,7 +316,7 @@ DEFECTS = (
         "interact() times out, or does not return when the stream ends, though the interaction was applied",
         _an_interaction_lost_on_reconnect,
         frozenset({"answers_belong", "calls_end_with_their_connection", "every_call_settles"}),
-        shown_by=48,
+        shown_by=105,
     ),
     Defect(
         "an ended job cancelled",

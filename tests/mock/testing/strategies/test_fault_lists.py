@@ -114,7 +114,7 @@ def test_list_has_requested_length_and_points(data: st.DataObject) -> None:
 
 
 def test_every_point_is_drawn() -> None:
-    seen = {fault["at"] for each in drawn(fault_lists(max_size=8), 60) for fault in each}
+    seen = {fault["at"] for each in drawn(fault_lists(min_size=6, max_size=8), 100) for fault in each}
     for point in set(POINTS) - seen:
         any_of(faults(), lambda fault, point=point: fault["at"] == point)  # type: ignore[misc]  # bound in this iteration
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import heapq
 import random
 import sys
 import weakref
@@ -67,8 +68,13 @@ class SimulatedLoop(SimLoop):
     def __init__(self, seed: int, *, keeps_log: bool = True) -> None:
         """Create the loop for `seed`. Without `keeps_log`, the loop is faster, and `run_hash` is meaningless."""
         super().__init__(seed)
-        self._policy: _InOrder = _InOrder(self)
+        self._policy = _InOrder()
+        self._keeps_log = keeps_log
         self._recorder = TraceRecorder() if keeps_log else _NoTrace()
+        self._passed = 0
+        """Number of callbacks that have run since virtual time last advanced."""
+        self._live_tasks = _LiveTasks()
+        self._task_owners = self._live_tasks  # type: ignore[assignment]  # simloop only adds tasks to it
         self.network = NetworkConditions(self)
         self._net = self.network
         self._threads = random.Random(f"{seed}/threads")  # noqa: S311 - it must be repeatable
@@ -140,7 +146,7 @@ class SimulatedLoop(SimLoop):
 
         The result includes exceptions of failed tasks that have not been garbage-collected yet.
         """
-        for task in list(self._task_owners):
+        for task in self._live_tasks.alive():
             if task.done() and not task.cancelled() and getattr(task, "_log_traceback", False):
                 error = task.exception()  # marks the exception as retrieved
                 if error is not None:
@@ -151,12 +157,62 @@ class SimulatedLoop(SimLoop):
     def allow(self, seconds: float) -> None:
         """Set the limit to `seconds` of virtual time from now."""
         self.limit = self.time() + seconds
-        self._policy.passed = 0
+        self._passed = 0
+
+    @override
+    def call_soon(
+        self,
+        callback: Callable[[*_Args], object],
+        *args: *_Args,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.Handle:
+        if self._keeps_log:
+            return super().call_soon(callback, *args, context=context)
+        # simloop spends most of a call on the trace.
+        self._check_closed()
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append((0, "", handle, callback))
+        return handle
+
+    @override
+    def _call_at_true(
+        self,
+        when: float,
+        shown: float,
+        callback: Callable[[*_Args], object],
+        args: tuple[*_Args],
+        context: contextvars.Context | None,
+    ) -> asyncio.TimerHandle:
+        if self._keeps_log:
+            return super()._call_at_true(when, shown, callback, args, context)
+        self._check_closed()
+        timer = asyncio.TimerHandle(shown, callback, args, self, context)
+        self._next_seq += 1  # timers of the same time fire in the order of creation
+        heapq.heappush(self._timers, (when, self._next_seq, "", timer, callback))
+        return timer
+
+    @override
+    def _step(self) -> None:
+        if not self._ready:
+            self._advance_clock()
+        self._passed += 1
+        if self._passed > BUSY:
+            raise EndlessError(
+                f"{BUSY:,} callbacks ran while no virtual time passed: a task is busy waiting, for example with "
+                "`while not done: await asyncio.sleep(0)`. Time passes only when no task is ready. Ready now: "
+                + "; ".join(_where(task) for task in asyncio.all_tasks(self) if _is_ready(task))
+            )
+        if self._keeps_log:
+            super()._step()
+            return
+        handle = self._ready.pop(0)[2]
+        if not handle.cancelled():
+            handle._run()  # noqa: SLF001 - intended for event loops
 
     @override
     def _advance_clock(self) -> None:
         super()._advance_clock()
-        self._policy.passed = 0
+        self._passed = 0
         if self.limit is not None and self._now > self.limit:
             raise EndlessError(f"expected the run to end by second {self.limit:g} of virtual time, but it continues")
 
@@ -200,9 +256,21 @@ class NumberedTask(asyncio.Task[Any]):
     def __hash__(self) -> int:
         return self.number
 
-    @override
-    def __eq__(self, other: object) -> bool:
-        return self is other
+
+class _LiveTasks:
+    """The tasks of a loop that have not been garbage-collected, oldest first.
+
+    It takes the place of a `WeakKeyDictionary` of simloop, whose keys are hashed and compared by functions in Python.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: dict[int, weakref.ref[asyncio.Task[Any]]] = {}
+
+    def __setitem__(self, task: asyncio.Task[Any], number: int) -> None:
+        self._tasks[number] = weakref.ref(task, lambda _: self._tasks.pop(number, None))
+
+    def alive(self) -> list[asyncio.Task[Any]]:
+        return [task for reference in list(self._tasks.values()) if (task := reference()) is not None]
 
 
 class _Work:
@@ -235,19 +303,7 @@ class _InOrder:
 
     diverged_at: int | None = None
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self.passed = 0
-        """Number of callbacks that have run since virtual time last advanced."""
-
     def choose(self, ready: Sequence[ReadyView]) -> int:  # noqa: ARG002 - simloop's signature
-        self.passed += 1
-        if self.passed > BUSY:
-            raise EndlessError(
-                f"{BUSY:,} callbacks ran while no virtual time passed: a task is busy waiting, for example with "
-                "`while not done: await asyncio.sleep(0)`. Time passes only when no task is ready. Ready now: "
-                + "; ".join(_where(task) for task in asyncio.all_tasks(self._loop) if _is_ready(task))
-            )
         return 0
 
 

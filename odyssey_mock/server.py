@@ -1,8 +1,8 @@
 """`MockOdyssey`, a fake Odyssey service for tests."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self, Unpack
@@ -55,6 +55,21 @@ CLOSE_SESSIONS = 5.0
 """Maximum seconds that a closing mock waits for its spectators, and the same for its sessions and simulation jobs."""
 
 logger = get_logger("odyssey_mock")
+
+type MockObserver = Callable[[MockOdyssey], AbstractAsyncContextManager[object]]
+"""A function that returns a context manager, which is entered when a mock has started, and exited when it stops."""
+_observers: list[MockObserver] = []
+"""The observers of all mocks that this process starts, in any thread."""
+
+
+@contextmanager
+def all_mocks_observed(observe: MockObserver) -> Iterator[None]:
+    """During the block, enter `observe(mock)` for each mock of this process that starts."""
+    _observers.append(observe)
+    try:
+        yield
+    finally:
+        _observers.remove(observe)
 
 
 class MockOdyssey:
@@ -467,6 +482,8 @@ class MockOdyssey:
             resources.push_async_callback(_close_in_time, "simulation jobs", end_jobs)
             self._backend = backend
             self._outage = outage
+            for observe in tuple(_observers):
+                await resources.enter_async_context(observe(self))
             self._resources = resources.pop_all()
         return self
 

@@ -127,7 +127,7 @@ async def _traced(mock: MockOdyssey, file: Path | None) -> AsyncIterator[None]:
             recorded_by=run_information.versions(),
             command=run_information.command(),
         )
-        write_trace(file, recording, manifest, redact=run_information.redaction(mock.journal.secrets))
+        write_trace(file, recording, manifest, redact=run_information.redaction([mock.journal.secrets]))
 
     try:
         await asyncio.to_thread(write)

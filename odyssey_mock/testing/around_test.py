@@ -30,13 +30,19 @@ def original_test(item: pytest.Function) -> TestFunction:
 
 @contextmanager
 def around_test(
-    item: pytest.Function, *, restart: Callable[[], None], found: list[str], clients: Sequence["Odyssey"]
+    item: pytest.Function,
+    *,
+    restart: Callable[[], None],
+    failed: Callable[[BaseException], None],
+    found: list[str],
+    clients: Sequence["Odyssey"],
 ) -> Iterator[None]:
     """Replace the function of a test by a wrapper during the block. A sync test without `@given` is left unchanged.
 
     Args:
         item: the test.
         restart: gives the mock new state; called before every example of `@given` except the first.
+        failed: called with the exception of an async test function, before its clients are disconnected.
         found: a list to which descriptions of pending tasks are appended when an async test function ends.
         clients: clients to disconnect when an async test function ends, in its event loop. A client that was connected
             before the function began stays connected, because the fixture that connected it may still use it.
@@ -58,6 +64,9 @@ def around_test(
         connected = {id(client) for client in clients if client.is_connected}
         try:
             return await test(*args, **kwargs)
+        except BaseException as error:
+            failed(error)
+            raise
         finally:
             if watch is not None:
                 found.extend(watch.left())

@@ -10,6 +10,7 @@ import threading
 import unittest
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -18,6 +19,7 @@ from odyssey_mock.testing import leftovers, marked_settings
 from odyssey_mock.testing.around_test import around_test, is_given, original_test
 from odyssey_mock.testing.simulated_plugin import is_simulated
 from odyssey_mock.testing.stash import EXTRA_FAULTS, FIRED, REACHED_POINTS
+from odyssey_mock.testing.trace_plugin import begin_recording, record_failure
 
 if TYPE_CHECKING:
     from odyssey_client import Odyssey
@@ -27,7 +29,11 @@ if TYPE_CHECKING:
     from odyssey_mock.sync import MockOdyssey
     from odyssey_mock.testing.per_test_mock import Ending, PerTestMock
 
-pytest_plugins = ("odyssey_mock.testing.simulated_plugin", "odyssey_mock.testing.chaos_plugin")
+pytest_plugins = (
+    "odyssey_mock.testing.simulated_plugin",
+    "odyssey_mock.testing.chaos_plugin",
+    "odyssey_mock.testing.trace_plugin",
+)
 
 MARKER = (
     "odyssey(**settings): settings of the odyssey_mock fixture for this test, the keyword arguments of MockOdyssey; "
@@ -213,10 +219,12 @@ def _odyssey_test(request: pytest.FixtureRequest, _odyssey_server: "PerTestMock"
 
         def restart() -> None:
             endings.append(mock.end())
+            begin_recording(item)
             _begin(mock, item, keywords)
             environment.setenv("ODYSSEY_API_KEY", mock.api_key)
 
-        with around_test(item, restart=restart, found=found, clients=item.stash[CLIENTS]):
+        failed = partial(record_failure, item)
+        with around_test(item, restart=restart, failed=failed, found=found, clients=item.stash[CLIENTS]):
             yield
     endings.append(mock.end())
     item.stash[REACHED_POINTS] = {point: count for each in endings for point, count in each.reached.items()}

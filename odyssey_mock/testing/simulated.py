@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from types import MappingProxyType
@@ -17,16 +17,20 @@ from typing import Any, get_args
 import pytest
 
 from odyssey_client.config import API_KEY_VARIABLE, API_URL_VARIABLE
+from odyssey_client.trace import Recorder, default_recorder, record_by_default
 from odyssey_mock.core.journal import Entry
 from odyssey_mock.faults.fault import Fault, FaultError
 from odyssey_mock.setting_rules import SettingsError
 from odyssey_mock.settings import SETTING_NAMES, Settings, UnknownSettingError
 from odyssey_mock.sim.fidelity import Fidelity
 from odyssey_mock.sim.loop import EndlessError
-from odyssey_mock.sim.run import run
+from odyssey_mock.sim.platform import EPOCH
+from odyssey_mock.sim.run import Run, run
 from odyssey_mock.sim.world import GIVE_UP, SERVER, World
 from odyssey_mock.testing.chaos import Chaos, ChaosError, apply_chaos, check_chaos, draw_network
 from odyssey_mock.testing.seed_report import seed_report
+from odyssey_mock.testing.stash import FAILED, SeedRecording
+from odyssey_mock.trace.server_trace import ServerTrace
 
 SEEDS = 50
 """Default number of seeds."""
@@ -160,25 +164,46 @@ class Failure:
     seed_report: str
 
 
-def play(test: Test, arguments: Mapping[str, object], plan: Plan, node: str) -> Failure | None:
-    """Run a test with one seed after the other and return its first failure, or None if it passes with all seeds.
+@dataclass(frozen=True, slots=True)
+class Played:
+    """The outcome of a test.
+
+    Attributes:
+        failure: the first failure; None if the test passed with all seeds.
+        recording: what was recorded with the failing seed, or with the last one; None if nothing was to be recorded.
+    """
+
+    failure: Failure | None
+    recording: SeedRecording | None
+
+
+def play(test: Test, arguments: Mapping[str, object], plan: Plan, node: str, *, records: bool = False) -> Played:
+    """Run a test with one seed after the other, until the first failure.
 
     Args:
         test: the test function.
         arguments: its arguments by name; each seed's world replaces `odyssey_sim`.
         plan: how to run the test.
         node: the id of the test on the pytest command line.
+        records: whether to record what clients and mock do, for a trace.
     """
+    played = Played(None, None)
     for seed in plan.seeds:
-        failure = _play_one(test, arguments, plan, seed, node)
-        if failure is not None:
-            return failure
-    return None
+        played = _play_one(test, arguments, plan, seed, node, records=records)
+        if played.failure is not None:
+            break
+    return played
 
 
-def _play_one(test: Test, arguments: Mapping[str, object], plan: Plan, seed: int, node: str) -> Failure | None:
-    run_of = _RunOf(test, arguments, plan)
+def _play_one(
+    test: Test, arguments: Mapping[str, object], plan: Plan, seed: int, node: str, *, records: bool
+) -> Played:
+    run_of = _RunOf(test, arguments, plan, records=records)
     ended = run(seed, run_of, fidelity=plan.fidelity, settings=plan.settings, keeps_log=False)
+    return Played(_failure(run_of, ended, seed, node), run_of.recording(seed))
+
+
+def _failure(run_of: _RunOf, ended: Run[None], seed: int, node: str) -> Failure | None:
     error = run_of.error or ended.error
     if isinstance(error, asyncio.CancelledError) and ended.error is not None:
         error = ended.error  # this error ended the run, which cancelled the test
@@ -198,8 +223,11 @@ class _RunOf:
         error: the exception that the test raised, or an outcome of pytest, such as a skip; None if the test passed.
     """
 
-    def __init__(self, test: Test, arguments: Mapping[str, object], plan: Plan) -> None:
+    def __init__(self, test: Test, arguments: Mapping[str, object], plan: Plan, *, records: bool) -> None:
         self.error: BaseException | None = None
+        self._records = records
+        self._recorder: Recorder | None = None
+        self._trace: ServerTrace | None = None
         self._test = test
         self._arguments = dict(arguments)
         self._plan = plan
@@ -209,8 +237,24 @@ class _RunOf:
         """Return the entries of the server's journal; none if the run has not begun."""
         return self._world.mock.journal.entries if self._world is not None else ()
 
+    def recording(self, seed: int) -> SeedRecording | None:
+        """Return what was recorded; None if nothing was."""
+        if self._world is None or self._trace is None:
+            return None
+        return SeedRecording(seed, self._trace.recording(), self._trace.secrets)
+
     async def __call__(self, world: World) -> None:
         self._world = world
+        if not self._records:
+            await self._play(world)
+            return
+        self._recorder = recorder = Recorder(now=world.now, began_at=EPOCH)
+        # No statistics: the task that samples them would hide that no other task can continue.
+        async with ServerTrace(world.mock, recorder, samples=False) as self._trace:
+            with _recorded(recorder):
+                await self._play(world)
+
+    async def _play(self, world: World) -> None:
         if WORLD_ARGUMENT in self._arguments:
             self._arguments[WORLD_ARGUMENT] = world
         # The limit of the loop ends a test that does not react to its cancellation.
@@ -226,8 +270,13 @@ class _RunOf:
                 raise
             except BaseException as error:  # pytest's outcomes, such as skipping, are not an `Exception`
                 self.error = error
+                self._record_failure(error)
             await _end(chaos)
             await self._tidy(world)
+
+    def _record_failure(self, error: BaseException) -> None:
+        if self._recorder is not None:
+            self._recorder.add("test", FAILED, side="test", error=f"{type(error).__name__}: {error}")
 
     async def _in_time(self) -> None:
         try:
@@ -255,6 +304,17 @@ class _RunOf:
             task.cancel()
         if left:
             await asyncio.wait(left, timeout=GIVE_UP)
+
+
+@contextmanager
+def _recorded(recorder: Recorder) -> Iterator[None]:
+    """Record the clients that are created in the block."""
+    before = default_recorder()
+    record_by_default(recorder)
+    try:
+        yield
+    finally:
+        record_by_default(before)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from odyssey_mock.testing.marked_settings import marked_settings
+from odyssey_mock.testing.stash import SEED_RECORDING
+from odyssey_mock.testing.trace_plugin import mode_of
 
 if TYPE_CHECKING:
     from odyssey_mock.sim.world import World
@@ -85,7 +87,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         raise pytest.fail.Exception(f"@pytest.mark.odyssey_sim: {error}", pytrace=False) from None
     names = pyfuncitem._fixtureinfo.argnames  # noqa: SLF001 - pytest has no public name for it
     arguments = {name: pyfuncitem.funcargs[name] for name in names}
-    failure = play(_test_function(pyfuncitem), arguments, plan, _from_here(pyfuncitem))
+    records = mode_of(pyfuncitem.config) != "off"
+    played = play(_test_function(pyfuncitem), arguments, plan, _from_here(pyfuncitem), records=records)
+    if played.recording is not None:
+        pyfuncitem.stash[SEED_RECORDING] = played.recording
+    failure = played.failure
     if failure is not None:
         if not isinstance(failure.error, pytest.skip.Exception):
             failure.error.add_note(f"failed with seed {failure.seed}; to reproduce: {failure.replay}")

@@ -7,7 +7,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import cast
@@ -16,6 +16,7 @@ import odyssey_client
 import odyssey_mock
 from odyssey_client.models import JSON
 from odyssey_client.redaction import redacted_json
+from odyssey_mock.core import strict_json
 from odyssey_mock.core.redaction import Secrets, masked_json
 
 _LIBRARIES = ("aiortc", "av", "httpx", "websockets", "pytest")
@@ -61,8 +62,14 @@ def command() -> str:
     return shlex.join([Path(program).name, *arguments])
 
 
-def redaction(secrets: Secrets | None) -> Callable[[JSON], JSON]:
-    """Return a function that masks the secrets of the clients of this process, and those of a mock."""
-    if secrets is None:
-        return redacted_json
-    return lambda value: cast("JSON", masked_json(redacted_json(value), secrets))
+def redaction(mocks: Iterable[Secrets]) -> Callable[[JSON], JSON]:
+    """Return a function that masks the secrets of the clients of this process, and those of some mocks."""
+    secrets = tuple(mocks)
+
+    def redact(value: JSON) -> JSON:
+        masked: strict_json.JSON = redacted_json(value)
+        for each in secrets:
+            masked = masked_json(masked, each)
+        return cast("JSON", masked)
+
+    return redact

@@ -15,7 +15,7 @@ from PIL import Image
 from odyssey_client.models import JSON
 from odyssey_client.trace import Recorder, Recording, TraceEvent
 from odyssey_mock.core.journal import Entry
-from odyssey_mock.core.redaction import get_logger
+from odyssey_mock.core.redaction import Secrets, get_logger
 from odyssey_mock.media.picture import PictureError
 from odyssey_mock.media.scene import Renderer
 from odyssey_mock.media.timeline import Timeline
@@ -77,17 +77,21 @@ class ServerTrace:
         self._samples = samples
         self._peers: dict[StreamerPeer, SessionIdentity] = {}
         self._shown: dict[str, _Shown] = {}
+        self.is_running = False
+        """Whether the mock is running."""
         self._sampling: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         self._mock.journal.observe(self._record)
         self._mock.clock.observe_advances(self._record_advance)
         self._mock.backend.peer_observers.append(self._watch)
+        self.is_running = True
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self.is_running = False
         self._mock.backend.peer_observers.remove(self._watch)
         if self._sampling is not None:
             self._sampling.cancel()
@@ -95,15 +99,26 @@ class ServerTrace:
                 await self._sampling
             self._sampling = None
 
+    @property
+    def secrets(self) -> Secrets:
+        """The secrets of the mock."""
+        return self._mock.journal.secrets
+
+    def clear(self) -> None:
+        """Forget the streams, as the recorder forgets its events in `Recorder.clear`."""
+        self._shown = {}
+
     def recording(self, recording: Recording | None = None) -> Recording:
-        """Return what was recorded, with drawn thumbnails of the streams that have no received ones. This blocks.
+        """Return what was recorded, with drawn thumbnails of the streams that have no received ones.
+
+        This method blocks. It may be called in any thread.
 
         Args:
             recording: the recording to complete; by default that of the recorder.
         """
         recording = recording or self._recorder.snapshot()
         received = {event.stream for event in recording.events if event.lane == "frame"}
-        latest = list(self._shown.items())[-STREAMS:]
+        latest = list(self._shown.copy().items())[-STREAMS:]
         drawn = [
             event
             for stream, shown in latest

@@ -20,6 +20,8 @@ CONTEXT = 2
 """Number of source lines that are shown before and after the failing line."""
 MESSAGE_LINES = 40
 """Maximum number of lines of the failure's message that are shown."""
+_CANCELLED = "CancelledError"
+"""Beginning of the error of a call that was cancelled."""
 _WORLD = ""
 """A participant without a column, for events that concern all: the diagram draws them across all columns."""
 
@@ -75,15 +77,31 @@ def trace_text(trace: Trace, selection: Selection | None = None, *, width: int =
     if trace.manifest.failure is not None:
         yield ""
         yield from _failure(trace)
-    pending = [event for event in events if event.is_pending and event.lane != "test"]
+    pending = list(pending_calls(events, trace.manifest.duration))
     if pending:
         yield ""
         yield "pending when the recording ended:"
-        participants = Participants(trace.events)
-        yield from (f"  {_pending(event, participants, trace.manifest.duration)}" for event in pending)
+        yield from (f"  {line}" for line in pending)
 
 
-def diagram_of(events: Sequence[TraceEvent], *, since: float | None = None, width: int = WIDTH) -> str:
+def pending_calls(events: Sequence[TraceEvent], at: float) -> Iterator[str]:
+    """Yield a line for each call, request and handler that had not ended at a time, and for each cancelled call.
+
+    A call that a time limit has cancelled explains a failure as much as one that is still pending.
+    """
+    participants = Participants(events)
+    for event in events:
+        if not event.is_span or event.lane == "test" or event.at > at:
+            continue
+        if event.end is None or event.end > at:
+            yield _pending(event, participants, at)
+        elif event.lane == "call" and (event.error or "").startswith(_CANCELLED):
+            yield f"{_pending(event, participants, event.end)}; it was cancelled"
+
+
+def diagram_of(
+    events: Sequence[TraceEvent], *, since: float | None = None, until: float | None = None, width: int = WIDTH
+) -> str:
     """Draw events as a sequence diagram with one column for the test, each client and each server.
 
     A message that both sides recorded is one arrow, at the time when it was sent.
@@ -91,13 +109,14 @@ def diagram_of(events: Sequence[TraceEvent], *, since: float | None = None, widt
     Args:
         events: the events, in the order of their times.
         since: rows before this time are left out, such as the beginning of a span.
+        until: rows after this time are left out, such as the end of a span.
         width: maximum number of characters in a row.
     """
     participants = Participants(events)
     repeated = {*pairs(events).values(), *copies(events)}
     rows = [row for index, event in enumerate(events) if index not in repeated for row in _rows(event, participants)]
     rows.sort(key=lambda row: row.at)
-    shown = [row for row in rows if since is None or row.at >= since]
+    shown = [row for row in rows if (since is None or row.at >= since) and (until is None or row.at <= until)]
     drawn = {name for row in shown for name in (row.who, row.to)}
     return diagram(shown, [name for name in participants.columns if name in drawn] or [SERVER], width=width)
 

@@ -67,4 +67,5 @@ def test_race_is_found_only_with_resets() -> None:
 def is_found(seed: int, weather: Chaos) -> bool:
     """Run the example with this seed and chaos; return whether its test fails."""
     plan = Plan.of({"weather": weather}, seeds=None, seed=seed)
-    return play(nothing_happens_twice, {"odyssey_sim": None, "make": HastyDirector}, plan, EXAMPLE) is not None
+    played = play(nothing_happens_twice, {"odyssey_sim": None, "make": HastyDirector}, plan, EXAMPLE)
+    return played.failure is not None

@@ -136,7 +136,7 @@ async def test_secrets_of_the_mock_are_not_written(tmp_path: Path) -> None:
     async with MockOdyssey() as mock, ServerTrace(mock, recorder) as trace:
         recorder.add("log", "WARNING", {"message": f"the key is {mock.api_key}"})
         manifest = Manifest(title=f"a run with {mock.api_key}", began_at=0, duration=0)
-        write_trace(tmp_path / "a.odytrace", trace.recording(), manifest, redact=redaction(mock.journal.secrets))
+        write_trace(tmp_path / "a.odytrace", trace.recording(), manifest, redact=redaction([mock.journal.secrets]))
         key = mock.api_key
 
     with read_trace(tmp_path / "a.odytrace") as written:

@@ -4,6 +4,7 @@
 """
 
 import gc
+import os
 from collections.abc import AsyncIterator, Generator, Iterator
 from functools import cache
 
@@ -20,6 +21,7 @@ from xdist.remote import Producer
 from odyssey_client import Odyssey
 from odyssey_mock import MockOdyssey
 from odyssey_mock.testing.marked_settings import marked_settings
+from tests.support.blocking_calls import IS_INSTALLED, BlockingCalls, noted_blocking_calls
 from tests.support.contract.conformance import Conformance
 from tests.support.scheduling import GroupScheduling
 from tests.support.time_limits import TimeLimits
@@ -78,6 +80,27 @@ async def client_in_loop(odyssey_mock: MockOdyssey) -> AsyncIterator[Odyssey]:
     """Yield a client for the test's mock. The client is not connected yet, and is disconnected after the test."""
     async with Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url) as client:
         yield client
+
+
+@pytest.fixture(scope="session", autouse=True)
+def blocking_calls() -> Iterator[BlockingCalls]:
+    """Note all calls that block an event loop. Without blockbuster there are none, which is an error if CI=true."""
+    assert IS_INSTALLED or os.environ.get("CI") != "true", "expected blockbuster, which scripts/install installs"
+    with noted_blocking_calls() as calls:
+        yield calls
+
+
+@pytest.fixture(autouse=True)
+def _loop_is_not_blocked(blocking_calls: BlockingCalls) -> Iterator[None]:
+    """Check that no event loop of the mock or of the client was blocked during the test."""
+    yield
+    blocking = blocking_calls.take()
+    if blocking:
+        pytest.fail(
+            "expected no call that blocks an event loop (run it in a thread, or excuse it in "
+            f"tests/support/blocking_calls.py), got {len(blocking)}:\n  " + "\n  ".join(map(str, blocking)),
+            pytrace=False,
+        )
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ import datetime
 import json
 from collections.abc import Awaitable, Callable, Sequence, Sized
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from typing import Annotated, Literal
 
@@ -88,7 +89,7 @@ class ControlRoutes:
 
     async def health(self, request: Request) -> Response:
         """Report that the mock is running, with its version and the URL at which the client reaches it."""
-        return JSONResponse({"status": "ok", "version": version("odyssey-testkit"), "url": base_url(request)})
+        return JSONResponse({"status": "ok", "version": _version(), "url": base_url(request)})
 
     async def state(self, _request: Request) -> Response:
         """Show sessions, streams, broadcasts, simulation jobs and the clock."""
@@ -138,6 +139,11 @@ class ControlRoutes:
             return PlainTextResponse(to_text(entries, self.journal.began_at))
         shown = [entry.to_json() for entry in entries]
         return JSONResponse({"entries": shown, "next": self.journal.next_index, "dropped": self.journal.dropped})
+
+
+@cache
+def _version() -> str:
+    return version("odyssey-testkit")
 
 
 def _clock(clock: Clock) -> dict[str, JSON]:

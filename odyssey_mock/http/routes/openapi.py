@@ -1,5 +1,7 @@
 """The route `GET /openapi.json`, which describes all other routes."""
 
+import asyncio
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
@@ -20,4 +22,4 @@ class OpenApiRoutes:
 
     async def show(self, request: Request) -> Response:
         """Send the document, in which all URLs begin with the URL at which the client reaches the mock."""
-        return JSONResponse(document(base_url(request)))
+        return JSONResponse(await asyncio.to_thread(document, base_url(request)))  # reads the contract the first time

@@ -83,8 +83,12 @@ class Recorder:
         except BaseException as error:
             # After a cancellation, `open` may still be running, for as long as the disk takes. The same thread then
             # removes the file that `open` created.
-            loop.run_in_executor(self._thread, self._file.discard)
-            self._thread.shutdown(wait=isinstance(error, Exception))
+            discarded = loop.run_in_executor(self._thread, self._file.discard)
+            try:
+                if isinstance(error, Exception):
+                    await asyncio.wait([discarded])
+            finally:
+                self._thread.shutdown(wait=discarded.done())
             raise
         self._reader = self._stream.frames(buffer=BUFFER)
         # Eager, so that the task finishes the file even if it is cancelled at once.

@@ -16,6 +16,7 @@ import pytest
 from odyssey_client import ConnectionClosedError, MediaStream
 from odyssey_client.media import recording_file
 from odyssey_client.media.recorder import Recorder, check_target
+from odyssey_client.media.recording_file import RecordingFile
 from tests.support.leftovers import nothing_left
 from tests.support.pictures import fill, noise, picture
 
@@ -50,6 +51,29 @@ async def test_recording_has_every_frame_at_its_time(tmp_path: Path) -> None:
     shades = [float(frame.to_ndarray(format="gray").mean()) for frame in frames]
     assert shades == pytest.approx([16, 24, 32, 96, 104], abs=4)
     assert (recorder.frames_recorded, recorder.frames_dropped, recorder.has_failed) == (5, 0, False)
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+async def test_failed_start_waits_without_blocking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_cancelled: bool
+) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    def slow(_: RecordingFile) -> None:
+        begun.set()
+        assert may_end.wait(LIMIT)
+
+    monkeypatch.setattr(RecordingFile, "discard", slow)
+    async with nothing_left(), asyncio.timeout(LIMIT):
+        starting = asyncio.create_task(MediaStream().record(tmp_path / "missing" / "video.mp4").start())
+        assert await asyncio.to_thread(begun.wait, LIMIT)
+        if is_cancelled:
+            starting.cancel()
+            await asyncio.wait([starting])
+        assert starting.done() == is_cancelled
+        may_end.set()
+        with pytest.raises(asyncio.CancelledError if is_cancelled else FileNotFoundError):
+            await starting
 
 
 async def test_frames_of_other_size_are_fitted_in(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ TARGETS = (
     Target("odyssey_client/media/image_source.py", ["tests/client/media/test_image.py"], is_pure=True),
     Target("odyssey_mock/core/strict_json.py", ["tests/mock/core/test_strict_json.py"], is_pure=True),
     Target("odyssey_mock/core/journal.py", ["tests/mock/core/test_journal.py"], is_pure=True),
-    Target("odyssey_mock/core/telemetry_store.py", ["tests/mock/http/routes/test_telemetry.py"]),
+    Target("odyssey_mock/core/telemetry_store.py", ["tests/mock/core/test_telemetry_store.py"], is_pure=True),
     Target("odyssey_mock/http/request_body.py", ["tests/mock/http/test_request_body.py"]),
     Target("odyssey_mock/rtc/remote_description.py", ["tests/mock/rtc/test_remote_description.py"], is_pure=True),
     Target("odyssey_mock/media/picture.py", ["tests/mock/media/test_picture.py"], is_pure=True),

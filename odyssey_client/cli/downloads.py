@@ -12,6 +12,7 @@ import click
 from odyssey_client.cli.output import Answer, json_of, size
 from odyssey_client.cli.service import Service
 from odyssey_client.errors import DownloadError, OdysseyApiError
+from odyssey_client.event_loop import in_thread
 from odyssey_client.models import JSON
 from odyssey_client.rest.downloads import Artifact, DownloadProgress
 
@@ -64,7 +65,7 @@ async def fetch_all(
         except (DownloadError, OdysseyApiError) as error:
             errors.append(error)
         else:
-            files.append(Fetched(stream_id, artifact, str(path), path.stat().st_size))
+            files.append(Fetched(stream_id, artifact, str(path), (await in_thread(path.stat)).st_size))
             service.so_far = _with_files(before, files)
         service.progress.end()
     return replace(service.so_far, errors=(*before.errors, *errors))

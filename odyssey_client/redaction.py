@@ -224,8 +224,13 @@ def remember_url(url: str | None) -> None:
     except ValueError:  # not a URL
         return
     for name, value in (pair.partition("=")[::2] for pair in parts.query.split("&")[:100]):
-        if _SECRET_NAME.fullmatch(name[:200]):
+        if names_secret(name):
             remember(value, unquote(value))
+
+
+def names_secret(name: str) -> bool:
+    """Return whether the value of a header, field or parameter with this name is a secret."""
+    return _SECRET_NAME.fullmatch(name[:200]) is not None
 
 
 def redacted(text: str) -> str:
@@ -278,7 +283,7 @@ class _Json:
         if isinstance(value, list):
             return [self.redacted(item, depth + 1) for item in self._within_limit(value)]
         return {
-            self._text(key): _hidden(item) if _SECRET_NAME.fullmatch(key[:200]) else self.redacted(item, depth + 1)
+            self._text(key): _hidden(item) if names_secret(key) else self.redacted(item, depth + 1)
             for key, item in self._within_limit(value.items())
         }
 

@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, override
 
 import click
@@ -72,9 +73,18 @@ def service_options[**P, T](function: Callable[P, T]) -> Callable[P, T]:
     return url(json_option(function))
 
 
-def call_service(work: Callable[[Service], Awaitable[Answer]], *, api_url: str | None, as_json: bool) -> None:
+def trace_option[**P, T](function: Callable[P, T]) -> Callable[P, T]:
+    """Add the option ``--trace`` to a command, passed as ``trace``."""
+    kind = click.Path(path_type=Path, dir_okay=False)
+    text = "Record what the client does in this trace file; `odyssey-mock trace show` displays it."
+    return click.option("--trace", metavar="FILE", type=kind, help=text)(function)
+
+
+def call_service(
+    work: Callable[[Service], Awaitable[Answer]], *, api_url: str | None, as_json: bool, trace: Path | None = None
+) -> None:
     """Create a client and run ``work`` with it. Print the result and exit as `finish` does."""
-    finish(lambda: asyncio.run(_with_client(api_url, work)), as_json=as_json)
+    finish(lambda: asyncio.run(_with_client(api_url, trace, work)), as_json=as_json)
 
 
 def call(work: Callable[[Running], Awaitable[Answer]], *, as_json: bool) -> None:
@@ -112,8 +122,8 @@ def _print(answer: Answer, *, as_json: bool) -> None:
         print_text(error_text(each), to_stderr=True)
 
 
-async def _with_client(api_url: str | None, work: Callable[[Service], Awaitable[Answer]]) -> Answer:
-    async with Odyssey(api_url=api_url) as client:
+async def _with_client(api_url: str | None, trace: Path | None, work: Callable[[Service], Awaitable[Answer]]) -> Answer:
+    async with Odyssey(api_url=api_url, trace=trace) as client:
         return await _attended(Service(client=client), work)
 
 

@@ -10,7 +10,7 @@ from click.core import ParameterSource
 
 from odyssey_client.cli.downloads import artifact_option, fetch_all
 from odyssey_client.cli.output import Answer, json_of
-from odyssey_client.cli.service import Seconds, Service, call_service, service_options
+from odyssey_client.cli.service import Seconds, Service, call_service, service_options, trace_option
 from odyssey_client.cli.simulations import is_done, job_text
 from odyssey_client.cli.validate import FILES, read_scripts, told
 from odyssey_client.client.arguments import LONGEST_WAIT_S
@@ -64,9 +64,12 @@ class _Order:
     metavar="S",
     help="Seconds between two requests for the status of the job.",
 )
+@trace_option
 @service_options
 @click.pass_context
-def simulate(context: click.Context, /, api_url: str | None, as_json: bool, **options: object) -> None:
+def simulate(
+    context: click.Context, /, api_url: str | None, as_json: bool, trace: Path | None, **options: object
+) -> None:
     """Submit the script in FILE as a simulation job.
 
     A script is a JSON array of entries, each with "timestamp_ms" and one of "start", "interact" and "end". For example:
@@ -83,7 +86,7 @@ def simulate(context: click.Context, /, api_url: str | None, as_json: bool, **op
     """  # noqa: D301 - click prints the paragraph after \b unchanged
     order = _Order(**options)  # type: ignore[arg-type]  # click has converted the values
     _check(order, {name for name in options if context.get_parameter_source(name) is not ParameterSource.DEFAULT})
-    call_service(lambda service: _simulate(service, order), api_url=api_url, as_json=as_json)
+    call_service(lambda service: _simulate(service, order), api_url=api_url, as_json=as_json, trace=trace)
 
 
 def _check(order: _Order, given: set[str]) -> None:

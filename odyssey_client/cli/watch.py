@@ -15,7 +15,7 @@ import click
 
 from odyssey_client.cli.output import Answer, fields
 from odyssey_client.cli.playback_stats import PlaybackStats, counted
-from odyssey_client.cli.service import Running, Seconds, call, json_option
+from odyssey_client.cli.service import Running, Seconds, call, json_option, trace_option
 from odyssey_client.client.arguments import LONGEST_WAIT_S
 from odyssey_client.errors import DownloadError, OdysseyError
 from odyssey_client.event_loop import in_thread
@@ -56,6 +56,7 @@ class _Order:
     save: Path | None
     overwrite: bool
     seconds: float | None
+    trace: Path | None = None
 
 
 @click.command()
@@ -75,9 +76,16 @@ class _Order:
     metavar="S",
     help="Stop after this many seconds.  [default: at the end of the broadcast]",
 )
+@trace_option
 @json_option
 def watch(
-    webrtc_url: str, token: str | None, save: Path | None, overwrite: bool, seconds: float | None, as_json: bool
+    webrtc_url: str,
+    token: str | None,
+    save: Path | None,
+    overwrite: bool,
+    seconds: float | None,
+    trace: Path | None,
+    as_json: bool,
 ) -> None:
     """Watch a broadcast and show statistics.
 
@@ -97,14 +105,14 @@ def watch(
         )
     if overwrite and save is None:
         raise click.UsageError("--overwrite requires --save.")
-    order = _Order(webrtc_url, token, save, overwrite, seconds)
+    order = _Order(webrtc_url, token, save, overwrite, seconds, trace)
     call(lambda running: _watch(running, order, SystemClock()), as_json=as_json)
 
 
 async def _watch(running: Running, order: _Order, clock: Clock) -> Answer:
     if (path := order.save) is not None:
         await in_thread(lambda: _check(path, overwrite=order.overwrite))
-    async with await connect_to_stream(order.webrtc_url, order.token, clock=clock) as spectator:
+    async with await connect_to_stream(order.webrtc_url, order.token, clock=clock, trace=order.trace) as spectator:
         watch = _Watch(spectator, order, running.progress, clock)
         try:
             await watch.run()

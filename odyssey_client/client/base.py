@@ -101,12 +101,10 @@ class ClientBase:
 
     def _record(self, target: str | os.PathLike[str] | Recorder) -> None:
         """Record everything that this client does from now on."""
-        from odyssey_client.trace.client_trace import client_trace  # noqa: PLC0415 - rarely needed
-        from odyssey_client.trace.network import RecordingNetwork  # noqa: PLC0415
+        from odyssey_client.trace.network import recording  # noqa: PLC0415 - rarely needed
 
-        is_virtual = type(self._clock) is not SystemClock
-        self._trace = client_trace(target, self._clock, f"Odyssey({self._config.api_url})", is_virtual=is_virtual)
-        self._network = RecordingNetwork(self._network, self._trace)
+        title, is_virtual = f"Odyssey({self._config.api_url})", type(self._clock) is not SystemClock
+        self._trace, self._network = recording(target, self._clock, self._network, title, is_virtual=is_virtual)
 
     async def __aenter__(self) -> Self:
         require_loop("async with Odyssey")
@@ -121,6 +119,14 @@ class ClientBase:
     async def disconnect(self) -> None:
         """End the calls of this client and close its connections; the client can be used again afterward."""
         await self._close()
+
+    async def _leave(self) -> None:
+        """Do what `disconnect` does, without recording a call; used by the sync client."""
+        try:
+            await self._close()
+        finally:
+            if self._trace is not None:
+                await self._trace.save_rest()
 
     async def _close(self) -> None:
         if self._trace is not None:

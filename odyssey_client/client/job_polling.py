@@ -18,6 +18,7 @@ from odyssey_client.models import SimulationJobDetail, SimulationJobStatus
 from odyssey_client.rest.retries import asked_wait
 from odyssey_client.rest.simulations import get_job
 from odyssey_client.rest.transport import Transport
+from odyssey_client.trace.waiting import waits_for
 
 LAST_LOOK_S = 1.0
 """Minimum time limit of one poll, in seconds. The last poll may therefore end after the timeout."""
@@ -76,6 +77,7 @@ class JobPolling:
                     return _good_end(job)
             if is_last:
                 raise self._timed_out(None if trouble is None else f"The last poll failed: {trouble}") from trouble
+            waits_for(f"the end of job {self._job_id}")
             async with self._call.step():
                 left = self._left()
                 await self._clock.sleep(pause if left is None else min(pause, left))

@@ -32,7 +32,7 @@ from odyssey_client.platform import Clock, Entropy, Network
 from odyssey_client.rest.sessions import Sessions
 from odyssey_client.rest.telemetry import Telemetry
 from odyssey_client.trace.calls import recorded
-from odyssey_client.trace.waiting import waits_for
+from odyssey_client.trace.waiting import queued, waits_for
 
 if TYPE_CHECKING:
     from odyssey_client.connection.connection import Connection
@@ -120,7 +120,7 @@ class LiveCalls(ClientBase):
             OdysseyError: the session could not be opened; the errors are those of `connect`.
         """
         async with self._begin("create_client_credentials").step():
-            return await self._sessions.open(lambda *_: None)
+            return await self._sessions.open(lambda times, _: waits_for(queued(times)))
 
     @override
     @recorded
@@ -135,6 +135,7 @@ class LiveCalls(ClientBase):
     async def _close(self) -> None:
         if self._trace is not None:
             self._trace.is_due = True
+        waits_for("the connection to close")
         connection = self._connection
         require_same_loop("disconnect", self._connection_loop())
         self._calls.require_only_loop("disconnect")

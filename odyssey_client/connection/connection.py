@@ -51,6 +51,7 @@ from odyssey_client.platform import Clock, Network
 from odyssey_client.redaction import get_logger
 from odyssey_client.rtc.ice_servers import Fetch
 from odyssey_client.trace.described import why
+from odyssey_client.trace.waiting import queued
 
 if TYPE_CHECKING:
     from odyssey_client.trace.client_trace import ClientTrace
@@ -217,8 +218,7 @@ class Connection:
         """Return what is missing until the connection is up; None if it is up or over."""
         match self._machine.state:
             case ConnectionState.QUEUEING | ConnectionState.REQUEUEING:
-                times = "once" if self._queued == 1 else f"{self._queued} times"
-                return f"a free streamer (queued {times})"
+                return queued(self._queued)
             case ConnectionState.CONNECTING | ConnectionState.RECONNECTING:
                 return self._link.waiting_for
         return self._machine.missing
@@ -229,6 +229,7 @@ class Connection:
         for effect in effects:
             if isinstance(effect, connection_machine.OpenSignaling):
                 trace.session = effect.credentials.session_id
+        trace.is_restoring = self._machine.is_restoring
         if effects or before is not self._machine.state:
             trace.transition("connection", before, self._machine.state, why(event))
 

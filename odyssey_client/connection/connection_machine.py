@@ -607,6 +607,11 @@ class ConnectionMachine:
         return self.state in OVER
 
     @property
+    def is_restoring(self) -> bool:
+        """Whether a connection that was up is being restored."""
+        return self.state in REGAINING
+
+    @property
     def missing(self) -> str | None:
         """What a connection that is being opened or restored waits for; None if it is up or over."""
         return None if self.is_up or self.is_over else _MISSING.get(self.state, "a session")

@@ -8,12 +8,17 @@ import contextvars
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from odyssey_client.errors import OdysseyConfigError, OdysseyError
 from odyssey_client.events import capacity, handler_context, in_handler
 from odyssey_client.platform import Clock
 from odyssey_client.redaction import get_logger
+from odyssey_client.trace.described import error_text
+
+if TYPE_CHECKING:
+    from odyssey_client.trace.client_trace import ClientTrace
+    from odyssey_client.trace.recorder import Span
 
 logger = get_logger(__name__)
 
@@ -37,8 +42,10 @@ class _Registered:
 class DisconnectCallbacks:
     """The callbacks of one connection, each called once. Exceptions that they raise are logged and ignored."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, trace: ClientTrace | None = None) -> None:
+        """Create the object without callbacks. ``trace`` records their calls."""
         self._clock = clock
+        self._trace = trace
         self._waiting: list[_Registered] = []
         self._is_over = False
         self._error: OdysseyError | None = None
@@ -91,19 +98,34 @@ class DisconnectCallbacks:
 
     def _call(self, registered: _Registered) -> None:
         arguments = (self._error,)[: capacity(registered.callback)]
+        span = None if self._trace is None else self._trace.begin_callback("on_disconnect", arguments)
         try:
             result = registered.context.run(registered.callback, *arguments)
-        except (Exception, asyncio.CancelledError):  # a user's function may raise anything
+        except (Exception, asyncio.CancelledError) as error:  # a user's function may raise anything
+            _end(span, error)
             logger.exception("an on_disconnect callback raised an exception")
             return
-        if inspect.isawaitable(result):
-            task = asyncio.get_running_loop().create_task(_logged(result), context=registered.context)
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+        if not inspect.isawaitable(result):
+            _end(span)
+            return
+        task = asyncio.get_running_loop().create_task(_logged(result, span), context=registered.context)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
 
-async def _logged(callback: Awaitable[object]) -> None:
+async def _logged(callback: Awaitable[object], span: Span | None) -> None:
     try:
         await callback
-    except Exception:  # a user's function may raise anything
+    except Exception as error:  # a user's function may raise anything
+        _end(span, error)
         logger.exception("an on_disconnect callback raised an exception")
+    except BaseException as error:
+        _end(span, error)
+        raise
+    else:
+        _end(span)
+
+
+def _end(span: Span | None, error: BaseException | None = None) -> None:
+    if span is not None:
+        span.end(error=None if error is None else error_text(error))

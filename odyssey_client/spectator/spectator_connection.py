@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -28,6 +29,7 @@ from odyssey_client.events import in_handler
 from odyssey_client.media.frames import FrameReader
 from odyssey_client.media.stream import DEFAULT_BUFFER, MediaStream
 from odyssey_client.platform import Clock, Network
+from odyssey_client.redaction import without_query
 from odyssey_client.rtc.ice_servers import fetch_ice_servers
 from odyssey_client.rtc.watchdog import VideoWatchdog
 from odyssey_client.spectator.disconnect_callbacks import DisconnectCallback, DisconnectCallbacks
@@ -38,12 +40,16 @@ from odyssey_client.spectator.spectator_machine import (
     SpectatorState,
 )
 from odyssey_client.spectator.whep import Whep, WhepAnswer, end_of_candidates
-from odyssey_client.system import default_platform
+from odyssey_client.system import SystemClock, default_platform
+from odyssey_client.trace.calls import callers_line, record_call, recorded
+from odyssey_client.trace.defaults import default_recorder
 
 if TYPE_CHECKING:  # imports of aiortc are deferred until a connection is opened
     from av import VideoFrame
 
     from odyssey_client.platform import SpectatorPeer
+    from odyssey_client.trace.client_trace import ClientTrace
+    from odyssey_client.trace.recorder import Recorder
 
 GOODBYE_LIMIT_S = 1.0
 """Time limit in seconds for checking the WHEP resource, and for deleting it when the connection closes."""
@@ -69,6 +75,7 @@ async def connect_to_stream(
     advanced: AdvancedConfig | None = None,
     clock: Clock | None = None,
     network: Network | None = None,
+    trace: str | os.PathLike[str] | Recorder | None = None,
 ) -> SpectatorConnection:
     """Connect to a broadcast as a spectator; no API key is needed.
 
@@ -88,6 +95,8 @@ async def connect_to_stream(
             frame. Other settings are not used.
         clock: The source of time; None for the system's clock.
         network: Opens all network connections; None for the system's network.
+        trace: The file to which everything that happens is written at the end of the connection, such as
+            ``watch.odytrace``, or a `trace.Recorder`, which writes no file. If None, nothing is recorded.
 
     Raises:
         OdysseyConfigError: an argument is invalid; nothing was sent.
@@ -102,21 +111,40 @@ async def connect_to_stream(
     if advanced is not None and not isinstance(advanced, AdvancedConfig):
         raise OdysseyConfigError(f"advanced must be an AdvancedConfig or None, got {type(advanced).__name__}")
     settings = advanced or AdvancedConfig()
-    limit = settings.connect_timeout_s
     platform = default_platform()
     clock = clock or platform.clock
+    network = network or platform.network
     # Values read from files often have surrounding whitespace; strip it, as for keys.
     url, token = webrtc_url.strip(), spectator_token.strip()
+    record: ClientTrace | None = None
+    if (target := default_recorder() if trace is None else trace) is not None:
+        from odyssey_client.trace.network import recording  # noqa: PLC0415 - rarely needed
+
+        where = without_query(url)
+        record, network = recording(
+            target, clock, network, f"connect_to_stream({where})", is_virtual=type(clock) is not SystemClock
+        )
     connection = SpectatorConnection(
-        url, token, peer_timeout=settings.peer_timeout_s, clock=clock, network=network or platform.network
+        url, token, peer_timeout=settings.peer_timeout_s, clock=clock, network=network, trace=record
     )
+    if record is None:
+        return await _opened(connection, settings, clock)
+    arguments: dict[str, object] = {"webrtc_url": url, "advanced": advanced}
+    return await record_call(
+        record, "connect_to_stream", arguments, callers_line(), lambda: _opened(connection, settings, clock)
+    )
+
+
+async def _opened(connection: SpectatorConnection, settings: AdvancedConfig, clock: Clock) -> SpectatorConnection:
+    """Start a connection; return it once it is connected."""
+    limit = settings.connect_timeout_s
     connection.start()
     try:
         async with clock.timeout(limit):
             await connection.ready()
     except BaseException as error:
         # Failed or cancelled: close everything in both cases.
-        await connection.disconnect()
+        await connection._close()  # noqa: SLF001 - same module
         if isinstance(error, TimeoutError):
             raise ConnectTimeoutError(
                 f"The connection to the broadcast did not open within {limit:g} s. "
@@ -134,10 +162,22 @@ class SpectatorConnection:
     """
 
     def __init__(
-        self, webrtc_url: str, spectator_token: str, *, peer_timeout: float, clock: Clock, network: Network
+        self,
+        webrtc_url: str,
+        spectator_token: str,
+        *,
+        peer_timeout: float,
+        clock: Clock,
+        network: Network,
+        trace: ClientTrace | None = None,
     ) -> None:
-        """Create a connection that is not started. ``peer_timeout``: maximum seconds without a frame once connected."""
+        """Create a connection that is not started.
+
+        ``peer_timeout`` is the maximum time in seconds without a frame once connected. ``trace`` records calls,
+        callbacks and transitions.
+        """
         self.stream = MediaStream()
+        self._trace = trace
         self._webrtc_url = webrtc_url
         self._token = spectator_token
         self._clock = clock
@@ -151,7 +191,7 @@ class SpectatorConnection:
         self._released = asyncio.Event()
         self._quiet = asyncio.Event()
         self._has_video = asyncio.Event()
-        self._callbacks = DisconnectCallbacks(clock)
+        self._callbacks = DisconnectCallbacks(clock, trace)
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -189,12 +229,26 @@ class SpectatorConnection:
         """
         self._callbacks.add(callback)
 
+    @recorded
     async def disconnect(self) -> None:
         """End the connection and wait until all its tasks have finished.
 
         May be called at any time, from any task, and more than once. A call from a callback does not wait for the
         callbacks, because it would wait for itself.
         """
+        await self._close()
+
+    async def _leave(self) -> None:
+        """Do what `disconnect` does, without recording a call; used by the sync client."""
+        try:
+            await self._close()
+        finally:
+            if self._trace is not None:
+                await self._trace.save_rest()
+
+    async def _close(self) -> None:
+        if self._trace is not None:
+            self._trace.is_due = True
         self._handle(SpectatorEvent.LEAVE)
         if self._task is None or self._task.done():
             await self._callbacks.finish()
@@ -362,6 +416,8 @@ class SpectatorConnection:
     def _handle(self, event: SpectatorEvent, error: OdysseyError | None = None) -> None:
         before = self._machine.state
         effects = self._machine.handle(event)
+        if self._trace is not None and (effects or before is not self._machine.state):
+            self._trace.transition("spectator", before, self._machine.state, f"{event}: {error}" if error else event)
         if effects and (self._machine.state is SpectatorState.FAILED or before is SpectatorState.CONNECTING):
             self._error = error
         for effect in effects:

@@ -130,7 +130,7 @@ class ClientBase(VideoOwner):
 
     @override
     def _closer(self) -> Callable[[], Awaitable[None]]:
-        return self._client.disconnect
+        return self._client._leave  # noqa: SLF001 - as in `_run`
 
     @override
     def _is_open(self) -> bool:
@@ -145,7 +145,7 @@ class ClientBase(VideoOwner):
     def _run[T](self, call: str, work: Callable[[AsyncOdyssey], Awaitable[T]]) -> T:
         """Await ``work(client)`` on the background loop, where ``client`` is the async client; return the result."""
         client = self._client
-        with called_here(client._trace):  # noqa: SLF001 - one client in two parts
+        with called_here(is_recorded=client._trace is not None):  # noqa: SLF001 - one client in two parts
             return background(call).run(call, lambda: work(client))
 
     def _iterate[T](self, call: str, items: AsyncGenerator[T, None]) -> Generator[T, None, None]:

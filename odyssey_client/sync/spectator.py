@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Self, override
+from typing import TYPE_CHECKING, Self, override
 
 from odyssey_client.config import AdvancedConfig
 from odyssey_client.media.stream import DEFAULT_BUFFER
@@ -14,6 +15,11 @@ from odyssey_client.spectator.disconnect_callbacks import DisconnectCallback
 from odyssey_client.spectator.spectator_machine import SpectatorState
 from odyssey_client.sync.background import BackgroundLoop, background, keep_inherited
 from odyssey_client.sync.media import FrameReader, MediaStream, VideoOwner
+from odyssey_client.trace.calls import called_here
+from odyssey_client.trace.defaults import default_recorder
+
+if TYPE_CHECKING:
+    from odyssey_client.trace.recorder import Recorder
 
 
 def connect_to_stream(
@@ -23,6 +29,7 @@ def connect_to_stream(
     advanced: AdvancedConfig | None = None,
     clock: Clock | None = None,
     network: Network | None = None,
+    trace: str | os.PathLike[str] | Recorder | None = None,
 ) -> SpectatorConnection:
     """Connect to a broadcast as a spectator; no API key is needed.
 
@@ -42,6 +49,8 @@ def connect_to_stream(
             frame. Other settings are not used.
         clock: The source of time; None for the system's clock.
         network: Opens all network connections; None for the system's network.
+        trace: The file to which everything that happens is written at the end of the connection, such as
+            ``watch.odytrace``, or a `trace.Recorder`, which writes no file. If None, nothing is recorded.
 
     Raises:
         OdysseyConfigError: an argument is invalid; nothing was sent.
@@ -56,11 +65,12 @@ def connect_to_stream(
 
     async def work() -> SpectatorConnection:
         connection = await spectator_connection.connect_to_stream(
-            webrtc_url, spectator_token, advanced=advanced, clock=clock, network=network
+            webrtc_url, spectator_token, advanced=advanced, clock=clock, network=network, trace=trace
         )
         return SpectatorConnection(connection, loop)
 
-    return loop.run("connect_to_stream", work)
+    with called_here(is_recorded=trace is not None or default_recorder() is not None):
+        return loop.run("connect_to_stream", work)
 
 
 class SpectatorConnection(VideoOwner):
@@ -126,7 +136,8 @@ class SpectatorConnection(VideoOwner):
         if self._loop.is_current:
             self._loop.start(self._connection.disconnect)
         elif not self._loop.has_ended:
-            self._loop.run("disconnect", self._connection.disconnect)
+            with called_here(is_recorded=self._connection._trace is not None):  # noqa: SLF001 - one connection in two parts
+                self._loop.run("disconnect", self._connection.disconnect)
 
     def __enter__(self) -> Self:
         return self
@@ -141,7 +152,7 @@ class SpectatorConnection(VideoOwner):
 
     @override
     def _closer(self) -> Callable[[], Awaitable[None]]:
-        return self._connection.disconnect
+        return self._connection._leave  # noqa: SLF001 - as in `disconnect`
 
     @override
     def _is_open(self) -> bool:

@@ -31,7 +31,7 @@ def recorded[M: Callable[..., Coroutine[Any, Any, Any]]](method: M) -> M:
         trace: ClientTrace | None = self._trace
         if trace is None:
             return method(self, *args, **keywords)
-        source = _callers_line()
+        source = callers_line()
         work = functools.partial(method, self, *args, **keywords)
         try:
             bound = _signature(method).bind(self, *args, **keywords)
@@ -77,19 +77,20 @@ async def record_call[R](
 
 
 @contextmanager
-def called_here(trace: ClientTrace | None) -> Iterator[None]:
+def called_here(*, is_recorded: bool) -> Iterator[None]:
     """Record calls that are carried out in another thread, in a copy of this context, as calls of the caller's line."""
-    if trace is None:
+    if not is_recorded:
         yield
         return
-    token = _caller.set(_callers_line())
+    token = _caller.set(callers_line())
     try:
         yield
     finally:
         _caller.reset(token)
 
 
-def _callers_line() -> Source | None:
+def callers_line() -> Source | None:
+    """Return the line that called: outside of this project's packages, perhaps in another thread."""
     from odyssey_client.trace.recorder import calling_line  # noqa: PLC0415 - see TYPE_CHECKING
 
     if (caller := _caller.get()) is not None:

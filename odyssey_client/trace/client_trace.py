@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
@@ -39,6 +39,7 @@ class ClientTrace:
         session: Id of the current or last session; None before the first.
         stream: Id of the running stream; None if there is none.
         is_due: Whether the file must be written once the running call has returned.
+        is_restoring: Whether a connection that was lost is being restored.
     """
 
     def __init__(
@@ -49,6 +50,9 @@ class ClientTrace:
         self.session: str | None = None
         self.stream: str | None = None
         self.is_due = False
+        self.is_restoring = False
+        self._is_saved = True
+        """Whether no call has begun since the file was written."""
         self._path = path
         self._title = title
         self._is_virtual = is_virtual
@@ -68,6 +72,7 @@ class ClientTrace:
         name: str,
         data: Data | None = None,
         *,
+        at: float | None = None,
         sender: Literal["client", "server"] | None = None,
         error: str | None = None,
         image: bytes | None = None,
@@ -78,6 +83,7 @@ class ClientTrace:
             lane,
             name,
             data,
+            at=at,
             actor=self.actor,
             session=self.session,
             stream=self.stream,
@@ -104,6 +110,7 @@ class ClientTrace:
 
     def begin_call(self, name: str, arguments: Mapping[str, object], source: Source | None) -> RecordedCall:
         """Record the beginning of a public call."""
+        self._is_saved = False
         if self._path is not None:
             record_logs(self.recorder)
         return RecordedCall(self, name, {key: described(value) for key, value in arguments.items()}, source)
@@ -119,7 +126,7 @@ class ClientTrace:
 
     async def save(self) -> None:
         """Write the file, if there is one to write. A failure is only logged."""
-        self.is_due = False
+        self.is_due, self._is_saved = False, True
         if self._path is None:
             return
         stop_recording_logs(self.recorder)
@@ -131,16 +138,21 @@ class ClientTrace:
         finally:
             thread.shutdown(wait=False)
 
+    async def save_rest(self) -> None:
+        """Write the file, if a call has begun since it was written."""
+        if not self._is_saved:
+            await self.save()
+
     def _write(self, path: Path) -> None:
-        recording = self.recorder.snapshot()
-        manifest = Manifest(
-            title=self._title,
-            began_at=recording.began_at,
-            duration=recording.duration,
-            time="virtual" if self._is_virtual else "real",
-            recorded_by=recorded_by(),
-        )
         try:
+            recording = self.recorder.snapshot()
+            manifest = Manifest(
+                title=self._title,
+                began_at=recording.began_at,
+                duration=recording.duration,
+                time="virtual" if self._is_virtual else "real",
+                recorded_by=recorded_by(),
+            )
             write_trace(path, recording, manifest)
         except Exception as error:
             logger.warning("the trace could not be written to %s: %s", path, error_text(error))
@@ -195,13 +207,26 @@ def _is_path(target: object) -> bool:
     return isinstance(target, str | os.PathLike) and bool(os.fspath(target))
 
 
+def harmless[T](what: str, work: Callable[[], T], otherwise: T) -> T:
+    """Return the result of ``work``.
+
+    If it raises an exception, log it as a warning and return ``otherwise``: the recording must not change what is
+    recorded.
+    """
+    try:
+        return work()
+    except Exception:
+        logger.warning("%s could not be recorded", what, exc_info=True)
+        return otherwise
+
+
 @cache
 def recorded_by() -> Mapping[str, str]:
     """Return the versions of the software that records, for `Manifest.recorded_by`."""
     versions = {
         "odyssey_client": client_version(),
         "python": platform.python_version(),
-        "platform": platform.platform(),
+        "platform": f"{platform.system()}-{platform.release()}-{platform.machine()}",
     }
     with suppress(metadata.PackageNotFoundError):
         versions["aiortc"] = metadata.version("aiortc")

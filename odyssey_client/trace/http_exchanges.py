@@ -10,6 +10,7 @@ from typing import override
 import httpx
 
 from odyssey_client.models import JSON
+from odyssey_client.redaction import MASK, names_secret
 from odyssey_client.trace.client_trace import ClientTrace
 from odyssey_client.trace.described import LONGEST_TEXT, error_text
 from odyssey_client.trace.recorder import Span
@@ -105,7 +106,7 @@ class _Body:
 
     def to_json(self) -> dict[str, JSON]:
         shown: dict[str, JSON] = {
-            "headers": [[name, value] for name, value in self._headers.multi_items()],
+            "headers": [[name, MASK if names_secret(name) else value] for name, value in self._headers.multi_items()],
             "bytes": self._length,
         }
         if self._content:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, cast
 from odyssey_client.errors import PeerError
 from odyssey_client.models import JSON
 from odyssey_client.platform import ClientPeer, Clock, IceServer, Network, Peer, PeerListener, SpectatorPeer
-from odyssey_client.trace.client_trace import ClientTrace
+from odyssey_client.trace.client_trace import ClientTrace, Target, client_trace, harmless
 from odyssey_client.trace.described import LONGEST_TEXT, error_text
 from odyssey_client.trace.thumbnails import FrameSampler
 
@@ -96,6 +96,18 @@ class RecordingNetwork:
             clock, connected=connected, ended=ended_by_service, frame=sampler.before(frame), lost=lost_connection
         )
         return RecordingSpectatorPeer(peer, trace, sampler)
+
+
+def recording(
+    target: Target, clock: Clock, network: Network, title: str, *, is_virtual: bool
+) -> tuple[ClientTrace, Network]:
+    """Return the record of a new client, and ``network`` wrapped; the arguments are those of `client_trace`.
+
+    Raises:
+        OdysseyConfigError: ``target`` is neither a path nor a recorder.
+    """
+    trace = client_trace(target, clock, title, is_virtual=is_virtual)
+    return trace, RecordingNetwork(network, trace)
 
 
 class _Opening:
@@ -190,7 +202,7 @@ class _RecordingPeer[P: Peer]:
 
     async def __aenter__(self) -> Self:
         await self._peer.__aenter__()
-        if self.stats():
+        if self._reports():
             self._schedule()
         return self
 
@@ -227,8 +239,11 @@ class _RecordingPeer[P: Peer]:
         self._schedule()
 
     def _record_stats(self) -> None:
-        if reports := self.stats():
+        if reports := self._reports():
             self._trace.add("stats", "statistics", {"reports": reports})
+
+    def _reports(self) -> dict[str, JSON]:
+        return harmless("the statistics of a peer", self.stats, {})
 
 
 class RecordingClientPeer(_RecordingPeer[ClientPeer]):

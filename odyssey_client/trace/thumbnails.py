@@ -8,12 +8,11 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
 from odyssey_client.models import JSON
+from odyssey_client.trace.client_trace import ClientTrace, harmless
 from odyssey_client.trace.events import TraceEvent
 
 if TYPE_CHECKING:  # as in platform.py
     from av import VideoFrame
-
-    from odyssey_client.trace.client_trace import ClientTrace
 
 LONGEST_SIDE = 160
 """Longest side of a thumbnail, in pixels."""
@@ -33,7 +32,7 @@ class FrameSampler:
 
     def __init__(self, trace: ClientTrace) -> None:
         self._trace = trace
-        self._next: Taken | None = "first"
+        self._next: Taken | None = "fault" if trace.is_restoring else "first"
         self._count = 0
         self._newest: tuple[float, VideoFrame] | None = None
         """The newest frame and its time by the clock of the recorder, unless it was taken."""
@@ -57,8 +56,8 @@ class FrameSampler:
         """Record the last frame. No more frames arrive."""
         recorder = self._trace.recorder
         recorder.remove_late(self)
-        for event in self._last(recorder.clock() - recorder.now()):
-            self._trace.add("frame", event.name, event.data, image=event.image, size=_DATA_BYTES)
+        if (newest := self._newest) is not None and newest[0] >= recorder.clock() - recorder.now():
+            self._add("last", newest[1], newest[0])
         self._newest = None
 
     def _look(self, frame: VideoFrame) -> None:
@@ -74,21 +73,36 @@ class FrameSampler:
             self._newest = now, frame
             return
         self._newest, self._next, self._taken_at = None, None, now
-        image, data = thumbnail(frame)
-        self._trace.add("frame", why, {**data, "frame": self._count - 1, "taken": why}, image=image, size=_DATA_BYTES)
+        self._add(why, frame, now)
+
+    def _add(self, why: Taken, frame: VideoFrame, at: float) -> None:
+        recorder = self._trace.recorder
+        if (event := self._event(why, frame, at - recorder.clock() + recorder.now())) is not None:
+            self._trace.add("frame", why, event.data, at=event.at, image=event.image, size=_DATA_BYTES)
 
     def _last(self, began: float) -> Iterable[TraceEvent]:
-        newest, trace = self._newest, self._trace
+        newest = self._newest
         if newest is None or newest[0] < began:
             return []
-        image, data = thumbnail(newest[1])
-        data = {**data, "frame": self._count - 1, "taken": "last"}
-        at = newest[0] - began
-        return [
-            TraceEvent(
-                at, "frame", "client", "last", data, False, None, trace.actor, trace.session, trace.stream, image=image
-            )
-        ]
+        event = self._event("last", newest[1], newest[0] - began)
+        return [] if event is None else [event]
+
+    def _event(self, why: Taken, frame: VideoFrame, at: float) -> TraceEvent | None:
+        if (made := harmless("a frame", lambda: thumbnail(frame), None)) is None:
+            return None
+        image, shown = made
+        trace = self._trace
+        return TraceEvent(
+            at,
+            "frame",
+            "client",
+            why,
+            {**shown, "frame": self._count - 1, "taken": why},
+            actor=trace.actor,
+            session=trace.session,
+            stream=trace.stream,
+            image=image,
+        )
 
 
 _DATA_BYTES = 150

@@ -30,7 +30,16 @@ recorded_call: ContextVar[Waiting | None] = ContextVar("odyssey_recorded_call", 
 """The call that the running task carries out; None if it is not recorded."""
 
 
+def queued(times: int) -> str:
+    """Return what a call waits for after ``times`` responses that say that no streamer is free."""
+    return f"a free streamer (queued {'once' if times == 1 else f'{times} times'})"
+
+
 def waits_for(what: What) -> None:
-    """Record that the running call waits for ``what``; do nothing if the call is not recorded."""
-    if (waiting := recorded_call.get()) is not None:
+    """Record that the running call waits for ``what``; do nothing if the call is not recorded.
+
+    A text does not replace a function, because tasks of a connection run in the context of the call that opened it.
+    """
+    waiting = recorded_call.get()
+    if waiting is not None and (callable(what) or not callable(waiting.what)):
         waiting.what = what

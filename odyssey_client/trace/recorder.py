@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -51,10 +51,14 @@ class Recording:
     events: tuple[TraceEvent, ...]
     dropped: Mapping[Lane, int] = field(default_factory=dict)
 
-    def with_events(self, events: Iterable[TraceEvent]) -> Recording:
-        """Return this recording with further events, whose times are on the same axis."""
+    def with_events(self, events: Iterable[TraceEvent], dropped: Mapping[Lane, int] | None = None) -> Recording:
+        """Return this recording with further events, whose times are on the same axis.
+
+        ``dropped`` has the number of those that are missing because of a limit.
+        """
         merged = sorted((*self.events, *events), key=lambda event: event.at)
-        return replace(self, events=tuple(merged))
+        counts = Counter(self.dropped) + Counter(dropped or {})
+        return replace(self, events=tuple(merged), dropped=counts)
 
 
 class Span:

@@ -25,6 +25,7 @@ DIRECTORY = "odyssey-traces"
 """Default directory of the trace files, below pytest's rootdir."""
 TRACES: "pytest.StashKey[TracedTests]" = pytest.StashKey()
 """Stash key of the recording of all tests."""
+_MODE: pytest.StashKey[Mode] = pytest.StashKey()
 WRITTEN = pytest.StashKey[bool]()
 """Stash key: whether the trace of a test is written."""
 FIELD = "odyssey_trace"
@@ -57,19 +58,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    mode_of(config)
-
-
-def mode_of(config: pytest.Config) -> Mode:
-    """Return for which tests trace files are written.
-
-    Raises:
-        pytest.UsageError: the ini option `odyssey_trace` has another value than `MODES`.
-    """
     mode = config.getoption(OPTION) or config.getini("odyssey_trace")
     if mode not in MODES:
         raise pytest.UsageError(f"odyssey_trace: expected one of {', '.join(MODES)}, got {mode!r}")
-    return cast("Mode", mode)
+    config.stash[_MODE] = cast("Mode", mode)
+
+
+def mode_of(config: pytest.Config) -> Mode:
+    """Return for which tests trace files are written."""
+    return config.stash[_MODE]
 
 
 def directory_of(config: pytest.Config) -> Path:

@@ -106,7 +106,8 @@ class TracedTests:
         """Return whether a client or a mock has done something in the test."""
         if SEED_RECORDING in item.stash:
             return True
-        return any(event.lane != "test" for event in self._recorder.snapshot().events)
+        events = self._recorder.snapshot().events
+        return any(event.lane != "test" for event in events) or any(mock.has_recorded for mock in self._mocks)
 
     def write(
         self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport, directory: Path

@@ -23,7 +23,7 @@ _LANES: Mapping[Kind, Lane] = {
     "fault": "fault",
     "note": "note",
 }
-_DESCRIPTIONS = frozenset({"offer", "answer"})
+_DESCRIPTIONS = frozenset({"offer", "answer", "ice_candidate"})
 """Types of signaling messages that are in the lane `sdp`."""
 _ERROR_STATUS = 400
 _ERROR_MESSAGES = frozenset({"error", "interactive_stream_error"})
@@ -53,6 +53,12 @@ _SHOWN_ERROR = 200
 """Maximum length of an error in characters; the data of the event has the whole text."""
 
 
+def lane_of(entry: Entry) -> Lane:
+    """Return the lane of a journal entry."""
+    is_description = entry.kind == "signaling" and entry.name in _DESCRIPTIONS
+    return "sdp" if is_description else _LANES[entry.kind]
+
+
 def event_of(entry: Entry, at: float) -> TraceEvent:
     """Return a journal entry as an event.
 
@@ -62,18 +68,15 @@ def event_of(entry: Entry, at: float) -> TraceEvent:
             part of the data (`server_time`).
     """
     data: dict[str, Any] = {**entry.data, "server_time": entry.time, "index": entry.index}
-    lane, name = _LANES[entry.kind], entry.name
+    name = entry.name
     match entry.kind:
         case "rest":
             data = _exchange(data)
-        case "signaling" | "channel":
+        case "signaling":
             message = data.get("message")
-            if entry.kind == "signaling" and name in _DESCRIPTIONS:
-                lane = "sdp"
-                data = {**(message if isinstance(message, dict) else {"message": message}), **data}
+            if lane_of(entry) == "sdp" and isinstance(message, dict):
+                data = {**message, **data}
                 del data["message"]
-            elif name == "ice_candidate":
-                lane = "sdp"
         case "state":
             before, after = data.get("from"), data.get("to")
             data["machine"] = name
@@ -82,7 +85,7 @@ def event_of(entry: Entry, at: float) -> TraceEvent:
             pass
     return TraceEvent(
         at=at,
-        lane=lane,
+        lane=lane_of(entry),
         side="server",
         name=name,
         data=cast("Mapping[str, JSON]", data),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,19 +14,23 @@ from typing import Self, cast
 from PIL import Image
 
 from odyssey_client.models import JSON
-from odyssey_client.trace import Recorder, Recording, TraceEvent
+from odyssey_client.trace import Lane, Recorder, Recording, TraceEvent
+from odyssey_client.trace.recorder import LIMIT_BYTES
 from odyssey_mock.core.journal import Entry
 from odyssey_mock.core.redaction import Secrets, get_logger
 from odyssey_mock.media.picture import PictureError
 from odyssey_mock.media.scene import Renderer
 from odyssey_mock.media.timeline import Timeline
+from odyssey_mock.recordings.stream_records import StreamRecord
 from odyssey_mock.rtc.protocols import StreamerPeer
 from odyssey_mock.server import MockOdyssey
 from odyssey_mock.sessions.session_identity import SessionIdentity
-from odyssey_mock.trace.journal_events import event_of
+from odyssey_mock.trace.journal_events import event_of, lane_of
 
 logger = get_logger(__name__)
 
+ENTRY_BYTES = 300
+"""Approximate size of a journal entry in bytes, apart from its data."""
 SAMPLED_EVERY = 0.5
 """Seconds between two records of the statistics of a peer."""
 THUMBNAIL_SIDE = 160
@@ -76,7 +81,10 @@ class ServerTrace:
         self._recorder = recorder
         self._samples = samples
         self._peers: dict[StreamerPeer, SessionIdentity] = {}
-        self._shown: dict[str, _Shown] = {}
+        self._entries: deque[tuple[float, Entry]] = deque()
+        """The entries of the journal with their times on the axis. They are converted when the recording is read."""
+        self._bytes = 0
+        self._dropped: Counter[Lane] = Counter()
         self.is_running = False
         """Whether the mock is running."""
         self._sampling: asyncio.Task[None] | None = None
@@ -104,9 +112,14 @@ class ServerTrace:
         """The secrets of the mock."""
         return self._mock.journal.secrets
 
+    @property
+    def has_recorded(self) -> bool:
+        """Whether the journal of the mock has an entry since the start, or since `clear`."""
+        return bool(self._entries)
+
     def clear(self) -> None:
-        """Forget the streams, as the recorder forgets its events in `Recorder.clear`."""
-        self._shown = {}
+        """Forget the entries of the journal, as the recorder forgets its events in `Recorder.clear`."""
+        self._entries, self._bytes, self._dropped = deque(), 0, Counter()
 
     def recording(self, recording: Recording | None = None) -> Recording:
         """Return what was recorded, with drawn thumbnails of the streams that have no received ones.
@@ -117,52 +130,25 @@ class ServerTrace:
             recording: the recording to complete; by default that of the recorder.
         """
         recording = recording or self._recorder.snapshot()
+        entries = tuple(self._entries)
+        events = [event_of(entry, at) for at, entry in entries]
         received = {event.stream for event in recording.events if event.lane == "frame"}
-        latest = list(self._shown.copy().items())[-STREAMS:]
+        shown = _shown(events, self._mock.streams)
         drawn = [
             event
-            for stream, shown in latest
+            for stream, frames in list(shown.items())[-STREAMS:]
             if stream not in received
-            for event in _thumbnails(stream, shown, recording.duration)
+            for event in _thumbnails(stream, frames, recording.duration)
         ]
-        return recording.with_events(drawn)
+        return recording.with_events((*events, *drawn), self._dropped)
 
     def _record(self, entry: Entry) -> None:
-        event = event_of(entry, self._recorder.now())
-        self._recorder.add(
-            event.lane,
-            event.name,
-            event.data,
-            at=event.at,
-            side="server",
-            session=event.session,
-            stream=event.stream,
-            sender=event.sender,
-            error=event.error,
-            size=len(entry.encoded),
-        )
-        self._follow(entry, event)
-
-    def _follow(self, entry: Entry, event: TraceEvent) -> None:
-        """Note when streams begin, change and end."""
-        if entry.stream is None:
-            return
-        if entry.kind == "state" and entry.name == "stream":
-            if event.data.get("event") == "first_frame":
-                record = self._mock.streams.get(entry.stream)
-                if record is not None:
-                    self._shown[entry.stream] = _Shown(entry.session, record.timeline, event.at)
-            elif event.data.get("from") == "running" and event.data.get("to") != "running":
-                self._end(entry.stream, event.at)
-        elif entry.name == "update_acknowledged" and entry.stream in self._shown:
-            index = event.data.get("frame_index")
-            if isinstance(index, int):
-                self._shown[entry.stream].changes.append((event.at, index))
-
-    def _end(self, stream: str, at: float) -> None:
-        shown = self._shown.get(stream)
-        if shown is not None and shown.ended is None:
-            shown.ended = at
+        self._entries.append((self._recorder.now(), entry))
+        self._bytes += len(entry.encoded) + ENTRY_BYTES
+        while self._bytes > LIMIT_BYTES and len(self._entries) > 1:
+            _, oldest = self._entries.popleft()
+            self._bytes -= len(oldest.encoded) + ENTRY_BYTES
+            self._dropped[lane_of(oldest)] += 1
 
     def _record_advance(self, before: float, after: float) -> None:
         self._recorder.add(
@@ -198,6 +184,24 @@ class ServerTrace:
                 if reports:
                     data: dict[str, JSON] = {"reports": cast("JSON", reports)}
                     self._recorder.add("stats", "statistics", data, side="server", session=identity.id)
+
+
+def _shown(events: Iterable[TraceEvent], streams: Mapping[str, StreamRecord]) -> Mapping[str, _Shown]:
+    """Return the streams that have begun, and when their frames were shown."""
+    shown: dict[str, _Shown] = {}
+    for event in events:
+        stream = event.stream
+        if stream is None:
+            continue
+        if event.data.get("machine") == "stream" and event.data.get("event") == "first_frame":
+            record = streams.get(stream)
+            if record is not None:
+                shown[stream] = _Shown(event.session, record.timeline, event.at)
+        elif stream in shown and event.data.get("machine") == "stream" and event.data.get("to") != "running":
+            shown[stream].ended = shown[stream].ended or event.at
+        elif stream in shown and isinstance(index := event.data.get("frame_index"), int):
+            shown[stream].changes.append((event.at, index))
+    return shown
 
 
 def _thumbnails(stream: str, shown: _Shown, now: float) -> Iterator[TraceEvent]:

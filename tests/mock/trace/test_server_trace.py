@@ -4,6 +4,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from odyssey_client import Odyssey
@@ -117,18 +118,17 @@ async def test_streams_with_received_frames_have_no_drawn_ones() -> None:
 
 
 async def test_fault_is_recorded_with_its_cause() -> None:
-    recorder = Recorder()
-    async with MockOdyssey() as mock, ServerTrace(mock, recorder):
+    async with MockOdyssey() as mock, ServerTrace(mock, Recorder()) as trace:
         mock.faults.add(at="rest.auth.token", do="status", status=503, times=1)
         async with Odyssey(mock.api_key, api_url=mock.url) as client:
             await client.connect()
-    (fault,) = in_lane(recorder.snapshot(), "fault")
-    refused = [event for event in in_lane(recorder.snapshot(), "http") if event.error is not None]
+    recording = trace.recording()
+    (fault,) = in_lane(recording, "fault")
+    (refused,) = [event for event in in_lane(recording, "http") if event.error is not None]
 
-    assert fault.name == "rest.auth.token"
-    assert fault.data["do"] == "status"
-    assert [event.name for event in refused] == ["POST /auth/token"]
-    assert str(refused[0].error).startswith("status 503")
+    assert (fault.name, fault.data["do"]) == ("rest.auth.token", "status")
+    assert refused.name == "POST /auth/token"
+    assert str(refused.error).startswith("status 503")
 
 
 async def test_secrets_of_the_mock_are_not_written(tmp_path: Path) -> None:
@@ -153,3 +153,16 @@ async def test_mock_is_not_recorded_after_the_block() -> None:
             await client.connect()
 
     assert in_lane(recorder.snapshot(), "peer", "stats") == []
+
+
+async def test_oldest_entries_are_dropped_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("odyssey_mock.trace.server_trace.LIMIT_BYTES", 5000)
+    async with MockOdyssey() as mock, ServerTrace(mock, Recorder()) as trace:
+        for number in range(30):
+            mock.journal.record("note", f"note {number:02}", text="x" * 200)
+        recording = trace.recording()
+    kept = names(recording.events)
+
+    assert kept == [f"note {number:02}" for number in range(30 - len(kept), 30)]
+    assert recording.dropped == {"note": 30 - len(kept)}
+    assert 5 < len(kept) < 15

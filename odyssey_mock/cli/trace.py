@@ -172,8 +172,11 @@ def export(file: Path, *, form: str | None, output: Path | None) -> None:
             document = forms[form](read)
         except TraceFileError as error:
             raise CannotTraceError(f"{file}: {error}") from None
-    # Escapes of JSON can express lone surrogates, which UTF-8 cannot.
-    text = json.dumps(document, indent=1 if form == "webrtc-internals" else None) + "\n"
+    try:
+        # Escapes of JSON can express lone surrogates, which UTF-8 cannot.
+        text = json.dumps(document, indent=1 if form == "webrtc-internals" else None, allow_nan=False) + "\n"
+    except ValueError:
+        raise CannotTraceError(f"{file}: expected finite numbers, got one that is infinite or not a number") from None
     if output is None:
         click.echo(text, nl=False)
         return

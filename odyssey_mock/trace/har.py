@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from odyssey_client.models import JSON
 from odyssey_client.trace import Trace, TraceEvent
-from odyssey_mock.trace.participants import Participants, pairs
+from odyssey_mock.trace.participants import Participants, copies, pairs
 from odyssey_mock.trace.wall_time import utc_time
 
 _NO_STATUS = 0
@@ -73,10 +73,10 @@ def _exchange(event: TraceEvent, began_at: float) -> dict[str, JSON]:
 
 def _sockets(events: Sequence[TraceEvent], began_at: float) -> Iterator[dict[str, JSON]]:
     """Yield an entry for the signaling of each session: as the client recorded it, or else as the server did."""
-    participants = Participants(events)
+    participants, repeated = Participants(events), copies(events)
     sockets: dict[tuple[str, str | None], list[TraceEvent]] = {}
-    for event in events:
-        if event.lane in {"signaling", "sdp"} and (event.lane == "signaling" or "message" in event.data):
+    for index, event in enumerate(events):
+        if event.lane in {"signaling", "sdp"} and event.side != "test" and index not in repeated:
             who = participants.of(event) if event.side != "server" else participants.other(event)
             sockets.setdefault((who, event.session), []).append(event)
     for recorded in sockets.values():
@@ -96,12 +96,19 @@ def _sockets(events: Sequence[TraceEvent], began_at: float) -> Iterator[dict[str
                 "type": "send" if event.sender == "client" else "receive",
                 "time": began_at + event.at,
                 "opcode": _TEXT_FRAME,
-                "data": json.dumps(event.data.get("message"), ensure_ascii=False),
+                "data": json.dumps(message, ensure_ascii=False),
             }
             for event in own
-            if event.sender is not None and "message" in event.data
+            if event.sender is not None and (message := _signaled(event)) is not None
         ]
         yield entry
+
+
+def _signaled(event: TraceEvent) -> JSON:
+    """Return the message of an event; None for the opening and the end of a socket."""
+    if event.lane == "signaling" or "message" in event.data:
+        return event.data.get("message")
+    return {"type": event.name, **{name: event.data[name] for name in ("sdp", "candidate") if name in event.data}}
 
 
 def _entry(event: TraceEvent, began_at: float, *, duration: float, request: JSON, response: JSON) -> dict[str, JSON]:

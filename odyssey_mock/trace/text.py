@@ -192,6 +192,8 @@ def _result(event: TraceEvent) -> Mapping[str, JSON]:
 def _short(value: JSON) -> JSON:
     if isinstance(value, str):
         return value[:SHOWN_LENGTH]
+    if isinstance(value, dict) and isinstance(value.get("type"), str):  # an object, such as a stream or an image
+        return value["type"]
     return value if value is None or isinstance(value, int | float) else f"{type(value).__name__} of {len(value)}"
 
 

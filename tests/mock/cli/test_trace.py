@@ -140,6 +140,16 @@ def test_export_with_impossible_times_is_refused(file: Path) -> None:
         assert ran.stdout == ""
 
 
+def test_export_of_infinite_numbers_is_refused(file: Path) -> None:
+    line = '{"i": 0, "t": 0, "lane": "note", "side": "client", "name": "x", "data": {"x": 1e999}}'
+    with zipfile.ZipFile(file) as archive:
+        manifest = archive.read("manifest.json").decode()
+    write_zip(file, **{"manifest.json": manifest, "events.jsonl": line, "sources/0.txt": ""})
+    ran = trace("export", file, "--perfetto")
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert ran.stderr == f"Error: {file}: expected finite numbers, got one that is infinite or not a number\n"
+
+
 def test_diff_says_whether_traces_are_equal(file: Path) -> None:
     equal = trace("diff", file, file)
     assert (equal.exit_code, equal.stdout.splitlines()[-1]) == (0, "equal")

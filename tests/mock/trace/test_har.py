@@ -95,9 +95,11 @@ def test_signaling_is_a_web_socket_entry() -> None:
 
 
 def test_signaling_of_the_server_alone_is_an_entry() -> None:
-    (entry,) = entries(message(0.2, "signaling", "join", "client", "server"))
+    offer = event(0.3, "sdp", "offer", "server", sender="server", session=SESSION, data={"type": "offer", "sdp": SDP})
+    (entry,) = entries(message(0.2, "signaling", "join", "client", "server"), offer)
     assert entry["request"]["url"] == "wss://odyssey.invalid/"
-    assert [each["type"] for each in entry["_webSocketMessages"]] == ["send"]
+    assert [each["type"] for each in entry["_webSocketMessages"]] == ["send", "receive"]
+    assert json.loads(entry["_webSocketMessages"][1]["data"]) == {"type": "offer", "sdp": SDP}
 
 
 def test_archive_names_creator_and_test() -> None:

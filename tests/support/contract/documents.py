@@ -23,6 +23,8 @@ FILES: Mapping[str, str] = {
     "signaling": "signaling.schema.json",
     "data-channel": "data-channel.schema.json",
     "recording-event": "recording-event.schema.json",
+    "trace-event": "trace-event.schema.json",
+    "trace-manifest": "trace-manifest.schema.json",
 }
 
 URN = "urn:odyssey-testkit:contract:"
@@ -41,7 +43,7 @@ class Fault:
 
 
 class Contract:
-    """The documents of the contract by name: `openapi`, `signaling`, `data-channel`, `recording-event`."""
+    """The documents of the contract by name: the names in `FILES`."""
 
     def __init__(self, documents: Mapping[str, Mapping[str, Any]]) -> None:
         self.documents = documents

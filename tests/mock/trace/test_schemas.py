@@ -57,9 +57,24 @@ def test_schemas_find_invalid_fields(tmp_path_factory: pytest.TempPathFactory) -
     trace = failed_trace()
     content, lines = written(tmp_path_factory, trace.manifest, trace.events)
     span = next(line for line in lines if line["lane"] == "call")
-    for change in ({"lane": "smoke"}, {"lane": "state"}, {"t": "1"}, {"from": "test"}, {"more": 1}, {"source": {}}):
+    of_event: list[dict[str, Any]] = [
+        {"lane": "smoke"},
+        {"lane": "state"},
+        {"t": "1"},
+        {"from": "test"},
+        {"more": 1},
+        {"source": {}},
+    ]
+    for change in of_event:
         assert faults("trace-event", {**span, **change}), f"expected a violation of the schema by {change}, got none"
-    for change in ({"version": 2}, {"format": "zip"}, {"failure": {}}, {"dropped": {"x": 1}}, {"more": 1}):
+    of_manifest: list[dict[str, Any]] = [
+        {"version": 2},
+        {"format": "zip"},
+        {"failure": {}},
+        {"dropped": {"x": 1}},
+        {"more": 1},
+    ]
+    for change in of_manifest:
         assert faults("trace-manifest", {**content, **change}), f"expected a violation by {change}, got none"
     del span["data"], content["seed"]
     assert faults("trace-event", span)

@@ -302,7 +302,7 @@ function App({ start }) {
     };
   }, []);
   useEffect(() => {
-    document.title = state.model ? `${state.model.manifest.title} – trace` : "Odyssey trace";
+    document.title = state.model ? `${state.model.manifest.title} - trace` : "Odyssey trace";
   }, [state]);
   return html`
     <input

@@ -25,8 +25,8 @@ export function EventList({ events, shown, selected, onSelect, onOpen }) {
     return () => sizes.disconnect();
   }, []);
   useEffect(() => {
-    if (place < 0) return;
     const { current } = list;
+    if (place < 0 || !current) return;
     const top = place * ROW;
     const shownTop = current.scrollTop * scale;
     if (top < shownTop) current.scrollTop = top / scale;

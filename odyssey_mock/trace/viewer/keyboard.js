@@ -21,7 +21,7 @@ export const KEYS = [
   { keys: ["0"], does: "Show the whole time axis", command: "fit" },
   { keys: ["/"], does: "Filter by text", command: "search" },
   { keys: ["c"], does: "Clear all filters", command: "clear" },
-  { keys: ["1", "2", "3"], does: "Go to the events, the event, the source", command: "panel" },
+  { keys: ["1", "2", "3"], does: "Go to the list, the event, the failure", command: "panel" },
   { keys: ["t"], does: "Light or dark", command: "theme" },
   { keys: ["o"], does: "Open another file", command: "open" },
   { keys: ["?"], does: "Show this help", command: "help" },
@@ -60,7 +60,7 @@ export function HelpDialog({ onClose }) {
   useEffect(() => dialog.current.showModal(), []);
   const closeOutside = (event) => event.target === dialog.current && dialog.current.close();
   return html`
-    <dialog class="help" ref=${dialog} onClose=${onClose} onClick=${closeOutside} aria-labeledby="help-title">
+    <dialog class="help" ref=${dialog} onClose=${onClose} onClick=${closeOutside} aria-labelledby="help-title">
       <div class="help-body">
         <div class="help-head">
           <h2 id="help-title">Keys and symbols</h2>

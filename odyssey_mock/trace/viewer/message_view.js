@@ -1,6 +1,6 @@
 // One event in full. MessageView({event, pair, frames, urlOf, sources, isNarrow, onSelectPair, onShowSource}).
 
-import { Direction, lengthOf } from "viewer/event_list.js";
+import { lengthOf } from "viewer/event_list.js";
 import { html } from "viewer/html.js";
 import { JsonText } from "viewer/json_text.js";
 import { CodeLines } from "viewer/source_view.js";
@@ -13,10 +13,10 @@ const LINES_AROUND = 3;
 export function MessageView({ event, pair, frames, urlOf, sources, onSelectPair }) {
   return html`
     <article class="message">
-      <h3 class="message-title">
+      <h2 class="message-title">
         <span class="message-lane">${LANE_LABELS[event.lane]}</span>
         <span class="message-name">${event.name}</span>
-      </h3>
+      </h2>
       ${event.error !== undefined && html`<p class="error-text">${event.error}</p>`}
       <dl class="facts">
         ${factsOf(event).map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}
@@ -30,13 +30,13 @@ export function MessageView({ event, pair, frames, urlOf, sources, onSelectPair 
       ${event.source && html`<${Sent} source=${event.source} sources=${sources} event=${event} />`}
       ${partsOf(event).map(({ title, value }) => html`
         <section key=${`${event.i} ${title}`}>
-          <h4>${title}</h4>
+          <h3>${title}</h3>
           <${JsonText} value=${value} label=${title} />
         </section>
       `)}
       ${frames.length > 0 && html`
         <section>
-          <h4>Video at this moment</h4>
+          <h3>Video at this moment</h3>
           <div class="moment-frames">
             ${frames.map((frame) => html`
               <figure key=${frame.label}>
@@ -61,7 +61,8 @@ function factsOf(event) {
     ["time", point(event.t, 4)],
     length && ["duration", length],
     ["recorded by", event.actor ? `${event.side}, ${event.actor}` : event.side],
-    event.from && ["direction", html`${event.from === "client" ? "client to server" : "server to client"} `],
+    event.from && ["direction", event.from === "client" ? "client to server" : "server to client"],
+    event.lane === "channel" && typeof event.data.channel === "string" && ["data channel", event.data.channel],
     event.session && ["session", event.session],
     event.stream && ["stream", event.stream],
   ].filter(Boolean);
@@ -73,7 +74,7 @@ function Sent({ source, sources, event }) {
   const where = `${source.file}:${source.line}`;
   return html`
     <section>
-      <h4>${event.end === undefined ? "Sent by" : "Called by"} <span class="where">${where}${source.function ? ` in ${source.function}` : ""}</span></h4>
+      <h3>${event.end === undefined ? "Sent by" : "Called by"} <span class="where">${where}${source.function ? ` in ${source.function}` : ""}</span></h3>
       ${file && html`<${CodeLines} file=${file} from=${source.line - LINES_AROUND} to=${source.line + LINES_AROUND} marks=${{ [source.line]: "selected" }} label=${where} />`}
     </section>
   `;
@@ -97,7 +98,7 @@ export function partsOf({ lane, data }) {
     add("Other data", rest("arguments", "result", "waiting_for"));
   } else if (lane === "signaling" || lane === "channel") {
     add("Message", data.message);
-    add("Other data", rest("message"));
+    add("Other data", rest("message", "channel"));
   } else if (lane === "sdp" && typeof data.sdp === "string") {
     add("SDP", data.sdp.replaceAll("\r\n", "\n"));
     add("Other data", rest("sdp"));

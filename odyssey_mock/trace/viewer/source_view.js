@@ -12,7 +12,7 @@ export function CodeLines({ file, from, to, marks, label, focus }) {
   useEffect(() => {
     if (focus === undefined) return undefined;
     const show = () => {
-      const line = code.current.querySelector(`[data-line="${focus}"]`);
+      const line = code.current?.querySelector(`[data-line="${focus}"]`);
       if (line) code.current.scrollTop = line.offsetTop - code.current.clientHeight / 2;
     };
     const sizes = new ResizeObserver(show); // also called now, and when the panel appears

@@ -17,6 +17,7 @@ export function TimePanel({ model, rows, shown, errors, tracks, peers, view, sel
   const scroller = useRef(null);
   useEffect(() => {
     const measure = () => {
+      if (!scroller.current) return;
       const { offsetWidth, clientWidth } = scroller.current;
       panel.current.style.setProperty("--scrollbar", `${offsetWidth - clientWidth}px`);
     };

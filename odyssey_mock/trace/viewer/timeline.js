@@ -12,7 +12,7 @@ import { lastAtOrBefore } from "viewer/trace_model.js";
 
 const FONT = "11px system-ui, sans-serif";
 const CHARACTER = 5.9;
-const LABEL_GAP = 8;
+const LABEL_GAP = 10;
 const DENSE = 3;
 const BIN = 3;
 const SHORT = 4;

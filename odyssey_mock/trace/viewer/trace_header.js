@@ -46,7 +46,7 @@ export function FailureView({ manifest, heading }) {
   const { failure } = manifest;
   return html`
     <div class="failure">
-      <h3 tabindex="-1" ref=${heading}>${failure.type}${failure.phase !== "call" ? ` in ${failure.phase}` : ""}</h3>
+      <h2 tabindex="-1" ref=${heading}>${failure.type}${failure.phase !== "call" ? ` in ${failure.phase}` : ""}</h2>
       <p class="error-text failure-text">${failure.message}</p>
       ${failure.traceback && html`
         <details>

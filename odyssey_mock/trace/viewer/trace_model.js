@@ -123,8 +123,8 @@ export function framesAt(tracks, moment) {
 /** The plotted statistics: names of W3C webrtc-stats, and how to show a value. */
 export const METRICS = [
   { name: "framesPerSecond", label: "fps", text: (value) => value.toFixed(0) },
-  { name: "bitrate", label: "bitrate", text: (value) => `${(value / 1e6).toFixed(2)} Mbit/s` },
-  { name: "packetsLost", label: "packets lost", text: (value) => value.toFixed(0) },
+  { name: "bitrate", label: "bitrate", text: (value) => `${(value / 1e6).toFixed(2)} Mb/s` },
+  { name: "packetsLost", label: "lost", text: (value) => value.toFixed(0) },
   { name: "jitter", label: "jitter", text: (value) => `${(value * 1000).toFixed(1)} ms` },
 ];
 

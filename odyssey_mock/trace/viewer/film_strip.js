@@ -5,7 +5,6 @@ import { classes, html, useRef } from "viewer/html.js";
 import { lastAtOrBefore } from "viewer/trace_model.js";
 
 const HEIGHTS = [0, 60, 44, 34];
-const RATIO = 16 / 9;
 const NARROWEST = 52;
 
 /** Thumbnails of each stream. `tracks` are those of trace_model.js, `urlOf(name)` returns the address of an image. */
@@ -46,17 +45,18 @@ export function FilmStrip({ tracks, view, urlOf, selected }) {
 export function thumbnailsOf(track, view, width, height) {
   if (width === 0) return [];
   const scale = width / (view.to - view.from);
-  const wide = (height - 4) * RATIO;
+  const widest = (height - 4) * Math.max(...track.ratios.slice(0, 50));
+  const narrowest = Math.min(NARROWEST, widest);
   const spacing = ((track.at.at(-1) - track.at[0]) / Math.max(track.at.length - 1, 1)) * scale;
-  const stride = spacing > 0 ? 2 ** Math.max(Math.ceil(Math.log2(NARROWEST / spacing)), 0) : 1;
-  const first = Math.max(lastAtOrBefore(track.at, view.from - wide / scale), 0);
+  const stride = spacing > 0 ? 2 ** Math.max(Math.ceil(Math.log2(narrowest / spacing)), 0) : 1;
+  const first = Math.max(lastAtOrBefore(track.at, view.from - widest / scale), 0);
   const found = [];
   for (let place = Math.ceil(first / stride) * stride; place < track.at.length && track.at[place] <= view.to; place += stride) {
     const left = (track.at[place] - view.from) * scale;
     const before = found.at(-1);
-    if (before && left - before.left < NARROWEST / 2) continue;
+    if (before && left - before.left < narrowest / 2) continue;
     if (before) before.width = Math.min(before.width, left - before.left - 2);
-    found.push({ name: track.names[place], index: track.indices[place], left, width: wide });
+    found.push({ name: track.names[place], index: track.indices[place], left, width: (height - 4) * track.ratios[place] });
   }
   return found;
 }

@@ -10,6 +10,7 @@ const OUTCOMES = { passed: "Passed", failed: "Failed", error: "Error", none: "Re
 /** Title, outcome, duration, versions and numbers; the first line of the failure. */
 export function TraceHeader({ model, onFailure, onFirstError, onPending, children }) {
   const { manifest, pending, firstError } = model;
+  const errors = model.errors.length;
   const [isWhole, setWhole] = useState(false);
   const { before, name } = splitTitle(manifest.title);
   return html`
@@ -30,7 +31,7 @@ export function TraceHeader({ model, onFailure, onFirstError, onPending, childre
           <span class="failure-message">
             ${manifest.failure
               ? html`<strong>${manifest.failure.type}</strong> ${firstLine(manifest.failure.message)}`
-              : `${counted(model.errors.length, "event")} with an error, ${counted(pending.length, "pending call")}`}
+              : [errors > 0 && `${counted(errors, "event")} with an error`, pending.length > 0 && counted(pending.length, "pending call")].filter(Boolean).join(", ")}
           </span>
           ${manifest.failure && html`<button onClick=${onFailure} title="Show the failure (f)">Show failure</button>`}
           ${firstError !== null && html`<button onClick=${onFirstError} title="Select the first error (e)">First error</button>`}

@@ -80,20 +80,40 @@ function pairsOf(events, sessions) {
   return pairs;
 }
 
-/** Return the frames of each stream: [{label, at: [seconds], names: [file], indices: [event]}]. */
+/** Return the frames of each stream: [{label, at: [seconds], names: [file], ratios: [width / height], indices: [event]}]. */
 function framesOf(events, images) {
   const tracks = new Map();
   events.forEach((event, index) => {
     if (event.lane !== "frame" || !images.has(event.data.file)) return;
-    const label = event.actor ?? (event.side === "server" ? "server" : "client");
-    const key = JSON.stringify([label, event.session ?? ""]);
-    if (!tracks.has(key)) tracks.set(key, { label, session: event.session, actor: event.actor, at: [], names: [], indices: [] });
-    const track = tracks.get(key);
+    const track = groupOf(tracks, event, () => ({ at: [], names: [], ratios: [], indices: [] }));
     track.at.push(event.t);
     track.names.push(event.data.file);
+    track.ratios.push(ratioOf(event.data));
     track.indices.push(index);
   });
-  return [...tracks.values()];
+  return labeled(tracks);
+}
+
+function ratioOf({ width, height }) {
+  return width > 0 && height > 0 ? Math.min(Math.max(width / height, 0.3), 3) : 16 / 9;
+}
+
+/** Return the group of an event's actor, side and session in `groups`, which `create` returns if it is new. */
+function groupOf(groups, { actor, side, session }, create) {
+  const key = JSON.stringify([actor ?? "", side, session ?? ""]);
+  if (!groups.has(key)) groups.set(key, { label: actor ?? side, actor, session, ...create() });
+  return groups.get(key);
+}
+
+/** Return the groups, with the session in each label that is not unique. */
+function labeled(groups) {
+  const all = [...groups.values()];
+  const times = new Map();
+  for (const { label } of all) count(times, label);
+  for (const group of all) {
+    if (times.get(group.label) > 1 && group.session) group.label = `${group.label} ${group.session.slice(0, 8)}`;
+  }
+  return all;
 }
 
 /** Return the place of the last number in the ascending `at` that is at most `moment`; -1 if all are greater. */
@@ -120,10 +140,10 @@ export function framesAt(tracks, moment) {
   return found;
 }
 
-/** The plotted statistics: names of W3C webrtc-stats, and how to show a value. */
+/** The plotted statistics: names of W3C webrtc-stats or values derived from them, and how to show a value. */
 export const METRICS = [
   { name: "framesPerSecond", label: "fps", text: (value) => value.toFixed(0) },
-  { name: "bitrate", label: "bitrate", text: (value) => `${(value / 1e6).toFixed(2)} Mb/s` },
+  { name: "bitrate", label: "Mbit/s", text: (value) => (value / 1e6).toFixed(2) },
   { name: "packetsLost", label: "lost", text: (value) => value.toFixed(0) },
   { name: "jitter", label: "jitter", text: (value) => `${(value * 1000).toFixed(1)} ms` },
 ];
@@ -135,31 +155,41 @@ function statisticsOf(events) {
     if (event.lane !== "stats") return;
     const report = videoReport(event.data.reports);
     if (!report) return;
-    const label = event.actor ?? event.side;
-    const key = JSON.stringify([label, event.session ?? "", event.side]);
-    if (!peers.has(key)) {
-      const values = Object.fromEntries(METRICS.map(({ name }) => [name, []]));
-      peers.set(key, { label, session: event.session, actor: event.actor, at: [], indices: [], values, before: null });
-    }
-    const peer = peers.get(key);
-    const now = { at: event.t, bytes: report.bytesReceived ?? report.bytesSent, frames: report.framesDecoded ?? report.framesSent };
+    const peer = groupOf(peers, event, () => ({
+      at: [], indices: [], values: Object.fromEntries(METRICS.map(({ name }) => [name, []])), before: null,
+    }));
+    const now = { at: event.t, bytes: bytesOf(event.data.reports, report), frames: report.framesDecoded ?? report.framesSent };
     const rate = (name) => perSecond(peer.before, now, name);
     peer.at.push(event.t);
     peer.indices.push(index);
     peer.values.framesPerSecond.push(numberOr(report.framesPerSecond, rate("frames")));
     peer.values.bitrate.push(scaled(rate("bytes"), 8));
-    peer.values.packetsLost.push(numberOr(report.packetsLost, null));
-    peer.values.jitter.push(numberOr(report.jitter, null));
+    // What a sender knows of its receiver is in another report.
+    const received = report.type === "inbound-rtp" ? report : reportOf(event.data.reports, "remote-inbound-rtp");
+    peer.values.packetsLost.push(numberOr(received?.packetsLost, null));
+    peer.values.jitter.push(numberOr(received?.jitter, null));
     peer.before = now;
   });
-  return [...peers.values()];
+  return labeled(peers);
+}
+
+/** Return the bytes of the video so far; of the whole transport if the report of the video does not have them. */
+function bytesOf(reports, video) {
+  const isReceived = video.type === "inbound-rtp";
+  const own = isReceived ? video.bytesReceived : video.bytesSent;
+  if (own !== undefined) return own;
+  const transport = reportOf(reports, "transport");
+  return isReceived ? transport?.bytesReceived : transport?.bytesSent;
+}
+
+/** Return the first report of a type about video, or about no kind of media. */
+function reportOf(reports, type) {
+  return Object.values(reports).find((report) => report?.type === type && (report.kind ?? "video") === "video");
 }
 
 function videoReport(reports) {
   if (typeof reports !== "object" || reports === null) return undefined;
-  const streams = Object.values(reports).filter((report) => /^(in|out)bound-rtp$/.test(report?.type));
-  const videos = streams.filter((report) => (report.kind ?? "video") === "video");
-  return videos.find((report) => report.type === "inbound-rtp") ?? videos[0];
+  return reportOf(reports, "inbound-rtp") ?? reportOf(reports, "outbound-rtp");
 }
 
 function perSecond(before, now, name) {

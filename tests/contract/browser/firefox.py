@@ -105,6 +105,15 @@ class FirefoxPage:
             raise BidiError(result["error"])
         return result.get("value")
 
+    async def text_of(self, expression: str) -> str:
+        """Return the value of an expression: text, or a promise of text. The page's policy may forbid `eval`."""
+        answer = await self._firefox.command(
+            "script.evaluate", expression=expression, awaitPromise=True, target={"context": self._context}
+        )
+        if answer["type"] != "success":
+            raise BidiError(answer["exceptionDetails"]["text"])
+        return str(answer["result"]["value"])
+
     async def wait_for_function(self, expression: str, *, arg: object = None, timeout: float = 30_000) -> None:
         """Wait at most `timeout` milliseconds until the expression, or a call of its value, is true."""
         limit = timeout / 1000 + COMMAND_LIMIT_S
@@ -183,11 +192,17 @@ class Firefox:
     @asynccontextmanager
     async def opened(self, page_url: str, *, api_url: str) -> AsyncIterator[FirefoxPage]:
         """Load `page_url` without stored data, and yield the page. Its client connects to the service at `api_url`."""
+        async with self.new_page() as page:
+            await page.goto(f"{page_url}#{api_url}")
+            await page.wait_for_function("window.contract")
+            yield page
+
+    @asynccontextmanager
+    async def new_page(self) -> AsyncIterator[FirefoxPage]:
+        """Yield an empty page without stored data."""
         user = (await self.command("browser.createUserContext"))["userContext"]
         context = (await self.command("browsingContext.create", type="tab", userContext=user))["context"]
         page = self._pages[context] = FirefoxPage(self, context)
-        await page.goto(f"{page_url}#{api_url}")
-        await page.wait_for_function("window.contract")
         yield page
         del self._pages[context]
         await self.command(

@@ -1,10 +1,16 @@
-"""Tests that the unmodified npm package `@odysseyml/odyssey` in headless Firefox works with the mock."""
+"""Tests in headless Firefox: the unmodified npm package `@odysseyml/odyssey` with the mock, and the trace viewer."""
+
+import json
+from pathlib import Path
 
 import pytest
 
 from odyssey_client import Odyssey
 from odyssey_mock import MockOdyssey
+from odyssey_mock.trace.page import viewer_page
+from tests.contract.browser.firefox import Firefox
 from tests.contract.browser.official_client import OfficialClient
+from tests.support import sample_traces
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -122,3 +128,24 @@ async def test_tab_left_in_firefox_keeps_its_session(in_firefox: OfficialClient,
     left = await mock.wait_for("state", "session", session=connection["sessionId"], event="socket_abandoned")
     assert left.data["to"] == "stale"
     mock.expect_none("client_disconnecting")
+
+
+SHOWN = """new Promise((resolve) => {
+  const look = () => {
+    if (!document.querySelector(".thumbnail")?.naturalWidth) return setTimeout(look, 20);
+    const title = document.querySelector("h1").textContent;
+    resolve(JSON.stringify([title, document.querySelectorAll("[role=option]").length > 10]));
+  };
+  look();
+})"""
+
+
+async def test_trace_viewer_opens_from_disk(running_firefox: Firefox, tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    file.write_text(viewer_page(sample_traces.failed_assertion()), encoding="utf-8")
+    async with running_firefox.new_page() as page:
+        await page.goto(file.as_uri())
+        shown = json.loads(await page.text_of(SHOWN))
+
+    assert shown == [sample_traces.TITLE, True]
+    assert page.console == []

@@ -53,7 +53,9 @@ def environment() -> Mapping[str, str]:
     or the mock in the calling process are removed.
     """
     inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "ODYSSEY_", "COV_"))
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTEST_", "ODYSSEY_", "COV_", "COVERAGE_"))
     }
     return inherited | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(EXTRA)])}
 

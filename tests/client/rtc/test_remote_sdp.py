@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odyssey_client.rtc.remote_sdp import MAX_CANDIDATES, check_sdp, read_candidate
+from tests.support.loop_watchdog import allowed
 
 HOST = "candidate:1 1 udp 2130706431 192.0.2.7 50000 typ host"
 SDP = (
@@ -138,4 +139,4 @@ def test_largest_description_is_checked_quickly() -> None:
     with pytest.raises(ValueError, match="characters"):
         check_sdp(SDP + candidates(200_000))
     check_sdp(SDP + candidates(100) + "a=rtcp-fb:* nack\r\n" * 480)
-    assert time.thread_time() - began < 0.5
+    assert time.thread_time() - began < allowed(0.5)

@@ -60,7 +60,7 @@ def test_package_without_lines_fails(tmp_path: Path) -> None:
     assert (ran.returncode, ran.stderr) == (1, "coverage: odyssey_mock: expected lines in the report, got none\n")
 
 
-def test_files_with_most_missing_lines_and_branches_are_listed(tmp_path: Path) -> None:
+def test_files_with_most_missing_code_are_listed(tmp_path: Path) -> None:
     files = {
         "odyssey_client/good.py": GOOD,
         "odyssey_mock/worst.py": {**GOOD, "covered_lines": 195, "covered_branches": 96},

@@ -2,6 +2,7 @@
 
 import asyncio
 from http import HTTPStatus
+from typing import override
 
 import pytest
 
@@ -21,7 +22,9 @@ from odyssey_client import (
     SignalingError,
     StatusChanged,
     StreamerNotAvailableError,
+    SystemNetwork,
 )
+from odyssey_client.platform import ClientPeer, Clock, PeerListener
 from tests.support.scripted_service import stay_up, stream
 from tests.support.scripted_streamer import Script, Session, scripted
 
@@ -235,6 +238,23 @@ async def test_invalid_offer_while_connected_is_not_fatal() -> None:
         assert "offer.sdp" in str(error.error)
 
 
+async def test_repeated_offer_is_answered_only_once() -> None:
+    said: list[dict[str, object]] = []
+
+    async def repeat_the_offer(session: Session) -> None:
+        sdp = await session.offer()
+        await session.send({"type": "offer", "sdp": sdp})
+        await session.answered()
+        await session.send({"type": "offer", "sdp": sdp})
+        said.extend(await session.until_closed())
+
+    async with scripted(repeat_the_offer) as credentials, client() as odyssey, asyncio.timeout(10):
+        await odyssey.connect_with_credentials(credentials)
+        await odyssey.disconnect()
+    assert "client_disconnecting" in [message["type"] for message in said]
+    assert "answer" not in [message["type"] for message in said]
+
+
 async def test_late_acknowledgment_does_not_settle_next_interaction() -> None:
     async def acknowledge_late(session: Session) -> None:
         await session.come_up()
@@ -347,3 +367,59 @@ async def test_unusable_broadcast_is_announced_as_stream_error() -> None:
         assert reason == "broadcast_error"
         assert "broadcast_ready.webrtc_url must be a non-empty string" in message
         assert ready == []
+
+
+class BreakingPeer(SystemNetwork):
+    """A network whose peer connections raise `RuntimeError` once `breaks` is set."""
+
+    def __init__(self) -> None:
+        self.breaks = asyncio.Event()
+
+    @override
+    def peer(self, clock: Clock, listener: PeerListener) -> ClientPeer:
+        peer = super().peer(clock, listener)
+        pump = peer.pump
+
+        async def pump_until_it_breaks() -> None:
+            pumping = asyncio.ensure_future(pump())
+            await self.breaks.wait()
+            pumping.cancel()
+            raise RuntimeError("raised by the test's peer")
+
+        peer.pump = pump_until_it_breaks  # type: ignore[method-assign]
+        return peer
+
+
+async def test_bug_while_connecting_is_raised_by_connect(caplog: pytest.LogCaptureFixture) -> None:
+    network = BreakingPeer()
+    network.breaks.set()
+    async with (
+        asyncio.timeout(10),
+        scripted(never_offer) as credentials,
+        Odyssey.keyless(advanced=QUICK, network=network) as odyssey,
+    ):
+        with pytest.raises(OdysseyConnectionError, match="raised by the test's peer"):
+            await odyssey.connect_with_credentials(credentials)
+    assert "a task of the connection failed" in caplog.text
+
+
+async def test_bug_ends_the_connection_and_its_calls() -> None:
+    network = BreakingPeer()
+
+    async def leave_the_stream_unstarted(session: Session) -> None:
+        await session.come_up()
+        await session.heard.get()
+        network.breaks.set()
+        await session.until_closed()
+
+    errors: list[tuple[OdysseyError, bool]] = []
+    async with (
+        asyncio.timeout(10),
+        scripted(leave_the_stream_unstarted) as credentials,
+        Odyssey.keyless(advanced=QUICK, network=network) as odyssey,
+    ):
+        await odyssey.connect_with_credentials(credentials, on_error=lambda error, fatal: errors.append((error, fatal)))
+        with pytest.raises(ConnectionClosedError, match="raised by the test's peer"):
+            await odyssey.start_stream("A cat")
+        assert not odyssey.is_connected
+    assert [fatal for _, fatal in errors] == [True]

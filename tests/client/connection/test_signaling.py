@@ -68,6 +68,17 @@ async def test_open_failure_names_the_address_without_token() -> None:
     assert "secret" not in str(lost.value)
 
 
+async def break_off(session: Session) -> None:
+    session.socket.transport.abort()
+
+
+async def test_socket_without_close_frame_has_code_1006() -> None:
+    async with scripted(break_off) as theirs, open_signaling(theirs, SystemNetwork(), SystemClock()) as socket:
+        with pytest.raises(SignalingLostError) as lost:
+            await socket.receive()
+    assert (lost.value.close_code, lost.value.close_reason) == (1006, "no close frame received")
+
+
 async def send_invalid_messages(session: Session) -> None:
     for _ in range(MAX_INVALID_MESSAGES + 1):
         await session.send("not JSON")

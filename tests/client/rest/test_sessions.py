@@ -1,6 +1,7 @@
 """Tests of opening a session: the two REST calls, the queue, and its timeout."""
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
@@ -193,3 +194,20 @@ async def test_cancelling_in_queue_ends_requests(service: Service, transport: Tr
     with pytest.raises(asyncio.CancelledError):
         await opening
     assert len(service.calls(REQUEST)) == 1
+
+
+async def test_cancelled_call_waits_one_second_for_its_token(service: Service, make: MakeTransport) -> None:
+    limits: list[float | None] = []
+
+    class ImpatientClock(VirtualClock):
+        def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
+            limits.append(seconds)
+            return super().timeout(0 if seconds == 1 else seconds)
+
+    service.script[TOKEN] = Answer(until=asyncio.Event())
+    opening = asyncio.create_task(open_session(make(clock=ImpatientClock())))
+    await service.until_asked(TOKEN)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    assert limits[-1] == 1

@@ -1,10 +1,13 @@
 """Tests of state directories: one process at a time, private files, and refusal of other directories."""
 
+import errno
+import fcntl
 import os
 import stat
 from contextlib import closing
 from pathlib import Path
 
+import psutil
 import pytest
 
 from odyssey_mock.state.directory import StateDirectory
@@ -57,3 +60,13 @@ def test_unwritable_file_in_the_directory_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StateDirectoryError, match=r"cannot be used as `state_dir`: .*check its permissions"):
         StateDirectory.open(tmp_path)
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_file_system_without_locks_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(StateDirectoryError, match=r"cannot be used as `state_dir`: .*on a file system with locks"):
+        StateDirectory.open(tmp_path)
+    assert str(tmp_path / "lock") not in [each.path for each in psutil.Process().open_files()]

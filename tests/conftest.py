@@ -5,6 +5,7 @@
 
 import gc
 import os
+import sys
 from collections.abc import AsyncIterator, Generator, Iterator
 from functools import cache
 
@@ -56,6 +57,14 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """Save the data of `make coverage`, because pytest-xdist kills a worker that needs more than 10 s to exit."""
+    coverage = sys.modules.get("coverage")  # it is loaded only if it measures this process
+    if coverage is not None and (running := coverage.Coverage.current()) is not None:
+        running.save()
 
 
 @cache

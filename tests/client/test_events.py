@@ -100,6 +100,12 @@ async def test_handler_may_take_fewer_arguments_than_event(
     assert seen == [expected]
 
 
+async def test_builtin_without_a_signature_gets_all_arguments(caplog: pytest.LogCaptureFixture) -> None:
+    # `inspect.signature` finds no signature of `min`, which fails without arguments.
+    await dispatch(OdysseyEventHandlers(on_stream_error=min), StreamFailed("moderation", "no"))
+    assert caplog.text == ""
+
+
 async def test_methods_and_callable_objects_can_be_handlers() -> None:
     listener = Listener()
     handlers = OdysseyEventHandlers(on_interact_acknowledged=listener.method, on_stream_ended=listener)

@@ -160,6 +160,30 @@ async def test_job_cancelled_while_waiting_is_an_error(odyssey_mock: MockOdyssey
     ]
 
 
+@pytest.mark.odyssey(simulation_workers=0)
+async def test_json_error_of_cancelled_job_has_the_job(odyssey_mock: MockOdyssey, run: Run, tmp_path: Path) -> None:
+    running = asyncio.create_task(run("simulate", script_file(tmp_path, CAT), "--wait", "--json", *SOON))
+    await odyssey_mock.journal.wait_for("rest", "GET /simulation-jobs/{job_id}")
+    (job_id,) = odyssey_mock.jobs
+    odyssey_mock.jobs.cancel(job_id)
+    error = document(await running)["error"]
+    assert error["code"] == "simulation_cancelled"
+    assert (error["job"]["job_id"], error["job"]["status"]) == (job_id, "cancelled")
+
+
+async def test_unusable_directory_is_rejected_without_a_job(
+    odyssey_mock: MockOdyssey, run: Run, tmp_path: Path
+) -> None:
+    file = script_file(tmp_path, CAT)
+    result = await run("simulate", file, "--download", file / "out", "--json")
+    error = document(result)["error"]
+    assert (result.exit_code, error["code"]) == (1, "cannot_write")
+    assert error["message"] == (
+        f"Cannot create the directory {file / 'out'}: Not a directory. Choose another one with --download."
+    )
+    assert len(odyssey_mock.jobs) == 0
+
+
 @pytest.mark.odyssey(simulation_workers=0, queued_simulations=1)
 async def test_full_queue_is_an_error(odyssey_mock: MockOdyssey, run: Run, tmp_path: Path) -> None:
     file = script_file(tmp_path, CAT)

@@ -16,6 +16,7 @@ from odyssey_client import (
     Odyssey,
     OdysseyApiError,
 )
+from odyssey_client.rest import sessions
 from odyssey_mock import MockOdyssey
 from odyssey_mock.sim.world import World
 from tests.support.simulated_worlds import at_step, complete
@@ -63,12 +64,17 @@ async def test_disconnect_ends_a_session_that_is_opening(
     await odyssey_mock.wait_for("state", "session", to="closed", event="client_left")
 
 
-@pytest.mark.odyssey(concurrent_sessions=1, faults=[{"at": TOKEN, "do": "no_answer", "times": 1}])
-async def test_session_without_a_token_is_used_next(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
-    connecting = asyncio.ensure_future(odyssey_client.connect())
-    await odyssey_mock.wait_for("fault", TOKEN)
-    connecting.cancel()
-    await asyncio.wait({connecting})
+@pytest.mark.odyssey(concurrent_sessions=1, faults=[{"at": TOKEN, "do": "no_answer", "times": 2}])
+async def test_session_without_a_token_is_used_next(
+    odyssey_mock: MockOdyssey, odyssey_client: Odyssey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "GRANT_LIMIT_S", 0.01)
+    for _ in range(2):
+        since = odyssey_mock.journal.next_index
+        connecting = asyncio.ensure_future(odyssey_client.connect())
+        await odyssey_mock.wait_for("fault", TOKEN, since=since)
+        connecting.cancel()
+        await asyncio.wait({connecting})
     await odyssey_client.connect()
     assert (opened(odyssey_mock), list(odyssey_mock.sessions)) == (1, [odyssey_client.current_session_id])
 

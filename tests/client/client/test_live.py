@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -211,6 +212,12 @@ async def test_keyless_client_connects_with_credentials(odyssey_mock: MockOdysse
         assert await client.start_stream("A castle") in odyssey_mock.streams
         with pytest.raises(OdysseyConfigError, match="api_key is required"):
             await client.connect()
+
+
+async def test_credentials_of_another_type_are_rejected(odyssey_client: Odyssey) -> None:
+    saved: Any = {"session_id": "s", "signaling_url": "ws://host", "session_token": "t", "expires_in": 600}
+    with pytest.raises(OdysseyConfigError, match=r"got dict\. Use ClientCredentials\.from_dict\(\) to read them"):
+        await odyssey_client.connect_with_credentials(saved)
 
 
 async def test_calls_without_connection_advise_to_connect(odyssey_client: Odyssey) -> None:

@@ -158,6 +158,13 @@ async def test_wait_for_queued_job_times_out(odyssey_mock: MockOdyssey) -> None:
     assert odyssey_mock.clock.time() - began == pytest.approx(3600)
 
 
+async def test_wait_without_timeout_outlasts_the_default(odyssey_mock: MockOdyssey) -> None:
+    async with Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url, clock=DrivingClock(odyssey_mock)) as client:
+        job = await client.simulate(script=SCRIPT)
+        ended = await client.wait_for_simulation(job.job_id, poll_interval=60, timeout=None)
+    assert ended.status == "completed"
+
+
 async def test_unknown_and_foreign_jobs_have_different_errors(
     odyssey_mock: MockOdyssey, odyssey_client: Odyssey
 ) -> None:

@@ -1,5 +1,6 @@
 """Tests of the limits on response bodies, before and after decoding."""
 
+import asyncio
 import gzip
 import zlib
 from collections.abc import AsyncIterator
@@ -125,3 +126,18 @@ async def test_fetch_limits_the_body(service: Service, transport: Transport) -> 
     service.script["GET /config"] = Answer(200, b" " * (MAX_BODY_BYTES + 1))
     with pytest.raises(ValueError, match="expected a body of at most 4194304 bytes"):
         await transport.fetch(f"{service.url}/config")
+
+
+async def test_other_tasks_run_while_chunks_are_read() -> None:
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)  # noqa: TID251 - counts the turns of this task
+            turns += 1
+
+    task = asyncio.create_task(take_turns())
+    assert await read_body(response(*[b"x"] * 1000)) == b"x" * 1000
+    task.cancel()
+    assert turns >= 10, f"expected other tasks to run while 1000 chunks are read, got {turns} turns"

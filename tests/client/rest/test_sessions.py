@@ -211,3 +211,20 @@ async def test_cancelled_call_waits_one_second_for_its_token(service: Service, m
     with pytest.raises(asyncio.CancelledError):
         await opening
     assert limits[-1] == 1
+
+
+async def test_session_that_could_not_be_ended_is_used_next(service: Service, transport: Transport) -> None:
+    async def fails_to_end(_: ClientCredentials) -> bool:
+        return False
+
+    granted = asyncio.Event()
+    service.script[TOKEN] = Answer(body={"session_token": "a.b.c", "expires_in": 600}, until=granted)
+    sessions = Sessions(transport, fails_to_end)
+    opening = asyncio.create_task(sessions.open(lambda *_: None))
+    await service.until_asked(TOKEN)
+    opening.cancel()
+    granted.set()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    assert (await sessions.open(lambda *_: None)).session_id == "s-1"
+    assert len(service.calls(REQUEST)) == 1

@@ -118,6 +118,13 @@ async def test_journal_omits_bodies_with_many_values(http: httpx.AsyncClient, od
 
 
 @pytest.mark.off_contract("sends query parameters that the contract does not list")
+async def test_journal_omits_a_query_of_many_parameters(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
+    await http.get("/ping/us-east-1", params={"n": ["1"] * 101})
+    (entry,) = odyssey_mock.journal.find("rest")
+    assert entry.data["query"] == {"omitted": "101 parameters"}
+
+
+@pytest.mark.off_contract("sends query parameters that the contract does not list")
 async def test_journal_has_the_query_without_secrets(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
     await http.get("/ping/us-east-1", params={"token": "t", "signature": "s", "n": ["1", "2"]})
     (entry,) = odyssey_mock.journal.find("rest")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import aioice
 import pytest
-from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCBundlePolicy, RTCConfiguration, RTCIceCandidate, RTCPeerConnection, RTCSessionDescription
 from websockets.exceptions import ConnectionClosed
 
 from odyssey_mock import MockOdyssey
@@ -273,6 +273,30 @@ async def test_unusable_candidates_do_not_break_the_connection(
         assert refusal["reason"] == "invalid_message"
         assert "expected an ICE candidate line" in refusal["message"]
         await start(peer)
+
+
+async def test_candidates_before_the_answer_are_used_after_it(
+    odyssey_mock: MockOdyssey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[int] = []
+    add = RTCPeerConnection.addIceCandidate
+
+    async def note(connection: RTCPeerConnection, candidate: RTCIceCandidate) -> None:
+        assert connection.remoteDescription is not None, "expected the answer to be applied first"
+        used.append(candidate.port)
+        await add(connection, candidate)
+
+    monkeypatch.setattr(RTCPeerConnection, "addIceCandidate", note)
+    async with RawApi(odyssey_mock) as api:
+        session = await api.request_session()
+        token = await api.token_for(session["session_id"])
+    async with raw_socket(session, token) as socket:
+        for port in (50001, 50002):
+            candidate = f"candidate:1 1 udp 2130706431 127.0.0.1 {port} typ host"
+            await socket.send(json.dumps({"type": "ice_candidate", "candidate": candidate, "sdpMid": "0"}))
+        async with RawPeer(socket) as peer:
+            await start(peer)
+    assert used == [50001, 50002]
 
 
 @pytest.mark.off_contract("sends candidates with an invalid port, and too many")

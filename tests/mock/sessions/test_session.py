@@ -293,7 +293,9 @@ async def test_candidates_before_the_answer_are_used_after_it(
     async with raw_socket(session, token) as socket:
         for port in (50001, 50002):
             candidate = f"candidate:1 1 udp 2130706431 127.0.0.1 {port} typ host"
-            await socket.send(json.dumps({"type": "ice_candidate", "candidate": candidate, "sdpMid": "0"}))
+            await socket.send(
+                json.dumps({"type": "ice_candidate", "candidate": candidate, "sdpMid": "0", "sdpMLineIndex": 0})
+            )
         async with RawPeer(socket) as peer:
             await start(peer)
     assert used == [50001, 50002]

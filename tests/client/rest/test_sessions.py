@@ -213,7 +213,7 @@ async def test_cancelled_call_waits_one_second_for_its_token(service: Service, m
     assert limits[-1] == 1
 
 
-async def test_session_that_could_not_be_ended_is_used_next(service: Service, transport: Transport) -> None:
+async def test_session_that_did_not_end_is_reused(service: Service, transport: Transport) -> None:
     async def fails_to_end(_: ClientCredentials) -> bool:
         return False
 

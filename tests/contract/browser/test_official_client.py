@@ -188,6 +188,7 @@ async def test_client_polls_every_second_without_free_streamer(official: Officia
 
 
 @pytest.mark.timeout(150 + 2 * EAGER_STARTS)  # one start takes 0.2 s on an idle machine
+@pytest.mark.odyssey(portrait_size=(176, 320), landscape_size=(320, 176))
 @pytest.mark.skipif(EAGER_STARTS == 0, reason="ODYSSEY_TEST_EAGER_STARTS=0")
 async def test_start_right_after_connecting_is_answered(official: OfficialClient, mock: MockOdyssey) -> None:
     starts = await official.start_at_once(mock.api_key, EAGER_STARTS, patience=5.0)

@@ -5,7 +5,6 @@
 
 import dataclasses
 import ipaddress
-import math
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -69,8 +68,7 @@ class Rule:
 
 
 def _is_number(value: object) -> bool:
-    # Not `math.isfinite`, which raises OverflowError for whole numbers above those of `float`.
-    return isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_whole(value: object) -> bool:

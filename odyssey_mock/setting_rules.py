@@ -133,7 +133,7 @@ def _is_host(value: object) -> bool:
         return False
     if value.startswith("[") and value.endswith("]"):
         value = value[1:-1]
-    return not set(value) & set("/?#@:[]\\%") or (":" in value and not set(value) & set("/%") and _is_network(value))
+    return not set(value) & set("/?#@:[]\\%") or (not set(value) & set("/%") and _is_network(value))
 
 
 def _is_public_url(value: object) -> bool:

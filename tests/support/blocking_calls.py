@@ -49,6 +49,9 @@ MORE_FUNCTIONS = (
 )
 """Functions that block, besides those that blockbuster knows. Those that this Python does not have are ignored."""
 
+NO_DISK = ("os.getcwd", "os.path.abspath", "os.path.samestat")
+"""Functions that blockbuster knows, but which need no disk and no other process."""
+
 
 @dataclass(frozen=True)
 class Excuse:
@@ -155,6 +158,8 @@ def noted_blocking_calls() -> Iterator[BlockingCalls]:
     from blockbuster import BlockBuster, BlockBusterFunction  # noqa: PLC0415 - it may be missing
 
     buster = BlockBuster()
+    for name in NO_DISK:
+        buster.functions.pop(name, None)
     for name in MORE_FUNCTIONS:
         with suppress(ImportError):  # fcntl on Windows
             buster.functions.setdefault(name, BlockBusterFunction(None, name))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from odyssey_mock.rtc.remote_description import (
     MAX_CANDIDATES,
     MAX_CODECS,
+    MAX_LENGTH,
     MAX_LINES,
     MAX_SECTIONS,
     DescriptionError,
@@ -37,8 +38,24 @@ def test_candidate_is_parsed_without_its_extensions() -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("candidate:f 1 udp 1 192.0.2.7 1 typ host", ("192.0.2.7", 1, "host", 1)),
+        ("f 1 UDP 4294967295 192.0.2.7 65535 typ relay", ("192.0.2.7", 65535, "relay", 4294967295)),
+        ("  candidate:f 1 Udp 0 ::1 9 typ srflx \r\n", ("::1", 9, "srflx", 0)),
+    ],
+)
+def test_candidate_at_the_limits_is_parsed(line: str, found: tuple[str, int, str, int]) -> None:
+    candidate = read_candidate(line)
+    assert candidate is not None
+    assert (candidate.ip, candidate.port, candidate.type, candidate.priority) == found
+    assert (candidate.foundation, candidate.component, candidate.protocol) == ("f", 1, "udp")
+
+
+@pytest.mark.parametrize(
     ("before", "after"),
     [
+        (" 1 udp", " 256 udp"),
         ("192.0.2.7", HIDDEN),
         ("192.0.2.7", "peer.example"),
         ("192.0.2.7", "256.0.0.1"),
@@ -62,6 +79,8 @@ def test_end_of_hidden_candidates_is_left_out() -> None:
     end = "a=end-of-candidates\r\n"
     assert checked_description(OFFER + end, "offer") == OFFER + end
     assert checked_description(f"{OFFER}a={HOST.replace('192.0.2.7', HIDDEN)}\r\n{end}", "offer") == OFFER
+    for line in ("a=x:peer.local 1\r\n", candidates(1)):
+        assert checked_description(f"{OFFER}{line}{end}", "offer") == f"{OFFER}{line}{end}"
 
 
 @pytest.mark.parametrize(
@@ -110,8 +129,10 @@ def test_each_section_may_have_the_most_usable_candidates() -> None:
         OFFER + "a=x\r\n" * (MAX_LINES - OFFER.count("\r\n")),
         OFFER + "m=video 9 UDP/TLS/RTP/SAVPF 97\r\n" * (MAX_SECTIONS - OFFER.count("m=")),
         f"{OFFER}m=video 9 UDP/TLS/RTP/SAVPF 97\r\n" + "a=rtpmap:98 VP8/90000\r\n" * MAX_CODECS,
+        OFFER + "a=x:" + "x" * (MAX_LENGTH - len(OFFER) - 6) + "\r\n",
+        OFFER.replace("a=ice-ufrag:abcd", "a=ice-ufrag: abcd "),
     ],
-    ids=["lines", "sections", "codecs"],
+    ids=["lines", "sections", "codecs", "length", "spaces"],
 )
 def test_description_at_a_limit_is_accepted(sdp: str) -> None:
     assert checked_description(sdp, "offer") == sdp
@@ -133,6 +154,7 @@ def test_description_at_a_limit_is_accepted(sdp: str) -> None:
         (OFFER + DATA, "expected an a=sctp-port from 1 to 65535 .*, got none"),
         (OFFER + DATA + "a=sctp-port:65536\r\n", "expected an a=sctp-port from 1 to 65535 .*, got 65536"),
         (OFFER + DATA + "a=sctp-port:0\r\n", "expected an a=sctp-port"),
+        (OFFER + DATA + f"a=sctp-port:{'7' * 99}\r\n", f"expected an a=sctp-port .*, got {'7' * 60}$"),
         (OFFER + "m=application 9 DTLS/SCTP x\r\n", "expected an a=sctp-port"),
         (OFFER + "m=application\r\n", "expected an a=sctp-port"),
     ],
@@ -143,7 +165,12 @@ def test_description_above_a_limit_is_refused(sdp: str, why: str) -> None:
 
 
 def test_both_forms_of_the_sctp_port_are_accepted() -> None:
-    for data in (f"{DATA}a=sctp-port:5000\r\n", "m=application 9 DTLS/SCTP 5000\r\na=mid:2\r\n"):
+    for data in (
+        f"{DATA}a=sctp-port:1\r\n",
+        f"{DATA}a=sctp-port: 65535 \r\n",
+        "m=application 9 DTLS/SCTP 5000\r\na=mid:2\r\n",
+        "m=application 9 DTLS/SCTP 5000 x\r\na=mid:2\r\n",
+    ):
         assert checked_description(OFFER + data, "offer") == OFFER + data
 
 

@@ -72,7 +72,7 @@ class ScriptFaultsError(ValueError):
             told = f"{'; ' if line else ''}{fault_line(fault)}"
             more = f"; and {total - count} more"
             if len(line) + len(told) + len(more) > TEXT_LIMIT:
-                return line[: TEXT_LIMIT - len(more)] + more
+                return line + more
             line += told
         return f"{line}; and {self.more} more" if self.more else line
 

@@ -71,8 +71,6 @@ class Backend:
     """The telemetry events that clients sent, oldest first."""
     sessions: SessionRegistry = field(init=False)
     streams: StreamStore = field(init=False)
-    frame_turns: asyncio.Semaphore = field(init=False)
-    """Limits how many frames of all sessions are made at the same time."""
     usage: Usage = field(init=False)
     broadcasts: Broadcasts = field(init=False)
     recordings: Recordings = field(init=False)
@@ -91,7 +89,6 @@ class Backend:
         self.tokens = SessionTokens(self.clock, self.secrets.token("session tokens", 32), remember=remember)
         self.telemetry = TelemetryStore(initial.journal_limit, initial.journal_bytes, self.journal.secrets)
         self.streams = StreamStore(initial.streams_limit, self.state)
-        self.frame_turns = frame_turns()
         self.usage = Usage(self.clock, self.accounts, self.streams, self.state)
         self.broadcasts = Broadcasts(
             settings=self.settings,
@@ -160,6 +157,11 @@ class Backend:
         token = self.settings.now.control_token or self.secrets.token("control token", 18)
         self.journal.secrets.add(token)
         return token
+
+    @cached_property
+    def frame_turns(self) -> asyncio.Semaphore:
+        """Limits how many frames of all sessions are made at the same time."""
+        return frame_turns()
 
     @property
     def is_exposed(self) -> bool:

@@ -172,8 +172,9 @@ class Secrets:
             self._hex_pieces |= {folded[index : index + HEX_PIECE] for index in range(len(folded) - HEX_PIECE + 1)}
             return
         begin = max(0, begin - 3)
-        self._blocks.update(*(_blocks(folded[index:]) for index in range(begin, begin + _BLOCK)))
-        self._pieces |= {folded[index : index + PIECE] for index in range(begin, len(folded) - PIECE + 1)}
+        for index in range(begin, begin + _BLOCK):
+            self._blocks.update(_blocks(folded[index:]))
+        self._pieces.update([folded[index : index + PIECE] for index in range(begin, len(folded) - PIECE + 1)])
 
     def _spans(self, text: str, decodings: int) -> list[tuple[int, int]]:
         """Return the places of secrets in a text, and of words that contain them in an encoded form."""
@@ -187,12 +188,13 @@ class Secrets:
                 if any(self._spans(decoded, decodings - 1) for decoded in _unescaped(run[0])):
                     found.append(run.span())
         for run in _BASE64.finditer(text):
-            if any(self._has(decoded, decodings - 1) for decoded in _from_base64(run[0])):
+            word = run[0]
+            # Text of this length has an upper-case letter in base64. Ids, paths and most words have none.
+            if word != word.lower() and any(self._has(decoded, decodings - 1) for decoded in _from_base64(word)):
                 found.append(run.span())
-            # Hexadecimal digits are base64 characters too.
-            for digits in _HEX.finditer(run[0]):
-                if any(self._has(decoded, decodings - 1) for decoded in _from_hex(digits[0])):
-                    found.append((run.start() + digits.start(), run.start() + digits.end()))
+        for digits in _HEX.finditer(text):
+            if any(self._has(decoded, decodings - 1) for decoded in _from_hex(digits[0])):
+                found.append(digits.span())
         return found
 
     def _has(self, decoded: bytes, decodings: int) -> bool:
@@ -370,12 +372,7 @@ def _unescaped(run: str) -> Iterator[str]:
 
 
 def _from_base64(run: str) -> Iterator[bytes]:
-    """Yield what a word of base64 characters means if it begins at, or 1 to 3 characters after, its beginning.
-
-    A word without an upper-case letter, such as an id or a path, is left out: text of this length has one in base64.
-    """
-    if run == run.lower():
-        return
+    """Yield what a word of base64 characters means if it begins at, or 1 to 3 characters after, its beginning."""
     standard = run.rstrip("=").replace("-", "+").replace("_", "/")
     for start in range(4):
         part = standard[start:]

@@ -77,11 +77,14 @@ class StateStore(Protocol):
         """
 
 
+_NO_RECORDS: Mapping[str, Any] = MappingProxyType({})  # Any: the type of the values does not matter
+
+
 class NoState:
     """A `StateStore` that saves nothing."""
 
     def load[Record](self, kind: RecordKind[Record]) -> Mapping[str, Record]:  # noqa: ARG002 - as in the protocol
-        return MappingProxyType({})
+        return _NO_RECORDS
 
     @property
     def stopped_at(self) -> float | None:

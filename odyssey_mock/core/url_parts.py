@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, Self
 
 type Scheme = Literal["http", "https"]
@@ -12,6 +13,10 @@ _AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]{1,253})(?:
 _PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)*")
 _BASE_URL = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/]*)(?P<path>.*)", re.IGNORECASE)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_LONGEST_AUTHORITY = 300
+"""Number of characters that a valid authority does not reach, and an IP address with a port and a zone neither."""
+_REMEMBERED = 256
+"""Number of parsed hosts and addresses that are kept, because the requests of a client state the same ones."""
 
 SERVICE_SEGMENTS = frozenset(
     {
@@ -49,11 +54,8 @@ class Authority:
     @classmethod
     def read(cls, text: str) -> Self | None:
         """Parse `text`, such as a `Host` header; return None if it is not a valid authority."""
-        match = _AUTHORITY.fullmatch(text)
-        if match is None or (match["host"].startswith("[") and not _is_ipv6(match["host"][1:-1])):
-            return None
-        port = read_port(match["port"]) if match["port"] else None
-        return None if match["port"] and port is None else cls(match["host"], port)
+        parts = _read_authority(text) if len(text) < _LONGEST_AUTHORITY else None
+        return None if parts is None else cls(*parts)
 
     @classmethod
     def of(cls, host: str, port: int | None = None) -> Self:
@@ -134,6 +136,11 @@ def is_loopback(text: str) -> bool:
 
 def read_ip(text: str) -> IPAddress | None:
     """Return the IP address in `text`, which may also have a port; None if `text` has no IP address."""
+    return _read_ip(text) if len(text) < _LONGEST_AUTHORITY else None
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _read_ip(text: str) -> IPAddress | None:
     bare = text.partition("]")[0].removeprefix("[") if text.startswith("[") else text
     if bare.count(":") == 1:
         bare = bare.partition(":")[0]
@@ -150,6 +157,15 @@ def canonical_host(host: str) -> str:
     name = host.lower().removesuffix(".")
     address = read_ip(name)
     return name if address is None else str(address)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _read_authority(text: str) -> tuple[str, int | None] | None:
+    match = _AUTHORITY.fullmatch(text)
+    if match is None or (match["host"].startswith("[") and not _is_ipv6(match["host"][1:-1])):
+        return None
+    port = read_port(match["port"]) if match["port"] else None
+    return None if match["port"] and port is None else (match["host"], port)
 
 
 def _is_ipv6(text: str) -> bool:

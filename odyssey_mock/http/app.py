@@ -8,10 +8,11 @@ route declares its own fault points and the maximum size of its bodies (`http/ro
 middleware of its own (`control_access.py`). Errors have FastAPI's form (`protocol.md` section 2).
 """
 
+import math
 import traceback
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from email.utils import formatdate
-from functools import partial
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import override
 
@@ -36,6 +37,7 @@ from odyssey_mock.http.callers import Callers
 from odyssey_mock.http.control_access import ControlAccess, ControlPolicy, is_control, is_foreign
 from odyssey_mock.http.errors import exception_handlers, note_cause
 from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
+from odyssey_mock.http.lazy_routes import LazyRoutes
 from odyssey_mock.http.outage import GoAway, OutagePoint
 from odyssey_mock.http.public_urls import PublicUrls, service_path
 from odyssey_mock.http.request_body import UnreadBodies, known_body_of
@@ -120,13 +122,23 @@ class Application:
         return self._app
 
 
+class _Service(Starlette):
+    """An application whose property `routes` has all routes, in place of the `LazyRoutes` that create them."""
+
+    @property
+    @override
+    def routes(self) -> list[BaseRoute]:
+        parts = (each.routes if isinstance(each, LazyRoutes) else [each] for each in self.router.routes)
+        return [route for part in parts for route in part]
+
+
 def create_app(backend: Backend, go_away: GoAway) -> Starlette:
     """Create the application with routes and middleware; `go_away` is the function that takes the server offline."""
     callers = Callers(
         accounts=backend.accounts, tokens=backend.tokens, sessions=backend.sessions, streams=backend.streams
     )
     forms = UsageErrorForms(lambda: backend.settings.now.usage_error_form)
-    return Starlette(
+    return _Service(
         routes=_routes(backend, callers, go_away, forms),
         middleware=[
             Middleware(UnreadBodies),
@@ -149,14 +161,18 @@ def create_app(backend: Backend, go_away: GoAway) -> Starlette:
 
 
 def _routes(backend: Backend, callers: Callers, go_away: GoAway, forms: UsageErrorForms) -> list[BaseRoute]:
-    """Create the routes of the service and of the control API."""
-    policy = control_policy(backend)
+    """Prepare the routes of the service and of the control API, by the first segments of their paths."""
     gate = FaultGate(backend.faults, backend.clock, backend.settings)
     accounts, sessions, streams, recordings = backend.accounts, backend.sessions, backend.streams, backend.recordings
-    parts = (
-        AuthRoutes(gate=gate, callers=callers, accounts=accounts),
-        RegionRoutes(gate=gate, callers=callers, accounts=accounts, settings=backend.settings),
-        SessionRoutes(
+
+    def auth() -> Sequence[BaseRoute]:
+        return AuthRoutes(gate=gate, callers=callers, accounts=accounts).routes()
+
+    def regions() -> Sequence[BaseRoute]:
+        return RegionRoutes(gate=gate, callers=callers, accounts=accounts, settings=backend.settings).routes()
+
+    def live() -> Sequence[BaseRoute]:
+        return SessionRoutes(
             gate=gate,
             callers=callers,
             settings=backend.settings,
@@ -164,8 +180,10 @@ def _routes(backend: Backend, callers: Callers, go_away: GoAway, forms: UsageErr
             usage=backend.usage,
             sessions=sessions,
             forms=forms,
-        ),
-        SignalingRoutes(
+        ).routes()
+
+    def signaling() -> Sequence[BaseRoute]:
+        return SignalingRoutes(
             gate=gate,
             callers=callers,
             clock=backend.clock,
@@ -174,8 +192,10 @@ def _routes(backend: Backend, callers: Callers, go_away: GoAway, forms: UsageErr
             tokens=backend.tokens,
             sessions=sessions,
             settings=backend.settings,
-        ),
-        SimulationRoutes(
+        ).routes()
+
+    def simulations() -> Sequence[BaseRoute]:
+        return SimulationRoutes(
             gate=gate,
             callers=callers,
             accounts=accounts,
@@ -183,17 +203,28 @@ def _routes(backend: Backend, callers: Callers, go_away: GoAway, forms: UsageErr
             jobs=backend.jobs,
             streams=streams,
             recordings=recordings,
-            is_foreign=partial(is_foreign, policy=policy),
-        ),
-        RecordingRoutes(gate=gate, callers=callers, accounts=accounts, streams=streams, recordings=recordings),
-        ArtifactRoutes(gate=gate, callers=callers, streams=streams, recordings=recordings),
-        TelemetryRoutes(
+            is_foreign=partial(is_foreign, policy=control_policy(backend)),
+        ).routes()
+
+    def recorded() -> Sequence[BaseRoute]:
+        return RecordingRoutes(
+            gate=gate, callers=callers, accounts=accounts, streams=streams, recordings=recordings
+        ).routes()
+
+    def artifacts() -> Sequence[BaseRoute]:
+        return ArtifactRoutes(gate=gate, callers=callers, streams=streams, recordings=recordings).routes()
+
+    def telemetry() -> Sequence[BaseRoute]:
+        return TelemetryRoutes(
             gate=gate, callers=callers, accounts=accounts, journal=backend.journal, telemetry=backend.telemetry
-        ),
-        WhepRoutes(gate=gate, callers=callers, broadcasts=backend.broadcasts),
-        HlsRoutes(gate=gate, callers=callers, broadcasts=backend.broadcasts),
-        OpenApiRoutes(),
-        ControlRoutes(
+        ).routes()
+
+    def broadcasts() -> Sequence[BaseRoute]:
+        whep = WhepRoutes(gate=gate, callers=callers, broadcasts=backend.broadcasts)
+        return [*whep.routes(), *HlsRoutes(gate=gate, callers=callers, broadcasts=backend.broadcasts).routes()]
+
+    def control() -> Sequence[BaseRoute]:
+        return ControlRoutes(
             clock=backend.clock,
             journal=backend.journal,
             sessions=sessions,
@@ -202,14 +233,27 @@ def _routes(backend: Backend, callers: Callers, go_away: GoAway, forms: UsageErr
             jobs=backend.jobs,
             telemetry=backend.telemetry,
             forget=backend.reset,
-            access=Middleware(ControlAccess, policy=policy, token=lambda: backend.control_token),
+            access=Middleware(ControlAccess, policy=control_policy(backend), token=lambda: backend.control_token),
             more=[
                 *FaultRoutes(clock=backend.clock, faults=backend.faults, leave=go_away).routes(),
                 *SettingRoutes(settings=backend.settings, change=backend.change_settings).routes(),
             ],
-        ),
-    )
-    return [*(route for part in parts for route in part.routes()), _WholeServer()]
+        ).routes()
+
+    parts: Mapping[Callable[[], Sequence[BaseRoute]], Sequence[str]] = {
+        auth: ("auth",),
+        regions: ("regions", "ping"),
+        live: ("sessions",),
+        signaling: ("signaling",),
+        simulations: ("simulation-jobs",),
+        recorded: ("recordings", "stream-recordings"),
+        artifacts: ("artifacts",),
+        telemetry: ("telemetry",),
+        broadcasts: ("config", "broadcast"),
+        OpenApiRoutes().routes: ("openapi.json",),
+        control: ("_mock",),
+    }
+    return [*(LazyRoutes(frozenset(segments), create) for create, segments in parts.items()), _WholeServer()]
 
 
 class _WholeServer(BaseRoute):
@@ -268,10 +312,15 @@ class _Dated:
 
         async def dated(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["Date"] = formatdate(self._now(), usegmt=True)
+                MutableHeaders(scope=message)["Date"] = _http_date(math.floor(self._now()))
             await send(message)
 
         return await self._app(scope, receive, dated)
+
+
+@lru_cache(maxsize=1)
+def _http_date(second: int) -> str:
+    return formatdate(second, usegmt=True)
 
 
 class _Journalled:
@@ -397,6 +446,8 @@ def _path(scope: Scope) -> str:
 
 def _query(scope: Scope) -> JSON:
     """Return the query parameters by name; the value is a list if a name occurs more than once."""
+    if not scope["query_string"]:
+        return {}
     pairs = QueryParams(scope["query_string"]).multi_items()
     if len(pairs) > QUERY_SHOWN:
         return {"omitted": f"{len(pairs)} parameters"}

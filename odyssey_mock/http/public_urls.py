@@ -38,6 +38,19 @@ _STUN_URL = "odyssey_mock.stun_url"
 _RECEIVED = "odyssey_mock.received"
 """Key of the `Received` in the `extensions` of a request's ASGI scope."""
 
+_FORWARDING = frozenset(
+    {
+        b"forwarded",
+        b"x-forwarded-for",
+        b"x-forwarded-host",
+        b"x-forwarded-port",
+        b"x-forwarded-prefix",
+        b"x-forwarded-proto",
+        b"x-real-ip",
+    }
+)
+"""The headers in which proxies state the public URL or the senders. Most requests have none of them."""
+
 _SCHEMES: Mapping[str, Scheme] = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
 
 LONGEST_LIST = 8192
@@ -130,10 +143,13 @@ class PublicUrls:
 
     def _addressed(self, scope: Scope) -> Scope:
         own = _address_of(scope)
-        stated = self._forwarded(scope, own)
+        if any(name in _FORWARDING for name, _ in scope["headers"]):
+            headers = Headers(scope=scope)
+            stated = read_forwarded(headers, own, self._is_trusted) if self._is_trusted(_peer(scope)) else own
+            senders = _stated_senders(headers)
+        else:
+            stated, senders = own, ()
         url = self._public_url or stated
-        headers = Headers(scope=scope)
-        arrived = Received(headers.get("host"), own, stated, _stated_senders(headers))
         prefix, path = url.prefix, scope["path"]
         added = "" if path.startswith(f"{prefix}/") else prefix
         host = url.authority.under(url.scheme)
@@ -149,15 +165,9 @@ class PublicUrls:
             "extensions": {
                 **scope.get("extensions", {}),
                 _STUN_URL: self._stun_url(scope, own, url),
-                _RECEIVED: arrived,
+                _RECEIVED: Received(_host_of(scope), own, stated, senders),
             },
         }
-
-    def _forwarded(self, scope: Scope, own: BaseUrl) -> BaseUrl:
-        """Return `own`, with those parts replaced that the headers of trusted proxies contain."""
-        if not self._is_trusted(_peer(scope)):
-            return own
-        return read_forwarded(Headers(scope=scope), own, self._is_trusted)
 
     def _stun_url(self, scope: Scope, own: BaseUrl, url: BaseUrl) -> str:
         """Return the URL of the STUN server for the client of a request.
@@ -182,11 +192,16 @@ class PublicUrls:
 
 def _address_of(scope: Scope) -> BaseUrl:
     """Return the base URL to which a request was sent; without a valid `Host`, that of the listening address."""
-    authority = Authority.read(Headers(scope=scope).get("host", ""))
+    authority = Authority.read(_host_of(scope) or "")
     if authority is None:
         host, port = scope.get("server") or ("localhost", None)
         authority = Authority.of(str(read_ip(host) or host), port)
     return BaseUrl(_SCHEMES[scope.get("scheme", "http")], authority)
+
+
+def _host_of(scope: Scope) -> str | None:
+    """Return the header `Host` of a request; None if it has none."""
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), None)
 
 
 @dataclass(frozen=True, slots=True)

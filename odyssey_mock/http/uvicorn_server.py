@@ -22,6 +22,7 @@ from websockets.exceptions import WebSocketException
 
 from odyssey_mock.core.network import Network, share
 from odyssey_mock.core.redaction import get_logger
+from odyssey_mock.http.gathering_transport import GatheringTransport
 from odyssey_mock.http.request_targets import TargetingConnection
 
 GRACE = 0.25
@@ -114,8 +115,6 @@ class TcpConnection:
         # Not checked with isinstance: transports of uvloop are no subclasses of `asyncio.Transport`.
         self._transport = cast("asyncio.Transport", transport)
         self._holders = 0
-        if hasattr(transport, "max_size"):  # an attribute of asyncio's transports; uvloop reads at most 64 KiB at once
-            transport.max_size = READ_BYTES
 
     @property
     def is_held(self) -> bool:
@@ -171,8 +170,11 @@ class _HttpProtocol(H11Protocol):
         """Closes the connection if the head of the next request, or a body that is dropped, does not arrive in time."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in H11Protocol
-        self.connection = TcpConnection(transport)
-        super().connection_made(transport)
+        if hasattr(transport, "max_size"):  # an attribute of asyncio's transports; uvloop reads at most 64 KiB at once
+            transport.max_size = READ_BYTES
+        self._gathering = GatheringTransport(transport)
+        self.connection = TcpConnection(self._gathering)
+        super().connection_made(self._gathering)
         self._head_timer = self.loop.call_later(KEEP_ALIVE, self._head_overdue)
 
     def data_received(self, data: bytes) -> None:
@@ -186,6 +188,17 @@ class _HttpProtocol(H11Protocol):
         elif is_new or self._head_timer is None:
             self._stop_head_timer()
             self._head_timer = self.loop.call_later(HEAD_LIMIT, self._head_overdue)
+
+    def on_response_complete(self) -> None:
+        """Send the response at once, and prepare for the next request."""
+        self._gathering.flush()
+        super().on_response_complete()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """Pass the connection to the WebSocket protocol, which writes each message as a whole."""
+        self._gathering.flush()
+        self.transport = self._gathering.wrapped
+        super().handle_websocket_upgrade(event)
 
     def send_400_response(self, msg: str) -> None:
         """Send status 400 for an invalid request, and close the connection.

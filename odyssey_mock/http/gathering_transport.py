@@ -10,8 +10,8 @@ GATHERED_BYTES = 64 << 10
 class GatheringTransport(asyncio.Transport):
     """A transport that holds what is written until `flush`, or until the current iteration of the event loop ends.
 
-    uvicorn writes the head and the body of a response separately. Without this class, each is a system call and a
-    packet, and a client in another thread of this process wakes up for the head, although it has to wait for the body.
+    uvicorn writes the head and the body of a response separately, each with a system call and in a packet. A client in
+    another thread of this process would then wake up for the head, and wait again for the body.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:

@@ -56,7 +56,7 @@ async def test_flush_sends_at_once_and_only_once() -> None:
     assert recorder.calls == [b"head body"]
 
 
-async def test_close_sends_what_is_held_and_abort_drops_it() -> None:
+async def test_close_sends_held_data_and_abort_drops_it() -> None:
     closed, aborted = Recorder(), Recorder()
     for recorder in (closed, aborted):
         transport = GatheringTransport(recorder)

@@ -59,7 +59,7 @@ async def test_only_the_routes_of_the_path_are_created(
     assert parts.created == created
 
 
-async def test_path_prefix_of_a_proxy_is_not_part_of_the_path() -> None:
+async def test_path_prefix_of_proxy_is_ignored() -> None:
     parts = Parts()
     transport = httpx.ASGITransport(Starlette(routes=parts.routes()), root_path="/mock")
     async with httpx.AsyncClient(transport=transport, base_url="http://mock") as http:

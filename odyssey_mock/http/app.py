@@ -94,7 +94,7 @@ def is_own(path: str) -> bool:
 class Application:
     """The ASGI application that serves a backend.
 
-    Its routes are created with the first request, so that a mock starts faster.
+    It is created with the first request, so that a mock starts faster.
     """
 
     def __init__(self, backend: Backend, go_away: GoAway) -> None:

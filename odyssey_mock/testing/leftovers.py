@@ -142,8 +142,11 @@ class ThreadWatch:
 
     def left(self) -> list[str]:
         """Describe each thread that was started after this object was created and is still running."""
-        expected = self._before | set(self._kept.threads)
-        new = [each for each in threading.enumerate() if each not in expected and each.is_alive()]
+        new = [each for each in threading.enumerate() if each not in self._before]
+        if not new:
+            return []
+        kept = set(self._kept.threads)
+        new = [each for each in new if each not in kept and each.is_alive()]
         names = sorted(each.name for each in new if not each.name.startswith(_LIBRARIES) and _HANDLER not in each.name)
         return _cut([f"the thread {name!r} is still running: join() it" for name in names], "threads")
 

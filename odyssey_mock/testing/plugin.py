@@ -193,9 +193,13 @@ def odyssey_sync_client(odyssey_mock: "MockOdyssey", request: pytest.FixtureRequ
 
 
 @pytest.fixture
-def _odyssey_test(request: pytest.FixtureRequest, _odyssey_server: "PerTestMock") -> Iterator[None]:
-    """Start a new mock before the other fixtures of the test are set up, and end it after they are torn down."""
-    item, mock = request.node, _odyssey_server
+def _odyssey_test(pytestconfig: pytest.Config, _odyssey_server: "PerTestMock") -> Iterator[None]:
+    """Start a new mock before the other fixtures of the test are set up, and end it after they are torn down.
+
+    The test comes from the stash, because pytest inspects a function for each fixture that requests `request`.
+    """
+    item, mock = cast("pytest.Function", pytestconfig.stash[RUNNING]), _odyssey_server
+    request = item._request  # noqa: SLF001 - pytest has no public name for it
     _begin_event_loop(request)
     common = _common_keywords(request)
     keywords = common | marked_settings.marked_settings(item)
@@ -208,7 +212,7 @@ def _odyssey_test(request: pytest.FixtureRequest, _odyssey_server: "PerTestMock"
     item.stash[CLIENTS] = []
     found: list[str] = []
     endings: list[Ending] = []
-    threads = leftovers.ThreadWatch(request.config.stash[KEPT_THREADS])
+    threads = leftovers.ThreadWatch(pytestconfig.stash[KEPT_THREADS])
     try:
         _begin(mock, item, keywords)
     except marked_settings.setting_errors() as error:

@@ -132,7 +132,7 @@ class PerTestMock(MockOdyssey):
         self._thread.execute(self._endpoint.__aenter__)
 
     def __repr__(self) -> str:
-        return f"<MockOdyssey {self.shared_url if self._current is None else self._current.url}>"
+        return f"<MockOdyssey {self.shared_url if self._current is None else self._url_of(self._current)}>"
 
     def close(self) -> None:
         """Close the shared server, after the last test."""
@@ -221,8 +221,7 @@ class PerTestMock(MockOdyssey):
         """Base URL of the REST API, without a trailing slash: the setting `public_url`, or else `listening_url`."""
         if self._refused is not None:
             return self.shared_url
-        current = self._of_test()
-        return current.url if self._has_own_server else current.settings.public_url or self.shared_url
+        return self._url_of(self._of_test())
 
     @property
     @override
@@ -238,6 +237,9 @@ class PerTestMock(MockOdyssey):
         if start is not None and start.begun is None:
             self._thread.call(start.now)
         return current
+
+    def _url_of(self, mock: LoopMock) -> str:
+        return mock.url if self._has_own_server else mock.settings.public_url or self.shared_url
 
     def _of_test(self) -> LoopMock:
         """Return the mock of the running test; between two tests, the mock of the previous test.

@@ -209,7 +209,8 @@ def _odyssey_test(pytestconfig: pytest.Config, _odyssey_server: "PerTestMock") -
             "use odyssey_mock.url",
             pytrace=False,
         )
-    item.stash[CLIENTS] = []
+    clients: list[Odyssey] = []
+    item.stash[CLIENTS] = clients
     found: list[str] = []
     endings: list[Ending] = []
     threads = leftovers.ThreadWatch(pytestconfig.stash[KEPT_THREADS])
@@ -228,12 +229,12 @@ def _odyssey_test(pytestconfig: pytest.Config, _odyssey_server: "PerTestMock") -
             environment.setenv("ODYSSEY_API_KEY", mock.api_key)
 
         failed = partial(record_failure, item)
-        with around_test(item, restart=restart, failed=failed, found=found, clients=item.stash[CLIENTS]):
+        with around_test(item, restart=restart, failed=failed, found=found, clients=clients):
             yield
     endings.append(mock.end())
     item.stash[REACHED_POINTS] = {point: count for each in endings for point, count in each.reached.items()}
     item.stash[FIRED] = sum(each.fired for each in endings)
-    item.stash[CLIENTS].clear()
+    clients.clear()
     late = mock.late_requests()
     # A test that fails, or that runs under a fault of a chaos run, may be unable to clean up.
     if EXTRA_FAULTS in item.stash or PASSED not in item.stash:

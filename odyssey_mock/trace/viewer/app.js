@@ -3,7 +3,7 @@
 import { createFilter, isFiltering, NO_FILTER } from "viewer/event_filter.js";
 import { EventList, placeOf } from "viewer/event_list.js";
 import { FilterBar } from "viewer/filter_bar.js";
-import { html, render, useEffect, useMemo, useRef, useState } from "viewer/html.js";
+import { html, render, useErrorBoundary, useEffect, useMemo, useRef, useState } from "viewer/html.js";
 import { HelpDialog, useKeys } from "viewer/keyboard.js";
 import { rowsOf } from "viewer/lane_rows.js";
 import { MessageView } from "viewer/message_view.js";
@@ -13,7 +13,7 @@ import { TimePanel } from "viewer/time_panel.js";
 import { counted, point } from "viewer/time_format.js";
 import { FailureView, TraceHeader } from "viewer/trace_header.js";
 import { checkSize, readTrace, TraceFileError } from "viewer/trace_file.js";
-import { framesAt, isPending, LANE_LABELS, modelOf } from "viewer/trace_model.js";
+import { framesAt, isPending, LANE_LABELS, modelOf, tracksOf } from "viewer/trace_model.js";
 import { createView } from "viewer/view.js";
 
 const MOST_URLS = 400;
@@ -176,7 +176,7 @@ function TracePage({ model, onOpen }) {
         <section class="panel scrolling" data-panel="event" aria-label="Event" tabindex="0" data-entry data-scrolls>
           ${event
             ? html`<${MessageView}
-                event=${event} pair=${pair} frames=${framesAt(tracks, event.t).slice(0, 3)} urlOf=${urlOf} sources=${model.sources}
+                event=${event} pair=${pair} frames=${framesAt(tracksOf(tracks, event), event.t).slice(0, 3)} urlOf=${urlOf} sources=${model.sources}
                 onSelectPair=${() => select(model.pairs[selected])}
               />`
             : html`<p class="empty">Select an event in the list or on the time axis.</p>`}
@@ -278,12 +278,18 @@ function StartPage({ problem, onOpen }) {
   `;
 }
 
-/** Shows a page for the given state: {model}, {problem}, {reading} or {}. */
+/** Shows a page for the given state: {model, number}, {problem} or {}. */
 function App({ start }) {
   const [state, setState] = useState(start);
   const [isDragging, setDragging] = useState(false);
   const input = useRef(null);
   const open = () => input.current.click();
+  const [failed, recover] = useErrorBoundary();
+  useEffect(() => {
+    if (!failed) return;
+    setState({ problem: { file: "This trace", message: problemText(failed) } });
+    recover();
+  }, [failed]);
   useEffect(() => {
     const over = (event) => {
       event.preventDefault();

@@ -4,11 +4,13 @@ import { useWidth } from "viewer/drawing.js";
 import { classes, html, useRef } from "viewer/html.js";
 import { lastAtOrBefore } from "viewer/trace_model.js";
 
-const HEIGHTS = [0, 60, 44, 34];
+const HEIGHTS = [0, 60, 44, 34, 28];
+const MOST_TRACKS = 5;
 const NARROWEST = 52;
 
-/** Thumbnails of each stream. `tracks` are those of trace_model.js, `urlOf(name)` returns the address of an image. */
-export function FilmStrip({ tracks, view, urlOf, selected }) {
+/** Thumbnails of each stream, of five at most. `tracks` are those of trace_model.js, `urlOf(name)` returns the address of an image. */
+export function FilmStrip({ tracks: all, view, urlOf, selected }) {
+  const tracks = all.slice(0, MOST_TRACKS);
   const plot = useRef(null);
   const width = useWidth(plot, view);
   const height = HEIGHTS[Math.min(tracks.length, HEIGHTS.length - 1)];
@@ -18,6 +20,7 @@ export function FilmStrip({ tracks, view, urlOf, selected }) {
         ${tracks.map((track, place) => html`
           <div class="film-label" key=${place} style=${{ height: `${height}px` }}>${tracks.length > 1 ? track.label : "Video"}</div>
         `)}
+        ${all.length > MOST_TRACKS && html`<div class="film-more" title="Filter by session to see them">${all.length - MOST_TRACKS} more</div>`}
       </div>
       <div class="plot" data-plot="film" ref=${plot} style=${{ height: `${height * tracks.length}px` }}>
         ${tracks.map((track, place) => thumbnailsOf(track, view, width, height).map((shown) => html`

@@ -7,7 +7,7 @@ import { usePanZoom } from "viewer/pan_zoom.js";
 import { StatsPlot } from "viewer/stats_plot.js";
 import { counted, point } from "viewer/time_format.js";
 import { Lanes, Overview, Ruler } from "viewer/timeline.js";
-import { framesAt, LANE_LABELS, lastAtOrBefore } from "viewer/trace_model.js";
+import { framesAt, LANE_LABELS, lastAtOrBefore, tracksOf } from "viewer/trace_model.js";
 
 const REACH_PIXELS = 7;
 
@@ -94,7 +94,7 @@ function Hovered({ panel, model, tracks, view, urlOf }) {
   if (!hovered || hovered.plot === "overview") return null;
   const box = panel.current.getBoundingClientRect();
   const event = hovered.index >= 0 ? model.events[hovered.index] : null;
-  const frames = framesAt(tracks, hovered.at).slice(0, 3);
+  const frames = framesAt(event ? tracksOf(tracks, event) : tracks, hovered.at).slice(0, 3);
   return html`
     <div class="hover-line" aria-hidden="true" style=${{ left: `${hovered.x - box.left}px` }}></div>
     <div class="hover-card" aria-hidden="true" ref=${card}>

@@ -12,6 +12,9 @@ const MAX_UNPACKED_BYTES = 512 << 20;
 const MAX_ENTRIES = 20_000;
 const MAX_LINE_BYTES = 8 << 20;
 const MAX_EVENTS = 2_000_000;
+const MAX_DEPTH = 500;
+const PIECE_BYTES = 4 << 20;
+const LINE_END = 10;
 
 const NAMES = /^(manifest\.json|events\.jsonl|frames\/\d{6}\.jpg|sources\/\d{1,4}\.txt)$/;
 const SIDES = ["client", "server", "test"];
@@ -143,21 +146,57 @@ function readManifest(entries) {
 function readEvents(content) {
   const events = [];
   const decoder = new TextDecoder("utf-8", { fatal: true });
-  for (let begin = 0; begin < content.length; ) {
-    let end = content.indexOf(10, begin);
-    if (end < 0) end = content.length;
-    const where = `events.jsonl, line ${events.length + 1}`;
-    if (end - begin > MAX_LINE_BYTES) {
-      throw new TraceFileError(`${where}: expected at most ${bytes(MAX_LINE_BYTES)}, got ${bytes(end - begin)}`);
+  let number = 0;
+  for (const [begin, end] of piecesOf(content)) {
+    for (const line of text(content.subarray(begin, end), "events.jsonl", decoder).split("\n")) {
+      number++;
+      if (line.length > MAX_LINE_BYTES) {
+        throw new TraceFileError(`${lineName(number)}: expected at most ${bytes(MAX_LINE_BYTES)}, got ${bytes(line.length)}`);
+      }
+      if (line === "") continue;
+      if (events.length === MAX_EVENTS) throw new TraceFileError(`expected at most ${whole(MAX_EVENTS)} events, got more`);
+      events.push(eventOf(line, lineName(number)));
     }
-    if (events.length === MAX_EVENTS) throw new TraceFileError(`expected at most ${whole(MAX_EVENTS)} events, got more`);
-    if (end > begin) events.push(checkedEvent(json(text(content.subarray(begin, end), where, decoder), where), where));
-    begin = end + 1;
   }
-  for (let number = 1; number < events.length; number++) {
-    if (events[number].t < events[number - 1].t) return events.sort((one, other) => one.t - other.t || one.i - other.i);
+  for (let place = 1; place < events.length; place++) {
+    if (events[place].t < events[place - 1].t) return events.sort((one, other) => one.t - other.t || one.i - other.i);
   }
   return events;
+}
+
+function lineName(number) {
+  return `events.jsonl, line ${number}`;
+}
+
+/** Yield the beginning and end of pieces of whole lines, without the last line end. Decoding line by line is slower. */
+function* piecesOf(content) {
+  for (let begin = 0; begin < content.length; ) {
+    let end = Math.min(begin + PIECE_BYTES, content.length);
+    if (end < content.length) end = content.lastIndexOf(LINE_END, end - 1);
+    if (end < begin) end = content.indexOf(LINE_END, begin);
+    if (end < 0) end = content.length;
+    yield [begin, content[end - 1] === LINE_END && end === content.length ? end - 1 : end];
+    begin = end + 1;
+  }
+}
+
+function eventOf(line, where) {
+  const event = checkedEvent(json(line, where), where);
+  if (line.length > MAX_DEPTH && depthOf(event, MAX_DEPTH) > MAX_DEPTH) {
+    throw new TraceFileError(`${where}: expected JSON that is nested at most ${MAX_DEPTH} times, got more`);
+  }
+  return event;
+}
+
+/** Return how often a value is nested, at most `limit` + 1. */
+function depthOf(value, limit) {
+  if (typeof value !== "object" || value === null || limit < 0) return 0;
+  let most = 0;
+  for (const each of Object.values(value)) {
+    most = Math.max(most, depthOf(each, limit - 1));
+    if (most >= limit) break;
+  }
+  return most + 1;
 }
 
 function checkedEvent(event, where) {

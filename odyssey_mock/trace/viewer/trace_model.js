@@ -128,6 +128,12 @@ export function lastAtOrBefore(at, moment) {
   return low - 1;
 }
 
+/** Return the tracks of an event's session; all tracks if it has none, or no video. */
+export function tracksOf(tracks, event) {
+  const own = tracks.filter(({ session }) => session !== undefined && session === event.session);
+  return own.length ? own : tracks;
+}
+
 /** Return the frames of a moment, one of each stream that has shown one: [{label, name, index, at}]. */
 export function framesAt(tracks, moment) {
   const found = [];

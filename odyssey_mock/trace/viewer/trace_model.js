@@ -66,7 +66,9 @@ function pairsOf(events, sessions) {
   const pairs = new Int32Array(events.length).fill(-1);
   events.forEach((event, index) => {
     if (!PAIRED.has(event.lane) || event.side === "test") return;
-    const key = JSON.stringify([event.lane, event.name, event.from ?? "", sessions > 1 ? (event.session ?? "") : ""]);
+    const isRequest = event.lane === "http";
+    const session = sessions > 1 && !isRequest ? (event.session ?? "") : "";
+    const key = JSON.stringify([event.lane, isRequest ? requestOf(event) : event.name, event.from ?? "", session]);
     if (!waiting.has(key)) waiting.set(key, { client: [], server: [] });
     const sides = waiting.get(key);
     const other = sides[event.side === "client" ? "server" : "client"].shift();
@@ -78,6 +80,12 @@ function pairsOf(events, sessions) {
     }
   });
   return pairs;
+}
+
+/** Return the method and path of a request: the client records the whole URL, the server its path and the name of the route. */
+function requestOf({ name, data }) {
+  const url = URL.parse(String(data.url), "http://server");
+  return url ? `${data.method} ${url.pathname}` : name;
 }
 
 /** Return the frames of each stream: [{label, at: [seconds], names: [file], ratios: [width / height], indices: [event]}]. */

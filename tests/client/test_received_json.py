@@ -1,5 +1,7 @@
 """Tests of the limits on JSON that the client receives."""
 
+from collections.abc import Callable
+
 import pytest
 
 from odyssey_client.received_json import MAX_DIGITS, MAX_VALUES, JSONLimitError, parse_json
@@ -16,16 +18,19 @@ def test_invalid_json_is_rejected(text: str | bytes) -> None:
     assert not isinstance(raised.value, JSONLimitError)
 
 
-def test_number_of_values_is_limited() -> None:
-    assert parse_json("[" + "0," * (MAX_VALUES - 2) + "0]") == [0] * (MAX_VALUES - 1)
-    with pytest.raises(JSONLimitError, match="expected JSON of at most 100000 values, got up to 100001"):
-        parse_json("[" + "0," * (MAX_VALUES - 1) + "0]")
+@pytest.mark.parametrize("encode", [str, str.encode])
+def test_number_of_values_is_limited(encode: Callable[[str], str | bytes]) -> None:
+    assert parse_json(encode("[" + "0," * (MAX_VALUES - 2) + "0]")) == [0] * (MAX_VALUES - 1)
+    with pytest.raises(JSONLimitError, match="expected JSON of at most 100000 values, got up to 100001") as raised:
+        parse_json(encode("[" + "0," * (MAX_VALUES - 1) + "0]"))
+    assert (raised.value.expected, raised.value.got) == ("JSON of at most 100000 values", "up to 100001")
 
 
+@pytest.mark.parametrize("encode", [str, str.encode])
 @pytest.mark.parametrize("many", ["[],", "{},", '{"a":[]},', "1,"])
-def test_every_kind_of_value_counts(many: str) -> None:
+def test_every_kind_of_value_counts(many: str, encode: Callable[[str], str | bytes]) -> None:
     with pytest.raises(JSONLimitError):
-        parse_json("[" + many * MAX_VALUES + "0]")
+        parse_json(encode("[" + many * MAX_VALUES + "0]"))
 
 
 def test_number_of_digits_is_limited() -> None:

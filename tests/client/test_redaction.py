@@ -20,16 +20,19 @@ from odyssey_client.connection.signaling import SignalingLostError
 from odyssey_client.models import JSON
 from odyssey_client.redaction import (
     JSON_LIMIT,
+    LIBRARY_LOGGERS,
     MASK,
     PIECE,
     TEXT_LIMIT,
     Secrets,
     get_logger,
+    library_call,
     received,
     redacted,
     redacted_json,
     remember,
     remember_url,
+    watch_library_logs,
     without_query,
 )
 from tests.support.echoed_secrets import ENCODINGS, leaks, random_secrets
@@ -63,6 +66,19 @@ def test_secret_encoded_twice_is_masked(encode: object) -> None:
     assert callable(encode)
     assert not leaks(redacted(f"got {encode(ENCODINGS['base64'](SECRET))}"), SECRET)
     assert redacted(f"got {encode(SECRET)} here") == f"got {MASK} here"
+    assert redacted(f"got {encode(encode(SECRET))} here") == f"got {MASK} here"
+
+
+@pytest.mark.parametrize("before", ["", "x", "xy", "xyz", "xyzw"])
+def test_encoded_secret_after_other_characters_is_masked(before: str) -> None:
+    secret = "q7>Vw?2Z>r9?Kd>4m?Xs>8L?"  # every fourth digit of its base64 is + or /, or - or _
+    remember(secret)
+    for encoded in (
+        base64.b64encode(secret.encode()).decode(),
+        base64.urlsafe_b64encode(secret.encode()).decode(),
+    ):
+        assert redacted(f"at {before}{encoded} now") == f"at {MASK} now"
+    assert redacted(f"at {'abcd'[: len(before)]}{secret.encode().hex()} now") == f"at {MASK} now"
 
 
 @given(st.text(st.characters(max_codepoint=0x2FFF)).filter(lambda text: "ody_" not in text.lower()))
@@ -89,6 +105,16 @@ def test_encoded_secret_of_words_is_masked(key: str, encoding: str) -> None:
     assert redacted(f"{ENCODINGS[encoding](key)} {key[4:]}") == f"{MASK} {key[4:]}"
 
 
+def test_encoded_secret_before_other_character_is_masked() -> None:
+    remember("ody_key_of_my_test")
+    assert redacted(f"{base64.b64encode(b'ody_key_of_my_test').decode()}x") == MASK
+
+
+def test_secret_in_hexadecimal_escapes_is_masked() -> None:
+    escaped = "".join(f"\\x{ord(character):02x}" for character in SECRET)
+    assert redacted(f"got {escaped} here") == f"got {MASK} here"
+
+
 def test_unknown_key_and_json_web_token_are_masked() -> None:
     assert redacted("key ody_NeverRemembered7") == f"key {MASK}"
     assert redacted("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc-_1 expired") == f"{MASK} expired"
@@ -113,6 +139,30 @@ def test_received_text_is_masked_by_name(text: str, shown: str) -> None:
     assert received(text) == shown
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("accesskey", "access_key", "apikey", "api_key", "auth", "credential", "key", "pass", "passwd"),
+        *("password", "pwd", "secret", "sig", "Signature", "token", "X-Amz-Signature", "spectator.token"),
+    ],
+)
+def test_value_is_masked_by_its_name(name: str) -> None:
+    assert received(f"see {name}=abc&x=1") == f"see {name}=***&x=1"
+    assert received(f'{{"{name}": "abc", "x": 1}}') == f'{{"{name}": "***", "x": 1}}'
+    assert redacted_json({name: "abc", "x": "abc"}) == {name: "***", "x": "abc"}
+
+
+@pytest.mark.parametrize("name", ["keyboard", "monkey", "Expires", "compass", "design", "tokenizer"])
+def test_value_with_similar_name_is_shown(name: str) -> None:
+    assert received(f"see {name}=abc&x=1") == f"see {name}=abc&x=1"
+    assert redacted_json({name: "abc"}) == {name: "abc"}
+
+
+@pytest.mark.parametrize("name", ["Authorization", "proxy-authorization", "Cookie", "Set-Cookie", "cookie2"])
+def test_header_is_masked_up_to_line_end(name: str) -> None:
+    assert received(f"{name}: a=b; c d\nHost: x") == f"{name}: ***\nHost: x"
+
+
 def test_json_is_masked_by_name_value_and_depth() -> None:
     deep: JSON = "bottom"
     for _ in range(5000):
@@ -129,6 +179,40 @@ def test_json_without_secrets_is_kept(value: JSON) -> None:
     assert redacted_json(value) == value
 
 
+@pytest.mark.parametrize(("length", "shown"), [(20_000, "." * 20_000), (20_001, "." * 19_999 + "…")])
+def test_text_above_limit_ends_in_ellipsis(length: int, shown: str) -> None:
+    assert received("." * length) == shown
+
+
+def test_json_is_kept_up_to_its_limits() -> None:
+    assert redacted_json("." * 100_000) != "…"
+    assert redacted_json("." * 100_001) == "…"
+    # A list, and each of its items, counts as one character.
+    cut = "." * 19_999 + "…"
+    assert redacted_json(["." * 99_998, 1, 2]) == [cut, 1]
+    assert redacted_json(["." * 99_996, []]) == [cut, []]
+    assert redacted_json(["." * 99_997, []]) == [cut, "…"]
+    assert redacted_json({"." * 99_998: 1, "x": 2}) == {cut: 1, "…": 2}
+
+
+@pytest.mark.parametrize(("depth", "shown"), [(16, "[" * 16 + "]" * 16), (17, "[" * 16 + "'…'" + "]" * 16)])
+def test_json_is_kept_up_to_its_depth_limit(depth: int, shown: str) -> None:
+    lists: JSON = []
+    objects: JSON = {}
+    for _ in range(depth - 1):
+        lists, objects = [lists], {"": objects}
+
+    assert str(redacted_json(lists)) == shown
+    assert str(redacted_json(objects)).replace("'': ", "") == shown.replace("[", "{").replace("]", "}")
+
+
+def test_empty_values_are_shown() -> None:
+    body: JSON = {"token": None, "key": True, "sig": "", "pwd": 0, "secret": [], "password": "x"}
+
+    shown: JSON = {"token": None, "key": True, "sig": "", "pwd": "***", "secret": "***", "password": "***"}
+    assert redacted_json(body) == shown
+
+
 def test_long_texts_are_cut() -> None:
     assert len(received("ab " * TEXT_LIMIT)) == TEXT_LIMIT
     assert len(jsonlib.dumps(redacted_json(["a b" * 1000] * 1000))) < JSON_LIMIT * 1.1
@@ -141,6 +225,46 @@ def test_hexadecimal_secret_masks_no_similar_uuid() -> None:
     secrets.add(secret, token := "8f14e45f-ceea-467f-a0e6-0c1d2e3f4a5b")
     assert secrets.spans("7b74c616-ec11-46f2-a942-03fc49c82b1b, 8f14e45f-0000-4000-8000-000000000000") == []
     assert secrets.spans(f"{secret[5:21].upper()} {token}") == [(0, 16), (17, 53)]
+
+
+def test_shorter_values_are_no_secrets() -> None:
+    secrets = Secrets()
+    secrets.add("x8Fk2mQ", "k3v9X2m7")
+
+    assert secrets.spans("x8Fk2mQ and k3v9X2m7") == [(12, 20)]
+
+
+def test_end_of_very_long_secret_is_not_remembered() -> None:
+    secrets = Secrets()
+    value = "".join(f"{number * 7919 % 10007:04}xQ" for number in range(1000))
+    secrets.add(value)
+
+    assert secrets.spans(value) == [(0, 4096)]
+
+
+def test_older_half_of_secrets_is_forgotten() -> None:
+    secrets = Secrets(limit=6)
+    values = [f"{number}{SECRET[::-1]}"[:PIECE] for number in range(7)]
+
+    secrets.add(*values[:6])
+    assert [bool(secrets.spans(each)) for each in values] == [True] * 6 + [False]
+    secrets.add(values[6])
+    assert [bool(secrets.spans(each)) for each in values] == [False] * 4 + [True] * 3
+
+
+def test_256_secrets_are_remembered() -> None:
+    secrets = Secrets()
+    values = [f"{number:03}{SECRET[::-1]}"[:PIECE] for number in range(257)]
+
+    secrets.add(*values[:256])
+    assert secrets.spans(values[0])
+    secrets.add(values[256])
+    assert not secrets.spans(values[0])
+    assert secrets.spans(values[256])
+
+
+def test_mask_is_three_asterisks() -> None:
+    assert redacted(f"key {SECRET}") == "key ***"
 
 
 def test_oldest_secrets_are_forgotten() -> None:
@@ -182,9 +306,20 @@ def test_secrets_of_url_are_remembered() -> None:
     remember_url("http://[not-a-url")
 
 
+def test_secret_of_url_may_have_equal_signs() -> None:
+    remember_url("https://host/a?sig=Qm4xV9t2Lk7==")
+    assert redacted("at Qm4xV9t2Lk7== now") == "at *** now"
+
+
+def test_first_100_parameters_of_url_are_remembered() -> None:
+    remember_url("https://host/a?" + "x=1&" * 99 + "sig=Hd82kQpX0v&token=Zr5tWn3Yb1")
+    assert redacted("Hd82kQpX0v, Zr5tWn3Yb1") == "***, Zr5tWn3Yb1"
+
+
 def test_url_is_shown_without_user_and_query() -> None:
     assert without_query("https://user:pw@host:8/a/b?c#d") == "https://host:8/a/b"
     assert without_query("host/a?sig=abc") == "host/a"
+    assert without_query("https://user:pw@host/http://x/y?z") == "https://host/http://x/y"
     assert without_query(f"https://host/{SECRET}") == f"https://host/{MASK}"
 
 
@@ -226,3 +361,55 @@ def test_every_logger_of_the_package_is_redacted() -> None:
     loggers = [each for each in logging.root.manager.loggerDict.values() if isinstance(each, logging.Logger)]
     unfiltered = [each.name for each in loggers if each.name.partition(".")[0] == "odyssey_client" and not each.filters]
     assert unfiltered == []
+
+
+def test_exception_that_was_not_raised_is_masked(caplog: pytest.LogCaptureFixture) -> None:
+    get_logger("odyssey_client.test").error("failed", exc_info=ValueError(SECRET))
+    assert caplog.messages == ["failed"]
+    assert f"ValueError: {MASK}" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        (
+            "receive_response_headers.complete return_value=(b'HTTP/1.1', 407, b'x', [(b'Proxy', b'pw')])",
+            "receive_response_headers.complete status=407",
+        ),
+        ("connect_tcp.started host='127.0.0.1' port=80", "connect_tcp.started"),
+    ],
+)
+def test_records_of_httpcore_are_shortened_in_library_call(
+    message: str, shown: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    watch_library_logs()
+    logger = logging.getLogger("httpcore.http11")
+    with caplog.at_level(logging.DEBUG, logger.name):
+        with library_call():
+            logger.debug(message)
+        logger.debug(message)
+
+    assert caplog.messages == [shown, message]
+
+
+@pytest.mark.parametrize("name", ["aioice.ice", "aiortc.rtcsctptransport"])
+def test_records_of_other_libraries_are_masked(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    watch_library_logs()
+    with caplog.at_level(logging.DEBUG, name), library_call():
+        logging.getLogger(name).debug("sent %s", SECRET)
+
+    assert caplog.messages == [f"sent {MASK}"]
+
+
+def test_every_module_of_the_libraries_is_watched() -> None:
+    loggers = {
+        *(f"httpcore.{each}" for each in ("connection", "http11", "http2", "proxy", "socks")),
+        *(f"aioice.{each}" for each in ("ice", "mdns", "stun", "turn")),
+        *(f"aiortc.rtc{each}" for each in ("datachannel", "dtlstransport", "icetransport", "peerconnection")),
+        *(f"aiortc.rtc{each}" for each in ("rtpreceiver", "rtpsender", "sctptransport")),
+        "aiortc.codecs",
+    }
+    watch_library_logs()
+
+    assert set(LIBRARY_LOGGERS) == loggers
+    assert {name for name in loggers if logging.getLogger(name).filters} == loggers

@@ -298,9 +298,9 @@ def test_lost_peer_without_reason_fails_with_first_error() -> None:
 @pytest.mark.parametrize(
     ("before", "missing"),
     [
-        ((), "the offer"),
-        ((connection_machine.VideoAdded(),), "clientToStreamer"),
-        ((connection_machine.ChannelOpened(),), "video track"),
+        ((), "the offer and the peer connection"),
+        ((connection_machine.VideoAdded(),), "the data channel clientToStreamer"),
+        ((connection_machine.ChannelOpened(),), "the video track"),
         ((connection_machine.SignalingClosed(1011),), "signaling to reconnect"),
     ],
 )
@@ -310,9 +310,76 @@ def test_connect_timeout_names_the_missing_step(
     machine = ConnectionMachine()
     for happened in (connection_machine.ConnectWithCredentials(CREDENTIALS), *before):
         machine.handle(happened)
+    assert machine.missing == missing
     error = fatal(machine.handle(connection_machine.TimedOut()))
     assert isinstance(error, ConnectTimeoutError)
-    assert missing in str(error)
+    assert str(error) == (
+        f"The connection was not up within 30 s: still waiting for {missing}. "
+        "Call connect() again, or raise AdvancedConfig.connect_timeout_s."
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "missing"),
+    [
+        ((), "a new token for the session"),
+        ((connection_machine.SessionOpened(RENEWED),), "the offer and the peer connection"),
+        (
+            (connection_machine.SessionOpened(RENEWED), connection_machine.VideoAdded()),
+            "the data channel clientToStreamer",
+        ),
+        ((connection_machine.SessionOpened(RENEWED), connection_machine.ChannelOpened()), "the video track"),
+    ],
+)
+def test_timeout_of_reconnecting_names_the_missing_step(
+    before: tuple[connection_machine.ConnectionEvent, ...], missing: str
+) -> None:
+    machine = lost()
+    for happened in before:
+        machine.handle(happened)
+    assert machine.missing == missing
+    effects = machine.handle(connection_machine.TimedOut())
+    (report,) = (each for each in effects if isinstance(each, connection_machine.Report))
+    assert isinstance(report.error, ConnectTimeoutError)
+    assert str(report.error) == (
+        f"The lost connection was not restored within 30 s: still waiting for {missing}. "
+        "The limit is AdvancedConfig.connect_timeout_s."
+    )
+
+
+def test_only_unfinished_connection_misses_something() -> None:
+    machine = ConnectionMachine()
+    assert (machine.missing, up().missing) == ("a session", None)
+    machine.handle(connection_machine.Disconnect())
+    assert machine.missing is None
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "closure"),
+    [
+        (None, "", "it could not be opened"),
+        (None, "refused", "refused"),
+        (1011, "", "close code 1011"),
+        (1011, "restarting", "close code 1011, restarting"),
+    ],
+)
+def test_status_of_retry_names_loss_and_number(code: int | None, reason: str, closure: str) -> None:
+    machine = ConnectionMachine()
+    machine.handle(connection_machine.ConnectWithCredentials(CREDENTIALS))
+    status, *_ = machine.handle(connection_machine.SignalingClosed(code, reason))
+    assert status == connection_machine.SetStatus(
+        S.CONNECTING, f"The signaling connection was lost: {closure}. Retry 1 of 5 follows."
+    )
+
+
+def test_released_calls_get_the_reason_of_the_close() -> None:
+    *_, release = up().handle(connection_machine.SignalingClosed(1000, "bye"))
+    assert isinstance(release, connection_machine.Release)
+    assert isinstance(release.error, ConnectionClosedError)
+    assert str(release.error) == "The service closed the connection (close code 1000, bye)."
+    *_, release = up().handle(connection_machine.Disconnect())
+    assert isinstance(release, connection_machine.Release)
+    assert str(release.error) == "The connection was closed by disconnect()."
 
 
 def test_rejected_session_fails_with_its_own_error() -> None:
@@ -340,8 +407,17 @@ def test_disconnect_before_connect_ends_the_connection() -> None:
 def test_bug_fails_connection_and_names_innermost_cause() -> None:
     group = ExceptionGroup("a task group", [ExceptionGroup("another", [KeyError("unforeseen")])])
     error = fatal(up().handle(connection_machine.Broke(group)))
-    assert "KeyError: 'unforeseen'" in str(error)
+    assert str(error) == (
+        "The connection ended because of a bug in this client (KeyError: 'unforeseen'). Please report it with the "
+        "traceback from the log; connect() can be called again."
+    )
+    assert error.code == "internal_error"
     assert error.__cause__ is group
+
+
+def test_one_failed_attempt_is_counted_in_the_singular() -> None:
+    error = fatal(lost(ReconnectPolicy(max_retries=1)).handle(connection_machine.TimedOut()))
+    assert error.__notes__ == ["Gave up after 1 attempt to reconnect."]
 
 
 def test_illegal_event_error_names_state_and_event() -> None:

@@ -12,7 +12,6 @@ from odyssey_client.connection.operation_machine import (
     INITIAL,
     NO_STREAM,
     REFUSALS,
-    REPEATS,
     TRANSITIONS,
     Announce,
     Call,
@@ -273,7 +272,7 @@ def test_refusal_of_late_start_rejects_no_call(call: Call) -> None:
     assert operations.pending == {2}
 
 
-REFUSED = StreamFailed(ALREADY_ACTIVE, "A stream is already running.")
+REFUSED = StreamFailed("stream_already_active", "A stream is already running.")
 MODERATED = StreamFailed("moderation_failed", "no")
 
 
@@ -371,6 +370,18 @@ def test_acknowledgment_belongs_to_the_prompt_that_begins_it() -> None:
     assert settled(operations.handle(InteractAcknowledged("rain at night"))) == [Resolve(2, "rain at night")]
 
 
+def test_acknowledgment_may_differ_in_case_and_space() -> None:
+    operations = streaming()
+    operations.handle(Interact(1, "night"))
+    operations.handle(GaveUp(1))
+    operations.handle(Interact(2, "rain"))
+    operations.handle(Interact(3, "snow"))
+
+    answers = [settled(operations.handle(InteractAcknowledged(said))) for said in ("SNOW", " RAIN at night")]
+
+    assert answers == [[Resolve(3, "SNOW")], [Resolve(2, " RAIN at night")]]
+
+
 def slow_start(*, then: str) -> OperationMachine:
     """Return a machine with two calls of `start_stream`: the first was given up, the second waits.
 
@@ -405,6 +416,36 @@ def test_two_refusals_leave_running_start_queued() -> None:
     assert operations.handle(rewritten) == (Announce(rewritten),), (
         "expected only an announcement of the stream of call 0, which was given up, got other effects"
     )
+
+
+def test_refusal_during_stream_forgets_the_start() -> None:
+    operations = slow_start(then="a dog")
+    operations.handle(STARTED)
+    operations.handle(GaveUp(1))
+    assert operations.handle(REFUSED) == (Announce(REFUSED),)
+    operations.handle(StreamEnded())
+    operations.handle(Start(2, "a fish"))
+
+    assert settled(operations.handle(StreamStarted("stream-2", "REWRITTEN"))) == [Resolve(2, "stream-2")]
+
+
+def test_repeated_start_is_settled_once() -> None:
+    operations = slow_start(then="a castle")
+    operations.handle(REFUSED)
+
+    assert settled(operations.handle(STARTED)) == [Resolve(1, "stream-1")]
+    assert operations.pending == frozenset()
+
+
+def test_refusals_of_late_starts_keep_the_running_one() -> None:
+    operations = slow_start(then="a dog")
+    operations.handle(GaveUp(1))
+    assert [operations.handle(REFUSED) for _ in range(2)] == [(Announce(REFUSED),)] * 2
+    operations.handle(Start(2, "a fish"))
+
+    effects = [operations.handle(StreamStarted(f"stream-{number}", "REWRITTEN")) for number in (1, 2)]
+
+    assert [settled(each) for each in effects] == [[], [Resolve(2, "stream-2")]]
 
 
 @pytest.mark.parametrize("started", [STARTED, StreamStarted("stream-1", "REWRITTEN")], ids=["shown", "rewritten"])
@@ -452,7 +493,7 @@ def test_late_refusal_of_update_rejects_no_start() -> None:
     operations.handle(Interact(1, "night"))
     assert rejected(operations.handle(StreamEnded())) == [(1, "stream_ended")]
     operations.handle(Start(2, "a boat"))
-    refused = StreamFailed(NO_STREAM, "No stream is running.")
+    refused = StreamFailed("no_active_stream", "No stream is running.")
     assert operations.handle(refused) == (Announce(refused),)
     assert settled(operations.handle(StreamStarted("stream-2", "a boat"))) == [Resolve(2, "stream-2")]
 
@@ -466,6 +507,41 @@ def test_second_gave_up_event_stops_expecting_reply() -> None:
     assert settled(operations.handle(InteractAcknowledged("rewritten"))) == [Resolve(2, "rewritten")]
 
 
+def test_second_gave_up_event_forgets_the_start() -> None:
+    operations = slow_start(then="a dog")
+    operations.handle(GaveUp(0))
+
+    assert rejected(operations.handle(MODERATED)) == [(1, "moderation_failed")]
+
+
+def test_call_that_gave_up_keeps_its_place() -> None:
+    operations = streaming()
+    operations.handle(Interact(1, "night"))
+    operations.handle(Interact(2, "rain"))
+    operations.handle(GaveUp(2))
+    operations.handle(Interact(3, "snow"))
+
+    answers = [rejected(operations.handle(MODERATED)) for _ in range(3)]
+
+    assert answers == [[(1, "moderation_failed")], [], [(3, "moderation_failed")]]
+
+
+def test_rejection_of_slow_start_leaves_next_one_waiting() -> None:
+    operations = slow_start(then="a dog")
+
+    assert operations.handle(MODERATED) == (Announce(MODERATED),)
+    assert operations.state is OperationState.STARTING
+    assert operations.pending == {1}
+
+
+def test_event_that_cannot_happen_raises_error() -> None:
+    operations = OperationMachine()
+    operations.handle(Close(PeerError("gone")))
+
+    with pytest.raises(RuntimeError, match="expected Close, PlaceGivenUp in state closed, got StreamEnded"):
+        operations.handle(StreamEnded())
+
+
 def test_repeated_acknowledgment_settles_no_call() -> None:
     operations = streaming()
     operations.handle(Interact(1, "night"))
@@ -476,7 +552,17 @@ def test_repeated_acknowledgment_settles_no_call() -> None:
     assert settled(operations.handle(InteractAcknowledged("rain"))) == [Resolve(2, "rain")]
 
 
-@pytest.mark.parametrize("between", range(1, REPEATS))
+def test_repetition_after_eight_others_is_an_acknowledgment() -> None:
+    operations = streaming()
+    for call in range(9):
+        operations.handle(Interact(call, f"prompt {call}"))
+        operations.handle(InteractAcknowledged(f"prompt {call}"))
+    operations.handle(Interact(100, "rain"))
+
+    assert settled(operations.handle(InteractAcknowledged("prompt 0"))) == [Resolve(100, "prompt 0")]
+
+
+@pytest.mark.parametrize("between", range(1, 8))
 def test_repetition_after_other_acknowledgments_settles_no_call(between: int) -> None:
     operations = streaming()
     for call in range(between + 1):
@@ -555,6 +641,27 @@ def test_stream_end_rejects_unacknowledged_interactions() -> None:
     assert operations.state is OperationState.IDLE
 
 
+@pytest.mark.parametrize(
+    ("end", "message"),
+    [
+        (StreamEnded(), "stream_ended: The stream ended before this interaction was acknowledged."),
+        (Close(PeerError("the peer is gone")), "The connection ended before the streamer replied: the peer is gone"),
+        (
+            SessionLost(SessionLostError("The session is gone.")),
+            (
+                "The session and its stream were lost before the streamer replied: it is not known whether this call "
+                "was carried out. Start a new stream once the status is connected again."
+            ),
+        ),
+    ],
+)
+def test_error_of_waiting_interaction_names_the_cause(end: OperationEvent, message: str) -> None:
+    operations = streaming()
+    operations.handle(Interact(1, "night"))
+
+    assert [str(each.error) for each in operations.handle(end) if isinstance(each, Reject)] == [message]
+
+
 def test_timed_out_end_can_be_retried() -> None:
     operations = streaming()
     operations.handle(End(1))
@@ -597,6 +704,40 @@ def test_rejected_call_gives_advice_and_changes_nothing(
     with pytest.raises(InvalidStateError, match=advice):
         operations.handle(call)
     assert (operations.state, operations.pending) == (state, pending)
+
+
+REASONS = """
+    idle             Interact no_stream
+    idle             End      no_stream
+    starting         Start    stream_starting
+    starting         Interact stream_starting
+    starting         End      stream_starting
+    starting_another Start    stream_starting
+    starting_another Interact stream_starting
+    starting_another End      stream_starting
+    streaming        Start    stream_running
+    ending           Start    stream_ending
+    ending           Interact stream_ending
+    ending           End      stream_ending
+    closed           Start    not_connected
+    closed           Interact not_connected
+    closed           End      not_connected
+"""
+"""State, rejected call and reason."""
+
+MESSAGES = {
+    "no_stream": "No stream is running. Call start_stream() first.",
+    "stream_starting": "A stream is starting. Wait until start_stream() returns.",
+    "stream_running": "A stream is already running. Call end_stream() first, or interact() to change it.",
+    "stream_ending": "The stream is ending. Wait until end_stream() returns, then call start_stream().",
+    "not_connected": "The connection is closed. Call connect() first.",
+}
+
+
+def test_each_rejected_call_has_its_reason_and_message() -> None:
+    reasons = [f"{state} {call.__name__} {reason}" for (state, call), (reason, _) in REFUSALS.items()]
+    assert sorted(reasons) == expected_rows(REASONS)
+    assert dict(REFUSALS.values()) == MESSAGES
 
 
 def test_rejected_call_is_stream_error_with_reason() -> None:

@@ -23,13 +23,33 @@ def test_candidate_is_parsed_with_or_without_prefix(prefix: str) -> None:
     line = prefix.removesuffix("candidate:") + HOST if prefix != "" else HOST.removeprefix("candidate:")
     candidate = read_candidate(line, "0", 0)
     assert candidate is not None
+    assert (candidate.foundation, candidate.component, candidate.protocol) == ("1", 1, "udp")
+    assert candidate.priority == 2130706431
     assert (candidate.ip, candidate.port, candidate.type, candidate.sdpMid) == ("192.0.2.7", 50000, "host", "0")
 
 
-def test_candidate_without_section_belongs_to_the_first() -> None:
-    candidate = read_candidate(HOST, None, None)
+@pytest.mark.parametrize("kind", ["host", "srflx", "relay"])
+def test_candidate_of_each_used_type_is_kept(kind: str) -> None:
+    candidate = read_candidate(HOST.replace("host", kind))
     assert candidate is not None
-    assert candidate.sdpMLineIndex == 0
+    assert candidate.type == kind
+    assert f"a={HOST.replace('host', kind)}" in check_sdp(f"{SDP}a={HOST.replace('host', kind)}\r\n")
+
+
+@pytest.mark.parametrize(
+    ("mid", "index", "kept"), [(None, None, 0), ("1", None, None), (None, 1, 1), ("1", 1, 1), ("0", 0, 0)]
+)
+def test_candidate_without_section_belongs_to_the_first(mid: str | None, index: int | None, kept: int | None) -> None:
+    candidate = read_candidate(HOST, mid, index)
+    assert candidate is not None
+    assert (candidate.sdpMid, candidate.sdpMLineIndex) == (mid, kept)
+
+
+@pytest.mark.parametrize("group", ["BUNDLE 0", "BUNDLE", "LS 7"])
+@pytest.mark.parametrize("mid", ["0", " 0 "])
+def test_group_of_known_sections_is_accepted(group: str, mid: str) -> None:
+    sdp = SDP.replace("t=0 0\r\n", f"t=0 0\r\na=group:{group}\r\n").replace("a=mid:0", f"a=mid:{mid}")
+    assert check_sdp(sdp) == sdp
 
 
 @given(line=st.text())
@@ -88,6 +108,30 @@ def test_description_without_candidates_is_unchanged() -> None:
     assert check_sdp(SDP + old) == SDP + old
 
 
+def test_candidates_stay_before_their_end() -> None:
+    lines = check_sdp(f"{SDP}a=end-of-candidates\r\na={HOST.replace('udp', 'UDP')}\r\n").splitlines()
+    assert lines.index(f"a={HOST}") < lines.index("a=end-of-candidates")
+
+
+@pytest.mark.parametrize("port", ["1", "5000", "65535"])
+@pytest.mark.parametrize("data", [f"{DATA}a=sctp-port:PORT\r\n", "m=application 9 DTLS/SCTP PORT 0\r\na=mid:1\r\n"])
+def test_port_of_data_channels_is_accepted(data: str, port: str) -> None:
+    sdp = SDP + data.replace("PORT", port)
+    assert check_sdp(sdp) == sdp
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "1:5000", "123456", ""])
+def test_invalid_port_of_data_channels_is_refused(port: str) -> None:
+    with pytest.raises(ValueError, match="must have an a=sctp-port from 1 to 65535"):
+        check_sdp(f"{SDP}{DATA}a=sctp-port:{port}\r\n")
+
+
+def test_foundation_has_at_most_32_characters() -> None:
+    assert read_candidate(HOST.replace(":1", ":" + "f" * 32), "0", 0) is not None
+    with pytest.raises(ValueError, match="not an ICE candidate line"):
+        read_candidate(HOST.replace(":1", ":" + "f" * 33), "0", 0)
+
+
 def candidates(count: int) -> str:
     return "".join(f"a=candidate:1 1 udp 1 192.0.2.7 {port} typ host\r\n" for port in range(1000, 1000 + count))
 
@@ -113,6 +157,8 @@ def test_only_usable_and_distinct_candidates_count() -> None:
         (SDP + DATA.replace("mid:1", "mid:0"), "each section must have an a=mid of its own"),
         (SDP + "a=mid:1\r\n", "each section must have an a=mid of its own"),
         (SDP.replace("a=mid:0\r\n", ""), "each section must have an a=mid of its own"),
+        (SDP.replace("a=mid:0", "a=mid:0\r\na=mid:2") + DATA, "each section must have an a=mid of its own"),
+        (SDP.replace("t=0 0\r\n", "t=0 0\r\na=group:BUNDLE 7\r\n"), "a=group:BUNDLE must name only the a=mid"),
         (SDP.replace("t=0 0\r\n", "t=0 0\r\na=group:BUNDLE 0 7\r\n"), "a=group:BUNDLE must name only the a=mid"),
         (SDP + DATA, "must have an a=sctp-port from 1 to 65535"),
         (SDP + DATA + "a=sctp-port:0\r\n", "must have an a=sctp-port"),

@@ -238,6 +238,8 @@ def test_all_faults_are_listed_in_script_order() -> None:
             "script[1]: expected exactly one of start, interact, end, got none of them",
         ),
         ([START, {**LOOK, "end": {}}, END], "expected exactly one of start, interact, end, got interact and end"),
+        ([at(0, {"start": {}}), END], "script[0].start.prompt: expected text, got nothing"),
+        ([START, at(False), END], "from 0 to 9007199254740991, got false"),
         ([START, [], END], "expected an object with timestamp_ms and one of start, interact, end, got an array"),
         ([START, at({}), END], "got an object"),
         ([at(0, {"start": 7}), END], "script[0].start: expected an object with a prompt, got 7"),
@@ -308,6 +310,13 @@ def test_other_sequences_and_mappings_are_accepted() -> None:
 
 def test_to_dict_returns_json_form() -> None:
     assert [entry.to_dict() for entry in Script.of(GOOD).entries] == GOOD
+
+
+def test_image_is_no_part_of_repr_and_hash() -> None:
+    entry = ScriptEntry(0, "start", "A cat", image=b"image")
+    assert repr(entry) == "ScriptEntry(timestamp_ms=0, action='start', prompt='A cat')"
+    assert hash(entry) == hash(ScriptEntry(0, "start", "A cat"))
+    assert entry != ScriptEntry(0, "start", "A cat")
 
 
 def test_constructed_entries_are_checked_by_same_rules() -> None:

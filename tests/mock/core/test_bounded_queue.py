@@ -1,5 +1,8 @@
 """Tests of the queue that drops its oldest entries when it has too many entries or bytes."""
 
+import logging
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,3 +32,24 @@ def test_single_entry_above_the_limit_is_kept() -> None:
     for each in ("a", "bb", "a long entry"):
         queue.append(each)
     assert (queue.snapshot, queue.latest, queue.dropped) == (("a long entry",), "a long entry", 2)
+
+
+def test_entries_are_read_from_both_ends() -> None:
+    queue = BoundedQueue[str](10, 100, len, "the test")
+    for each in ("a", "b", "c"):
+        queue.append(each)
+    assert (queue.oldest, queue.latest, list(reversed(queue))) == ("a", "c", ["c", "b", "a"])
+
+
+def test_first_dropped_entry_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    queue = BoundedQueue[str](2, 100, len, "the test")
+    with caplog.at_level(logging.INFO, "odyssey_mock"):
+        for each in "abc":
+            queue.append(each)
+        (message,) = caplog.messages
+        queue.append("d")
+    assert caplog.messages == [message]
+    assert message == (
+        "the test: the oldest entries are dropped from now on, because there are more than 2 (setting `journal_limit`) "
+        "or more than 100 bytes (setting `journal_bytes`)"
+    )

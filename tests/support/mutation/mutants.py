@@ -205,7 +205,9 @@ def _of_statement(node: ast.stmt) -> Iterator[Change]:
             yield _becomes(node, ast.Continue())
         case ast.Continue():
             yield _becomes(node, ast.Break())
-        case ast.Return(value=value) if value is not None and not _is_none(value):
+        case ast.Return(value=ast.Constant(value=None | False)):  # `return True` is another mutant of `return False`
+            return
+        case ast.Return(value=value) if value is not None:
             yield _becomes(node, ast.Return(ast.Constant(None)))
         case ast.For(iter=iterable) | ast.AsyncFor(iter=iterable) if isinstance(node, ast.For):
             yield f"no iteration of `for` over `{_short(iterable)}`", _with(node, iter=ast.Tuple([], ast.Load()))
@@ -322,10 +324,6 @@ def _other_constant(value: object) -> bool | float | str | bytes | None:
         case bytes():
             return b"" if value else b"x"
     return None
-
-
-def _is_none(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
 
 
 def _with[N: ast.AST](node: N, **fields: object) -> N:

@@ -284,6 +284,7 @@ async def test_filters_can_be_combined(opened: Open) -> None:
         await page.get_by_role("button", name="None").click()
         await page.get_by_label("HTTP").check()
         await page.keyboard.press("Escape")
+        await expect(page.locator(".event-lane").first).to_have_text("HTTP")
         http = int((await count.inner_text()).split()[0])
         shown = await page.locator(".event-lane").all_inner_texts()
         await page.get_by_label("Filter by text").fill("no such text")

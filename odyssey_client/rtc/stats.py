@@ -66,7 +66,9 @@ def statistics(connection: RTCPeerConnection, counts: Counts, timestamp: float) 
         counts: Values that aiortc does not count.
         timestamp: The time, in milliseconds since the epoch.
     """
-    reports = [*_transports(connection), *_streams(connection, counts), *_channels(counts)]
+    reports = [*_receivers(connection, counts), *_channels(counts)]
+    for ice in ice_transports(connection):
+        reports += _candidates(ice)
     reports.append(
         {
             "type": "peer-connection",
@@ -78,47 +80,48 @@ def statistics(connection: RTCPeerConnection, counts: Counts, timestamp: float) 
     return {str(report["id"]): {**report, "timestamp": timestamp} for report in reports}
 
 
-def _streams(connection: RTCPeerConnection, counts: Counts) -> Iterable[dict[str, JSON]]:
-    for receiver in connection.getReceivers():
-        for stats in _own_report(receiver).values():
-            if not isinstance(stats, RTCInboundRtpStreamStats):
-                continue
-            report: dict[str, JSON] = {
-                "type": "inbound-rtp",
-                "id": f"inbound-rtp-{stats.ssrc}",
-                "ssrc": stats.ssrc,
-                "kind": stats.kind,
-                "transportId": _transport_id(receiver.transport.transport),
-                "packetsReceived": stats.packetsReceived,
-                "packetsLost": stats.packetsLost,
-                "jitter": stats.jitter / CLOCK_RATES.get(stats.kind, 90_000),
-            }
-            if stats.kind == "video":
-                report["framesDecoded"] = counts.frames
-                if counts.size is not None:
-                    report["frameWidth"], report["frameHeight"] = counts.size
-            yield report
-
-
-def _transports(connection: RTCPeerConnection) -> Iterable[dict[str, JSON]]:
+def _receivers(connection: RTCPeerConnection, counts: Counts) -> Iterable[dict[str, JSON]]:
     for receiver in connection.getReceivers():
         ice = receiver.transport.transport
         for stats in _own_report(receiver).values():
-            if isinstance(stats, RTCTransportStats):
-                yield {
-                    "type": "transport",
-                    "id": _transport_id(ice),
-                    "packetsSent": stats.packetsSent,
-                    "packetsReceived": stats.packetsReceived,
-                    "bytesSent": stats.bytesSent,
-                    "bytesReceived": stats.bytesReceived,
-                    "iceRole": stats.iceRole,
-                    "iceState": ice.state,
-                    "dtlsState": stats.dtlsState,
-                    **_selected(ice),
-                }
-    for ice in ice_transports(connection):
-        yield from _candidates(ice)
+            match stats:
+                case RTCInboundRtpStreamStats():
+                    yield _stream(stats, ice, counts)
+                case RTCTransportStats():
+                    yield _transport(stats, ice)
+
+
+def _stream(stats: RTCInboundRtpStreamStats, ice: RTCIceTransport, counts: Counts) -> dict[str, JSON]:
+    report: dict[str, JSON] = {
+        "type": "inbound-rtp",
+        "id": f"inbound-rtp-{stats.ssrc}",
+        "ssrc": stats.ssrc,
+        "kind": stats.kind,
+        "transportId": _transport_id(ice),
+        "packetsReceived": stats.packetsReceived,
+        "packetsLost": stats.packetsLost,
+        "jitter": stats.jitter / CLOCK_RATES.get(stats.kind, 90_000),
+    }
+    if stats.kind == "video":
+        report["framesDecoded"] = counts.frames
+        if counts.size is not None:
+            report["frameWidth"], report["frameHeight"] = counts.size
+    return report
+
+
+def _transport(stats: RTCTransportStats, ice: RTCIceTransport) -> dict[str, JSON]:
+    return {
+        "type": "transport",
+        "id": _transport_id(ice),
+        "packetsSent": stats.packetsSent,
+        "packetsReceived": stats.packetsReceived,
+        "bytesSent": stats.bytesSent,
+        "bytesReceived": stats.bytesReceived,
+        "iceRole": stats.iceRole,
+        "iceState": ice.state,
+        "dtlsState": stats.dtlsState,
+        **_selected(ice),
+    }
 
 
 def _selected(ice: RTCIceTransport) -> dict[str, JSON]:
@@ -184,7 +187,7 @@ def _own_report(receiver: RTCRtpReceiver) -> Mapping[str, object]:
 
 
 def _without_waiting(report: Coroutine[object, object, RTCStatsReport]) -> RTCStatsReport:
-    """Return the result of a coroutine that never suspends. Its type is historical: aiortc reads attributes only."""
+    """Return the result of a coroutine that never suspends: aiortc only reads attributes."""
     try:
         report.send(None)
     except StopIteration as done:

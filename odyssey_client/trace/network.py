@@ -27,6 +27,8 @@ if TYPE_CHECKING:  # as in platform.py
 
 STATS_INTERVAL_S = 0.5
 """Seconds between two samples of the statistics of a peer."""
+_REPORT_BYTES = 300
+"""Approximate size of one dictionary of the statistics as JSON."""
 _LONGEST_FIELD = 2_000
 """Number of characters that are kept of a field in a message that is longer than `LONGEST_TEXT`."""
 
@@ -240,7 +242,7 @@ class _RecordingPeer[P: Peer]:
 
     def _record_stats(self) -> None:
         if reports := self._reports():
-            self._trace.add("stats", "statistics", {"reports": reports})
+            self._trace.add("stats", "statistics", {"reports": reports}, size=_REPORT_BYTES * len(reports))
 
     def _reports(self) -> dict[str, JSON]:
         return harmless("the statistics of a peer", self.stats, {})

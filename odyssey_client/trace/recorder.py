@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -22,11 +24,16 @@ _DEPTH = 12
 """Depth of JSON to which `_size` counts."""
 _OWN_PACKAGES = frozenset({"odyssey_client", "odyssey_mock", "asyncio", "concurrent", "contextlib", "threading"})
 """Packages whose frames `calling_line` skips."""
+_UNMADE = 8
+"""Number of events that are created only when the recording is read. Each may keep a video frame of 1.4 MB."""
 _FRAMES = 40
 """Maximum number of stack frames that `calling_line` skips."""
 
 type Data = Mapping[str, JSON] | Callable[[], Mapping[str, JSON]]
 """Data of an event, or a function that returns it. The recorder calls the function when the recording is read."""
+
+type Make = Callable[[], TraceEvent | None]
+"""A function that returns an event; None if it cannot be created."""
 
 type Late = Callable[[float], Iterable[TraceEvent]]
 """A function that returns events when the recording is read.
@@ -125,8 +132,11 @@ class Recorder:
         """
         self._limit = limit_bytes
         self._now = now
-        self._lock = threading.Lock()
+        # Reentrant: the garbage collector may run at any time, and asyncio then logs errors of forgotten tasks, which
+        # are recorded.
+        self._lock = threading.RLock()
         self._late: dict[object, Late] = {}
+        self._unmade: deque[Make] = deque()
         self.generation = -1
         """Number of calls of `clear`."""
         self._begin(began_at)
@@ -164,10 +174,26 @@ class Recorder:
             for lane in self._lanes.values():
                 for kept in lane:
                     kept.forget()
+            self._unmade.clear()
             self._begin(began_at)
 
+    def add_unmade(self, make: Make) -> None:
+        """Record the event that ``make`` returns. It is called when the recording is read, or has many such events.
+
+        A recording that is cleared before saves the cost of creating the event.
+        """
+        with self._lock:
+            self._unmade.append(make)
+            excess = self._unmade.popleft() if len(self._unmade) > _UNMADE else None
+        if excess is not None:
+            self._make(excess)
+
+    def _make(self, make: Make) -> None:
+        if (event := make()) is not None:
+            self._keep(_Kept(event, event.data, _bytes(event, event.data, None), None))
+
     def add_late(self, key: object, late: Late) -> None:
-        """Call ``late`` each time the recording is read, for events that cost much to create, until `remove_late`."""
+        """Call ``late`` each time the recording is read, for events that still change, until `remove_late`."""
         with self._lock:
             self._late[key] = late
 
@@ -236,6 +262,12 @@ class Recorder:
 
     def snapshot(self) -> Recording:
         """Return the events so far."""
+        while True:
+            try:
+                unmade = self._unmade.popleft()
+            except IndexError:
+                break
+            self._make(unmade)
         with self._lock:
             kept = [each for lane in self._lanes.values() for each in lane]
             dropped, duration, late = dict(self._dropped), self.now(), list(self._late.values())
@@ -258,7 +290,7 @@ class Recorder:
             self._drop_oldest()
 
     def _drop_oldest(self) -> None:
-        lane = max(self._bytes, key=lambda each: self._bytes[each])
+        lane = max(list(self._bytes), key=lambda each: self._bytes[each])
         oldest = self._lanes[lane].popleft()
         self._bytes[lane] -= oldest.size
         self._total -= oldest.size
@@ -298,8 +330,16 @@ def calling_line() -> Source | None:
 def short_path(path: str) -> str:
     """Return a path as traces contain it: relative to the working directory if it is below it."""
     try:
-        return Path(path).relative_to(Path.cwd()).as_posix()
-    except (ValueError, OSError):
+        return _short_path(path, os.getcwd())  # noqa: PTH109 - pathlib takes ten times as long
+    except OSError:  # the working directory was deleted
+        return path
+
+
+@lru_cache(maxsize=256)
+def _short_path(path: str, directory: str) -> str:
+    try:
+        return Path(path).relative_to(directory).as_posix()
+    except ValueError:
         return path
 
 

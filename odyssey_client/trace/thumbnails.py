@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from odyssey_client.models import JSON
@@ -77,48 +78,48 @@ class FrameSampler:
 
     def _add(self, why: Taken, frame: VideoFrame, at: float) -> None:
         recorder = self._trace.recorder
-        if (event := self._event(why, frame, at - recorder.clock() + recorder.now())) is not None:
-            self._trace.add("frame", why, event.data, at=event.at, image=event.image, size=_DATA_BYTES)
+        self._trace.recorder.add_unmade(self._event(why, frame, at - recorder.clock() + recorder.now()))
 
     def _last(self, began: float) -> Iterable[TraceEvent]:
         newest = self._newest
         if newest is None or newest[0] < began:
             return []
-        event = self._event("last", newest[1], newest[0] - began)
+        event = self._event("last", newest[1], newest[0] - began)()
         return [] if event is None else [event]
 
-    def _event(self, why: Taken, frame: VideoFrame, at: float) -> TraceEvent | None:
-        if (made := harmless("a frame", lambda: thumbnail(frame), None)) is None:
-            return None
-        image, shown = made
-        trace = self._trace
-        return TraceEvent(
-            at,
-            "frame",
-            "client",
-            why,
-            {**shown, "frame": self._count - 1, "taken": why},
-            actor=trace.actor,
-            session=trace.session,
-            stream=trace.stream,
-            image=image,
-        )
+    def _event(self, why: Taken, frame: VideoFrame, at: float) -> Callable[[], TraceEvent | None]:
+        """Return a function that creates the event of a frame."""
+        actor, session, stream = self._trace.actor, self._trace.session, self._trace.stream
+        number = self._count - 1
 
+        def make() -> TraceEvent | None:
+            if (made := harmless("a frame", lambda: thumbnail(frame), None)) is None:
+                return None
+            image, shown = made
+            data = {**shown, "frame": number, "taken": why}
+            return TraceEvent(
+                at, "frame", "client", why, data, actor=actor, session=session, stream=stream, image=image
+            )
 
-_DATA_BYTES = 150
-"""Approximate size of the data of a thumbnail as JSON."""
+        return make
 
 
 def thumbnail(frame: VideoFrame) -> tuple[bytes, dict[str, JSON]]:
     """Return a thumbnail of a frame as JPEG, and the data of its event: width, height and stamp."""
     from av import CodecContext  # noqa: PLC0415 - slow to import, as is numpy
+    from av import VideoFrame as Decoded  # noqa: PLC0415
+    from av.video.reformatter import VideoReformatter  # noqa: PLC0415
 
     from odyssey_client.media import frames  # noqa: PLC0415
     from odyssey_client.media.stamp import read_stamp  # noqa: PLC0415
 
     scale = LONGEST_SIDE / max(frame.width, frame.height, LONGEST_SIDE)
     width, height = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
-    small = frame.reformat(width, height, "yuvj420p", interpolation="AREA")
+    # Frames of PyAV share their reformatter with other users of the frame, perhaps in another thread. Other
+    # implementations of frames have no reformatter.
+    given: object = frame
+    reformat = partial(VideoReformatter().reformat, given) if isinstance(given, Decoded) else frame.reformat
+    small = reformat(width, height, "yuvj420p", interpolation="AREA")
     small.pts = None
     # FFmpeg's encoder takes less time than Pillow, and av is loaded already.
     encoder = CodecContext.create("mjpeg", "w")

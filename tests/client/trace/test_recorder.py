@@ -156,3 +156,80 @@ def test_further_events_are_merged_by_time(recorder: Recorder) -> None:
 
 def test_clients_have_different_names(recorder: Recorder) -> None:
     assert [recorder.new_actor(), recorder.new_actor()] == ["client 1", "client 2"]
+
+
+def test_recording_within_a_recording_does_not_hang() -> None:
+    """The garbage collector can cause a log record while the recorder is in use by the same thread."""
+    seen: list[float] = []
+
+    def now() -> float:
+        if len(seen) == 2:  # in `snapshot`, which reads the clock while it holds the lock
+            seen.append(0)
+            used.add("log", "ERROR")
+        seen.append(0)
+        return 1.0
+
+    used = Recorder(now=now)
+    used.add("note", "one")
+    used.snapshot()
+
+    assert [event.name for event in used.snapshot().events] == ["one", "ERROR"]
+
+
+def test_span_of_a_cleared_recording_is_forgotten(recorder: Recorder) -> None:
+    span = recorder.begin("call", "connect")
+    recorder.clear()
+    span.end(data={"result": "x" * 1000})
+
+    assert recorder.snapshot().events == ()
+    recorder.add("note", "one")
+    assert [event.name for event in recorder.snapshot().events] == ["one"]
+
+
+def test_data_of_ended_spans_counts_toward_the_limit() -> None:
+    recorder = Recorder(limit_bytes=3000)
+    for number in range(5):
+        recorder.begin("http", f"{number}").end(data={"body": "x" * 1000})
+    recording = recorder.snapshot()
+
+    assert [event.name for event in recording.events] == ["3", "4"]
+    assert recording.dropped == {"http": 3}
+
+
+def test_unmade_events_are_created_when_read(recorder: Recorder) -> None:
+    made: list[int] = []
+
+    def make(number: int) -> TraceEvent:
+        made.append(number)
+        return TraceEvent(float(number), "frame", "client", f"{number}")
+
+    recorder.add_unmade(lambda: make(0))
+    recorder.clear()
+    recorder.add_unmade(lambda: make(1))
+    recorder.add_unmade(lambda: None)
+    first, second = recorder.snapshot(), recorder.snapshot()
+
+    assert made == [1], "created once, and never after the recording was cleared"
+    assert [event.name for event in first.events] == ["1"]
+    assert second.events == first.events
+
+
+def test_many_unmade_events_are_created_early(recorder: Recorder) -> None:
+    made: list[int] = []
+    for number in range(10):
+        recorder.add_unmade(lambda number=number: made.append(number))  # type: ignore[misc]
+
+    assert made == [0, 1], "the oldest, because each may keep a frame in memory"
+
+
+def test_late_events_are_asked_for_at_each_reading(recorder: Recorder, time: Time) -> None:
+    recorder.add_late("key", lambda began: [TraceEvent(time.now - began, "frame", "client", "last")])
+    time.now += 1
+    first = recorder.snapshot()
+    time.now += 1
+    second = recorder.snapshot()
+    recorder.remove_late("key")
+    recorder.remove_late("key")
+
+    assert (first.events[0].at, second.events[0].at) == (1.0, 2.0)
+    assert recorder.snapshot().events == ()

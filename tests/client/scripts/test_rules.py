@@ -252,6 +252,16 @@ def test_all_faults_are_listed_in_script_order() -> None:
         ([START, at(10**400, END)], "got a very large number"),
         ([START, at(datetime.timedelta(), END)], "got timedelta"),
         ([START, at(5), at(4, END)], "script[2].timestamp_ms: expected 5 or more: times must not decrease, got 4"),
+        (
+            [START, at(5, START), END],
+            "expected no start after the first entry: a script describes one stream, got a start",
+        ),
+        ([at(7, START), END], "script[0].timestamp_ms: expected 0, the time of the first entry, got 7"),
+        (
+            [START, at(0, END)],
+            "expected more than 0, as the time of the end: a video has at least one frame, got 0",
+        ),
+        ([START, at(5), at(0, END)], "script[2].timestamp_ms: expected 5 or more: times must not decrease, got 0"),
         ([START, at(3, END), END], "script[1]: expected no end before the last entry, got an end"),
         ([START], "script[0]: expected an end, as the last entry, got a start"),
         ([LOOK], "script[0]: expected a start, as the first entry, got an interact"),

@@ -1,7 +1,10 @@
 """Tests of `odyssey_mock.core.redaction`: which secrets are found in which texts, and how they are masked."""
 
+import base64
 import logging
 import sys
+from collections.abc import Callable
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -13,11 +16,15 @@ from odyssey_mock.core.entropy import RememberingEntropy, SeededEntropy
 from odyssey_mock.core.journal import NAME_LIMIT, Journal
 from odyssey_mock.core.redaction import (
     JSON,
+    LONGEST_NAME,
+    LONGEST_SECRET,
     REDACTED,
     TEST_KEY_PREFIXES,
     Secrets,
     cleaned,
     get_logger,
+    is_secret_name,
+    masked_json,
     without_keys,
 )
 from tests.support.echoed_secrets import ENCODINGS, leaks, random_secrets
@@ -165,3 +172,147 @@ def test_every_logger_of_the_package_is_redacted() -> None:
     loggers = [each for each in logging.root.manager.loggerDict.values() if isinstance(each, logging.Logger)]
     unfiltered = [each.name for each in loggers if each.name.partition(".")[0] == "odyssey_mock" and not each.filters]
     assert unfiltered == []
+
+
+def masked(secret: str, text: str) -> str:
+    """Return the text with one secret masked."""
+    secrets = Secrets()
+    secrets.add(secret)
+    return secrets.masked(text)
+
+
+def encoded(text: str, times: int) -> str:
+    """Return a text that was encoded with base64 a number of times."""
+    for _ in range(times):
+        text = base64.b64encode(text.encode()).decode()
+    return text
+
+
+def hexadecimal(text: str, times: int) -> str:
+    for _ in range(times):
+        text = text.encode().hex()
+    return text
+
+
+@pytest.mark.parametrize("encode", [encoded, hexadecimal])
+def test_two_encodings_are_removed(encode: Callable[[str, int], str]) -> None:
+    assert masked(SECRET, f"a {encode(SECRET, 1)} b") == f"a {REDACTED} b"
+    assert masked(SECRET, f"a {encode(SECRET, 2)} b") == f"a {REDACTED} b"
+    assert masked(SECRET, encode(SECRET, 3)) == encode(SECRET, 3)
+
+
+def test_each_kind_of_escape_is_tried() -> None:
+    once = "".join(f"%{ord(each):02x}" for each in SECRET)
+    assert masked(SECRET, f"a {once.replace('%', '%25')}&#65; b") == f"a {REDACTED} b"
+
+
+def test_escapes_of_json_in_json_are_removed() -> None:
+    escaped = "".join(f"\\\\u{ord(each):04x}" for each in SECRET)
+    assert masked(SECRET, f"a {escaped} b") == f"a {REDACTED} b"
+
+
+@pytest.mark.parametrize("before", ["", "Z", "Zy", "Zyx"])
+def test_encoded_secret_may_follow_other_characters(before: str) -> None:
+    assert masked(SECRET, f"a {before}{encoded(SECRET, 1)} b") == f"a {REDACTED} b"
+    assert masked(SECRET, f"a xyz-{hexadecimal(SECRET, 1)} b") == f"a xyz-{REDACTED} b"
+    assert masked(SECRET, f"a 7{hexadecimal(SECRET, 1)} b") == f"a {REDACTED} b"
+
+
+def test_characters_behind_an_encoded_secret_are_ignored() -> None:
+    assert masked("q7Vw2Zr9", f"a {encoded('xq7Vw2Zr9', 1)}A b") == f"a {REDACTED} b"
+
+
+@pytest.mark.parametrize("secret", ["k>>>>>>>9", "k????????9"])
+def test_both_alphabets_of_base64_are_known(secret: str) -> None:
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        assert masked(secret, f"a {encode(secret.encode()).decode()} b") == f"a {REDACTED} b"
+
+
+def test_each_piece_of_a_secret_is_masked() -> None:
+    for start in range(len(SECRET) - 7):
+        for before in ("", ".", "..", "..."):
+            assert masked(SECRET, f"{before}{SECRET[start : start + 8]}!") == f"{before}{REDACTED}!"
+    for before in ("", ".", "..", "..."):
+        shorter = f"{before}{SECRET[-7:]}"
+        assert masked(SECRET, shorter) == shorter
+
+
+def test_each_piece_of_hexadecimal_digits_is_masked() -> None:
+    secret = "7b74c616ec114a9f0d3be85c29f1a6b7"
+    for start in range(len(secret) - 15):
+        assert masked(secret, f"a {secret[start : start + 16]}.") == f"a {REDACTED}."
+
+
+def test_words_before_a_random_part_are_kept() -> None:
+    secret = f"abcdefgh_{SECRET}"
+    assert masked(secret, f"gh_{SECRET[:5]}.") == f"{REDACTED}."
+    assert masked(secret, f"fgh_{SECRET[:4]}.") == f"fgh_{SECRET[:4]}."
+
+
+def test_secrets_of_words_are_masked_as_a_whole() -> None:
+    secrets = Secrets()
+    for each in ("my_control_token", "the_other_token"):
+        secrets.add(each)
+    assert secrets.masked("a my_control_token b the_other_token") == f"a {REDACTED} b {REDACTED}"
+    assert secrets.masked("the_other_toke") == "the_other_toke"
+
+
+def test_shortest_and_longest_secrets_are_masked() -> None:
+    assert masked("q7Vw2Zr9", "a q7Vw2Zr9 b") == f"a {REDACTED} b"
+    assert masked("q7Vw2Zr", "a q7Vw2Zr b") == "a q7Vw2Zr b"
+    entropy = SeededEntropy(1)
+    begin, end = entropy.token(3 * LONGEST_SECRET)[:LONGEST_SECRET], entropy.token(24)
+    for head in ("", "eyJhbGciOiJIUzI1NiJ9."):
+        assert masked(f"{head}{begin}{end}"[: len(head) + LONGEST_SECRET + 24], f"a {end} b") == f"a {end} b"
+    assert masked(f"{SECRET}.{end}", f"a {SECRET} b {end}") == f"a {REDACTED} b {REDACTED}"
+
+
+def test_latest_half_of_the_secrets_is_kept() -> None:
+    secrets = Secrets(limit=6)
+    tokens = [SeededEntropy(number).token(16) for number in range(7)]
+    for token in tokens:
+        secrets.add(token)
+    assert [secrets.masked(token) == REDACTED for token in tokens] == [False] * 4 + [True] * 3
+
+
+def test_any_web_token_is_masked() -> None:
+    assert Secrets().masked("a eyJhbGciOiJIUzI1NiJ9.eyJzdWIi.c2ln b") == f"a {REDACTED} b"
+
+
+def test_secret_names_have_a_maximum_length() -> None:
+    longest = "x" * (LONGEST_NAME - len(".token")) + ".token"
+    assert is_secret_name(longest)
+    assert not is_secret_name(f"x{longest}")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, None),
+        (True, True),
+        (7, 7),
+        (0.5, 0.5),
+        (float("inf"), "inf"),
+        (MappingProxyType({"a": None}), {"a": None}),
+        ((1, "ody_hush"), [1, "ody_..."]),
+        ({"token": ["abc", {"b": "c"}, 3, None]}, {"token": [REDACTED, {"b": REDACTED}, 3, None]}),
+        ({"script_url": 7}, {"script_url": 7}),
+        ("http://user:hush@a/b", f"http://{REDACTED}@a/b"),
+    ],
+)
+def test_json_is_cleaned(value: JSON, shown: JSON) -> None:
+    assert cleaned(value) == shown
+
+
+def test_only_texts_of_json_are_masked() -> None:
+    secrets = Secrets()
+    secrets.add(SECRET)
+    value: JSON = {SECRET: [1, 0.5, None, True, (SECRET, {"a": SECRET})]}
+    assert masked_json(value, secrets) == {REDACTED: [1, 0.5, None, True, [REDACTED, {"a": REDACTED}]]}
+
+
+def test_error_that_was_not_raised_is_redacted(caplog: pytest.LogCaptureFixture) -> None:
+    secrets = Secrets()
+    secrets.add(SECRET)
+    get_logger("odyssey_mock.test").error("failed", exc_info=ValueError(SECRET))
+    assert f"ValueError: {REDACTED}" in caplog.text

@@ -26,6 +26,9 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = (str(ROOT / "odyssey_client") + os.sep, str(ROOT / "odyssey_mock") + os.sep)
 TESTS = str(ROOT / "tests") + os.sep
 
+OTHERS = "/site-packages/distributed/"
+"""A library that runs event loops of its own, in the tests of the explorer on several machines."""
+
 IS_INSTALLED = importlib.util.find_spec("blockbuster") is not None
 """Whether blockbuster is installed. Without it, nothing is detected."""
 
@@ -138,10 +141,10 @@ _COROUTINE = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
 def _counts(callback: list[FrameType]) -> bool:
-    """Return whether a coroutine of the packages, or the event loop itself, made the call; not a test."""
+    """Return whether a coroutine of the packages, or the event loop itself, made the call; not a test or another loop."""
     for frame in callback:
         code = frame.f_code
-        if code.co_filename.startswith(TESTS):
+        if code.co_filename.startswith(TESTS) or OTHERS in code.co_filename:
             return False
         if code.co_filename.startswith(PACKAGES) and code.co_flags & _COROUTINE:
             return True

@@ -338,6 +338,7 @@ LIBRARY_LOGGERS = (
             "rtcpeerconnection",
             "rtcrtpreceiver",
             "rtcrtpsender",
+            "rtcrtptransceiver",
             "rtcsctptransport",
         )
     ),

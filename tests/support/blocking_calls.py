@@ -141,7 +141,7 @@ _COROUTINE = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
 def _counts(callback: list[FrameType]) -> bool:
-    """Return whether a coroutine of the packages, or the event loop itself, made the call; not a test or another loop."""
+    """Return whether a coroutine of the packages or their event loop made the call; not a test or another loop."""
     for frame in callback:
         code = frame.f_code
         if code.co_filename.startswith(TESTS) or OTHERS in code.co_filename:

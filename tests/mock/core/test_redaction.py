@@ -1,12 +1,16 @@
 """Tests of `odyssey_mock.core.redaction`: which secrets are found in which texts, and how they are masked."""
 
 import base64
+import importlib
 import logging
+import pkgutil
 import sys
 from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
 
+import aioice
+import aiortc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,8 +20,7 @@ from odyssey_mock.core.entropy import RememberingEntropy, SeededEntropy
 from odyssey_mock.core.journal import NAME_LIMIT, Journal
 from odyssey_mock.core.redaction import (
     JSON,
-    LONGEST_NAME,
-    LONGEST_SECRET,
+    LIBRARY_LOGGERS,
     REDACTED,
     TEST_KEY_PREFIXES,
     Secrets,
@@ -25,6 +28,7 @@ from odyssey_mock.core.redaction import (
     get_logger,
     is_secret_name,
     masked_json,
+    watch_library_logs,
     without_keys,
 )
 from tests.support.echoed_secrets import ENCODINGS, leaks, random_secrets
@@ -261,9 +265,9 @@ def test_shortest_and_longest_secrets_are_masked() -> None:
     assert masked("q7Vw2Zr9", "a q7Vw2Zr9 b") == f"a {REDACTED} b"
     assert masked("q7Vw2Zr", "a q7Vw2Zr b") == "a q7Vw2Zr b"
     entropy = SeededEntropy(1)
-    begin, end = entropy.token(3 * LONGEST_SECRET)[:LONGEST_SECRET], entropy.token(24)
+    begin, end = entropy.token(3 * 1024)[:1024], entropy.token(24)
     for head in ("", "eyJhbGciOiJIUzI1NiJ9."):
-        assert masked(f"{head}{begin}{end}"[: len(head) + LONGEST_SECRET + 24], f"a {end} b") == f"a {end} b"
+        assert masked(f"{head}{begin}{end}"[: len(head) + 1024 + 24], f"a {end} b") == f"a {end} b"
     assert masked(f"{SECRET}.{end}", f"a {SECRET} b {end}") == f"a {REDACTED} b {REDACTED}"
 
 
@@ -275,12 +279,30 @@ def test_latest_half_of_the_secrets_is_kept() -> None:
     assert [secrets.masked(token) == REDACTED for token in tokens] == [False] * 4 + [True] * 3
 
 
+def test_a_mock_remembers_1024_secrets() -> None:
+    secrets = Secrets()
+    entropy = SeededEntropy(1)
+    tokens = [entropy.token(16) for _ in range(1025)]
+    for token in tokens[:-1]:
+        secrets.add(token)
+    assert secrets.masked(tokens[0]) == REDACTED
+    secrets.add(tokens[-1])
+    assert secrets.masked(tokens[0]) == tokens[0]
+
+
+def test_adjacent_secrets_are_masked_as_one() -> None:
+    secrets = Secrets()
+    for each in ("q7Vw2Zr9", "k3Xm8Lt5"):
+        secrets.add(each)
+    assert secrets.masked("a q7Vw2Zr9k3Xm8Lt5 b") == f"a {REDACTED} b"
+
+
 def test_any_web_token_is_masked() -> None:
     assert Secrets().masked("a eyJhbGciOiJIUzI1NiJ9.eyJzdWIi.c2ln b") == f"a {REDACTED} b"
 
 
 def test_secret_names_have_a_maximum_length() -> None:
-    longest = "x" * (LONGEST_NAME - len(".token")) + ".token"
+    longest = "x" * 94 + ".token"
     assert is_secret_name(longest)
     assert not is_secret_name(f"x{longest}")
 
@@ -297,7 +319,9 @@ def test_secret_names_have_a_maximum_length() -> None:
         ((1, "ody_hush"), [1, "ody_..."]),
         ({"token": ["abc", {"b": "c"}, 3, None]}, {"token": [REDACTED, {"b": REDACTED}, 3, None]}),
         ({"script_url": 7}, {"script_url": 7}),
-        ("http://user:hush@a/b", f"http://{REDACTED}@a/b"),
+        ("http://user:hush@a/b", "http://***@a/b"),
+        ("half of a cat \ud83d", r"half of a cat \ud83d"),
+        ("caf\u00e9 \U0001f408", "caf\u00e9 \U0001f408"),
     ],
 )
 def test_json_is_cleaned(value: JSON, shown: JSON) -> None:
@@ -316,3 +340,14 @@ def test_error_that_was_not_raised_is_redacted(caplog: pytest.LogCaptureFixture)
     secrets.add(SECRET)
     get_logger("odyssey_mock.test").error("failed", exc_info=ValueError(SECRET))
     assert f"ValueError: {REDACTED}" in caplog.text
+
+
+def test_every_logger_of_the_webrtc_libraries_is_redacted() -> None:
+    found = set()
+    for package in (aioice, aiortc):
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            logger = getattr(importlib.import_module(module.name), "logger", None)
+            found |= {logger.name} if isinstance(logger, logging.Logger) else set()
+    assert found <= set(LIBRARY_LOGGERS)
+    watch_library_logs()
+    assert [name for name in found if not logging.getLogger(name).filters] == []

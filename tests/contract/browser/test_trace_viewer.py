@@ -352,6 +352,17 @@ def _manifest(**changes: Any) -> bytes:
     return json.dumps({**sample_traces.manifest(sources=[]), **changes}).encode()
 
 
+def _in_directory(*, offset: int, value: bytes) -> bytes:
+    """Return a trace in whose directory the first entry, the manifest, has other bytes at `offset`."""
+    trace = sample_traces.passed()
+    at = trace.index(b"PK\1\2") + offset
+    return trace[:at] + value + trace[at + len(value) :]
+
+
+def _with_zeros(content: bytes, first: int, last: int) -> bytes:
+    return content[:first] + bytes(last - first) + content[last:]
+
+
 REFUSED = {
     "no zip": (b"no zip file", "expected a zip file that is complete"),
     "half": (sample_traces.passed()[:1500], "expected a zip file that is complete"),
@@ -364,7 +375,7 @@ REFUSED = {
     ),
     "other format": (_with_entries(manifest_json=_manifest(format="har")), 'expected the format "odytrace", got "har"'),
     "no JSON": (_with_entries(events_jsonl=b"{\n"), 'events.jsonl, line 1: expected JSON, got "{"'),
-    "no UTF-8": (_with_entries(events_jsonl=b"\xff\n"), "events.jsonl, line 1: expected text in UTF-8"),
+    "no UTF-8": (_with_entries(events_jsonl=b"\xff\n"), "events.jsonl: expected text in UTF-8"),
     "no event": (_with_entries(events_jsonl=b'{"i": 0}\n'), "line 1: expected a number as `t`, got nothing"),
     "unknown lane": (
         _with_entries(events_jsonl=b'{"i":0,"t":0,"lane":"x","side":"client","name":""}\n'),
@@ -374,12 +385,21 @@ REFUSED = {
         sample_traces.zip_file({f"frames/{number:06}.jpg": b"" for number in range(20_001)}),
         "expected at most 20,000 entries in the zip file, got 20,001",
     ),
-    "damaged": (
-        sample_traces.passed().replace(b"events.jsonl", b"events.jsonl", 1)[:40]
-        + b"\0" * 200
-        + sample_traces.passed()[240:],
-        "damaged",
+    "nested": (
+        _with_entries(
+            events_jsonl=b'{"i":0,"t":0,"lane":"log","side":"client","name":"","data":{"a":%s}}'
+            % (b"[" * 600 + b"]" * 600)
+        ),
+        "line 1: expected JSON that is nested at most 500 times, got more",
     ),
+    "repeated": (sample_traces.passed().replace(b"manifest.json", b"events.jsonl\0"), "expected only manifest.json"),
+    "encrypted": (_in_directory(offset=8, value=b"\x01"), "expected no encryption, got manifest.json encrypted"),
+    "link": (_in_directory(offset=41, value=b"\xa1"), "expected a file, got a link: manifest.json"),
+    "unpacked": (
+        _in_directory(offset=24, value=b"\0\0\0\xf0"),
+        "expected at most 536.9 MB when unpacked, got 4026.6 MB",
+    ),
+    "damaged": (_with_zeros(sample_traces.passed(), 60, 260), "got one that is damaged"),
 }
 
 

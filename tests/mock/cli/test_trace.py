@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import struct
 import subprocess
 import sys
 import zipfile
@@ -82,10 +83,8 @@ def test_unknown_session_is_rejected(file: Path) -> None:
 
 def test_print_escapes_what_stdout_cannot_encode(file: Path) -> None:
     trace_file(file, [event(0.5, "fault", "\u732b" * 200)])
-    command = [sys.executable, "-c", "from odyssey_mock.cli import main; main()", "trace", "print", str(file)]
-    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=60)
-    assert ran.returncode == 0, ran.stderr
+    ran = CliRunner(charset="ascii").invoke(main, ["trace", "print", str(file)])
+    assert ran.exit_code == 0, ran.output
     assert "fault \\u732b\\u732b" in ran.stdout
 
 
@@ -175,6 +174,11 @@ def write_nothing(path: Path) -> None:
     assert not path.exists()
 
 
+def write_claims(path: Path) -> None:
+    """Write the end of a zip that claims to have 65,535 entries."""
+    path.write_bytes(b"PK\5\6" + struct.pack("<4H2LH", 0, 0, 65_535, 65_535, 0, 0, 0))
+
+
 NEWER = json.dumps({"format": "odytrace", "version": 2})
 HOSTILE: Mapping[str, tuple[Callable[[Path], None], str]] = {
     "missing": (write_nothing, "cannot read x.odytrace: No such file or directory"),
@@ -190,6 +194,7 @@ HOSTILE: Mapping[str, tuple[Callable[[Path], None], str]] = {
         lambda path: write_zip(path, **{"manifest.json": "{}", "events.jsonl": "", "frames/../../x": ""}),
         "x.odytrace: expected only the entries of a trace, each once, got 'frames/../../x'",
     ),
+    "many frames": (write_claims, "x.odytrace: expected at most 20,000 entries, got more"),
     "2 GB": (write_large, "x.odytrace: expected a file of 268,435,456 bytes or less, got 2,147,483,648 bytes"),
 }
 
@@ -208,14 +213,7 @@ def test_hostile_file_is_refused_in_one_line(file: Path, command: str, kind: str
     assert sorted(Path().iterdir()) == before
 
 
-def test_file_with_too_many_frames_is_refused(file: Path) -> None:
-    write_zip(file, **{f"frames/{number:06}.jpg": "" for number in range(20_001)})
-    ran = trace("print", file)
-    assert (ran.exit_code, ran.stdout) == (2, "")
-    assert ran.stderr == f"Error: {file}: expected at most 20,000 entries, got more\n"
-
-
-@pytest.mark.parametrize("command", [["print"], ["export", "--perfetto"], ["export", "--har"]], ids=" ".join)
+@pytest.mark.parametrize("command", [["print"], ["export", "--har"]], ids=" ".join)
 def test_closed_pipe_ends_the_command_silently(file: Path, command: list[str]) -> None:
     trace_file(file, [event(n / 1000, "fault", f"fault {n}") for n in range(3000)])
     program = [sys.executable, "-c", "from odyssey_mock.cli import main; main()", "trace", *command, str(file)]

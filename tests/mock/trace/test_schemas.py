@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from odyssey_client.trace import Manifest, Recording, SourceFile, Trace, TraceEvent, write_trace
@@ -37,6 +37,7 @@ def faults(document: str, value: Any) -> list[str]:
     return [str(fault) for fault in CONTRACT.faults(document, "", value)]
 
 
+@settings(max_examples=40)
 @given(manifest=MANIFESTS, recorded=st.lists(events(), max_size=5))
 def test_every_written_file_matches_the_schemas(
     manifest: Manifest, recorded: list[TraceEvent], tmp_path_factory: pytest.TempPathFactory
@@ -86,6 +87,7 @@ def test_schemas_have_the_lanes_of_the_format() -> None:
     assert tuple(CONTRACT.documents["trace-manifest"]["properties"]["dropped"]["propertyNames"]["enum"]) == LANES
 
 
+@settings(max_examples=40)
 @given(manifest=MANIFESTS, recorded=st.lists(events(), max_size=8), last=st.none() | st.floats(0.1, 2000))
 def test_every_trace_is_drawn_exported_and_compared(
     manifest: Manifest, recorded: list[TraceEvent], last: float | None

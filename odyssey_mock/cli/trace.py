@@ -192,7 +192,7 @@ def diff(context: click.Context, /, first: Path, second: Path, *, lanes: Sequenc
     """Show where two runs of a test diverge.
 
     Ids, addresses, tokens and times are ignored, and so is the order of events of different participants or lanes.
-    Without --lane, statistics, frames, log records, notes and ICE candidates are left out.
+    Without --lane, statistics, frames, log records, notes, states of peers and ICE candidates are left out.
 
     The exit code is 0 if the traces are equal, 1 if they differ, and 2 if one cannot be read.
 

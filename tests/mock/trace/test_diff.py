@@ -50,8 +50,8 @@ def test_runs_differ_in_ids_and_times_only() -> None:
     found, text = compared(run(0), run(1))
     assert found is None
     assert text == (
-        "A: tests/test_cat.py::test_cat: failed, 5 events compared\n"
-        "B: tests/test_cat.py::test_cat: failed, 5 events compared\n"
+        "A: tests/test_cat.py::test_cat: failed, 7 steps compared\n"
+        "B: tests/test_cat.py::test_cat: failed, 7 steps compared\n"
         "equal"
     )
 
@@ -65,32 +65,32 @@ def test_first_difference_has_its_context() -> None:
     assert (
         text
         == """\
-A: tests/test_cat.py::test_cat: failed, 23 events compared
-B: tests/test_cat.py::test_cat: passed, 20 events compared
-19 equal events before the first difference
+A: tests/test_cat.py::test_cat: failed, 28 steps compared
+B: tests/test_cat.py::test_cat: passed, 26 steps compared
+equal steps before the first difference: 24
 
 first difference: client 1, lane call
   A:
-         1.700  server, fault: stream.update {"do": "ignore"}
-         2.000  client 2, call: connect_to_stream ! NotFoundError: no such stream
-         2.100  client 2, http: GET /broadcast/x {"status": 404} ! status 404
-  >      2.500  client 1, call: interact, pending
+         2.300  client 2, http: GET /broadcast/x ends {"status": 404} ! status 404
+         2.400  client 2, call: connect_to_stream ends ! NotFoundError: no such stream
+         2.500  client 1, call: interact, which is pending at the end
+  > (nothing)
          2.510  client 1, channel: interact {"prompt": "jump"}
          2.515  server, channel: interact {"prompt": "jump"}
          2.600  client 1, deadline: interact
   B:
-         1.700  server, fault: stream.update {"do": "ignore"}
-         2.000  client 2, call: connect_to_stream ! NotFoundError: no such stream
-         2.100  client 2, http: GET /broadcast/x {"status": 404} ! status 404
-  >      2.500  client 1, call: interact
+         2.300  client 2, http: GET /broadcast/x ends {"status": 404} ! status 404
+         2.400  client 2, call: connect_to_stream ends ! NotFoundError: no such stream
+         2.500  client 1, call: interact
+  >      2.600  client 1, call: interact ends
+         3.200  test, test: call ends
 
-only in A (4):
-  1 x client 1, call: interact {"arguments": {"prompt": "jump"}, "pending": true}
+only in A (3):
   1 x client 1, channel: interact {"from": "client", "message": {"prompt": "jump", "type": "interact"}}
   1 x server, channel: interact {"from": "client", "message": {"prompt": "jump", "type": "interact"}}
   1 x client 1, deadline: interact
 only in B (1):
-  1 x client 1, call: interact {"arguments": {"prompt": "jump"}}"""
+  1 x client 1, call: interact ends"""
     )
 
 
@@ -98,9 +98,9 @@ def test_missing_event_is_found_on_its_track() -> None:
     messages = [message(at, "channel", f"m{at}", "server", "client") for at in (1, 2, 3)]
     found, text = compared(trace_of(messages), trace_of(messages[:2]))
     assert found is not None
-    assert (found.equal, found.first, found.track) == (2, (2, None), ("client 1", "channel"))
+    assert (found.equal, found.first, found.track) == (2, (2, None), ("client 1", "channel", "", ""))
     assert text.splitlines()[2:] == [
-        "2 equal events before the first difference",
+        "equal steps before the first difference: 2",
         "",
         "first difference: client 1, lane channel",
         "  A:",
@@ -110,11 +110,48 @@ def test_missing_event_is_found_on_its_track() -> None:
         "  B:",
         "         1.000  client 1, channel: m1",
         "         2.000  client 1, channel: m2",
-        "  > (no further event)",
+        "  > (nothing)",
         "",
         "only in A (1):",
         '  1 x client 1, channel: m3 {"from": "server", "message": {"type": "m3"}}',
     ]
+
+
+def test_call_that_fails_differs_at_its_end() -> None:
+    def run_of(error: str | None) -> Trace:
+        return trace_of(
+            [event(0, "test", "call", "test", is_span=True, end=9, error=error), call(1, "interact", 8, error=error)]
+            + [event(2, "fault", "f")] * (error is not None)
+        )
+
+    found, text = compared(run_of(None), run_of("TimeoutError"))
+    assert found is not None
+    assert found.track == ("client 1", "fault", "", "")
+    assert "  > (nothing)\n         8.000  client 1, call: interact ends\n" in text
+    assert '  1 x client 1, call: interact ends {"error": "TimeoutError"}' in text
+
+
+def test_exchanges_may_end_in_another_order() -> None:
+    def run_of(first: float, second: float) -> Trace:
+        return trace_of([exchange(0, "GET /ping/us", first, 204), exchange(0.1, "GET /ping/eu", second, 204)])
+
+    assert compared(run_of(1, 2), run_of(2, 1))[0] is None
+
+
+def test_machines_and_clients_of_a_server_are_independent() -> None:
+    def run_of(first: float, second: float) -> Trace:
+        clients = [event(0, "peer", "x", actor=name, session=name) for name in "ab"]
+        return trace_of(
+            [
+                *clients,
+                event(first, "state", "socket closed", "server", session="a", data={"machine": "socket"}),
+                event(second, "state", "session closed", "server", session="a", data={"machine": "session"}),
+                event(first, "channel", "stream_ended", "server", session="a", sender="server"),
+                event(second, "channel", "error", "server", session="b", sender="server"),
+            ]
+        )
+
+    assert compared(run_of(1, 2), run_of(2, 1))[0] is None
 
 
 def test_different_order_on_one_track_is_a_difference() -> None:
@@ -122,7 +159,7 @@ def test_different_order_on_one_track_is_a_difference() -> None:
     found, text = compared(one, other)
     assert found is not None
     assert (found.equal, found.first) == (0, (0, 0))
-    assert text.endswith("both have the same events, in a different order")
+    assert text.endswith("both have the same steps, in a different order")
 
 
 def test_slower_run_has_the_same_first_difference() -> None:
@@ -137,7 +174,9 @@ def test_slower_run_has_the_same_first_difference() -> None:
 
 def test_order_across_tracks_does_not_matter() -> None:
     def concurrent(first: float, second: float) -> Trace:
-        return trace_of([event(first, "peer", "x"), event(second, "state", "y"), event(second, "peer", "z", "server")])
+        return trace_of(
+            [event(first, "fault", "x"), event(second, "state", "y"), event(second, "fault", "z", "server")]
+        )
 
     assert compared(concurrent(1, 2), concurrent(2, 1))[0] is None
 
@@ -164,7 +203,7 @@ def test_outcomes_alone_are_a_difference() -> None:
     found, text = compared(failed_trace(), failed_trace(failure=None, outcome="passed"))
     assert found is not None
     assert text.splitlines()[2:] == [
-        "all 23 events are equal; the outcomes differ",
+        "all 28 steps are equal; the outcomes differ",
         "  A: failed call: AssertionError: expected a jump,\\ngot none",
         "  B: passed",
     ]

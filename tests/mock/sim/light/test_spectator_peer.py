@@ -4,12 +4,17 @@ Light peers replace WebRTC peers in simulated runs: they report the same events,
 """
 
 import asyncio
-from collections.abc import Sequence
+import re
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 import pytest
 
 from odyssey_client import BroadcastInfo, OdysseyError, PeerError, SpectatorConnection, connect_to_stream
+from odyssey_mock.rtc.packet_track import PacketTrack
+from odyssey_mock.rtc.remote_description import DescriptionError
 from odyssey_mock.sim.light import stamp_of
+from odyssey_mock.sim.light.spectator_peer import LightClientSpectatorPeer, LightSpectatorPeer
 from tests.support.loopback import PeerKind, Stage, staged
 
 LIMIT = 30.0
@@ -110,3 +115,62 @@ async def test_hls_is_available_during_a_broadcast(fidelity: PeerKind) -> None:
         assert "#EXTINF" in playlist
         name = next(line for line in playlist.splitlines() if line and not line.startswith("#"))
         assert hls.file(name.partition("?")[0])
+
+
+# Descriptions
+
+
+def nothing(*_: object) -> None:
+    """Ignore an event of a peer."""
+
+
+def servers_peer() -> LightSpectatorPeer:
+    return LightSpectatorPeer(
+        "127.0.0.1", PacketTrack(), ("h264",), on_connected=nothing, on_lost=nothing, on_keyframe_wanted=nothing
+    )
+
+
+@asynccontextmanager
+async def offering(host: str = "127.0.0.1") -> AsyncIterator[tuple[LightClientSpectatorPeer, str]]:
+    """Yield the peer of a client, and its offer."""
+    peer = LightClientSpectatorPeer(host, connected=nothing, ended=nothing, frame=nothing, lost=nothing)
+    async with peer:
+        yield peer, await peer.offer(())
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda offer: offer[:10], "the offer's SDP cannot be used"),
+        (lambda offer: re.sub(r"(H264|VP8)/90000", "AV1/90000", offer), "expected a video section with H.264 or VP8"),
+        (lambda offer: re.sub(r"a=candidate:2.*\r\n", "", offer), "and a TCP candidate"),
+        (lambda offer: offer.replace("a=recvonly", "a=sendonly"), "expected a video section with a=recvonly"),
+    ],
+    ids=["nonsense", "no common codec", "no TCP candidate", "sends only"],
+)
+async def test_unusable_offer_is_refused(change: Callable[[str], str], why: str) -> None:
+    async with offering() as (_, offer), servers_peer() as peer:
+        with pytest.raises(DescriptionError, match=re.escape(why)):
+            await peer.answer(change(offer))
+
+
+@pytest.mark.parametrize("direction", ["inactive", "recvonly"])
+async def test_answer_without_video_is_refused(direction: str) -> None:
+    async with offering() as (client, offer), servers_peer() as server:
+        answer, codec = await server.answer(offer)
+        assert codec == "h264"
+        with pytest.raises(PeerError, match="the answer has no video track"):
+            await client.apply(answer.replace("a=sendonly", f"a={direction}"))
+
+
+async def test_address_that_cannot_be_bound_is_an_error() -> None:
+    with pytest.raises(PeerError, match="Cannot create an SDP offer: OSError"):
+        async with offering("192.0.2.1"):
+            raise AssertionError("expected no offer")
+
+
+async def test_invalid_candidate_is_refused() -> None:
+    async with servers_peer() as peer:
+        await peer.add_candidate("", "0", 0)
+        with pytest.raises(DescriptionError, match="expected an ICE candidate line"):
+            await peer.add_candidate("candidate:what", "0", 0)

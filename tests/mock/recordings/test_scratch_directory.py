@@ -1,5 +1,8 @@
 """Tests of scratch directories: those of killed processes are removed, and all others are left alone."""
 
+import errno
+import fcntl
+import os
 import signal
 import subprocess
 import sys
@@ -52,6 +55,22 @@ def test_directory_in_use_is_kept(temporary: Path) -> None:
     assert directory.path.exists()
     directory.delete()
     assert list(temporary.iterdir()) == []
+
+
+def test_directories_stay_where_files_cannot_be_locked(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = temporary / "odyssey-mock-left"
+    left.mkdir()
+    (left / ".lock").touch()
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    directory = ScratchDirectory()
+    assert remove_leftovers() == 0
+    assert {each.name for each in temporary.iterdir()} == {left.name, directory.path.name}
+    directory.delete()
+    assert list(temporary.iterdir()) == [left]
 
 
 def test_other_files_are_not_removed(temporary: Path) -> None:

@@ -39,6 +39,7 @@ PICTURE_BYTES = 200_000
 
 NOT_RUN = {
     "make demo ": "runs the whole suite; tests/e2e runs the demo",
+    "make coverage": "runs the whole suite",
     "pip install ": "installs this project, which is already installed",
     "python3 -m venv ": "installs this project, which is already installed",
     "odyssey-mock bench soak": "takes minutes; the suite runs it with --quick",

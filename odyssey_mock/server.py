@@ -63,6 +63,17 @@ _observers: list[MockObserver] = []
 
 
 @contextmanager
+def no_mock_observed() -> Iterator[None]:
+    """During the block, enter no observers of `all_mocks_observed` for mocks that start."""
+    kept = _observers[:]
+    _observers.clear()
+    try:
+        yield
+    finally:
+        _observers[:] = kept
+
+
+@contextmanager
 def all_mocks_observed(observe: MockObserver) -> Iterator[None]:
     """During the block, enter `observe(mock)` for each mock of this process that starts."""
     _observers.append(observe)

@@ -204,7 +204,7 @@ class _RecordingPeer[P: Peer]:
 
     async def __aenter__(self) -> Self:
         await self._peer.__aenter__()
-        if self._reports():
+        if self._trace.recorder.samples_statistics and self._reports():
             self._schedule()
         return self
 

@@ -122,6 +122,7 @@ class Recorder:
         limit_bytes: int = LIMIT_BYTES,
         now: Callable[[], float] = time.monotonic,  # noqa: TID251 - traces show the time of the machine
         began_at: float | None = None,
+        samples_statistics: bool = True,
     ) -> None:
         """Begin a recording.
 
@@ -129,7 +130,10 @@ class Recorder:
             limit_bytes: Limit of the recording, in bytes of JSON text and images.
             now: Returns the time in seconds, from any start.
             began_at: The time now in seconds since the epoch; None to use the time of the machine.
+            samples_statistics: Whether to record the statistics of peers, which takes timers. They would change the
+                course of a simulated run.
         """
+        self.samples_statistics = samples_statistics
         self._limit = limit_bytes
         self._now = now
         # Reentrant: the garbage collector may run at any time, and asyncio then logs errors of forgotten tasks, which

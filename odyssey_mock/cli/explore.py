@@ -48,6 +48,12 @@ EXCLUDES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 @click.option("--seed", type=click.IntRange(min=0), help="Run only this seed.")
 @click.option("--log", is_flag=True, help="Print the log, one line per event; it is the same in every run of a seed.")
 @click.option("--diagram", is_flag=True, help="Print a sequence diagram of the run.")
+@click.option(
+    "--trace",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write a trace of each printed failure to this directory, for `odyssey-mock trace show`.",
+)
 @click.option("--shrink", is_flag=True, help="Find and print a smaller scenario with the same failure.")
 @click.option(
     "--output",

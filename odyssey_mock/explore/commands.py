@@ -17,7 +17,7 @@ import click
 from odyssey_mock.explore import code_version, report
 from odyssey_mock.explore.campaign import Campaign
 from odyssey_mock.explore.cluster import on_cluster
-from odyssey_mock.explore.explorer import play
+from odyssey_mock.explore.explorer import play, write_run_trace
 from odyssey_mock.explore.options import SEEDS, CannotExploreError, ExploreOptions
 from odyssey_mock.explore.outcome import PROCESS_DIED, RUN_RAISED, Outcome, PlaySeed, SeedPlayer
 from odyssey_mock.explore.report import Rate, progress
@@ -72,7 +72,7 @@ def explore(options: ExploreOptions, tools: Tools = OURS) -> int:
         first = options.first or 0
         seeds = range(first, first + (options.seeds or SEEDS))
         where = WorkerOptions(options.workers, options.scheduler)
-        return spread(tools, seeds, fidelity, where, options.results, restart=options.restart)
+        return spread(tools, seeds, fidelity, where, options.results, restart=options.restart, traces=options.trace)
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)
         return INTERRUPTED
@@ -85,11 +85,13 @@ def _one(options: ExploreOptions, tools: Tools, scenario: Scenario | None, again
     """
     fidelity, seed = options.depth or "light", options.seed or 0
     if options.shrink:
-        return show_shrunk(tools, scenario or tools.draw(seed, fidelity), again, options.output)
+        return show_shrunk(tools, scenario or tools.draw(seed, fidelity), again, options.output, options.trace)
     if scenario is not None:
         outcome = tools.play(scenario.seed, fidelity=scenario.fidelity, scenario=scenario, keeps_log=True)
     else:
         outcome = tools.play(seed, fidelity=fidelity, keeps_log=True)
+    if options.trace is not None and outcome.failures:
+        _write_trace(options.trace, scenario or tools.draw(seed, fidelity), again)
     return show(outcome, again, log=options.log, drawn=options.diagram)
 
 
@@ -126,13 +128,14 @@ def show(outcome: Outcome, again: str, *, log: bool, drawn: bool) -> int:
     return FAILED
 
 
-def show_shrunk(tools: Tools, scenario: Scenario, again: str, output: Path | None) -> int:
+def show_shrunk(tools: Tools, scenario: Scenario, again: str, output: Path | None, traces: Path | None = None) -> int:
     """Shrink a scenario, print the smaller scenario and the result of its run, and return the exit code.
 
     `again`: the command that repeats the run of the given scenario. `output`: the file for the smaller scenario.
+    `traces`: the directory for its trace.
 
     Raises:
-        CannotExploreError: `output` cannot be written.
+        CannotExploreError: `output` or the trace cannot be written.
     """
     if output is not None and not output.parent.is_dir():  # check first: shrinking takes long
         raise CannotExploreError(f"cannot write {output}: the folder {output.parent} does not exist")
@@ -148,6 +151,8 @@ def show_shrunk(tools: Tools, scenario: Scenario, again: str, output: Path | Non
         except OSError as error:
             raise CannotExploreError(f"cannot write {output}: {error}") from error
         again = f"odyssey-mock explore --workload {shlex.quote(str(output))} --log"
+    if traces is not None:
+        _write_trace(traces, shorter, again)
     outcome = tools.play(shorter.seed, fidelity=shorter.fidelity, scenario=shorter, keeps_log=True)
     click.echo(report.failures(outcome, commit=code_version.commit(), again=again))
     _print_how(outcome)
@@ -173,12 +178,21 @@ class WorkerOptions:
 
 
 def spread(
-    tools: Tools, seeds: range, fidelity: Fidelity, where: WorkerOptions, path: Path | None, *, restart: bool
+    tools: Tools,
+    seeds: range,
+    fidelity: Fidelity,
+    where: WorkerOptions,
+    path: Path | None,
+    *,
+    restart: bool,
+    traces: Path | None = None,
 ) -> int:
     """Run many seeds, print the failures and the speed, and return the exit code.
 
+    `traces`: the directory for traces of the failures that are printed with log and diagram.
+
     Raises:
-        CannotExploreError: the workers failed, or the results file cannot be used.
+        CannotExploreError: the workers failed, or the results file or a trace cannot be written.
     """
     campaign, elapsed = Campaign(seeds, fidelity), 0.0
     stopped: BaseException | None = None
@@ -198,7 +212,7 @@ def spread(
     except (KeyboardInterrupt, ResultsError, WorkersError, OSError) as error:
         stopped = error
     # If the campaign was stopped, the user waits for the end: print the failures without running their seeds again.
-    _print_examples(tools, campaign, fidelity, in_full=REPORTED if stopped is None else 0)
+    _print_examples(tools, campaign, fidelity, in_full=REPORTED if stopped is None else 0, traces=traces)
     if campaign.tally.seeds:
         click.echo(report.rates(campaign.tally, fidelity, before=campaign.before, elapsed=elapsed))
     if stopped is None:
@@ -221,7 +235,9 @@ def _stopped(error: BaseException, campaign: Campaign, path: Path | None) -> int
     raise CannotExploreError(f"{why}\n{left}" if campaign.tally.seeds > campaign.before else why) from error
 
 
-def _print_examples(tools: Tools, campaign: Campaign, fidelity: Fidelity, *, in_full: int = REPORTED) -> None:
+def _print_examples(
+    tools: Tools, campaign: Campaign, fidelity: Fidelity, *, in_full: int = REPORTED, traces: Path | None = None
+) -> None:
     """Print each distinct failure. For up to `in_full` failures, run the seed again to print log and diagram."""
     commit = code_version.commit()
     shown: set[int] = set()
@@ -234,8 +250,26 @@ def _print_examples(tools: Tools, campaign: Campaign, fidelity: Fidelity, *, in_
         outcome = tools.play(known.seed, fidelity=fidelity, keeps_log=True)
         if outcome.failures:
             _print_how(outcome)
+            if traces is not None:
+                again = f"odyssey-mock explore --{fidelity} --seed {known.seed} --log"
+                _write_trace(traces, tools.draw(known.seed, fidelity), again)
         else:
             click.echo(report.NOT_AGAIN)
+
+
+def _write_trace(directory: Path, scenario: Scenario, again: str) -> None:
+    """Write the trace of a scenario to `DIRECTORY/seed-N-FIDELITY.odytrace`.
+
+    Raises:
+        CannotExploreError: the file cannot be written.
+    """
+    path = directory / f"seed-{scenario.seed}-{scenario.fidelity}.odytrace"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        write_run_trace(path, scenario, command=again)
+    except OSError as error:
+        raise CannotExploreError(f"cannot write the trace {path}: {error}") from error
+    click.echo(f"trace: {path}")
 
 
 def _print_how(outcome: Outcome) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, override
 
 from odyssey_client import AdvancedConfig, ConnectionStatus
+from odyssey_client.trace import Failure as TraceFailure
+from odyssey_client.trace import Manifest, write_trace
 from odyssey_mock.accounts.accounts import account_id
 from odyssey_mock.core.journal import Entry
 from odyssey_mock.explore.actions import Player, RunContext, done
@@ -23,6 +25,9 @@ from odyssey_mock.sim.fidelity import Fidelity
 from odyssey_mock.sim.run import run
 from odyssey_mock.sim.run_log import WORLD, RunLog
 from odyssey_mock.sim.world import World
+from odyssey_mock.trace import run_information
+from odyssey_mock.trace.server_trace import ServerTrace
+from odyssey_mock.trace.simulated_trace import recorded_world
 
 CALL_LIMIT = 600.0
 """Virtual seconds within which every call must return or raise; more than the sum of the client's time limits."""
@@ -62,7 +67,41 @@ def play(
         scenario: the scenario to run; by default it is drawn from the seed.
         keeps_log: whether the outcome contains the log and its hash.
     """
-    scenario_run = ScenarioRun(scenario or draw(seed, fidelity), keeps_lines=keeps_log)
+    return _played(ScenarioRun(scenario or draw(seed, fidelity), keeps_lines=keeps_log), keeps_log=keeps_log)
+
+
+def write_run_trace(path: Path, scenario: Scenario, *, command: str) -> None:
+    """Run a scenario again, and write what its clients and its mock do to a trace file.
+
+    Args:
+        path: the file.
+        scenario: the scenario.
+        command: the command that repeats the run.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    scenario_run = ScenarioRun(scenario, keeps_lines=False, records=True)
+    outcome = _played(scenario_run, keeps_log=False)
+    if scenario_run.trace is None:  # the run ended before its clients were created
+        return
+    recording = scenario_run.trace.recording()
+    violated = outcome.failures[0] if outcome.failures else None
+    manifest = Manifest(
+        title=f"seed {scenario.seed}, {scenario.fidelity}",
+        outcome="passed" if violated is None else "failed",
+        began_at=recording.began_at,
+        duration=recording.duration,
+        time="virtual",
+        recorded_by=run_information.versions(),
+        seed=scenario.seed,
+        command=command,
+        failure=None if violated is None else TraceFailure(violated.rule, violated.message),
+    )
+    write_trace(path, recording, manifest, redact=run_information.redaction([scenario_run.trace.secrets]))
+
+
+def _played(scenario_run: ScenarioRun, *, keeps_log: bool) -> Outcome:
     settings = {**scenario_run.scenario.settings, "faults": scenario_run.scenario.faults, "journal_limit": 100_000}
     with tempfile.TemporaryDirectory(prefix="odyssey-explore-") as directory, _errors_of(scenario_run):
         scenario_run.directory = Path(directory)
@@ -97,12 +136,15 @@ class ScenarioRun:
     Attributes:
         failures: violated rules, one failure per signature.
         steps: number of steps that were started.
+        trace: what was recorded, if anything was to be recorded.
     """
 
     directory: Path
 
-    def __init__(self, scenario: Scenario, *, keeps_lines: bool) -> None:
+    def __init__(self, scenario: Scenario, *, keeps_lines: bool, records: bool = False) -> None:
         self.scenario = scenario
+        self.trace: ServerTrace | None = None
+        self._records = records
         self.failures: list[Failure] = []
         self.steps = 0
         self.run_log = RunLog(self._now, keeps_lines=keeps_lines)
@@ -116,11 +158,20 @@ class ScenarioRun:
         """Record the violation of a rule as a failure, unless a failure with the same signature is recorded already."""
         failure = Failure(rule, message, round(self._now(), 6))
         self.run_log.add(WORLD, f"RULE VIOLATED {rule}: {message}")
+        if self.trace is not None:
+            self.trace.recorder.add("test", rule, side="test", error=message)
         if failure.signature not in {each.signature for each in self.failures}:
             self.failures.append(failure)
 
     async def program(self, world: World) -> None:
         """Run the scenario, end all disturbances, and check that clients and server recover and release everything."""
+        if not self._records:
+            await self._run(world)
+            return
+        async with recorded_world(world) as self.trace:
+            await self._run(world)
+
+    async def _run(self, world: World) -> None:
         self._world = world
         world.loop.set_exception_handler(self._unhandled)
         rules = ServerRules(world, self.run_log, self.report_violation, self._host_of)

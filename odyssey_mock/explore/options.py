@@ -33,6 +33,7 @@ class ExploreOptions:
         log: whether to print the log.
         diagram: whether to print a sequence diagram.
         shrink: whether to find a smaller scenario with the same failure.
+        trace: directory for the traces of the failures.
         output: file for the scenario that shrinking found.
         workload: scenario file to run instead of a seed.
         workers: number of worker processes.
@@ -48,6 +49,7 @@ class ExploreOptions:
     log: bool = False
     diagram: bool = False
     shrink: bool = False
+    trace: Path | None = None
     output: Path | None = None
     workload: Path | None = None
     workers: int | None = None

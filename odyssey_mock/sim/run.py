@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from odyssey_client.system import platform_by_default
+from odyssey_client.trace import default_recorder, record_by_default
 from odyssey_mock.core.entropy import SeededEntropy
-from odyssey_mock.server import MockOdyssey
+from odyssey_mock.server import MockOdyssey, no_mock_observed
 from odyssey_mock.sim.fidelity import Fidelity, frame_encoder, server_network
 from odyssey_mock.sim.platform import ServerClock
 from odyssey_mock.sim.sandbox import sandboxed
@@ -150,11 +151,26 @@ async def _join(task: asyncio.Task[None]) -> None:
 
 @contextmanager
 def _within(world: World) -> Iterator[None]:
-    with _peers(world.fidelity), _without_collections(), platform_by_default(world.platform):
+    with _peers(world.fidelity), _without_collections(), _unrecorded(), platform_by_default(world.platform):
         try:
             yield
         finally:
             world.loop.end()
+
+
+@contextmanager
+def _unrecorded() -> Iterator[None]:
+    """Prevent that recorders of this process record clients and mocks of the world, which would change its course.
+
+    `odyssey_mock.trace.simulated_trace` records a world without changing it.
+    """
+    before = default_recorder()
+    record_by_default(None)
+    try:
+        with no_mock_observed():
+            yield
+    finally:
+        record_by_default(before)
 
 
 def _peers(fidelity: Fidelity) -> AbstractContextManager[None]:

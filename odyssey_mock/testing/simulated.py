@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from types import MappingProxyType
@@ -17,20 +17,19 @@ from typing import Any, get_args
 import pytest
 
 from odyssey_client.config import API_KEY_VARIABLE, API_URL_VARIABLE
-from odyssey_client.trace import Recorder, default_recorder, record_by_default
 from odyssey_mock.core.journal import Entry
 from odyssey_mock.faults.fault import Fault, FaultError
 from odyssey_mock.setting_rules import SettingsError
 from odyssey_mock.settings import SETTING_NAMES, Settings, UnknownSettingError
 from odyssey_mock.sim.fidelity import Fidelity
 from odyssey_mock.sim.loop import EndlessError
-from odyssey_mock.sim.platform import EPOCH
 from odyssey_mock.sim.run import Run, run
 from odyssey_mock.sim.world import GIVE_UP, SERVER, World
 from odyssey_mock.testing.chaos import Chaos, ChaosError, apply_chaos, check_chaos, draw_network
 from odyssey_mock.testing.seed_report import seed_report
 from odyssey_mock.testing.stash import FAILED, SeedRecording
 from odyssey_mock.trace.server_trace import ServerTrace
+from odyssey_mock.trace.simulated_trace import recorded_world
 
 SEEDS = 50
 """Default number of seeds."""
@@ -226,7 +225,6 @@ class _RunOf:
     def __init__(self, test: Test, arguments: Mapping[str, object], plan: Plan, *, records: bool) -> None:
         self.error: BaseException | None = None
         self._records = records
-        self._recorder: Recorder | None = None
         self._trace: ServerTrace | None = None
         self._test = test
         self._arguments = dict(arguments)
@@ -248,11 +246,8 @@ class _RunOf:
         if not self._records:
             await self._play(world)
             return
-        self._recorder = recorder = Recorder(now=world.now, began_at=EPOCH)
-        # No statistics: the task that samples them would hide that no other task can continue.
-        async with ServerTrace(world.mock, recorder, samples=False) as self._trace:
-            with _recorded(recorder):
-                await self._play(world)
+        async with recorded_world(world) as self._trace:
+            await self._play(world)
 
     async def _play(self, world: World) -> None:
         if WORLD_ARGUMENT in self._arguments:
@@ -275,8 +270,8 @@ class _RunOf:
             await self._tidy(world)
 
     def _record_failure(self, error: BaseException) -> None:
-        if self._recorder is not None:
-            self._recorder.add("test", FAILED, side="test", error=f"{type(error).__name__}: {error}")
+        if self._trace is not None:
+            self._trace.recorder.add("test", FAILED, side="test", error=f"{type(error).__name__}: {error}")
 
     async def _in_time(self) -> None:
         try:
@@ -304,17 +299,6 @@ class _RunOf:
             task.cancel()
         if left:
             await asyncio.wait(left, timeout=GIVE_UP)
-
-
-@contextmanager
-def _recorded(recorder: Recorder) -> Iterator[None]:
-    """Record the clients that are created in the block."""
-    before = default_recorder()
-    record_by_default(recorder)
-    try:
-        yield
-    finally:
-        record_by_default(before)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

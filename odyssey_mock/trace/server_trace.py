@@ -71,15 +71,9 @@ class ServerTrace:
         write_trace("run.odytrace", trace.recording(), ...)
     """
 
-    def __init__(self, mock: MockOdyssey, recorder: Recorder, *, samples: bool = True) -> None:
-        """Create a record of `mock` in `recorder`.
-
-        `samples`: whether to record the statistics of peers. A simulated mock has none, and a task that waits for
-        virtual time would hide that no other task can continue.
-        """
+    def __init__(self, mock: MockOdyssey, recorder: Recorder) -> None:
         self._mock = mock
-        self._recorder = recorder
-        self._samples = samples
+        self.recorder = recorder
         self._peers: dict[StreamerPeer, SessionIdentity] = {}
         self._entries: deque[tuple[float, Entry]] = deque()
         """The entries of the journal with their times on the axis. They are converted when the recording is read."""
@@ -129,7 +123,7 @@ class ServerTrace:
         Args:
             recording: the recording to complete; by default that of the recorder.
         """
-        recording = recording or self._recorder.snapshot()
+        recording = recording or self.recorder.snapshot()
         entries = tuple(self._entries)
         events = [event_of(entry, at) for at, entry in entries]
         received = {event.stream for event in recording.events if event.lane == "frame"}
@@ -143,7 +137,7 @@ class ServerTrace:
         return recording.with_events((*events, *drawn), self._dropped)
 
     def _record(self, entry: Entry) -> None:
-        self._entries.append((self._recorder.now(), entry))
+        self._entries.append((self.recorder.now(), entry))
         self._bytes += len(entry.encoded) + ENTRY_BYTES
         while self._bytes > LIMIT_BYTES and len(self._entries) > 1:
             _, oldest = self._entries.popleft()
@@ -151,7 +145,7 @@ class ServerTrace:
             self._dropped[lane_of(oldest)] += 1
 
     def _record_advance(self, before: float, after: float) -> None:
-        self._recorder.add(
+        self.recorder.add(
             "clock", f"clock advanced by {after - before:g} s", {"from": before, "to": after}, side="server"
         )
 
@@ -161,7 +155,7 @@ class ServerTrace:
         self._peers[peer] = identity
 
         def changed(transport: str, state: str) -> None:
-            self._recorder.add(
+            self.recorder.add(
                 "peer",
                 f"{transport} {state}",
                 {"transport": transport, "state": state},
@@ -173,7 +167,7 @@ class ServerTrace:
                 self._peers.pop(peer, None)
 
         peer.observe(changed)
-        if self._samples and self._sampling is None:
+        if self.recorder.samples_statistics and self._sampling is None:
             self._sampling = asyncio.get_running_loop().create_task(self._sample(), name="statistics of a trace")
 
     async def _sample(self) -> None:
@@ -183,7 +177,7 @@ class ServerTrace:
                 reports = await peer.statistics()
                 if reports:
                     data: dict[str, JSON] = {"reports": cast("JSON", reports)}
-                    self._recorder.add("stats", "statistics", data, side="server", session=identity.id)
+                    self.recorder.add("stats", "statistics", data, side="server", session=identity.id)
 
 
 def _shown(events: Iterable[TraceEvent], streams: Mapping[str, StreamRecord]) -> Mapping[str, _Shown]:

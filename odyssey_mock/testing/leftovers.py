@@ -33,6 +33,7 @@ _LIBRARIES = (
 """Prefixes of the names of threads that libraries keep running; they are not reported."""
 _HANDLER = "(process_request_thread)"
 """Part of the name of a thread in which a `socketserver.ThreadingMixIn` serves one connection."""
+_CALL_WRAPPER = ("odyssey_client", "trace", "calls.py")
 _CODE = ("stdlib", "platstdlib", "purelib", "platlib")
 """Names of the directories of Python's libraries and of installed packages in `sysconfig.get_paths()`."""
 
@@ -160,14 +161,14 @@ def _described(task: "asyncio.Task[object]") -> str | None:
     coroutine = task.get_coro()
     if not inspect.iscoroutine(coroutine) or task.cancelling() > 0:
         return None
-    code = coroutine.cr_code
-    name = code.co_qualname
-    where = Path(code.co_filename)
-    if "odyssey_client" in where.parts and "client" in where.parts and not code.co_name.startswith("_"):
-        return f"the call {code.co_name}() is still pending: await it or cancel it"
+    where = Path(coroutine.cr_code.co_filename)
+    # A recorded call runs in a wrapper, which has the name of the call.
+    is_call = where.parts[-3:-1] == ("odyssey_client", "client") or where.parts[-3:] == _CALL_WRAPPER
+    if is_call and not coroutine.__name__.startswith("_"):
+        return f"the call {coroutine.__name__}() is still pending: await it or cancel it"
     if _is_library(where):
         return None
-    return f"the task {name}() is still running: await it or cancel it"
+    return f"the task {coroutine.__qualname__}() is still running: await it or cancel it"
 
 
 def _is_library(where: Path) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from odyssey_client.trace import read_trace
 from tests.support.explore.commanded import COMMIT, explore
 from tests.support.explore.scenarios import raises
 
@@ -265,3 +266,26 @@ def test_command_line_does_not_import_the_simulation() -> None:
     code = "import sys, odyssey_mock.cli; print([name for name in sys.modules if 'odyssey_mock.sim' in name])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=LIMIT)
     assert ran.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    "options", [("--seed", "3"), ("--seeds", "8", "--workers", "1")], ids=["one seed", "many seeds"]
+)
+def test_trace_of_each_failure_is_written(options: tuple[str, ...], tmp_path: Path) -> None:
+    ran = explore(*options, "--trace", str(tmp_path / "traces"))
+    seeds = ["seed-3-light.odytrace"] if "--seed" in options else ["seed-3-light.odytrace", "seed-5-light.odytrace"]
+
+    assert sorted(path.name for path in (tmp_path / "traces").iterdir()) == seeds
+    assert f"trace: {tmp_path / 'traces' / seeds[0]}" in ran.stdout
+    with read_trace(tmp_path / "traces" / seeds[0]) as trace:
+        assert (trace.manifest.seed, trace.manifest.time) == (3, "virtual")
+        assert trace.manifest.command == "odyssey-mock explore --light --seed 3 --log"
+        assert {"connect", "disconnect"} <= {event.name for event in trace.events if event.lane == "call"}
+
+
+def test_trace_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    ran = explore("--seed", "3", "--trace", str(tmp_path / "file" / "traces"))
+
+    assert ran.exit_code == 2
+    assert "cannot write the trace" in ran.stderr

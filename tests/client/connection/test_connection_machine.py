@@ -382,6 +382,17 @@ def test_released_calls_get_the_reason_of_the_close() -> None:
     assert str(release.error) == "The connection was closed by disconnect()."
 
 
+def test_disconnect_while_reconnecting_is_the_reason() -> None:
+    *_, release = lost().handle(connection_machine.Disconnect())
+    assert isinstance(release, connection_machine.Release)
+    assert str(release.error) == "The connection was closed by disconnect()."
+
+
+def test_status_of_failure_is_its_error() -> None:
+    status, *_ = up(OFF).handle(connection_machine.SignalingClosed(1011))
+    assert status == connection_machine.SetStatus(S.FAILED, "The signaling connection was lost: close code 1011.")
+
+
 def test_rejected_session_fails_with_its_own_error() -> None:
     machine = ConnectionMachine()
     machine.handle(connection_machine.Connect())

@@ -388,6 +388,24 @@ def test_disconnect_while_reconnecting_is_the_reason() -> None:
     assert str(release.error) == "The connection was closed by disconnect()."
 
 
+def test_loss_names_only_early_attempts() -> None:
+    machine = ConnectionMachine()
+    for happened in (
+        connection_machine.ConnectWithCredentials(CREDENTIALS),
+        connection_machine.SignalingClosed(1011),
+        connection_machine.RetryDue(),
+        connection_machine.VideoAdded(),
+        connection_machine.ChannelOpened(),
+    ):
+        machine.handle(happened)
+    for events in ([], [connection_machine.RetryDue(), connection_machine.SessionOpened(RENEWED)]):
+        for event in events:
+            machine.handle(event)
+        *_, report, _ = machine.handle(connection_machine.SignalingClosed(1011))
+        assert isinstance(report, connection_machine.Report)
+        assert str(report.error) == "The signaling connection was lost: close code 1011."
+
+
 def test_status_of_failure_is_its_error() -> None:
     status, *_ = up(OFF).handle(connection_machine.SignalingClosed(1011))
     assert status == connection_machine.SetStatus(S.FAILED, "The signaling connection was lost: close code 1011.")

@@ -347,6 +347,14 @@ def test_timeout_of_reconnecting_names_the_missing_step(
     )
 
 
+def test_timeout_of_new_session_waits_for_a_response() -> None:
+    machine = lost()
+    machine.handle(GONE)
+    *_, report, _ = machine.handle(connection_machine.TimedOut())
+    assert isinstance(report, connection_machine.Report)
+    assert "still waiting for a response. The limit is" in str(report.error)
+
+
 def test_only_unfinished_connection_misses_something() -> None:
     machine = ConnectionMachine()
     assert (machine.missing, up().missing) == ("a session", None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import stat
 import struct
 import zipfile
 import zlib
@@ -146,9 +147,11 @@ def read_trace(path: Path | str) -> Trace:
         OSError: the file cannot be read.
     """
     path = Path(path)
-    size = path.stat().st_size
-    if size > FILE_LIMIT:
-        raise TraceFileError(f"{path}: expected a file of {FILE_LIMIT:,} bytes or less, got {size:,} bytes")
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):  # reading a pipe could wait forever
+        raise TraceFileError(f"{path}: expected a file, got a directory, a pipe or a device")
+    if found.st_size > FILE_LIMIT:
+        raise TraceFileError(f"{path}: expected a file of {FILE_LIMIT:,} bytes or less, got {found.st_size:,} bytes")
     try:
         return _read(path)
     except (FormatError, TraceFileError) as error:

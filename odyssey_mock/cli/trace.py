@@ -218,8 +218,6 @@ def _read(path: Path) -> Iterator[Trace]:
     from odyssey_client.trace import TraceFileError, read_trace  # noqa: PLC0415
 
     try:
-        if path.exists() and not path.is_file():
-            raise CannotTraceError(f"cannot read {path}: expected a file, got a directory or a device")
         opened = read_trace(path)
     except TraceFileError as error:
         raise CannotTraceError(str(error)) from None

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import struct
 import zipfile
 from collections.abc import Callable
@@ -254,3 +255,12 @@ def test_mutated_file_is_read_or_refused(data: st.DataObject, tmp_path_factory: 
             assert len(trace.events) <= 3
     except TraceFileError:
         pass
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo], ids=["directory", "pipe"])
+def test_something_else_than_a_file_is_refused(make: Callable[[Path], None], tmp_path: Path) -> None:
+    path = tmp_path / "x.odytrace"
+    make(path)
+
+    with pytest.raises(TraceFileError, match="expected a file, got a directory, a pipe or a device"):
+        read_trace(path)

@@ -182,8 +182,8 @@ def write_claims(path: Path) -> None:
 NEWER = json.dumps({"format": "odytrace", "version": 2})
 HOSTILE: Mapping[str, tuple[Callable[[Path], None], str]] = {
     "missing": (write_nothing, "cannot read x.odytrace: No such file or directory"),
-    "directory": (Path.mkdir, "cannot read x.odytrace: expected a file, got a directory or a device"),
-    "pipe": (os.mkfifo, "cannot read x.odytrace: expected a file, got a directory or a device"),
+    "directory": (Path.mkdir, "x.odytrace: expected a file, got a directory, a pipe or a device"),
+    "pipe": (os.mkfifo, "x.odytrace: expected a file, got a directory, a pipe or a device"),
     "empty": (Path.touch, "x.odytrace: expected a trace file (a zip), got something else or a part of a file"),
     "foreign": (lambda path: write_zip(path, readme="hello"), "x.odytrace: expected only the entries of a trace"),
     "newer": (

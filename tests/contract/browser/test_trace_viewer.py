@@ -10,6 +10,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Error, FilePayload, Page, Request, ViewportSize, expect
 
+from odyssey_client import Odyssey
+from odyssey_mock import MockOdyssey
 from odyssey_mock.trace.page import viewer_page
 from tests.contract.browser.chromium import HERE
 from tests.contract.browser.conftest import require
@@ -416,6 +418,25 @@ async def test_other_files_are_refused_with_the_reason(opened: Open) -> None:
 
     wrong = {name: messages[name] for name, (_, expected) in REFUSED.items() if expected not in messages[name]}
     assert wrong == {}
+
+
+async def test_recorded_session_is_shown(opened: Open, mock: MockOdyssey, tmp_path: Path) -> None:
+    file = tmp_path / "session.odytrace"
+    async with Odyssey(mock.api_key, api_url=mock.url, trace=file) as client:
+        media = await client.connect()
+        await client.start_stream("A cat on a windowsill")
+        await anext(aiter(media))
+        await client.interact("Pet the cat")
+    async with opened(file.read_bytes()) as page:
+        await page.get_by_label("Filter by text").fill("pet cat")
+        await page.get_by_role("option", name="interact").click()
+        message = page.get_by_role("region", name="Event", exact=True)
+
+        await expect(message.locator(".message-name")).to_have_text("interact")
+        assert json.loads(await message.get_by_label("Arguments").inner_text()) == {"prompt": "Pet the cat"}
+        await expect(message.locator(".where")).to_contain_text("test_trace_viewer.py")
+        await expect(page.locator(".thumbnail").first).to_have_js_property("naturalHeight", 160)
+        await expect(page.locator(".stats .u-wrap canvas")).to_be_visible()
 
 
 async def test_dropped_file_is_shown(opened: Open) -> None:

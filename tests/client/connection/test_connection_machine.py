@@ -406,7 +406,8 @@ def test_loss_names_only_early_attempts() -> None:
         connection_machine.ChannelOpened(),
     ):
         machine.handle(happened)
-    for events in ([], [connection_machine.RetryDue(), connection_machine.SessionOpened(RENEWED)]):
+    reconnecting = (connection_machine.RetryDue(), connection_machine.SessionOpened(RENEWED))
+    for events in ((), reconnecting):
         for event in events:
             machine.handle(event)
         *_, report, _ = machine.handle(connection_machine.SignalingClosed(1011))

@@ -377,9 +377,9 @@ def test_acknowledgment_may_differ_in_case_and_space() -> None:
     operations.handle(Interact(2, "rain"))
     operations.handle(Interact(3, "snow"))
 
-    answers = [settled(operations.handle(InteractAcknowledged(said))) for said in ("SNOW", " RAIN at night")]
+    answers = [settled(operations.handle(InteractAcknowledged(said))) for said in ("More SNOW", " RAIN at night")]
 
-    assert answers == [[Resolve(3, "SNOW")], [Resolve(2, " RAIN at night")]]
+    assert answers == [[Resolve(3, "More SNOW")], [Resolve(2, " RAIN at night")]]
 
 
 def slow_start(*, then: str) -> OperationMachine:

@@ -112,6 +112,20 @@ def test_any_text_is_no_candidate(text: str) -> None:
         read_candidate(f"x {text}")
 
 
+@pytest.mark.parametrize(
+    ("numbers", "named"), [((0, 2**32, 65536), "component"), ((1, 2**32, 65536), "priority"), ((1, 1, 65536), "port")]
+)
+def test_first_invalid_number_is_reported(numbers: tuple[int, int, int], named: str) -> None:
+    component, priority, port = numbers
+    with pytest.raises(DescriptionError, match=f"expected a {named} from "):
+        read_candidate(f"candidate:f {component} udp {priority} 192.0.2.7 {port} typ host")
+
+
+def test_candidates_do_not_count_as_lines() -> None:
+    unused = "a=candidate:1 1 tcp 1 192.0.2.7 9 typ host tcptype active\r\n" * MAX_LINES
+    assert checked_description(OFFER + unused, "offer") == OFFER
+
+
 def candidates(count: int) -> str:
     return "".join(f"a=candidate:1 1 udp 1 192.0.2.7 {port} typ host\r\n" for port in range(1000, 1000 + count))
 

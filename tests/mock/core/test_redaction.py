@@ -268,6 +268,8 @@ def test_shortest_and_longest_secrets_are_masked() -> None:
     begin, end = entropy.token(3 * 1024)[:1024], entropy.token(24)
     for head in ("", "eyJhbGciOiJIUzI1NiJ9."):
         assert masked(f"{head}{begin}{end}"[: len(head) + 1024 + 24], f"a {end} b") == f"a {end} b"
+    assert masked(begin + end, f"a {begin[-8:]} b") == f"a {REDACTED} b"
+    assert masked(begin + end, f"a {begin[-7:]}{end[0]} b") == f"a {begin[-7:]}{end[0]} b"
     assert masked(f"{SECRET}.{end}", f"a {SECRET} b {end}") == f"a {REDACTED} b {REDACTED}"
 
 

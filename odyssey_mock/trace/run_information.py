@@ -59,7 +59,10 @@ def commit(directory: Path) -> str | None:
 def command() -> str:
     """Return the command line of this process."""
     program, *arguments = sys.argv
-    return shlex.join([Path(program).name, *arguments])
+    path = Path(program)
+    # `python -m pytest` has the path of pytest/__main__.py.
+    name = ["python", "-m", path.parent.name] if path.name == "__main__.py" else [path.name]
+    return shlex.join([*name, *arguments])
 
 
 def redaction(mocks: Iterable[Secrets]) -> Callable[[JSON], JSON]:

@@ -62,7 +62,7 @@ def test_each_failed_test_leaves_a_trace(failed: pytest.RunResult, pytester: pyt
         "test_assertion": ("failed", "call", "AssertionError", 'assert applied == "Pet the dog"', "real"),
         "test_hang": ("failed", "call", "TimeoutError", "async with asyncio.timeout(1):", "real"),
         "test_fault": ("failed", "call", "QueueTimeoutError", "await client.connect()", "real"),
-        "test_lost_connection": ("failed", "call", "ConnectionClosedError", interact, "real"),
+        "test_lost_connection": ("failed", "call", "ConnectionClosedError", "await interacting", "real"),
         "test_failing_fixture": (
             "error",
             "setup",

@@ -36,13 +36,16 @@ async def test_fault(odyssey_mock: MockOdyssey) -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.odyssey(faults=[{"at": "stream.interact", "do": "silent"}])
 async def test_lost_connection(odyssey_mock: MockOdyssey) -> None:
     never = AdvancedConfig(reconnect="off")
     async with Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url, advanced=never) as client:
         await client.connect()
         await client.start_stream("A cat")
+        interacting = asyncio.create_task(client.interact("Pet the cat"))
+        await odyssey_mock.aio.wait_for("channel", "update")
         await odyssey_mock.aio.go_away()
-        await client.interact("Pet the cat")
+        await interacting
 
 
 @pytest.fixture

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +15,6 @@ from odyssey_client.errors import OdysseyConfigError
 from odyssey_client.models import JSON
 from odyssey_client.platform import Clock
 from odyssey_client.redaction import get_logger
-from odyssey_client.trace.archive import write_trace
 from odyssey_client.trace.described import described, error_text
 from odyssey_client.trace.events import Lane, Manifest, Source
 from odyssey_client.trace.log_records import record_logs, stop_recording_logs
@@ -144,6 +141,8 @@ class ClientTrace:
             await self.save()
 
     def _write(self, path: Path) -> None:
+        from odyssey_client.trace.archive import write_trace  # noqa: PLC0415 - imports zipfile, which takes 10 ms
+
         try:
             recording = self.recorder.snapshot()
             manifest = Manifest(
@@ -223,6 +222,9 @@ def harmless[T](what: str, work: Callable[[], T], otherwise: T) -> T:
 @cache
 def recorded_by() -> Mapping[str, str]:
     """Return the versions of the software that records, for `Manifest.recorded_by`."""
+    import platform  # noqa: PLC0415 - only needed once, when a file is written
+    from importlib import metadata  # noqa: PLC0415
+
     versions = {
         "odyssey_client": client_version(),
         "python": platform.python_version(),

@@ -15,6 +15,7 @@ from odyssey_client import (
     QueueTimeoutError,
     SessionLostError,
     SignalingError,
+    VideoFrame,
 )
 from tests.support.leftovers import nothing_left
 from tests.support.scripted_service import (
@@ -91,22 +92,24 @@ async def test_lost_connection_is_restored_with_same_video(loss: Script, error: 
     assert [asked.body for asked in service.calls(TOKEN)] == [{"session_id": "session-1"}] * 2
 
 
-async def lose_later(session: Session) -> None:
-    await session.come_up()
-    await session.receive("keepalive")
-    await session.peer.close()
-    await session.until_closed()
-
-
 async def test_frame_timestamps_include_the_time_without_connection(tmp_path: Path) -> None:
     told = Told()
-    permitted = asyncio.Event()
+    permitted, is_shown = asyncio.Event(), asyncio.Event()
+    shown: list[float] = []
+
+    async def lose_later(session: Session) -> None:
+        await session.come_up()
+        await is_shown.wait()
+        await session.peer.close()
+        await session.until_closed()
+
+    def show(frame: VideoFrame) -> None:
+        shown.append(frame.timestamp_ms)
+        is_shown.set()
+
     async with asyncio.timeout(LIMIT), whole_service(lose_later, after(permitted, stay_up)) as service:
-        async with client_of(service, keepalive_interval_s=0.2) as odyssey:
-            shown: list[float] = []
-            video = await odyssey.connect(
-                **told.handlers(), on_video_frame=lambda frame: shown.append(frame.timestamp_ms)
-            )
+        async with client_of(service) as odyssey:
+            video = await odyssey.connect(**told.handlers(), on_video_frame=show)
             frames, counted = video.frames(buffer=1000), video.frames()
             async with video.record(tmp_path / "film.mp4") as recorder:
                 await told.until("status_change", "reconnecting")

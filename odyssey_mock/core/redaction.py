@@ -327,11 +327,10 @@ class _Filter(logging.Filter):
 _FILTER = _Filter()
 
 LIBRARY_LOGGERS = (
-    *(f"aioice.{name}" for name in ("ice", "mdns", "stun", "turn")),
+    *(f"aioice.{name}" for name in ("ice", "mdns", "turn")),
     *(
         f"aiortc.{name}"
         for name in (
-            "codecs",
             "rtcdatachannel",
             "rtcdtlstransport",
             "rtcicetransport",

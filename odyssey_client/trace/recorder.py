@@ -123,6 +123,7 @@ class Recorder:
         now: Callable[[], float] = time.monotonic,  # noqa: TID251 - traces show the time of the machine
         began_at: float | None = None,
         samples_statistics: bool = True,
+        samples_frames: bool = True,
     ) -> None:
         """Begin a recording.
 
@@ -132,8 +133,11 @@ class Recorder:
             began_at: The time now in seconds since the epoch; None to use the time of the machine.
             samples_statistics: Whether to record the statistics of peers, which takes timers. They would change the
                 course of a simulated run.
+            samples_frames: Whether to record thumbnails of received frames. Frames of light simulated peers have no
+                picture.
         """
         self.samples_statistics = samples_statistics
+        self.samples_frames = samples_frames
         self._limit = limit_bytes
         self._now = now
         # Reentrant: the garbage collector may run at any time, and asyncio then logs errors of forgotten tasks, which

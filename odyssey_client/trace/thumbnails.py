@@ -42,6 +42,8 @@ class FrameSampler:
 
     def before(self, deliver: Callable[[VideoFrame], None]) -> Callable[[VideoFrame], None]:
         """Return a function that looks at each frame and then passes it to ``deliver``."""
+        if not self._trace.recorder.samples_frames:
+            return deliver
 
         def take(frame: VideoFrame) -> None:
             self._look(frame)

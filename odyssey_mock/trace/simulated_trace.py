@@ -16,9 +16,10 @@ async def recorded_world(world: World) -> AsyncIterator[ServerTrace]:
     """Record the mock of a world, and the clients that are created in the block.
 
     No statistics are recorded: their timers would change the course of the run, so that a seed would have another
-    result with a trace than without.
+    result with a trace than without. Thumbnails of light peers, whose frames have no picture, are drawn.
     """
-    recorder = Recorder(now=world.now, began_at=EPOCH, samples_statistics=False)
+    has_pictures = world.fidelity == "full"
+    recorder = Recorder(now=world.now, began_at=EPOCH, samples_statistics=False, samples_frames=has_pictures)
     async with ServerTrace(world.mock, recorder) as trace:
         before = default_recorder()
         record_by_default(recorder)

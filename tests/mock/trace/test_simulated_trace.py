@@ -1,7 +1,11 @@
 """Recording of simulated worlds: virtual time, and no effect on the run."""
 
-import pytest
+import io
 
+import pytest
+from PIL import Image
+
+from odyssey_client.trace import Recording
 from odyssey_mock.sim.fidelity import Fidelity
 from odyssey_mock.sim.run import run
 from odyssey_mock.testing import World
@@ -49,3 +53,21 @@ def test_times_are_virtual() -> None:
     now, times = ran.result
     assert times
     assert 0 <= min(times) <= max(times) <= now
+
+
+@pytest.mark.parametrize("fidelity", ["light", "full"])
+def test_thumbnails_have_pictures(fidelity: Fidelity) -> None:
+    async def program(world: World) -> Recording:
+        async with recorded_world(world) as trace:
+            await visit(world)
+        return trace.recording()
+
+    recording = run(3, program, fidelity=fidelity).result
+
+    assert recording is not None
+    images = [event.image for event in recording.events if event.lane == "frame"]
+    assert images
+    for each in images:
+        with Image.open(io.BytesIO(each or b"")) as image:
+            colors = image.convert("RGB").getcolors(1 << 16)
+        assert colors is None or len(colors) > 100, "expected a picture, got a thumbnail of few colors"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.browser.chromium import HERE
+from tests.contract.browser.conftest import require
 
 VENDOR = Path(__file__).parents[3] / "odyssey_mock/trace/viewer/vendor"
 ROW = re.compile(
@@ -25,8 +26,7 @@ def test_table_lists_every_library() -> None:
 def test_vendored_file_equals_the_package(file: str) -> None:
     row = ROWS[file]
     package = HERE / "node_modules" / row["package"]
-    if not package.is_dir():
-        pytest.skip(f"the npm package {row['package']} is not installed; run scripts/test-needs")
+    require(None if package.is_dir() else f"the npm package {row['package']} is not installed")
 
     assert json.loads((package / "package.json").read_text())["version"] == row["version"]
     assert (VENDOR / file).read_bytes() == (package / row["path"]).read_bytes()

@@ -2,15 +2,15 @@
 
     python scripts/trace_viewer.py [EVENTS]
 
-Each line has the longest task of the page, in milliseconds of processor time and of real time. The latter depends on
-the load of the machine. The exit code is 1 if opening takes 2 s of processor time, or another task more than 0.1 s.
+The first line has the real time until the list of events is painted. Each other line has the longest task of the page,
+in milliseconds of processor time and of real time, which depends on the load of the machine. The exit code is 1 if
+opening takes 2 s or more, or another task more than 0.1 s of processor time.
 """
 
 import asyncio
 import json
 import sys
 import tempfile
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -25,6 +25,12 @@ from tests.support.sample_traces import large
 EVENTS = 100_000
 OPENING_MS = 2_000.0
 TASK_MS = 100.0
+OPENINGS = 3
+NOTE_FIRST_LIST = """new MutationObserver((_, observer) => {
+  if (!document.querySelector("[role=option]")) return;
+  observer.disconnect();
+  requestAnimationFrame(() => setTimeout(() => { window.shownAt = performance.now(); }));
+}).observe(document, { childList: true, subtree: true });"""
 SETTLING_MS = 800
 """Milliseconds after each action, in which its last tasks end."""
 CATEGORIES = ["toplevel", "devtools.timeline"]
@@ -81,25 +87,27 @@ def actions(page: Page) -> dict[str, Callable[[], Awaitable[None]]]:
     }
 
 
+async def opening_ms(page: Page, url: str) -> float:
+    """Return the milliseconds from the start of the navigation until the list of events is painted."""
+    await page.add_init_script(NOTE_FIRST_LIST)
+    await page.goto(url)
+    await page.wait_for_function("() => window.shownAt")
+    return float(await page.evaluate("window.shownAt"))
+
+
 async def main() -> int:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else EVENTS
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "page.html"
         path.write_text(viewer_page(large(count)), encoding="utf-8")
-        async with launched() as browser, await browser.new_page(viewport={"width": 1280, "height": 800}) as page:
-
-            async def opening() -> None:
-                await page.goto(path.as_uri())
-                await page.wait_for_selector("[role=option]")
-
-            begun = time.perf_counter()
-            opened = await tasks_during(browser, page, opening)
-            took = (time.perf_counter() - begun) * 1000 - SETTLING_MS
-            total = sum(processor for processor, _ in opened)
-            sys.stdout.write(
-                f"{'opening':20} {total:8.0f} ms of processor time, {took:6.0f} ms of real time: all tasks\n"
-            )
-            is_slow = total >= OPENING_MS
+        async with (
+            launched() as browser,
+            await browser.new_context(viewport={"width": 1280, "height": 800}, bypass_csp=True) as context,
+        ):
+            page = await context.new_page()
+            opened = min([await opening_ms(page, path.as_uri()) for _ in range(OPENINGS)])
+            sys.stdout.write(f"opening, fastest of {OPENINGS}: {opened:.0f} ms\n")
+            is_slow = opened >= OPENING_MS
             for name, action in actions(page).items():
                 tasks = await tasks_during(browser, page, action)
                 processor, real = (max(values) for values in zip(*tasks, strict=True))

@@ -56,7 +56,8 @@ function TracePage({ model, onOpen }) {
   const urlOf = useMemo(() => createImageUrls(model.images), [model]);
   const filtered = useMemo(() => createFilter(events), [model]);
   const [filter, setFilter] = useState(NO_FILTER);
-  const [shown, setShown] = useState(() => Uint32Array.from(events.keys()));
+  const all = useMemo(() => Uint32Array.from(events.keys()), [model]);
+  const [shown, setShown] = useState(all);
   const [selected, setSelected] = useState(-1);
   const [panel, setPanel] = useState("events");
   const [isHelpOpen, setHelpOpen] = useState(false);
@@ -67,11 +68,15 @@ function TracePage({ model, onOpen }) {
   const isNarrow = useNarrow();
 
   useEffect(() => {
+    if (!isFiltering(filter)) {
+      setShown(all);
+      return undefined;
+    }
     let isCurrent = true;
     filtered(filter).then((found) => {
       if (found === null || !isCurrent) return;
       setShown(found);
-      if (isFiltering(filter)) setSpoken(`${counted(found.length, "event")} pass${found.length === 1 ? "es" : ""} the filter`);
+      setSpoken(`${counted(found.length, "event")} pass${found.length === 1 ? "es" : ""} the filter`);
     });
     return () => {
       isCurrent = false;

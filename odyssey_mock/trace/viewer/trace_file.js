@@ -27,6 +27,9 @@ export const LANES = [
   "test", "call", "callback", "http", "signaling", "sdp", "peer", "channel",
   "stats", "state", "deadline", "fault", "clock", "frame", "log", "note",
 ];
+const ONE_LANE = `one of ${LANES.join(", ")} as \`lane\``;
+const ONE_SIDE = `one of ${SIDES.join(", ")} as \`side\``;
+const OPTIONAL_TEXTS = ["actor", "session", "stream", "error"];
 const SPAN_LANES = ["test", "call", "callback", "http"];
 
 /** A file that is no trace, or that this page cannot show. The message states what was expected and what the file has. */
@@ -151,11 +154,11 @@ function readEvents(content) {
     for (const line of text(content.subarray(begin, end), "events.jsonl", decoder).split("\n")) {
       number++;
       if (line.length > MAX_LINE_BYTES) {
-        throw new TraceFileError(`${lineName(number)}: expected at most ${bytes(MAX_LINE_BYTES)}, got ${bytes(line.length)}`);
+        throw new TraceFileError(`${placeName(number)}: expected at most ${bytes(MAX_LINE_BYTES)}, got ${bytes(line.length)}`);
       }
       if (line === "") continue;
       if (events.length === MAX_EVENTS) throw new TraceFileError(`expected at most ${whole(MAX_EVENTS)} events, got more`);
-      events.push(eventOf(line, lineName(number)));
+      events.push(eventOf(line, number));
     }
   }
   for (let place = 1; place < events.length; place++) {
@@ -164,8 +167,9 @@ function readEvents(content) {
   return events;
 }
 
-function lineName(number) {
-  return `events.jsonl, line ${number}`;
+/** Return the name of a place in the file: an entry, or a line of `events.jsonl` by its number. */
+function placeName(where) {
+  return typeof where === "number" ? `events.jsonl, line ${where}` : where;
 }
 
 /** Yield the beginning and end of pieces of whole lines, without the last line end. Decoding line by line is slower. */
@@ -183,7 +187,7 @@ function* piecesOf(content) {
 function eventOf(line, where) {
   const event = checkedEvent(json(line, where), where);
   if (line.length > MAX_DEPTH && depthOf(event, MAX_DEPTH) > MAX_DEPTH) {
-    throw new TraceFileError(`${where}: expected JSON that is nested at most ${MAX_DEPTH} times, got more`);
+    throw new TraceFileError(`${placeName(where)}: expected JSON that is nested at most ${MAX_DEPTH} times, got more`);
   }
   return event;
 }
@@ -203,16 +207,18 @@ function checkedEvent(event, where) {
   check(isObject(event), where, "an object", event);
   check(Number.isInteger(event.i), where, "a whole number as `i`", event.i);
   check(Number.isFinite(event.t), where, "a number as `t`", event.t);
-  check(LANES.includes(event.lane), where, `one of ${LANES.join(", ")} as \`lane\``, event.lane);
-  check(SIDES.includes(event.side), where, `one of ${SIDES.join(", ")} as \`side\``, event.side);
+  check(LANES.includes(event.lane), where, ONE_LANE, event.lane);
+  check(SIDES.includes(event.side), where, ONE_SIDE, event.side);
   check(typeof event.name === "string", where, "text as `name`", event.name);
   if ("end" in event) {
-    check(SPAN_LANES.includes(event.lane), where, `no \`end\` in the lane ${event.lane}`, event.end);
+    check(SPAN_LANES.includes(event.lane), where, "no `end` in this lane", event.end);
     check(event.end === null || Number.isFinite(event.end), where, "a number or null as `end`", event.end);
   }
-  for (const name of ["actor", "session", "stream", "error"]) {
-    if (event[name] === null) delete event[name];
-    check(event[name] === undefined || typeof event[name] === "string", where, `text as \`${name}\``, event[name]);
+  for (const name of OPTIONAL_TEXTS) {
+    const value = event[name];
+    if (value === undefined || typeof value === "string") continue;
+    check(value === null, where, `text as \`${name}\``, value);
+    delete event[name];
   }
   if ("from" in event) check(SENDERS.includes(event.from), where, "client or server as `from`", event.from);
   if ("source" in event) checkSource(event.source, where);
@@ -258,12 +264,12 @@ function json(value, where) {
   try {
     return JSON.parse(value);
   } catch {
-    throw new TraceFileError(`${where}: expected JSON, got ${shown(value)}`);
+    throw new TraceFileError(`${placeName(where)}: expected JSON, got ${shown(value)}`);
   }
 }
 
 function check(holds, where, expected, got) {
-  if (!holds) throw new TraceFileError(`${where}: expected ${expected}, got ${shown(got)}`);
+  if (!holds) throw new TraceFileError(`${placeName(where)}: expected ${expected}, got ${shown(got)}`);
 }
 
 function broken(what, error) {

@@ -68,7 +68,7 @@ function pairsOf(events, sessions) {
     if (!PAIRED.has(event.lane) || event.side === "test") return;
     const isRequest = event.lane === "http";
     const session = sessions > 1 && !isRequest ? (event.session ?? "") : "";
-    const key = JSON.stringify([event.lane, isRequest ? requestOf(event) : event.name, event.from ?? "", session]);
+    const key = `${event.lane}\n${event.from ?? ""}\n${session}\n${isRequest ? requestOf(event) : event.name}`;
     if (!waiting.has(key)) waiting.set(key, { client: [], server: [] });
     const sides = waiting.get(key);
     const other = sides[event.side === "client" ? "server" : "client"].shift();

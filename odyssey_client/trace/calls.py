@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, cast
 
+from odyssey_client.trace.described import set_fields
 from odyssey_client.trace.waiting import recorded_call
 
 if TYPE_CHECKING:  # `import odyssey_client` imports this module, and would become slower
@@ -39,8 +40,9 @@ def recorded[M: Callable[..., Coroutine[Any, Any, Any]]](method: M) -> M:
             return work()  # raises the error of Python for wrong arguments
         arguments = dict(bound.arguments)
         del arguments[next(iter(arguments))]  # self
-        if handlers := arguments.pop("handler_keywords", None):
-            arguments["handlers"] = {**handlers, "handlers": arguments.get("handlers")}
+        if "handlers" in arguments or "handler_keywords" in arguments:
+            shown = {**set_fields(arguments.pop("handlers", None)), **arguments.pop("handler_keywords", {})}
+            arguments["handlers"] = shown
         coroutine = record_call(trace, method.__name__, arguments, source, work)
         # Python's warning about a coroutine that is never awaited names the method.
         setattr(coroutine, "__name__", method.__name__)  # noqa: B010 - the type Coroutine has no such attributes

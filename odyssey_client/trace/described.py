@@ -75,6 +75,14 @@ def _object(value: object) -> JSON:
     return kind
 
 
+def set_fields(value: object) -> dict[str, object]:
+    """Return the fields of a dataclass that are not None, by name; nothing for other values."""
+    if not is_dataclass(value) or isinstance(value, type):
+        return {}
+    given = {each.name: getattr(value, each.name) for each in fields(value)}
+    return {name: each for name, each in given.items() if each is not None}
+
+
 def why(event: object) -> str:
     """Return an event of a state machine as one line: its class, and the error or the reason that it contains."""
     name = type(event).__name__

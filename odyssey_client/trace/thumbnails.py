@@ -52,8 +52,8 @@ class FrameSampler:
         return take
 
     def take_next(self, why: Taken) -> None:
-        """Take the next frame that arrives."""
-        self._next = why
+        """Take the next frame that arrives, also if it is taken for an earlier reason."""
+        self._next = self._next or why
 
     def close(self) -> None:
         """Record the last frame. No more frames arrive."""

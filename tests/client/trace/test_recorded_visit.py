@@ -19,6 +19,7 @@ async def visit(path: Path) -> None:
     async with MockOdyssey() as mock, Odyssey(mock.api_key, api_url=mock.url, trace=path) as client:
         stream = await client.connect(on_error=lambda error: None, on_stream_started=raise_error)
         await client.start_stream("A cat", portrait=False)
+        await anext(stream.frames())
         await client.interact("It sleeps")
         frames = stream.frames()
         for _ in range(3):
@@ -64,6 +65,9 @@ def test_calls_have_arguments_results_and_lines(trace: Trace) -> None:
         "interact",
         "disconnect",
     ]
+    assert calls[0].data["arguments"] == {
+        "handlers": {"on_error": "visit.<locals>.<lambda>", "on_stream_started": "raise_error"}
+    }
     assert calls[1].data["arguments"] == {"prompt": "A cat", "portrait": False}
     assert calls[1].data["result"] == calls[2].stream
     assert [call.source.function for call in calls if call.source is not None] == ["visit"] * 6

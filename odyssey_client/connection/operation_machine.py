@@ -26,11 +26,11 @@ Rules:
    - An acknowledgment that contains no queued prompt is ignored if it is equal to one of the last `REPEATS`
      acknowledgments. It is also ignored if it begins with the prompt of an interaction that left the queue without a
      reply.
-5. A stream error (`interactive_stream_error`) that arrives before a stream has started is the reply to the first queued
-   start call. If a stream is running, or no start call is queued, it is the reply to the first queued interaction. If
-   no interaction is queued either, it is the reply to the waiting end call. Overtaken calls do not count. If the call
-   that the error belongs to gave up, and a waiting call has the same prompt, the waiting call is rejected instead. Two
-   values of the error's `reason` are exceptions.
+5. A stream error (`interactive_stream_error`) that arrives before a stream has started, or while a start call waits, is
+   the reply to the first queued start call. Otherwise, or if no start call is queued, it is the reply to the first
+   queued interaction. If no interaction is queued either, it is the reply to the waiting end call. Overtaken calls do
+   not count. If the call that the error belongs to gave up, and a waiting call has the same prompt, the waiting call is
+   rejected instead. Two values of the error's `reason` are exceptions.
 
    - `ALREADY_ACTIVE` is the reply to a start call that was sent after the start call of the running stream. It rejects
      the waiting start call, not an earlier one that gave up. If both have the same prompt, the earlier call may have
@@ -529,7 +529,8 @@ class OperationMachine:
             return call
         if reason == ALREADY_ACTIVE:
             return self._take_second_start(happening)
-        before_a_stream = self.state in _BEFORE_STREAM and reason != NO_STREAM
+        # `StartRefused` has already changed the state: to `STREAMING` if the stream of an earlier start is running.
+        before_a_stream = happening is StartRefused or (self.state in _BEFORE_STREAM and reason != NO_STREAM)
         places = self._starts if before_a_stream and self._starts else self._interactions
         if not places:
             return None

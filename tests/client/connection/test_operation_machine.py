@@ -3,7 +3,7 @@
 from typing import get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from odyssey_client.connection.messages import BroadcastUnusable, StreamerMessage
@@ -362,6 +362,35 @@ def test_reply_to_later_call_overtakes_earlier_ones() -> None:
     )
 
 
+@given(first=st.text("xy", min_size=1, max_size=2), second=st.text("xy ", max_size=2))
+@example(first="y", second="x")
+def test_stream_error_belongs_to_abandoned_call_unless_repeated(first: str, second: str) -> None:
+    operations = streaming()
+    operations.handle(Interact(1, first))
+    operations.handle(GaveUp(1))
+    operations.handle(Interact(2, second))
+    is_repeated = first == second.strip()
+    assert rejected(operations.handle(MODERATED)) == ([(2, "moderation_failed")] if is_repeated else [])
+
+
+@given(reply=st.sampled_from([InteractAcknowledged("rain, at dusk"), MODERATED]), applied=st.text("xyz", max_size=2))
+@example(reply=InteractAcknowledged("rain, at dusk"), applied="x")
+@example(reply=MODERATED, applied="x")
+@pytest.mark.parametrize("former", ["night", "rain"])
+def test_rewritten_acknowledgment_after_overtaking_settles_next_call(
+    former: str, reply: InteractAcknowledged | StreamFailed, applied: str
+) -> None:
+    operations = streaming()
+    operations.handle(Interact(1, former))
+    operations.handle(GaveUp(1))
+    operations.handle(Interact(2, "rain"))
+    operations.handle(reply)
+    if operations.pending:  # the error belonged to call 1
+        operations.handle(reply)
+    operations.handle(Interact(3, "snow"))
+    assert settled(operations.handle(InteractAcknowledged(applied))) == [Resolve(3, applied)]
+
+
 def test_acknowledgment_belongs_to_the_prompt_that_begins_it() -> None:
     operations = streaming()
     operations.handle(Interact(1, "night"))
@@ -486,6 +515,29 @@ def test_lost_session_ends_the_stream_that_started_late() -> None:
     effects = operations.handle(GONE)
     assert effects[:2] == LOST
     assert rejected(effects) == [(1, "session_lost")]
+
+
+def test_error_rejects_start_that_waits_during_late_stream() -> None:
+    operations = slow_start(then="a dog")
+    operations.handle(STARTED)
+    assert rejected(operations.handle(MODERATED)) == [(1, "moderation_failed")]
+    assert operations.pending == frozenset()
+    operations.handle(Interact(2, "night"))
+    assert rejected(operations.handle(MODERATED)) == [(2, "moderation_failed")]
+
+
+def test_each_error_before_a_stream_is_the_reply_to_one_start() -> None:
+    operations = slow_start(then="a dog")
+    assert [rejected(operations.handle(MODERATED)) for _ in range(2)] == [[], [(1, "moderation_failed")]]
+
+
+def test_error_of_abandoned_start_during_late_stream_rejects_no_other_start() -> None:
+    operations = slow_start(then="a dog")
+    operations.handle(GaveUp(1))
+    operations.handle(Start(2, "a fish"))
+    operations.handle(STARTED)
+    assert operations.state is OperationState.STARTING_ANOTHER
+    assert [rejected(operations.handle(MODERATED)) for _ in range(2)] == [[], [(2, "moderation_failed")]]
 
 
 def test_late_refusal_of_update_rejects_no_start() -> None:
@@ -829,6 +881,7 @@ ANSWERS: st.SearchStrategy[StreamerMessage] = st.sampled_from(
 def test_random_events_settle_each_call_exactly_once(data: st.DataObject) -> None:
     operations = OperationMachine()
     made: set[int] = set()
+    starts: set[int] = set()
     done: list[int] = []
     for number in range(data.draw(st.integers(1, 25))):
         kind = data.draw(st.sampled_from(["start", "interact", "end", "give up", "answer", "lose"]))
@@ -861,6 +914,7 @@ def test_random_events_settle_each_call_exactly_once(data: st.DataObject) -> Non
             continue
         if isinstance(happened, Start | Interact | End):
             made.add(happened.call)
+            starts |= {happened.call} if isinstance(happened, Start) else set()
         elif isinstance(happened, GaveUp):
             assert not effects
             done += [happened.call] if happened.call in pending else []
@@ -879,6 +933,9 @@ def test_random_events_settle_each_call_exactly_once(data: st.DataObject) -> Non
                 assert told == [happened]
         done += [effect.call for effect in effects if isinstance(effect, Resolve | Reject)]
         is_starting = operations.state in {OperationState.STARTING, OperationState.STARTING_ANOTHER}
-        assert is_starting <= bool(operations.pending)
+        assert is_starting == bool(operations.pending & starts), (
+            f"expected a starting state exactly while a start call waits, got {operations.state} and the waiting start "
+            f"calls {sorted(operations.pending & starts)}"
+        )
     done += [effect.call for effect in operations.handle(Close(PeerError("gone"))) if isinstance(effect, Reject)]
     assert sorted(done) == sorted(made)

@@ -80,6 +80,8 @@ def test_docstrings_types_and_imports_stay() -> None:
         """A module."""
         import a
         type B = int | None
+        if TYPE_CHECKING:
+            import c
         x: Literal["a"]
         @dataclass(frozen=True)
         class C(Base[1]):

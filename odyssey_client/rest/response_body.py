@@ -89,7 +89,7 @@ async def read_body(response: httpx.Response, limit: int = MAX_BODY_BYTES) -> by
         if len(response.content) > limit:
             raise BodyError(f"a body of at most {limit} bytes", f"{len(response.content)} bytes")
         return response.content
-    coding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    coding = response.headers.get("Content-Encoding", "").lower()
     wbits = _CODINGS.get(coding)
     if wbits is None and coding not in {"identity", ""}:
         raise BodyError("a Content-Encoding of identity, gzip or deflate", excerpt(repr(coding), 60))

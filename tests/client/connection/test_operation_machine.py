@@ -526,12 +526,12 @@ def test_error_rejects_start_that_waits_during_late_stream() -> None:
     assert rejected(operations.handle(MODERATED)) == [(2, "moderation_failed")]
 
 
-def test_each_error_before_a_stream_is_the_reply_to_one_start() -> None:
+def test_each_early_error_replies_to_one_start() -> None:
     operations = slow_start(then="a dog")
     assert [rejected(operations.handle(MODERATED)) for _ in range(2)] == [[], [(1, "moderation_failed")]]
 
 
-def test_error_of_abandoned_start_during_late_stream_rejects_no_other_start() -> None:
+def test_error_of_abandoned_start_rejects_no_other() -> None:
     operations = slow_start(then="a dog")
     operations.handle(GaveUp(1))
     operations.handle(Start(2, "a fish"))

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from odyssey_client.errors import OdysseyApiError, UnexpectedResponseError
-from odyssey_client.rest.response_body import MAX_BODY_BYTES, BodyError, read_body
+from odyssey_client.rest.response_body import MAX_BODY_BYTES, BodyError, read_answer, read_body
 from odyssey_client.rest.transport import Transport
 
 from .conftest import Answer, Service
@@ -82,6 +82,26 @@ async def test_other_content_encoding_is_rejected(coding: str) -> None:
 async def test_corrupt_compression_is_rejected(content: bytes, got: str) -> None:
     with pytest.raises(BodyError, match=f"expected a body with the Content-Encoding gzip, got {got}"):
         await read_body(response(content, Content_Encoding="gzip"))
+
+
+@pytest.mark.parametrize("coding", ["identity", ""])
+async def test_body_without_compression_is_read(coding: str) -> None:
+    assert await read_body(response(b"abc", Content_Encoding=coding)) == b"abc"
+
+
+async def test_data_of_another_encoding_is_rejected() -> None:
+    with pytest.raises(BodyError, match="expected a body with the Content-Encoding gzip, got invalid data"):
+        await read_body(response(zlib.compress(b"abcdef"), Content_Encoding="gzip"))
+    with pytest.raises(BodyError, match="expected a body with the Content-Encoding deflate, got invalid data"):
+        await read_body(response(gzip.compress(b"abcdef"), Content_Encoding="deflate"))
+
+
+@pytest.mark.parametrize(
+    ("status", "is_success"), [(199, False), (200, True), (204, True), (299, True), (300, False), (404, False)]
+)
+async def test_status_from_200_to_299_is_success(status: int, is_success: bool) -> None:
+    answer = await read_answer(httpx.Response(status, content=b"abc"))
+    assert (answer.is_success, answer.body, answer.fault) == (is_success, b"abc", None)
 
 
 async def test_body_in_memory_is_limited() -> None:

@@ -154,6 +154,8 @@ def _inside(
             return
         case ast.Expr(value=ast.Constant()):  # a docstring
             return
+        case ast.If(test=ast.Name(id="TYPE_CHECKING")):  # imports
+            return
         case ast.ClassDef() if _is_enum(node):  # the values of its members are only names
             return
         case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():

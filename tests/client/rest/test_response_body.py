@@ -37,6 +37,7 @@ def response(*chunks: bytes, **headers: str) -> httpx.Response:
 
 async def test_body_of_the_maximum_size_is_read() -> None:
     assert await read_body(response(b"abc", b"de"), 5) == b"abcde"
+    assert await read_body(response(b"abcde", Content_Length="5"), 5) == b"abcde"
 
 
 async def test_endless_body_is_read_to_its_limit() -> None:
@@ -52,6 +53,12 @@ async def test_declared_length_above_the_limit_is_not_read(length: str) -> None:
     with pytest.raises(BodyError, match="expected a body of at most 5 bytes, got a Content-Length of"):
         await read_body(answer, 5)
     assert not answer.is_stream_consumed
+
+
+@pytest.mark.parametrize(("digits", "shown"), [(30, "9" * 30), (31, "9" * 29 + "…")])
+async def test_long_declared_length_is_cut(digits: int, shown: str) -> None:
+    with pytest.raises(BodyError, match=f"got a Content-Length of {shown}$"):
+        await read_body(response(b"abcdef", Content_Length="9" * digits), 5)
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,30 @@
-"""Tests of request bodies: the limit of each route, and connections on which a body was not read."""
+"""Tests of request bodies: their limits of size and time, and connections on which a body was not read."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+import threading
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
 
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from starlette.types import Message
+from starlette.requests import ClientDisconnect, HTTPConnection
+from starlette.types import Message, Receive, Scope, Send
 
 from odyssey_mock import MockOdyssey
-from odyssey_mock.http.request_body import RequestBody
+from odyssey_mock.http.request_body import (
+    RequestBody,
+    SlowBodyError,
+    UnreadBodies,
+    body_of,
+    known_body_of,
+    set_body,
+)
 from tests.support.http_points import STREAM, token_of
 from tests.support.raw import LIMIT
+from tests.support.simulated_loops import play
 
 LIMITS = {
     "POST /auth/token": 64 << 10,
@@ -175,3 +185,241 @@ async def test_last_part_counts_for_the_limit(size: int, is_refused: bool) -> No
     body = RequestBody({"type": "http", "headers": []}, receive, 10, lambda limit, got: ValueError(f"{limit}, {got}"))
     with pytest.raises(ValueError, match="10, more") if is_refused else nullcontext():
         assert await body.read() == b"x" * size
+
+
+def body_of_parts(*parts: bytes, limit: int = 1 << 20, length: int | None = None, is_whole: bool = True) -> RequestBody:
+    """Return a body that arrives in these parts. If it is not whole, the client disconnects after them."""
+    messages: list[Message] = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
+    if is_whole:
+        messages[-1:] = [{"type": "http.request", "body": parts[-1]}]
+    else:
+        messages.append({"type": "http.disconnect"})
+    arriving = iter(messages)
+
+    async def receive() -> Message:
+        return next(arriving)
+
+    headers = [(b"content-length", b"%d" % length)] if length is not None else []
+    return RequestBody(
+        {"type": "http", "headers": headers}, receive, limit, lambda limit, got: OverflowError(f"{limit}, {got}")
+    )
+
+
+@pytest.mark.parametrize(
+    ("length", "parts", "got"),
+    [
+        (11, [], "11"),
+        (10, [b"x" * 11], "more"),  # more than the client announced
+        (None, [b"x" * 6, b"x" * 5], "more"),
+    ],
+)
+async def test_body_above_the_limit_is_refused_and_forgotten(length: int | None, parts: list[bytes], got: str) -> None:
+    body = body_of_parts(*parts, b"[]", limit=10, length=length)
+    with pytest.raises(OverflowError, match=f"10, {got}"):
+        await body.read()
+    assert body.shown() is None
+
+
+async def test_complete_refused_body_is_not_shown() -> None:
+    body = body_of_parts(b"[1, 2, 3, 4]", limit=10)
+    with pytest.raises(OverflowError):
+        await body.read()
+    assert body.shown() is None
+
+
+async def test_body_of_the_declared_limit_is_read() -> None:
+    body = body_of_parts(b"[1, 2", b", 34]", limit=10, length=10)
+    assert await body.read() == b"[1, 2, 34]"
+    assert await body.read() == b"[1, 2, 34]", "expected a second call to return the same body"
+
+
+async def test_body_can_be_begun_below_its_limit() -> None:
+    body = body_of_parts(b"123", b"456", b"789")
+    assert not await body.begin(5)
+    assert not await body.begin(5)
+    assert await body.begin(9)
+    assert not await body.begin(8)
+    assert await body.read() == b"123456789"
+
+
+async def test_disconnect_within_a_body_is_an_error() -> None:
+    body = body_of_parts(b"[1]", is_whole=False)
+    with pytest.raises(ClientDisconnect):
+        await body.read()
+    assert body.shown() is None, "expected no part of a body in the journal, even if it is JSON"
+
+
+def waiting(*pauses: float) -> RequestBody:
+    """Return a body whose parts each arrive after a pause in seconds."""
+    left = list(pauses)
+
+    async def receive() -> Message:
+        await asyncio.sleep(left.pop(0))  # noqa: TID251 - virtual time
+        return {"type": "http.request", "body": b"x", "more_body": bool(left)}
+
+    return RequestBody({"type": "http", "headers": []}, receive, 100, lambda *_: OverflowError())
+
+
+@pytest.mark.parametrize("pauses", [[29.9], [29.9, 29.9], [29.0] * 10, [29.0] * 10 + [9.9]])
+def test_slow_body_within_the_time_limits_is_read(pauses: list[float]) -> None:
+    assert play(waiting(*pauses).read) == b"x" * len(pauses)
+
+
+@pytest.mark.parametrize(("pauses", "got"), [([30.1], 0), ([1, 30.1], 1), ([29.0] * 10 + [10.1], 10)])
+def test_body_beyond_a_time_limit_is_refused(pauses: list[float], got: int) -> None:
+    with pytest.raises(SlowBodyError) as refused:
+        play(waiting(*pauses).read)
+    assert str(refused.value) == (
+        "expected the rest of the body within 30 s of its last part, and all of it within 300 s; "
+        f"got {got} bytes. Send the request again"
+    )
+
+
+async def test_body_is_parsed_once() -> None:
+    body = body_of_parts(b'{"a": [1]}')
+    assert await body.json() == {"a": [1]}
+    assert await body.json() is await body.json()
+    assert body.shown() == {"a": [1]}
+
+
+@pytest.mark.parametrize(
+    ("text", "error"), [(b"", "Expecting value"), (b"{", "Expecting property"), (b"\xff", "utf-8")]
+)
+async def test_invalid_json_is_an_error_each_time(text: bytes, error: str) -> None:
+    body = body_of_parts(text)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=error):
+            await body.json()
+    assert body.shown() is None
+
+
+async def test_names_must_be_unique_only_on_request() -> None:
+    body = body_of_parts(b'{"a": 1, "a": 2}')
+    assert await body.json() == {"a": 2}
+    with pytest.raises(ValueError, match="twice"):
+        await body.json(unique=True)
+    assert body.shown() == {"a": 2}
+
+
+async def test_journal_shows_a_body_that_was_not_parsed() -> None:
+    body = body_of_parts(b'{"a": 1, "a": 2}')
+    await body.read()
+    assert body.shown() == {"a": 2}
+
+
+async def test_large_unparsed_body_is_not_shown() -> None:
+    small, large = body_of_parts(b'"%b"' % (b"x" * 65534)), body_of_parts(b'"%b"' % (b"x" * 65535))
+    await small.read()
+    await large.read()
+    assert small.shown() == "x" * 65534
+    assert large.shown() == {"omitted": "65537 bytes that were not parsed"}
+    await large.json()
+    assert large.shown() == "x" * 65535
+
+
+@pytest.mark.parametrize(("size", "is_in_thread"), [(65536, False), (65537, True)])
+async def test_large_body_is_processed_in_a_thread(size: int, is_in_thread: bool) -> None:
+    body = body_of_parts(b"x" * size)
+    await body.read()
+    number, thread = await body.process(lambda value: (value + 1, threading.get_ident()), 7)
+    assert number == 8
+    assert (thread != threading.get_ident()) == is_in_thread
+
+
+def test_body_is_found_by_request_and_scope() -> None:
+    body = body_of_parts(b"")
+    scope: Scope = {"type": "http", "state": {"other": 1}}
+    assert known_body_of(scope) is None
+    assert known_body_of({"type": "http"}) is None
+    set_body(scope, body)
+    assert body_of(scope) is body_of(HTTPConnection(scope)) is known_body_of(scope) is body
+    assert scope["state"]["other"] == 1, "expected the rest of the state to be unchanged"
+
+
+START: Message = {"type": "http.response.start", "status": 404, "headers": [(b"x-a", b"b")]}
+CLOSING: Message = {**START, "headers": [(b"x-a", b"b"), (b"connection", b"close")]}
+
+
+def part(body: bytes, *, more: bool) -> Message:
+    return {"type": "http.response.body", "body": body, "more_body": more}
+
+
+class Exchange:
+    """A request to an application behind `UnreadBodies`, on a loop with virtual time.
+
+    Attributes:
+        sent: the messages that reach the server, each with its time.
+        left: the pauses in seconds before the parts of the request's body that were not received.
+    """
+
+    def __init__(self, headers: Mapping[str, str], pauses: Sequence[float]) -> None:
+        self.sent: list[tuple[float, Message]] = []
+        self.left = list(pauses)
+        self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
+
+    def run(self, *, reads: int = 0, kind: str = "http") -> list[Message]:
+        """Run an application that reads this many parts of the body and then responds; return the messages."""
+
+        async def application(_: Scope, receive: Receive, send: Send) -> None:
+            for _each in range(reads):
+                assert (await receive())["body"] == b"x"
+            await send(START)
+            await send(part(b"Not ", more=True))
+            await send({"type": "http.response.body", "body": b"Found"})
+
+        async def scenario() -> None:
+            begun = asyncio.get_running_loop().time()
+
+            async def receive() -> Message:
+                await asyncio.sleep(self.left[0])  # noqa: TID251 - virtual time
+                self.left.pop(0)
+                more = {"more_body": True} if self.left else {}
+                return {"type": "http.request", "body": b"x", **more}
+
+            async def send(message: Message) -> None:
+                self.sent.append((asyncio.get_running_loop().time() - begun, message))
+
+            await UnreadBodies(application)({"type": kind, "headers": self._headers}, receive, send)
+
+        play(scenario)
+        return [message for _, message in self.sent]
+
+
+RESPONSE = [START, part(b"Not ", more=True), {"type": "http.response.body", "body": b"Found"}]
+CLOSED = [CLOSING, part(b"Not ", more=True), part(b"Found", more=True), {"type": "http.response.body"}]
+
+
+@pytest.mark.parametrize("headers", [{}, {"content-length": "65536"}, {"content-length": "many"}])
+def test_response_to_a_small_body_is_unchanged(headers: Mapping[str, str]) -> None:
+    exchange = Exchange(headers, [0, 0])
+    assert exchange.run() == RESPONSE
+    assert len(exchange.left) == 2, "expected the server to receive the rest of the body, not the middleware"
+
+
+@pytest.mark.parametrize("headers", [{"content-length": "65537"}, {"transfer-encoding": "chunked"}])
+@pytest.mark.parametrize("reads", [0, 1, 2])
+def test_rest_of_body_is_dropped_before_end(headers: Mapping[str, str], reads: int) -> None:
+    exchange = Exchange(headers, [0.1, 0.2, 0.3])
+    assert exchange.run(reads=reads) == CLOSED
+    assert exchange.left == []
+    *response, end = [time for time, _ in exchange.sent]
+    assert response == pytest.approx([sum([0.1, 0.2][:reads])] * 3), "expected the client to get the response at once"
+    assert end == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize("headers", [{"content-length": "65537"}, {"transfer-encoding": "chunked"}])
+def test_response_after_a_read_body_is_unchanged(headers: Mapping[str, str]) -> None:
+    assert Exchange(headers, [0, 0]).run(reads=2) == RESPONSE
+
+
+def test_rest_of_body_is_awaited_one_second() -> None:
+    exchange = Exchange({"transfer-encoding": "chunked"}, [0.9, 60])
+    assert exchange.run() == CLOSED
+    assert exchange.sent[-1][0] == pytest.approx(1)
+    assert exchange.left == [60]
+
+
+def test_messages_of_other_connections_are_unchanged() -> None:
+    exchange = Exchange({"transfer-encoding": "chunked"}, [0])
+    assert exchange.run(kind="websocket") == RESPONSE
+    assert exchange.left == [0]

@@ -152,6 +152,13 @@ def test_prompt_must_be_text(fields: Entry, kind: str) -> None:
     assert faults_of(script) == {(0, "start", "prompt"): kind, (1, "interact", "prompt"): kind}
 
 
+def test_image_is_checked_without_a_prompt() -> None:
+    assert faults_of([at(0, {"start": {"image": 7}}), END]) == {
+        (0, "start", "prompt"): "missing",
+        (0, "start", "image"): "string_type",
+    }
+
+
 @pytest.mark.parametrize("prompt", ["", " ", "Eine Katze, 猫, \U0001f408", "\x00\n"])
 def test_prompt_may_be_any_text(prompt: str) -> None:
     script = read_script([at(0, {"start": {"prompt": prompt}}), at(1, {"interact": {"prompt": prompt}}), END])

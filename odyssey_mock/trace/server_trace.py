@@ -167,11 +167,11 @@ class ServerTrace:
                 self._peers.pop(peer, None)
 
         peer.observe(changed)
-        if self.recorder.samples_statistics and self._sampling is None:
+        if self.recorder.samples_statistics and (self._sampling is None or self._sampling.done()):
             self._sampling = asyncio.get_running_loop().create_task(self._sample(), name="statistics of a trace")
 
     async def _sample(self) -> None:
-        while True:
+        while self._peers:
             await asyncio.sleep(SAMPLED_EVERY)  # noqa: TID251 - statistics are those of the machine's time
             for peer, identity in list(self._peers.items()):
                 reports = await peer.statistics()

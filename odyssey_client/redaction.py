@@ -89,7 +89,8 @@ _NAMES = (
     "signature",
     "token",
 )
-_SECRET_NAME = re.compile(rf"(?:.*[._-])?(?:{'|'.join(_NAMES)})s?", re.IGNORECASE | re.DOTALL)
+_NAME = f"(?:{'|'.join(_NAMES)})s?"
+_SECRET_NAME = re.compile(rf"(?:.*[._-])?{_NAME}", re.IGNORECASE | re.DOTALL)
 """Matches names of secrets, such as ``X-Amz-Signature`` and ``session_token``."""
 
 _NAMED = re.compile(
@@ -97,9 +98,9 @@ _NAMED = re.compile(
     ( \b (?: (?:proxy-)?authorization | (?:set-)?cookie2? ) ["']? \s{0,3} [:=] \s{0,3} ) [^\r\n"']+  # headers
     | ( \b (?: bearer | basic ) \s{1,3} ) [A-Za-z0-9+/=._~-]{8,}                                    # schemes
     | ( \b a=ice-pwd: | \b a=crypto: ) [^\r\n\\"']+                                                  # attributes of SDP
-    | ( (?<![A-Za-z0-9]) (?: NAMES ) \s? = \s? ["']? ) (?!\.\.\.) [^\s"'&,;<>()]+                    # parameters
-    | ( (?<![A-Za-z0-9]) (?: NAMES ) (?: \\?["'] ) \s? : \s? (?: \\?["'] ) ) [^"'\\]+               # JSON fields
-    """.replace("NAMES", "|".join(_NAMES)),
+    | ( (?<![A-Za-z0-9]) NAME \s? = \s? ["']? ) (?!\.\.\.) [^\s"'&,;<>()]+                          # parameters
+    | ( (?<![A-Za-z0-9]) NAME (?: \\?["'] ) \s? : \s? (?: \\?["'] ) ) [^"'\\]+                     # JSON fields
+    """.replace("NAME", _NAME),
     re.IGNORECASE | re.VERBOSE,
 )
 _FORMS = re.compile(
@@ -315,17 +316,17 @@ def get_logger(name: str) -> logging.Logger:
 
 LIBRARY_LOGGERS = (
     *(f"httpcore.{name}" for name in ("connection", "http11", "http2", "proxy", "socks")),
-    *(f"aioice.{name}" for name in ("ice", "mdns", "stun", "turn")),
+    *(f"aioice.{name}" for name in ("ice", "mdns", "turn")),
     *(
         f"aiortc.{name}"
         for name in (
-            "codecs",
             "rtcdatachannel",
             "rtcdtlstransport",
             "rtcicetransport",
             "rtcpeerconnection",
             "rtcrtpreceiver",
             "rtcrtpsender",
+            "rtcrtptransceiver",
             "rtcsctptransport",
         )
     ),

@@ -10,6 +10,7 @@ import pkgutil
 import sys
 import threading
 from collections.abc import Callable
+from itertools import product
 from urllib.parse import quote
 
 import aioice
@@ -73,6 +74,19 @@ def test_secret_encoded_twice_is_masked(encode: object) -> None:
     assert redacted(f"got {encode(encode(SECRET))} here") == f"got {MASK} here"
 
 
+@pytest.mark.parametrize("encodings", list(product(["base64", "hex"], repeat=3)), ids="-".join)
+def test_secret_encoded_three_times_is_masked(encodings: tuple[str, ...]) -> None:
+    text = SECRET
+    for encoding in encodings:
+        text = ENCODINGS[encoding](text)
+    assert redacted(f"got {text} here") == "got *** here"
+
+
+def test_adjacent_secrets_get_one_mask() -> None:
+    remember("mP4tXc81-Lw6Hn")
+    assert redacted(f"got {SECRET}mP4tXc81-Lw6Hn here") == "got *** here"
+
+
 @pytest.mark.parametrize("before", ["", "x", "xy", "xyz", "xyzw"])
 def test_encoded_secret_after_other_characters_is_masked(before: str) -> None:
     secret = "q7>Vw?2Z>r9?Kd>4m?Xs>8L?"  # every fourth digit of its base64 is + or /, or - or _
@@ -129,6 +143,8 @@ def test_unknown_key_and_json_web_token_are_masked() -> None:
     ("text", "shown"),
     [
         ("see https://user:pw@host/a/b?c=d#e now", f"see https://host/a/b?{MASK} now"),
+        ("see https://user:pw@host now", "see https://host now"),
+        ("see https://user:pw@host/@me/x", "see https://host/@me/x"),
         ("ws://host:1/x?token=abc", f"ws://host:1/x?{MASK}"),
         ("https://host/a/b.", "https://host/a/b."),
         ("Authorization: Bearer abc", f"Authorization: {MASK}"),

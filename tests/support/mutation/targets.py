@@ -39,7 +39,7 @@ TARGETS = (
     Target("odyssey_client/rest/response_body.py", ["tests/client/rest/test_response_body.py"]),
     Target("odyssey_client/rest/regions.py", ["tests/client/rest/test_regions.py"]),
     Target("odyssey_client/rtc/remote_sdp.py", ["tests/client/rtc/test_remote_sdp.py"], is_pure=True),
-    Target("odyssey_client/media/image_source.py", ["tests/client/media/test_image.py"], is_pure=True),
+    Target("odyssey_client/media/image_source.py", ["tests/client/media/test_image_source.py"], is_pure=True),
     Target("odyssey_mock/core/strict_json.py", ["tests/mock/core/test_strict_json.py"], is_pure=True),
     Target("odyssey_mock/core/bounded_queue.py", ["tests/mock/core/test_bounded_queue.py"], is_pure=True),
     Target("odyssey_mock/core/telemetry_store.py", ["tests/mock/core/test_telemetry_store.py"], is_pure=True),

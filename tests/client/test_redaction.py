@@ -180,6 +180,10 @@ def test_value_with_similar_name_is_shown(name: str) -> None:
     assert redacted_json({name: "abc"}) == {name: "abc"}
 
 
+def test_name_with_line_break_is_a_name() -> None:
+    assert redacted_json({"a\nsession.token": "abc"}) == {"a\nsession.token": "***"}
+
+
 @pytest.mark.parametrize("name", ["authorization", "Proxy-Authorization", "cookie", "Set-Cookie", "cookies"])
 def test_header_in_json_is_masked_by_its_name(name: str) -> None:
     assert redacted_json({name: "abc", "x": "abc"}) == {name: "***", "x": "abc"}

@@ -142,9 +142,9 @@ class CommandChaos:
             # The command may reset the mock, which clears the journal but keeps its observers.
             mock.journal.observe(lambda entry: entries.append(entry) if entry.kind in _KINDS else None)
             environment = {**os.environ, "ODYSSEY_API_URL": mock.url, "ODYSSEY_API_KEY": mock.api_key}
-            with tempfile.TemporaryFile() as output:
+            with await asyncio.to_thread(tempfile.TemporaryFile) as output:
                 status, seconds, size = await self._execute(environment, output, limit)
-                text = _text(output, size).replace(mock.api_key, "***")
+                text = (await asyncio.to_thread(_text, output, size)).replace(mock.api_key, "***")
             reached = mock.faults.reached
         return _Ended(status, seconds, limit, last_lines(text), reached, entries)
 

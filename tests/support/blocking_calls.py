@@ -90,6 +90,7 @@ EXCUSES = (
     _excuse("logging/__init__.py", "emit flush", "the user chooses the handlers of the log"),
     _excuse("/linecache.py", "updatecache", "the source of a traceback, which shows a bug"),
     _excuse("aiortc/rtcrtpreceiver.py", "__stop_decoder", "aiortc waits for its decoder, at most for one frame"),
+    _excuse("asyncio/base_subprocess.py", "__init__", "asyncio starts each process in the event loop"),
     _excuse("asyncio/base_events.py", "shutdown_default_executor", "asyncio joins a thread that has ended"),
 )
 """Where a call may block, and why."""

@@ -15,7 +15,7 @@ from odyssey_mock.media.picture import KEPT_BYTES, PictureError, fitted, kept
 from odyssey_mock.media.timeline import Size
 from odyssey_mock.settings import Settings, StartImageFit
 from tests.support.image_costs import check_at_once, memory_per_pixel, only_on_linux
-from tests.support.image_files import mutated_files
+from tests.support.image_files import mutated_files, png_chunk, png_with
 
 SIZE = Size(176, 320)
 RED = (200, 30, 30)
@@ -276,3 +276,134 @@ def _encoded(image: Image.Image, **options: object) -> bytes:
 def test_arbitrary_bytes_raise_only_picture_error(data: bytes) -> None:
     with pytest.raises(PictureError):
         fitted(data, SIZE)
+
+
+def test_error_lists_the_formats_and_the_reason() -> None:
+    formats = "JPEG, PNG, WEBP, GIF, BMP, HEIF, AVIF"
+    with pytest.raises(PictureError) as refused:
+        fitted(b"no picture", SIZE)
+    assert str(refused.value) == f"expected an image ({formats}), got 10 bytes that cannot be decoded"
+    cut = noise("JPEG", (1200, 1200))[:-20_000]  # the last rows are missing
+    with pytest.raises(PictureError) as refused:
+        fitted(cut, SIZE)
+    assert str(refused.value) == (
+        f"expected an image ({formats}), got {len(cut)} bytes that cannot be decoded: "
+        "the file ends before its last pixel"
+    )
+
+
+def test_image_of_exactly_the_most_pixels_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture, "MAX_PIXELS", 1536)
+    assert fitted(image("PNG"), SIZE).size == (176, 320)
+    with pytest.raises(PictureError, match="expected at most 1,536 pixels, got 49x32"):
+        fitted(image("PNG", (49, 32)), SIZE)
+
+
+@pytest.mark.parametrize("fit", ["crop", "letterbox"])
+def test_image_of_the_frame_size_is_unchanged(fit: StartImageFit) -> None:
+    data = noise("PNG", (176, 320))
+    assert fitted(data, SIZE, fit).tobytes() == Image.open(io.BytesIO(data)).tobytes()
+
+
+@pytest.mark.parametrize("size", [(1, 1000), (1000, 1), (1401, 1401), (1999, 2311), (1000, 3000)])
+@pytest.mark.parametrize("fit", ["crop", "service_crop"])
+def test_image_of_one_color_fills_the_frame(size: tuple[int, int], fit: StartImageFit) -> None:
+    shown = fitted(image("PNG", size), SIZE, fit)
+    assert shown.getcolors() == [(176 * 320, RED)]
+
+
+CORNERS = {"a": (220, 30, 30), "b": (30, 220, 30), "c": (30, 30, 220), "d": (220, 220, 30)}
+
+
+@pytest.mark.parametrize(
+    ("orientation", "corners"),
+    [
+        (0, "abcd"),
+        (1, "abcd"),
+        (2, "badc"),  # mirrored
+        (3, "cdab"),  # upside down
+        (4, "dcba"),
+        (5, "adcb"),
+        (6, "dabc"),  # turned to the right
+        (7, "cbad"),
+        (8, "bcda"),  # turned to the left
+        (9, "abcd"),
+    ],
+)
+def test_image_is_turned_by_each_orientation(orientation: int, corners: str) -> None:
+    width, height = (320, 176) if 5 <= orientation <= 8 else (176, 320)
+    lying = Image.new("RGB", (width, height))
+    for corner, place in zip(
+        "abcd", [(0, 0), (width // 2, 0), (width // 2, height // 2), (0, height // 2)], strict=True
+    ):
+        lying.paste(CORNERS[corner], (*place, place[0] + width // 2, place[1] + height // 2))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    buffer = io.BytesIO()
+    lying.save(buffer, "PNG", exif=exif)
+    shown = fitted(buffer.getvalue(), SIZE)
+    places = [(40, 40), (130, 40), (130, 280), (40, 280)]
+    assert [shown.getpixel(place) for place in places] == [CORNERS[corner] for corner in corners]
+
+
+@pytest.mark.parametrize(
+    ("mode", "color", "shown"),
+    [
+        ("RGBA", (255, 0, 0, 0), (24, 26, 34)),
+        ("RGBA", (255, 0, 0, 255), (255, 0, 0)),
+        ("RGBA", (255, 0, 0, 51), (70, 21, 27)),  # one fifth of red, four fifths of the background
+        ("LA", (200, 0), (24, 26, 34)),
+        ("I;16", 65535, (255, 255, 255)),
+        ("L", 200, (200, 200, 200)),
+    ],
+)
+def test_transparent_image_has_a_dark_background(
+    mode: str, color: int | tuple[int, ...], shown: tuple[int, int, int]
+) -> None:
+    buffer = io.BytesIO()
+    Image.new(mode, (176, 320), color).save(buffer, "PNG")
+    assert fitted(buffer.getvalue(), SIZE).getcolors() == [(176 * 320, shown)]
+
+
+def padded(data: bytes, size: int) -> bytes:
+    """Return a PNG file with a text of such a length that the file has `size` bytes."""
+    return png_with(png_chunk(b"tEXt", b"a\0" + b"b" * (size - len(data) - 14)), png=data)
+
+
+def test_file_of_a_mebibyte_is_kept_unchanged() -> None:
+    whole, longer = padded(image("PNG"), 1048576), padded(image("PNG"), 1048577)
+    assert (len(whole), len(longer)) == (1048576, 1048577)
+    assert kept(whole, SIZE, "letterbox") == (whole, "letterbox")
+    stored, fit = kept(longer, SIZE, "letterbox")
+    assert len(stored) < 10_000
+    assert fit == "crop"
+
+
+def test_file_that_becomes_no_smaller_is_kept_unchanged() -> None:
+    size = Size(704, 1280)
+    pixels = np.random.default_rng(1).integers(0, 32, (1280, 704, 3), np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    data = buffer.getvalue()
+    smaller, _ = kept(padded(data, 4 << 20), size)
+    assert (1 << 20) < len(smaller) < (4 << 20)
+    equal = padded(data, len(smaller))
+    assert len(equal) == len(smaller)
+    assert kept(equal, size, "letterbox") == (equal, "letterbox")
+
+
+@pytest.mark.parametrize(
+    ("form", "size", "frame"),
+    [
+        ("JPEG", (1600, 1408), Size(704, 1280)),
+        ("PNG", (3000, 400), SIZE),
+        ("PNG", (320, 400), SIZE),
+    ],
+)
+def test_lines_of_an_image_stay_sharp(form: str, size: tuple[int, int], frame: Size) -> None:
+    lines = np.zeros((size[1], size[0], 3), np.uint8)
+    lines[::4] = lines[1::4] = 255
+    buffer = io.BytesIO()
+    Image.fromarray(lines).save(buffer, form)
+    contrast = np.asarray(fitted(buffer.getvalue(), frame)).astype(int)[:, 88, 0].std()
+    assert contrast > 70, f"expected sharp lines, with a standard deviation above 70, got {contrast:.0f}"

@@ -45,6 +45,10 @@ TARGETS = (
     Target("odyssey_mock/core/telemetry_store.py", ["tests/mock/core/test_telemetry_store.py"], is_pure=True),
     Target("odyssey_mock/http/request_body.py", ["tests/mock/http/test_request_body.py"]),
     Target("odyssey_mock/rtc/remote_description.py", ["tests/mock/rtc/test_remote_description.py"], is_pure=True),
-    Target("odyssey_mock/media/picture.py", ["tests/mock/media/test_picture.py"], is_pure=True),
+    Target(
+        "odyssey_mock/media/picture.py",
+        ["tests/mock/media/test_picture.py", "tests/mock/media/test_picture_metadata.py"],
+        is_pure=True,
+    ),
 )
 """Every module that `scripts/mutation.py` knows."""

@@ -213,7 +213,7 @@ def _head(trace: Trace) -> Iterator[str]:
     manifest = trace.manifest
     outcome = "" if manifest.outcome == "none" else f": {manifest.outcome}"
     seconds = "virtual seconds" if manifest.time == "virtual" else "s"
-    yield printable(f"{manifest.title}{outcome}, {manifest.duration:.3f} {seconds}, {len(trace.events)} events")
+    yield printable(f"{manifest.title}{outcome}, {manifest.duration:.3f} {seconds}, {_counted(len(trace.events), 'event')}")
     facts = {
         "recorded by": ", ".join(f"{name} {version}" for name, version in manifest.recorded_by.items()),
         "seed": manifest.seed,
@@ -232,10 +232,14 @@ def _failure(trace: Trace) -> Iterator[str]:
     if failure.source is not None:
         yield from _source_lines(trace, failure.source)
     lines = failure.message.splitlines() or [""]
-    yield printable(f"  {failure.type}: {lines[0]}")
+    yield printable(f"  {failure.type}: {lines[0]}" if failure.message else f"  {failure.type}")
     yield from (printable(f"    {line}") for line in lines[1:MESSAGE_LINES])
     if len(lines) > MESSAGE_LINES:
-        yield f"    (and {len(lines) - MESSAGE_LINES} more lines)"
+        yield f"    (and {_counted(len(lines) - MESSAGE_LINES, 'more line')})"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _source_lines(trace: Trace, source: Source) -> Iterator[str]:

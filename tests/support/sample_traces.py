@@ -177,6 +177,29 @@ def hostile_markup() -> bytes:
     return trace_file(events, sources={MARKUP: MARKUP}, failure=failure, **texts)
 
 
+def two_clients() -> bytes:
+    """Return the trace of two clients: each has statistics, a failed request, a log record of an error and a pending call."""
+    events: list[Event] = []
+    for number in range(2):
+        own = _client(number)
+        at = number * 0.1
+        events += [_event(at + half / 2, "stats", "inbound-rtp", data=_reports(half / 2, 30), **own) for half in range(10)]
+        record = {"level": "ERROR", "logger": "app", "message": f"client {number + 1} gave up"}
+        call = {"arguments": {"prompt": f"jump {number + 1}"}}
+        events += [
+            _event(at + 1.0, "http", "GET /regions", end=at + 1.1, error="status 503", data={"method": "GET"}, **own),
+            _event(at + 2.0, "log", "ERROR", data=record, **own),
+            _event(at + 3.0, "call", "interact", end=None, data=call, **own),
+        ]
+    return trace_file(events, sources={}, duration=5.0, outcome="none", failure=None)
+
+
+def concurrent_calls(count: int) -> bytes:
+    """Return the trace of calls that all begin at once and never end."""
+    events = [_event(0.1, "call", f"call {number}", end=None) for number in range(count)]
+    return trace_file(events, sources={}, duration=1.0, outcome="none", failure=None)
+
+
 def large(count: int = 100_000, *, sessions: int = 5, duration: float = 600.0, frames: int = 600) -> bytes:
     """Return a trace with `count` events of several sessions, evenly spread over `duration` seconds."""
     draw = random.Random(18)

@@ -87,7 +87,8 @@ function TracePage({ model, onOpen }) {
   const isShownTrack = ({ session, actor }) => (!filter.session || session === filter.session) && (!filter.actor || actor === filter.actor);
   const tracks = useMemo(() => model.frames.filter((track) => !filter.hidden.has("frame") && isShownTrack(track)), [filter]);
   const peers = useMemo(() => model.statistics.filter((peer) => !filter.hidden.has("stats") && isShownTrack(peer)), [filter]);
-  const errors = useMemo(() => model.errors.filter((index) => placeOf(shown, index) >= 0), [shown]);
+  const isShown = (index) => placeOf(shown, index) >= 0;
+  const errors = useMemo(() => model.errors.filter(isShown), [shown]);
 
   const select = (index) => {
     if (index === undefined || index < 0) return;
@@ -103,6 +104,17 @@ function TracePage({ model, onOpen }) {
     let place = step > 0 ? firstAbove(indices, selected) : firstAbove(indices, selected - 1) - 1;
     if (selected < 0 && step < 0) place = indices.length - 1;
     select(indices[Math.min(Math.max(place, 0), indices.length - 1)]);
+  };
+  /** Select the error after the selected event; at first, one that is not the failure of the test itself, which follows from others. */
+  const selectError = () => {
+    if (errors.length === 0) setSpoken(isFiltering(filter) ? "No error passes the filter" : "The trace has no errors");
+    else if (selected < 0) select(errors.find((index) => events[index].lane !== "test") ?? errors[0]);
+    else selectAmong(errors, 1);
+  };
+  /** Select the pending call after the selected event; after the last one, the first. */
+  const selectPending = (pending) => {
+    if (pending.length === 0) setSpoken(isFiltering(filter) ? "No pending call passes the filter" : "The trace has no pending calls");
+    else select(pending.find((index) => index > selected) ?? pending[0]);
   };
   const showPanel = (name) => {
     setPanel(name);
@@ -129,9 +141,9 @@ function TracePage({ model, onOpen }) {
   };
   useKeys({
     failure: showFailure,
-    nextError: () => (selected < 0 ? select(model.firstError ?? -1) : selectAmong(errors, 1)),
+    nextError: selectError,
     previousError: () => selectAmong(errors, -1),
-    nextPending: () => selectAmong(model.pending, 1),
+    nextPending: () => selectPending(model.pending.filter(isShown)),
     next: () => selectAmong(shown, 1),
     previous: () => selectAmong(shown, -1),
     nextFrame: () => selectAmong(frames, 1),
@@ -160,7 +172,7 @@ function TracePage({ model, onOpen }) {
   ];
   return html`
     <main class="page" ref=${root}>
-      <${TraceHeader} model=${model} onFailure=${showFailure} onFirstError=${() => select(model.firstError)} onPending=${() => selectAmong(model.pending, 1)}>
+      <${TraceHeader} model=${model} onFailure=${showFailure} onFirstError=${() => select(model.firstError)} onPending=${() => selectPending(model.pending)}>
         <button class="quiet" onClick=${onOpen} title="Open another file (o)">Open…</button>
         <button class="quiet icon" onClick=${nextTheme} aria-label="Light or dark" title="Light or dark (t)">◐</button>
         <button class="quiet icon" onClick=${() => setHelpOpen(true)} aria-label="Keys and symbols" title="Keys and symbols (?)">?</button>

@@ -1,5 +1,7 @@
 // Which events of a trace are shown: filters by lane, session, actor, errors and text.
 
+import { isError } from "viewer/trace_model.js";
+
 const SLICE_MS = 12;
 
 export const NO_FILTER = { text: "", hidden: new Set(), session: "", actor: "", onlyErrors: false };
@@ -18,7 +20,7 @@ export function createFilter(events) {
     if (filter.hidden.has(event.lane)) return false;
     if (filter.session && event.session !== filter.session) return false;
     if (filter.actor && event.actor !== filter.actor) return false;
-    if (filter.onlyErrors && event.error === undefined) return false;
+    if (filter.onlyErrors && !isError(event)) return false;
     if (words.length === 0) return true;
     texts[index] ??= searchedText(event);
     return words.every((word) => texts[index].includes(word));

@@ -2,7 +2,7 @@
 
 import { classes, html, useEffect, useLayoutEffect, useRef, useState } from "viewer/html.js";
 import { duration, point } from "viewer/time_format.js";
-import { isPending, LANE_LABELS } from "viewer/trace_model.js";
+import { isError, isPending, LANE_LABELS, summaryOf } from "viewer/trace_model.js";
 
 const ROW = 26;
 const MARGIN_ROWS = 6;
@@ -78,6 +78,7 @@ export function EventList({ events, shown, selected, onSelect, onOpen }) {
 }
 
 function Row({ event, index, top, place, of, isSelected, onSelect }) {
+  const summary = summaryOf(event);
   return html`
     <div
       id=${`event-${index}`}
@@ -85,14 +86,14 @@ function Row({ event, index, top, place, of, isSelected, onSelect }) {
       aria-selected=${isSelected}
       aria-posinset=${place + 1}
       aria-setsize=${of}
-      class=${classes("event", isSelected && "selected", event.error !== undefined && "failed", isPending(event) && "pending")}
+      class=${classes("event", isSelected && "selected", isError(event) && "failed", isPending(event) && "pending")}
       style=${{ transform: `translateY(${top}px)` }}
       onClick=${() => onSelect(index)}
     >
       <span class="event-time">${point(event.t)}</span>
       <span class="event-lane">${LANE_LABELS[event.lane]}</span>
       <span class="event-from"><${Direction} event=${event} /></span>
-      <span class="event-name">${event.name}${event.error !== undefined && html` <span class="event-error">${event.error}</span>`}</span>
+      <span class="event-name">${event.name}${event.error === undefined && summary !== "" && html` <span class="event-summary">${summary}</span>`}${event.error !== undefined && html` <span class="event-error">${event.error}</span>`}</span>
       <span class="event-length">${lengthOf(event)}</span>
     </div>
   `;

@@ -1,22 +1,24 @@
 // The layout of the lanes: which row and level each event has. Plain data, no DOM.
 
-import { endOf, isPending, LANE_LABELS } from "viewer/trace_model.js";
+import { endOf, isError, isPending, LANE_LABELS } from "viewer/trace_model.js";
 
 /** What a mark looks like. */
 export const SHAPES = { span: 0, pending: 1, toServer: 2, toClient: 3, dot: 4, diamond: 5 };
 /** The color of a mark. */
 export const TONES = { client: 0, server: 1, test: 2, error: 3, pending: 4, warning: 5 };
 
-const MOST_LEVELS = 6;
+/** Levels of one side of a lane. Spans for which all are taken are drawn over others, and counted. */
+const MOST_LEVELS = 16;
 const SPAN_HEIGHT = 17;
 const MARK_HEIGHT = 13;
 const ROW_PADDING = 4;
 const ELSEWHERE = new Set(["frame", "stats"]);
 
 /**
- * Return the rows of the shown events: [{lane, label, top, height, levels, levelHeight, indices, at, end, level, shape, tone}].
+ * Return the rows of the shown events: [{lane, label, top, height, levels, levelHeight, covered, indices, at, end, level, shape, tone}].
  *
- * In each row, the events of the client are above those of the server. Spans that overlap have different levels.
+ * In each row, the events of the client are above those of the server. Spans that overlap have different levels, while there
+ * are some; `covered` is the number of spans that are drawn over others.
  */
 export function rowsOf(events, shown) {
   const byLane = new Map();
@@ -51,6 +53,7 @@ function rowOf(lane, events, indices, top) {
     tone: new Uint8Array(size),
   };
   let hasSpans = false;
+  row.covered = 0;
   const above = [];
   const below = [];
   indices.forEach((index, place) => {
@@ -60,7 +63,9 @@ function rowOf(lane, events, indices, top) {
     row.shape[place] = shapeOf(event);
     row.tone[place] = toneOf(event);
     hasSpans ||= event.end !== undefined;
-    row.level[place] = levelOf(event, row.end[place], event.side === "server" ? below : above);
+    const { level, isFree } = levelOf(event, row.end[place], event.side === "server" ? below : above);
+    row.level[place] = level;
+    if (!isFree) row.covered++;
   });
   if (above.length && below.length) {
     indices.forEach((index, place) => {
@@ -74,13 +79,14 @@ function rowOf(lane, events, indices, top) {
   return row;
 }
 
-/** Return the first level of the side that is free at the time of the event. `ends` has the end of each level. */
+/** Return the first level of the side that is free at the time of the event, or the last: {level, isFree}. `ends` has the end of each level. */
 function levelOf(event, end, ends) {
   const isSpan = event.end !== undefined;
   let level = isSpan ? ends.findIndex((until) => until <= event.t) : 0;
-  if (level < 0) level = ends.length < MOST_LEVELS ? ends.length : MOST_LEVELS - 1;
+  const isFree = level >= 0 || ends.length < MOST_LEVELS;
+  if (level < 0) level = isFree ? ends.length : MOST_LEVELS - 1;
   ends[level] = Math.max(ends[level] ?? -Infinity, isSpan ? end : -Infinity);
-  return level;
+  return { level, isFree };
 }
 
 function shapeOf(event) {
@@ -92,7 +98,7 @@ function shapeOf(event) {
 }
 
 function toneOf(event) {
-  if (event.error !== undefined || ["ERROR", "CRITICAL"].includes(event.data.level)) return TONES.error;
+  if (isError(event)) return TONES.error;
   if (isPending(event)) return TONES.pending;
   if (event.lane === "fault" || event.data.level === "WARNING") return TONES.warning;
   return TONES[event.side];

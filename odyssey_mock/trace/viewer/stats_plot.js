@@ -1,4 +1,4 @@
-// The plot of WebRTC statistics. StatsPlot({peers, view}): frames per second, bitrate, lost packets and jitter of one peer.
+// The plot of WebRTC statistics. StatsPlot({peers, peer, onChoose, view}): frames per second, bitrate, lost packets and jitter of one peer.
 
 import uPlot from "uplot";
 import { useRedraw } from "viewer/drawing.js";
@@ -9,13 +9,11 @@ import { lastAtOrBefore, METRICS } from "viewer/trace_model.js";
 const HEIGHT = 84;
 const PLOT_COLORS = ["plot-1", "plot-2", "plot-3", "plot-4"];
 
-/** The statistics of `peers` (trace_model.js), one of them at a time. */
-export function StatsPlot({ peers, view }) {
+/** The statistics of `peer`, one of `peers` (trace_model.js). `onChoose(number)` is called when the reader chooses another one. */
+export function StatsPlot({ peers, peer, onChoose, view }) {
   const plot = useRef(null);
   const chart = useRef(null);
-  const [chosen, setChosen] = useState(0);
   const [hovered, setHovered] = useState(null);
-  const peer = peers[Math.min(chosen, peers.length - 1)];
 
   useEffect(() => {
     const create = () => {
@@ -49,7 +47,7 @@ export function StatsPlot({ peers, view }) {
     <div class="track stats">
       <div class="gutter">
         ${peers.length > 1 && html`
-          <select class="peer" aria-label="Peer of the statistics" value=${chosen} onChange=${(event) => setChosen(Number(event.target.value))}>
+          <select class="peer" aria-label="Peer of the statistics" value=${peers.indexOf(peer)} onChange=${(event) => onChoose(Number(event.target.value))}>
             ${peers.map((each, number) => html`<option key=${number} value=${number}>${each.label}</option>`)}
           </select>
         `}

@@ -7,7 +7,7 @@ import { usePanZoom } from "viewer/pan_zoom.js";
 import { StatsPlot } from "viewer/stats_plot.js";
 import { counted, point } from "viewer/time_format.js";
 import { Lanes, Overview, Ruler } from "viewer/timeline.js";
-import { framesAt, LANE_LABELS, lastAtOrBefore, tracksOf } from "viewer/trace_model.js";
+import { framesAt, LANE_LABELS, lastAtOrBefore, summaryOf, tracksOf } from "viewer/trace_model.js";
 
 const REACH_PIXELS = 7;
 
@@ -15,6 +15,8 @@ const REACH_PIXELS = 7;
 export function TimePanel({ model, rows, shown, errors, tracks, peers, view, selected, urlOf, onSelect }) {
   const panel = useRef(null);
   const scroller = useRef(null);
+  const [chosen, setChosen] = useState(0);
+  const peer = peers[Math.min(chosen, peers.length - 1)];
   useEffect(() => {
     const measure = () => {
       if (!scroller.current) return;
@@ -27,10 +29,10 @@ export function TimePanel({ model, rows, shown, errors, tracks, peers, view, sel
     return () => sizes.disconnect();
   }, []);
   usePanZoom(panel, scroller, view, {
-    onHover: (place) => view.hover({ ...place, index: eventAt(place, rows, peers) }),
+    onHover: (place) => view.hover({ ...place, index: eventAt(place, rows, peer) }),
     onLeave: () => view.hover(null),
     onTap: (place) => {
-      const index = eventAt(place, rows, peers);
+      const index = eventAt(place, rows, peer);
       if (index >= 0) onSelect(index);
     },
   });
@@ -44,19 +46,19 @@ export function TimePanel({ model, rows, shown, errors, tracks, peers, view, sel
       <${Ruler} view=${view} />
       <div class="lanes-scroller" ref=${scroller} tabindex="0" role="group" aria-label="Lanes">
         <${Lanes} rows=${rows} events=${model.events} view=${view} selected=${selected} />
-        ${peers.length > 0 && html`<${StatsPlot} peers=${peers} view=${view} />`}
+        ${peer && html`<${StatsPlot} peers=${peers} peer=${peer} onChoose=${setChosen} view=${view} />`}
       </div>
       <${Hovered} panel=${panel} model=${model} tracks=${tracks} view=${view} urlOf=${urlOf} />
     </section>
   `;
 }
 
-/** Return the index of the event under the pointer; -1 if there is none. */
-function eventAt(place, rows, peers) {
+/** Return the index of the event under the pointer; -1 if there is none. `peer` is the one whose statistics are plotted. */
+function eventAt(place, rows, peer) {
   if (place.plot === "film") return Number(place.target.dataset.index ?? -1);
-  if (place.plot === "stats" && peers.length) {
-    const nearest = lastAtOrBefore(peers[0].at, place.at);
-    return nearest < 0 ? -1 : peers[0].indices[nearest];
+  if (place.plot === "stats" && peer) {
+    const nearest = lastAtOrBefore(peer.at, place.at);
+    return nearest < 0 ? -1 : peer.indices[nearest];
   }
   if (place.plot !== "lanes") return -1;
   const row = rows.find(({ top, height }) => place.offset >= top && place.offset < top + height);
@@ -104,6 +106,7 @@ function Hovered({ panel, model, tracks, view, urlOf }) {
       <div class="hover-text">
         <span class="time">${point(hovered.at)}</span>
         ${event && html`<span class="hover-lane">${LANE_LABELS[event.lane]}</span> <span class="hover-name">${event.name}</span>`}
+        ${event && !event.error && summaryOf(event) && html`<div class="hover-summary">${summaryOf(event)}</div>`}
         ${event?.error && html`<div class="hover-error">${event.error}</div>`}
       </div>
     </div>

@@ -27,7 +27,9 @@ export function Lanes({ rows, events, view, selected }) {
   return html`
     <div class="track lanes">
       <div class="gutter" aria-hidden="true">
-        ${rows.map((row) => html`<div class="lane-label" key=${row.lane} style=${{ height: `${row.height}px` }}>${row.label}</div>`)}
+        ${rows.map((row) => html`<div class="lane-label" key=${row.lane} style=${{ height: `${row.height}px` }}>
+          ${row.label}${row.covered > 0 && html`<span class="lane-more" title="Drawn over others: filter by text, session or actor to see them">${row.covered} hidden</span>`}
+        </div>`)}
       </div>
       <div class="plot" data-plot="lanes" style=${{ height: `${height}px` }}>
         <canvas ref=${canvas} aria-hidden="true" />

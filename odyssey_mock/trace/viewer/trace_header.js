@@ -59,8 +59,9 @@ export function FailureView({ manifest, heading }) {
   `;
 }
 
+/** Return the path of a test and its name, which may have parameters with colons. */
 function splitTitle(title) {
-  const at = title.lastIndexOf("::");
+  const at = title.split("[", 1)[0].lastIndexOf("::");
   return at < 0 ? { before: "", name: title } : { before: title.slice(0, at + 2), name: title.slice(at + 2) };
 }
 

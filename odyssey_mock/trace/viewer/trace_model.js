@@ -13,9 +13,25 @@ export function isPending(event) {
   return event.end === null;
 }
 
+/** Return whether an event is an error: something went wrong, or a log record says so. */
+export function isError(event) {
+  return event.error !== undefined || (event.lane === "log" && ["ERROR", "CRITICAL"].includes(event.data.level));
+}
+
 /** Return the end of an event in seconds: of a pending span Infinity, of a message its time. */
 export function endOf(event) {
   return event.end === undefined ? event.t : event.end === null ? Infinity : event.end;
+}
+
+const MOST_SUMMARY = 300;
+
+/** Return what tells an event from others of its name, such as the message of a log record or the prompt of a call; "" if nothing does. */
+export function summaryOf({ lane, data }) {
+  const sources = { call: data.arguments, channel: data.message, signaling: data.message, callback: data.event };
+  const values = sources[lane] ?? data;
+  const names = lane === "log" ? ["message"] : lane === "fault" ? ["do"] : lane === "http" ? ["status"] : ["prompt", "code", "reason", "why"];
+  const found = names.map((name) => values?.[name]).find((value) => ["string", "number"].includes(typeof value) && value !== "");
+  return found === undefined ? "" : String(found).slice(0, MOST_SUMMARY);
 }
 
 /** Return all that the page shows of a trace, as `readTrace` returns it. */
@@ -32,7 +48,7 @@ export function modelOf({ manifest, events, images, sources }) {
     count(counts, event.lane);
     if (event.session !== undefined) count(sessions, event.session);
     if (event.actor !== undefined) count(actors, event.actor);
-    if (event.error !== undefined) errors.push(index);
+    if (isError(event)) errors.push(index);
     if (isPending(event)) pending.push(index);
   });
   return {

@@ -277,6 +277,86 @@ async def test_pending_call_is_found(opened: Open) -> None:
         await expect(page.locator(".waiting")).to_have_text("Waiting for the acknowledgment of interact")
 
 
+async def test_pending_calls_are_selected_in_turn(opened: Open) -> None:
+    async with opened(sample_traces.two_clients()) as page:
+        times = []
+        for _ in range(3):
+            await page.get_by_role("button", name="2 pending", exact=True).click()
+            times.append(await selected(page).locator(".event-time").inner_text())
+
+        assert times == ["3.000 s", "3.100 s", "3.000 s"]
+
+
+async def test_keys_for_errors_and_pending_calls_keep_the_filter(opened: Open) -> None:
+    async with opened(sample_traces.two_clients()) as page:
+        await page.get_by_label("Session").select_option(index=2)
+        await expect(page.locator(".filter-count")).to_contain_text("13 of 26")
+        await page.get_by_label("Errors").focus()
+        times = []
+        for key in ("e", "e", "w"):
+            await page.keyboard.press(key)
+            times.append(await selected(page).locator(".event-time").inner_text())
+
+        assert times == ["1.100 s", "2.100 s", "3.100 s"]
+        await expect(page.locator(".filter-count")).to_contain_text("13 of 26")
+        await page.get_by_label("Filter by text").fill("stats")
+        await expect(page.locator(".filter-count")).to_contain_text("10 of 26")
+        await page.get_by_label("Errors").focus()
+        await page.keyboard.press("e")
+        await expect(page.locator("[role=status]")).to_have_text("No error passes the filter")
+
+
+async def test_list_shows_messages_of_log_records_and_prompts(opened: Open) -> None:
+    async with opened(sample_traces.two_clients()) as page:
+        await page.get_by_label("Errors").check()
+        await expect(page.locator(".filter-count")).to_contain_text("4 of 26")
+        names = await page.locator(".event.failed .event-name").all_inner_texts()
+        await page.get_by_role("button", name="Clear").click()
+        await expect(page.locator(".event").first).to_have_attribute("aria-setsize", "26")
+        await page.keyboard.press("w")
+
+        assert names == [
+            "GET /regions status 503",
+            "GET /regions status 503",
+            "ERROR client 1 gave up",
+            "ERROR client 2 gave up",
+        ]
+        await expect(selected(page).locator(".event-name")).to_have_text("interact jump 1")
+
+
+async def test_click_on_the_plot_selects_statistics_of_the_plotted_peer(opened: Open) -> None:
+    async with opened(sample_traces.two_clients()) as page:
+        await page.get_by_label("Peer of the statistics").select_option(label="client 2")
+        plot = await page.locator("[data-plot=stats]").bounding_box()
+        assert plot
+        await page.mouse.click(plot["x"] + plot["width"] / 2, plot["y"] + 20)
+
+        await expect(page.locator(".facts")).to_contain_text("client, client 2")
+
+
+async def test_concurrent_calls_have_own_levels(opened: Open) -> None:
+    async with opened(sample_traces.concurrent_calls(18)) as page:
+        lane = page.locator(".lane-label")
+        await expect(lane).to_have_text("Calls2 hidden")
+        plot = await page.locator("[data-plot=lanes]").bounding_box()
+        assert plot
+        for level, name in ((0, "call 0"), (9, "call 9")):
+            await page.mouse.click(plot["x"] + 400, plot["y"] + 4 + level * 17 + 8)
+            await expect(page.locator(".message-name")).to_have_text(name)
+        await page.get_by_label("Filter by text").fill("call 14")
+        await expect(lane).to_have_text("Calls")
+
+
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["1280", "390"])
+async def test_title_has_the_name_and_the_parameters_of_the_test(opened: Open, viewport: ViewportSize) -> None:
+    title = "tests/test_cats.py::TestCats::test_jump[a::b]"
+    async with opened(sample_traces.trace_file([], title=title), viewport=viewport) as page:
+        await expect(page.locator("h1")).to_have_text(title)
+        shown = await page.locator("h1").inner_text()
+
+    assert shown.endswith("test_jump[a::b]"), f"expected the name of the test, got {shown!r}"
+
+
 async def test_filters_can_be_combined(opened: Open) -> None:
     async with opened(sample_traces.large(2_000, frames=10)) as page:
         count = page.locator(".filter-count")

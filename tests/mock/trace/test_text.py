@@ -7,7 +7,7 @@ import pytest
 
 from odyssey_client.trace import Failure, SourceFile, Trace
 from odyssey_mock.trace.text import Selection, SessionFilterError, trace_text
-from tests.support.traces import LINE, OTHER_SESSION, call, event, exchange, failed_trace, message, trace_of
+from tests.support.traces import FAILURE, LINE, OTHER_SESSION, call, event, exchange, failed_trace, message, trace_of
 
 
 def text_of(trace: Trace, width: int = 100, **selection: object) -> str:
@@ -132,3 +132,11 @@ def test_terminal_codes_and_markup_are_text() -> None:
     unescaped = [letter for letter in text if not letter.isprintable() and letter != "\n"]
     assert unescaped == [], f"expected only printable characters, got {unescaped}"
     assert text.count("<b>") >= 10, text
+
+
+def test_one_event_and_a_failure_without_a_message() -> None:
+    failure = replace(FAILURE, type="TimeoutError", message="", source=None)
+    lines = text_of(trace_of([event(1.0, "log", "INFO")], failure=failure)).splitlines()
+
+    assert lines[0] == "tests/test_cat.py::test_cat: failed, 3.200 s, 1 event"
+    assert lines[-1] == "  TimeoutError"

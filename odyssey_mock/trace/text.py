@@ -213,7 +213,8 @@ def _head(trace: Trace) -> Iterator[str]:
     manifest = trace.manifest
     outcome = "" if manifest.outcome == "none" else f": {manifest.outcome}"
     seconds = "virtual seconds" if manifest.time == "virtual" else "s"
-    yield printable(f"{manifest.title}{outcome}, {manifest.duration:.3f} {seconds}, {_counted(len(trace.events), 'event')}")
+    events = _counted(len(trace.events), "event")
+    yield printable(f"{manifest.title}{outcome}, {manifest.duration:.3f} {seconds}, {events}")
     facts = {
         "recorded by": ", ".join(f"{name} {version}" for name, version in manifest.recorded_by.items()),
         "seed": manifest.seed,

@@ -178,12 +178,13 @@ def hostile_markup() -> bytes:
 
 
 def two_clients() -> bytes:
-    """Return the trace of two clients: each has statistics, a failed request, a log record of an error and a pending call."""
+    """Return the trace of two clients, each with statistics, a failed request, a logged error and a pending call."""
     events: list[Event] = []
     for number in range(2):
         own = _client(number)
         at = number * 0.1
-        events += [_event(at + half / 2, "stats", "inbound-rtp", data=_reports(half / 2, 30), **own) for half in range(10)]
+        times = [half / 2 for half in range(10)]
+        events += [_event(at + time, "stats", "inbound-rtp", data=_reports(time, 30), **own) for time in times]
         record = {"level": "ERROR", "logger": "app", "message": f"client {number + 1} gave up"}
         call = {"arguments": {"prompt": f"jump {number + 1}"}}
         events += [

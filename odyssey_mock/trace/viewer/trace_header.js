@@ -5,6 +5,8 @@ import { JsonText } from "viewer/json_text.js";
 import { counted, duration, whole } from "viewer/time_format.js";
 import { LANE_LABELS } from "viewer/trace_model.js";
 
+/** Characters of a fact, such as the command, above which it is cut on a wide page too, until the reader asks for all. */
+const LONG_FACT = 60;
 const OUTCOMES = { passed: "Passed", failed: "Failed", error: "Error", none: "Recording" };
 
 /** Title, outcome, duration, versions and numbers; the first line of the failure. */
@@ -13,18 +15,19 @@ export function TraceHeader({ model, onFailure, onFirstError, onPending, childre
   const errors = model.errors.length;
   const [isWhole, setWhole] = useState(false);
   const { before, name } = splitTitle(manifest.title);
+  const facts = factsOf(model);
   return html`
     <header class="trace-header">
       <div class="title-row">
         <span class=${`outcome outcome-${manifest.outcome}`}>${OUTCOMES[manifest.outcome]}</span>
-        <h1 title=${manifest.title}>${before && html`<span class="title-path">${before}</span>`}${name}</h1>
+        <h1 title=${manifest.title}>${before && html`<span class="title-path">${before}</span>`}<span class="title-name">${name}</span></h1>
         <div class="actions">${children}</div>
       </div>
       <div class="facts-row">
         <ul class=${classes("facts-line", isWhole && "whole")} aria-label="About the trace">
-          ${factsOf(model).map(({ text, title }) => html`<li key=${text} title=${title}>${text}</li>`)}
+          ${facts.map(({ text, title }) => html`<li key=${text} title=${title}>${text}</li>`)}
         </ul>
-        <button class="link more" aria-expanded=${isWhole} onClick=${() => setWhole(!isWhole)}>${isWhole ? "Less" : "More"}</button>
+        <button class=${classes("link", "more", facts.some(({ text }) => text.length > LONG_FACT) && "always")} aria-expanded=${isWhole} onClick=${() => setWhole(!isWhole)}>${isWhole ? "Less" : "More"}</button>
       </div>
       ${(manifest.failure || firstError !== null || pending.length > 0) && html`
         <div class=${classes("failure-line", !manifest.failure && firstError === null && "only-pending")}>

@@ -287,7 +287,7 @@ async def test_pending_calls_are_selected_in_turn(opened: Open) -> None:
         assert times == ["3.000 s", "3.100 s", "3.000 s"]
 
 
-async def test_keys_for_errors_and_pending_calls_keep_the_filter(opened: Open) -> None:
+async def test_keys_of_errors_keep_the_filter(opened: Open) -> None:
     async with opened(sample_traces.two_clients()) as page:
         await page.get_by_label("Session").select_option(index=2)
         await expect(page.locator(".filter-count")).to_contain_text("13 of 26")
@@ -324,7 +324,7 @@ async def test_list_shows_messages_of_log_records_and_prompts(opened: Open) -> N
         await expect(selected(page).locator(".event-name")).to_have_text("interact jump 1")
 
 
-async def test_click_on_the_plot_selects_statistics_of_the_plotted_peer(opened: Open) -> None:
+async def test_click_selects_statistics_of_the_plotted_peer(opened: Open) -> None:
     async with opened(sample_traces.two_clients()) as page:
         await page.get_by_label("Peer of the statistics").select_option(label="client 2")
         plot = await page.locator("[data-plot=stats]").bounding_box()
@@ -348,7 +348,24 @@ async def test_concurrent_calls_have_own_levels(opened: Open) -> None:
 
 
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["1280", "390"])
-async def test_title_has_the_name_and_the_parameters_of_the_test(opened: Open, viewport: ViewportSize) -> None:
+async def test_long_path_and_command_leave_room(opened: Open, viewport: ViewportSize) -> None:
+    command = f"pytest {'-k cat ' * 200}--last-option"
+    title = f"tests/{'cats/' * 80}test_cats.py::test_jump"
+    async with opened(sample_traces.trace_file([], title=title, command=command), viewport=viewport) as page:
+        header = await page.locator("header").bounding_box()
+        await expect(page.locator(".title-name")).to_be_in_viewport(ratio=1)
+        await page.get_by_role("button", name="More").click()
+        fact = page.get_by_role("listitem").filter(has_text="--last-option")
+        hidden = await fact.evaluate("(item) => item.scrollWidth - item.clientWidth")
+        right = await fact.evaluate("(item) => item.getBoundingClientRect().right - innerWidth")
+
+    assert header
+    assert header["height"] < 200, f"expected a header of less than 200 pixels, got {header['height']}"
+    assert (hidden, right < 0) == (0, True), f"expected the whole command, got {hidden} pixels hidden, {right} outside"
+
+
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["1280", "390"])
+async def test_title_has_the_parameters_of_the_test(opened: Open, viewport: ViewportSize) -> None:
     title = "tests/test_cats.py::TestCats::test_jump[a::b]"
     async with opened(sample_traces.trace_file([], title=title), viewport=viewport) as page:
         await expect(page.locator("h1")).to_have_text(title)

@@ -89,6 +89,13 @@ async def test_functions_called_by_tests_may_block(
     assert functions(blocking_calls) == []
 
 
+async def test_tests_of_small_projects_may_block(blocking_calls: BlockingCalls, tmp_path: Path, file: Path) -> None:
+    project: dict[str, Callable[[Path], Any]] = {}
+    exec(compile(CODE, str(tmp_path / "test_project.py"), "exec"), project)
+    assert await asyncio.create_task(project["coroutine"](file)) == "text"
+    assert functions(blocking_calls) == []
+
+
 async def test_excused_calls_are_ignored(blocking_calls: BlockingCalls) -> None:
     client_version.cache_clear()
     await in_callback(client_version)

@@ -199,7 +199,8 @@ class _Rule:
     is_broken: Callable[[_Placed], bool]
 
 
-# A missing action or time breaks some of these rules too. It is a fault of the same path that was reported before.
+# A missing action breaks some of these rules too. It is a fault of the same path that was reported before. A missing
+# time breaks none: if the entry is no object, the fault has the path of the entry.
 _RULES: tuple[_Rule, ...] = (
     _Rule("", "a start, as the first entry", lambda it: it.is_first and it.action != "start"),
     _Rule(
@@ -209,7 +210,11 @@ _RULES: tuple[_Rule, ...] = (
     ),
     _Rule("", "no end before the last entry", lambda it: it.action == "end" and not it.is_last),
     _Rule("", "an end, as the last entry", lambda it: it.is_last and it.action != "end"),
-    _Rule(".timestamp_ms", "0, the time of the first entry", lambda it: it.is_first and it.time != 0),
+    _Rule(
+        ".timestamp_ms",
+        "0, the time of the first entry",
+        lambda it: it.is_first and it.time is not None and it.time != 0,
+    ),
     _Rule(
         ".timestamp_ms",
         "{latest} or more: times must not decrease",

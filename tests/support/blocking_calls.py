@@ -147,11 +147,16 @@ def _counts(callback: list[FrameType]) -> bool:
     """Return whether a coroutine of the packages or their event loop made the call; not a test or another loop."""
     for frame in callback:
         code = frame.f_code
-        if code.co_filename.startswith(TESTS) or OTHERS in code.co_filename:
+        if _is_test(code.co_filename) or OTHERS in code.co_filename:
             return False
         if code.co_filename.startswith(PACKAGES) and code.co_flags & _COROUTINE:
             return True
     return True
+
+
+def _is_test(file: str) -> bool:
+    """Return whether a file is a test of this project, or of a small project that a test has written and runs."""
+    return file.startswith(TESTS) or Path(file).name.startswith(("test_", "conftest."))
 
 
 @contextmanager

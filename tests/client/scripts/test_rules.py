@@ -58,6 +58,8 @@ def test_empty_script_is_rejected() -> None:
 @pytest.mark.parametrize("value", [None, True, 7, "end", [], [END]])
 def test_entry_must_be_an_object(value: object) -> None:
     assert places([START, value, END]) == ["script[1]"]
+    assert places([value, END]) == ["script[0]"]
+    assert places([START, value]) == ["script[1]"]
 
 
 @pytest.mark.parametrize("key", ["foo", "Timestamp_ms", "", "end ", "ti.me", "\ud800"])

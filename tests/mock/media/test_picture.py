@@ -392,18 +392,34 @@ def test_file_that_becomes_no_smaller_is_kept_unchanged() -> None:
     assert kept(equal, size, "letterbox") == (equal, "letterbox")
 
 
-@pytest.mark.parametrize(
-    ("form", "size", "frame"),
-    [
-        ("JPEG", (1600, 1408), Size(704, 1280)),
-        ("PNG", (3000, 400), SIZE),
-        ("PNG", (320, 400), SIZE),
-    ],
-)
-def test_lines_of_an_image_stay_sharp(form: str, size: tuple[int, int], frame: Size) -> None:
+@pytest.mark.parametrize("size", [(3000, 400), (320, 400)])
+def test_lines_of_an_image_stay_sharp(size: tuple[int, int]) -> None:
     lines = np.zeros((size[1], size[0], 3), np.uint8)
     lines[::4] = lines[1::4] = 255
     buffer = io.BytesIO()
-    Image.fromarray(lines).save(buffer, form)
-    contrast = np.asarray(fitted(buffer.getvalue(), frame)).astype(int)[:, 88, 0].std()
+    Image.fromarray(lines).save(buffer, "PNG")
+    contrast = np.asarray(fitted(buffer.getvalue(), SIZE)).astype(int)[:, 88, 0].std()
     assert contrast > 70, f"expected sharp lines, with a standard deviation above 70, got {contrast:.0f}"
+
+
+@pytest.mark.parametrize(
+    ("fit", "size", "frame"),
+    [
+        ("crop", (700, 352), SIZE),
+        ("letterbox", (352, 700), Size(320, 176)),
+        ("service_crop", (640, 640), Size(320, 320)),
+    ],
+)
+def test_jpeg_is_not_reduced_below_the_frame(fit: StartImageFit, size: tuple[int, int], frame: Size) -> None:
+    jpeg, png = noise("JPEG", size), io.BytesIO()
+    Image.open(io.BytesIO(jpeg)).save(png, "PNG")
+    assert fitted(jpeg, frame, fit).tobytes() == fitted(png.getvalue(), frame, fit).tobytes()
+
+
+def test_pixels_that_look_like_scans_are_shown() -> None:
+    """Only the scans of a JPEG are counted. The pixels of this BMP contain the marker of a scan 1200 times."""
+    pixels = np.frombuffer(b"\xff\xda\0\2" * 1200, np.uint8).reshape(40, 40, 3)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels[:, :, ::-1]).save(buffer, "BMP")
+    assert buffer.getvalue().count(b"\xff\xda\0\2") == 1200
+    assert fitted(buffer.getvalue(), SIZE).size == (176, 320)

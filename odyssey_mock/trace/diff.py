@@ -17,7 +17,7 @@ from odyssey_client.models import JSON
 from odyssey_client.trace import Lane, Trace, TraceEvent
 from odyssey_mock.core.sequence_diagram import printable
 from odyssey_mock.trace.participants import Participants
-from odyssey_mock.trace.text import details
+from odyssey_mock.trace.text import counted, details
 
 COMPARED: frozenset[Lane] = frozenset(
     {"test", "call", "callback", "http", "signaling", "sdp", "channel", "state", "deadline", "fault", "clock"}
@@ -155,12 +155,12 @@ def diff_text(first: Compared, second: Compared, found: Difference | None) -> It
     for name, each in (("A", first), ("B", second)):
         manifest = each.trace.manifest
         outcome = "" if manifest.outcome == "none" else f": {manifest.outcome}"
-        yield printable(f"{name}: {manifest.title}{outcome}, {len(each.steps)} steps compared")
+        yield printable(f"{name}: {manifest.title}{outcome}, {counted(len(each.steps), 'step')} compared")
     if found is None:
         yield "equal"
         return
     if found.track is None:
-        yield f"all {found.equal} steps are equal; the outcomes differ"
+        yield f"the outcomes differ; equal steps: {found.equal}"
         for name, each in (("A", first), ("B", second)):
             yield printable(f"  {name}: {each.trace.manifest.outcome} {_failure(each.trace)}".rstrip())
         return
@@ -206,7 +206,7 @@ def _summary(found: Difference) -> Iterator[str]:
             shown = "" if values == "{}" else f" {values}"
             yield _cut(printable(f"  {count} x {who}, {lane}: {event}{shown}"))
         if len(only) > LISTED:
-            yield f"  (and {len(only) - LISTED} more kinds)"
+            yield f"  (and {counted(len(only) - LISTED, 'more kind')})"
 
 
 def _cut(text: str) -> str:
@@ -215,7 +215,10 @@ def _cut(text: str) -> str:
 
 def _failure(trace: Trace) -> str:
     failure = trace.manifest.failure
-    return "" if failure is None else f"{failure.phase}: {failure.type}: {_normalized_text(failure.message)}"
+    if failure is None:
+        return ""
+    message = f": {_normalized_text(failure.message)}" if failure.message else ""
+    return f"{failure.phase}: {failure.type}{message}"
 
 
 def _common_prefix(first: Sequence[Key], second: Sequence[Key]) -> int:

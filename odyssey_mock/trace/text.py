@@ -148,6 +148,11 @@ def place(source: Source) -> str:
     return f"{source.file}:{source.line}" + (f" in {source.function}" if source.function else "")
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number of things, such as `1 event` or `2 events`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def _rows(event: TraceEvent, participants: Participants) -> Iterator[DiagramEvent]:
     who = participants.of(event)
     error = "" if event.error is None else f" ! {event.error}"
@@ -213,7 +218,7 @@ def _head(trace: Trace) -> Iterator[str]:
     manifest = trace.manifest
     outcome = "" if manifest.outcome == "none" else f": {manifest.outcome}"
     seconds = "virtual seconds" if manifest.time == "virtual" else "s"
-    events = _counted(len(trace.events), "event")
+    events = counted(len(trace.events), "event")
     yield printable(f"{manifest.title}{outcome}, {manifest.duration:.3f} {seconds}, {events}")
     facts = {
         "recorded by": ", ".join(f"{name} {version}" for name, version in manifest.recorded_by.items()),
@@ -236,11 +241,7 @@ def _failure(trace: Trace) -> Iterator[str]:
     yield printable(f"  {failure.type}: {lines[0]}" if failure.message else f"  {failure.type}")
     yield from (printable(f"    {line}") for line in lines[1:MESSAGE_LINES])
     if len(lines) > MESSAGE_LINES:
-        yield f"    (and {_counted(len(lines) - MESSAGE_LINES, 'more line')})"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+        yield f"    (and {counted(len(lines) - MESSAGE_LINES, 'more line')})"
 
 
 def _source_lines(trace: Trace, source: Source) -> Iterator[str]:

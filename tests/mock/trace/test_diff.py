@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from odyssey_client.trace import Lane, Trace, TraceEvent
 from odyssey_mock.trace.diff import Compared, Difference, diff_text, difference
 from tests.support.traces import (
+    FAILURE,
     OTHER_SESSION,
     SESSION,
     call,
@@ -203,7 +204,7 @@ def test_outcomes_alone_are_a_difference() -> None:
     found, text = compared(failed_trace(), failed_trace(failure=None, outcome="passed"))
     assert found is not None
     assert text.splitlines()[2:] == [
-        "all 28 steps are equal; the outcomes differ",
+        "the outcomes differ; equal steps: 28",
         "  A: failed call: AssertionError: expected a jump,\\ngot none",
         "  B: passed",
     ]
@@ -250,3 +251,17 @@ def test_comparison_is_symmetric(first: list[TraceEvent], second: list[TraceEven
         assert found.track == back.track
         assert found.first == back.first[::-1]
         assert found.only == back.only[::-1]
+
+
+def test_one_step_and_a_failure_without_a_message() -> None:
+    failure = replace(FAILURE, type="TimeoutError", message="")
+    one = [event(1.0, "state", "session new -> open")]
+    _, text = compared(trace_of(one, failure=failure), trace_of(one, failure=None, outcome="passed"))
+
+    assert text.splitlines() == [
+        "A: tests/test_cat.py::test_cat: failed, 1 step compared",
+        "B: tests/test_cat.py::test_cat: passed, 1 step compared",
+        "the outcomes differ; equal steps: 1",
+        "  A: failed call: TimeoutError",
+        "  B: passed",
+    ]

@@ -161,6 +161,10 @@ def test_long_path_is_cut(length: int, shown: str, tmp_path: Path, monkeypatch: 
     assert message(lambda: content_of("x" * length)).startswith(f"the image file '{shown}' cannot be read: ")
 
 
+def test_path_with_null_character_cannot_be_read() -> None:
+    assert message(lambda: content_of("nul\0.png")).startswith("the image file 'nul .png' cannot be read: ")
+
+
 def test_folder_is_no_image_file(tmp_path: Path) -> None:
     assert message(lambda: content_of(tmp_path)).endswith(" is not a regular file")
 
@@ -187,6 +191,10 @@ def test_array_of_another_shape_is_rejected(shape: tuple[int, ...]) -> None:
     assert message(lambda: from_array(np.zeros(shape, np.uint8))) == (
         f"a numpy array must have the shape (height, width), (height, width, 3) or (height, width, 4), got {shape}"
     )
+
+
+def test_array_without_pixels_is_rejected() -> None:
+    assert message(lambda: from_array(np.zeros((0, 4), np.uint8))) == "the image has no pixels (4x0)"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Tests of the forms in which callers pass images, and of the limits that apply before an image is decoded."""
 
 import base64
+import gc
 import io
 from array import array
 from collections.abc import Callable
@@ -54,6 +55,7 @@ def test_content_is_the_same_in_any_form(content: bytes) -> None:
         bytearray(content),
         memoryview(content),
         data_url(content),
+        data_url(content)[:-2] + "\r\n " + data_url(content)[-2:],
         data_url(content, ";charset=x;BASE64").replace("data:", "DATA:"),
         io.BytesIO(content),
         Source(bytearray(content[:1]), memoryview(content[1:])),
@@ -120,6 +122,13 @@ def test_large_data_url_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "not valid base64" in message(lambda: content_of("data:image/png;base64," + "@" * 16))
 
 
+def test_data_url_has_200_characters_before_its_data() -> None:
+    head = f"data:image/png;name={'x' * 172};base64,"
+    assert len(head) == 200
+    assert content_of(f"{head}YQ==") == b"a"
+    assert "must look like" in message(lambda: content_of(f"{head.replace('name', 'names')}YQ=="))
+
+
 @pytest.mark.parametrize(
     ("image", "expected"),
     [
@@ -176,6 +185,7 @@ def test_asynchronous_file_is_rejected_without_warning(recwarn: pytest.WarningsR
     assert message(lambda: content_of(Source(read()))) == (
         f"image must be {ACCEPTED}; got an asynchronous file object: read it with await and pass the bytes"
     )
+    gc.collect()  # Python warns when the coroutine is collected
     assert recwarn.list == []
 
 

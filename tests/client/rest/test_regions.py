@@ -131,7 +131,7 @@ async def test_number_of_regions_and_pings_is_limited(
         nonlocal at_once, most
         at_once += 1
         most = max(most, at_once)
-        if at_once == regions.PINGS_AT_ONCE:
+        if at_once == 25:
             asyncio.get_running_loop().call_soon(full.set)  # after the first step of every task that was created
         await full.wait()
         at_once -= 1
@@ -141,9 +141,9 @@ async def test_number_of_regions_and_pings_is_limited(
     offer(service, **{f"region-{number}": f"{service.url}/ping/{number}" for number in range(1000)})
     with caplog.at_level("WARNING"):
         latencies = await measure(patient)
-    assert list(latencies) == [f"region-{number}" for number in range(regions.MAX_REGIONS)]
-    assert max(latencies.values()) < regions.NO_ANSWER_MS
-    assert most == regions.PINGS_AT_ONCE
+    assert list(latencies) == [f"region-{number}" for number in range(100)]
+    assert max(latencies.values()) < 9999
+    assert most == 25
     assert [record.message for record in caplog.records] == [
         "GET /regions lists more than 100 regions; ignoring the others"
     ]

@@ -102,6 +102,7 @@ async def test_cancelled_measurement_leaves_no_ping_task(service: Service, patie
     service.script["GET /silent"] = Answer(until=asyncio.Event())
     measuring = asyncio.create_task(measure(patient))
     await service.until_asked("GET /silent")
+    assert "odyssey pings" in {task.get_name() for task in asyncio.all_tasks()}
     measuring.cancel()
     with pytest.raises(asyncio.CancelledError):
         await measuring

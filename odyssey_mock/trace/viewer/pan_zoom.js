@@ -91,6 +91,9 @@ export function usePanZoom(ref, scroller, view, { onHover, onLeave, onTap }) {
       } else {
         view.zoom(Math.exp(event.deltaY * unit * WHEEL_ZOOM * (event.ctrlKey ? 5 : 1)), place.at);
       }
+      // The pointer has not moved, but another moment may be under it.
+      const now = placeOf(event);
+      if (now && !drag) handlers.current.onHover(now);
     };
     const leave = () => handlers.current.onLeave();
 

@@ -277,6 +277,19 @@ async def test_pending_call_is_found(opened: Open) -> None:
         await expect(page.locator(".waiting")).to_have_text("Waiting for the acknowledgment of interact")
 
 
+async def test_wheel_shows_the_moment_under_the_pointer(opened: Open) -> None:
+    async with opened(sample_traces.failed_assertion()) as page:
+        plot = await page.locator("[data-plot=lanes]").bounding_box()
+        assert plot
+        await page.mouse.move(plot["x"] + plot["width"] / 2, plot["y"] + 80)
+        await page.mouse.wheel(0, -600)
+        await page.keyboard.down("Shift")
+        await expect(page.locator(".hover-card .time")).to_have_text("1.605 s")
+        await page.mouse.wheel(0, 100)
+        await expect(page.locator(".hover-card .time")).not_to_have_text("1.605 s")
+        await page.keyboard.up("Shift")
+
+
 async def test_pending_calls_are_selected_in_turn(opened: Open) -> None:
     async with opened(sample_traces.two_clients()) as page:
         times = []

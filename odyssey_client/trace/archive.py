@@ -8,12 +8,13 @@ extracted to disk. All functions block.
 from __future__ import annotations
 
 import json
+import math
 import re
 import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -47,6 +48,16 @@ _MANIFEST, _EVENTS = "manifest.json", "events.jsonl"
 _NAMES = re.compile(r"manifest\.json|events\.jsonl|frames/[0-9]{6}\.jpg|sources/[0-9]{1,4}\.txt")
 _DIRECTORY_LIMIT = ENTRY_LIMIT * 100
 """Maximum size of the table of contents, in bytes: a name of the format takes less than 100."""
+_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+"""Compression methods of entries. With others, a damaged entry raises more errors, or takes gigabytes of memory."""
+_DIRECTORY_END, _LOCATOR = 22, 20
+"""Sizes in bytes of the end of a table of contents, and of the locator of ZIP64 that may be before it."""
+_LONGEST_COMMENT = (1 << 16) - 1
+_LONGEST_INTEGER = 10_000
+"""Number of bits of the largest integer that is written: fewer than Python converts to text."""
+_LONGEST_TITLE, _LONGEST_TEXT = 2_000, 20_000
+"""Number of characters of the title, and of other texts of a manifest. The redaction leaves out what is after 100,000
+characters in all."""
 _DATE = (1980, 1, 1, 0, 0, 0)
 """The date of every entry, so that equal traces are equal files."""
 
@@ -182,11 +193,35 @@ def _write(
     listed: list[JSON] = []
     for number, source in enumerate(sources):
         name = f"sources/{number}.txt"
-        archive.writestr(_info(name), _masked_lines(source.text))
+        archive.writestr(_info(name), _masked_lines(source.text).encode(errors="backslashreplace"))
         listed.append({"file": source.file, "entry": name, "first_line": source.first_line})
-    complete = replace(manifest, duration=recording.duration, dropped=recording.dropped)
+    complete = replace(_shortened(manifest), duration=recording.duration, dropped=recording.dropped)
     content = complete.to_json(sources=listed, events=len(recording.events), frames=frames)
     archive.writestr(_info(_MANIFEST), _encoded(redact(content)))
+
+
+def _shortened(manifest: Manifest) -> Manifest:
+    """Return the manifest with shorter texts: the beginning of each, and the end of the traceback."""
+    failure = manifest.failure
+    if failure is not None:
+        failure = replace(failure, message=_beginning(failure.message), traceback=_end(failure.traceback))
+    return replace(
+        manifest,
+        title=_beginning(manifest.title, _LONGEST_TITLE),
+        command=None if manifest.command is None else _beginning(manifest.command),
+        failure=failure,
+    )
+
+
+def _beginning(text: str, length: int = _LONGEST_TEXT) -> str:
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def _end(text: str) -> str:
+    if len(text) <= _LONGEST_TEXT:
+        return text
+    cut, _, rest = text[2 - _LONGEST_TEXT :].partition("\n")
+    return f"…\n{rest or cut}"
 
 
 def _masked_lines(text: str) -> str:
@@ -203,7 +238,29 @@ def _info(name: str) -> zipfile.ZipInfo:
 
 def _encoded(value: JSON) -> bytes:
     # Lone surrogates have no UTF-8 encoding; escapes of JSON can express them.
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode()
+    try:
+        return json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode()
+    except (ValueError, TypeError):  # rarely
+        return json.dumps(_json(value), ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _json(value: object) -> JSON:
+    """Return what JSON cannot express as text: NaN, infinity, very large integers, and objects.
+
+    Python reads NaN in JSON from a server, so any message may contain it.
+    """
+    match value:
+        case None | bool() | str():
+            return value
+        case int():
+            return value if value.bit_length() <= _LONGEST_INTEGER else f"an integer of {value.bit_length():,} bits"
+        case float():
+            return value if math.isfinite(value) else str(value)
+        case Mapping():
+            return {str(key): _json(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_json(each) for each in value]
+    return {"type": type(value).__name__}
 
 
 # Reading.
@@ -230,11 +287,13 @@ def _read(path: Path) -> Trace:
 def _check_directory(file: IO[bytes]) -> None:
     """Check the size of the table of contents, which `ZipFile` would read as a whole."""
     end = file.seek(0, 2)
-    file.seek(max(0, end - (1 << 16) - 22))
+    file.seek(max(0, end - _LONGEST_COMMENT - _DIRECTORY_END - _LOCATOR))
     tail = file.read()
     at = tail.rfind(b"PK\5\6")
-    if at < 0 or len(tail) < at + 22:
+    if at < 0 or len(tail) < at + _DIRECTORY_END:
         raise TraceFileError("expected a trace file (a zip), got something else or a part of a file")
+    if tail[max(0, at - _LOCATOR) : at].startswith(b"PK\6\7"):  # with other numbers, which `ZipFile` prefers
+        raise TraceFileError(f"expected at most {ENTRY_LIMIT:,} entries, got a zip with the extension ZIP64 for more")
     entries, size = struct.unpack("<HI", tail[at + 10 : at + 16])
     if entries > ENTRY_LIMIT or size > _DIRECTORY_LIMIT:
         raise TraceFileError(f"expected at most {ENTRY_LIMIT:,} entries, got more")
@@ -250,6 +309,11 @@ def _check_entries(archive: zipfile.ZipFile) -> None:
             raise TraceFileError(
                 f"expected only the entries of a trace, each once, got {entry.orig_filename[:80]!r}; "
                 "docs/reference/trace.md lists them"
+            )
+        if entry.compress_type not in _METHODS:
+            raise TraceFileError(
+                f"{entry.orig_filename}: expected an entry that is stored or deflated, got the compression method "
+                f"{entry.compress_type}"
             )
         names.add(entry.orig_filename)
     missing = {_MANIFEST, _EVENTS} - names
@@ -283,9 +347,13 @@ def _lines(archive: zipfile.ZipFile) -> Iterator[bytes]:
 
 def _sources(archive: zipfile.ZipFile, manifest: JSON) -> Iterator[SourceFile]:
     listed = manifest.get("sources", []) if isinstance(manifest, dict) else []
+    names = set[str]()
     for each in listed if isinstance(listed, list) else []:
         match each:
             case {"file": str(path), "entry": str(name), "first_line": int(first)} if name.startswith("sources/"):
+                if name in names:  # a small file could take much memory
+                    raise TraceFileError(f"{_MANIFEST}: expected each source file once, got {name!r} again")
+                names.add(name)
                 text = _contents(archive, name, MANIFEST_LIMIT).decode(errors="replace")
                 yield SourceFile(path, text, first)
             case _:
@@ -299,10 +367,10 @@ def _entry(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
         return archive.open(name)
     except KeyError:
         raise TraceFileError(f"expected the entry {name[:80]!r}, got a file without it") from None
-    except RuntimeError:
-        raise TraceFileError(f"{name}: expected an entry that is not encrypted") from None
     except (zipfile.BadZipFile, NotImplementedError, OSError, struct.error) as error:
         raise TraceFileError(f"{name}: damaged: {error}") from None
+    except RuntimeError:  # of which NotImplementedError is a subclass
+        raise TraceFileError(f"{name}: expected an entry that is not encrypted") from None
 
 
 def _next(file: IO[bytes], name: str, size: int, *, by_line: bool) -> bytes:
@@ -314,6 +382,10 @@ def _next(file: IO[bytes], name: str, size: int, *, by_line: bool) -> bytes:
 
 def _parsed(text: bytes, name: str) -> JSON:
     with suppress(ValueError, RecursionError):
-        value: JSON = json.loads(text)
+        value: JSON = json.loads(text, parse_constant=_refuse_constant)
         return value
     raise TraceFileError(f"{name}: expected JSON, got {text[:80]!r}")
+
+
+def _refuse_constant(name: str) -> JSON:
+    raise ValueError(f"expected JSON, got {name}")  # NaN or Infinity, which only Python reads

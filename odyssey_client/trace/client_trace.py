@@ -203,7 +203,10 @@ def client_trace(target: Target, clock: Clock, title: str, *, is_virtual: bool) 
 
 
 def _is_path(target: object) -> bool:
-    return isinstance(target, str | os.PathLike) and bool(os.fspath(target))
+    if not isinstance(target, str | os.PathLike):
+        return False
+    path: object = os.fspath(target)
+    return isinstance(path, str) and path != ""
 
 
 def harmless[T](what: str, work: Callable[[], T], otherwise: T) -> T:

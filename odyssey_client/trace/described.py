@@ -88,11 +88,19 @@ def why(event: object) -> str:
     name = type(event).__name__
     for attribute in ("error", "reason", "message"):
         if text := getattr(event, attribute, None):
-            return shortened(f"{name}: {text}")
+            return shortened(f"{name}: {message(text) if isinstance(text, BaseException) else text}")
     return name
 
 
 def error_text(error: BaseException) -> str:
     """Return an exception as one line: its class and its message."""
-    text = str(error)
+    text = message(error)
     return shortened(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+
+
+def message(error: BaseException) -> str:
+    """Return the message of an exception; an empty text if its ``__str__`` raises an exception."""
+    try:
+        return str(error)
+    except Exception:  # a caller's class may raise anything
+        return ""

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast, get_args
@@ -346,9 +346,11 @@ class _Fields:
 
     def number(self, name: str) -> float:
         value = self.values.get(name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        # NaN is not comparable, and an integer may be larger than any float.
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+        if not is_number:
             raise self._error(name, "a number", value)
-        return value
+        return cast("float", value)
 
     def whole(self, name: str) -> int:
         value = self.values.get(name)

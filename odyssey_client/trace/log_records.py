@@ -37,8 +37,8 @@ class _Handler(logging.Handler):
             return
         try:
             message = shortened(record.getMessage())
-        except Exception:
-            message = str(record.msg)
+        except Exception:  # wrong arguments, or an object whose `__str__` raises an exception
+            message = shortened(record.msg) if isinstance(record.msg, str) else type(record.msg).__name__
         error = record.exc_info[1] if record.exc_info else None
         data = {"level": record.levelname, "logger": record.name, "message": message}
         if error is not None:

@@ -179,10 +179,10 @@ class Recorder:
         Spans that are pending are forgotten.
         """
         with self._lock:
-            for lane in self._lanes.values():
-                for kept in lane:
-                    kept.forget()
+            for kept in self._all():
+                kept.forget()
             self._unmade.clear()
+            self._late.clear()
             self._begin(began_at)
 
     def add_unmade(self, make: Make) -> None:
@@ -201,7 +201,10 @@ class Recorder:
             self._keep(_Kept(event, event.data, _bytes(event, event.data, None), None))
 
     def add_late(self, key: object, late: Late) -> None:
-        """Call ``late`` each time the recording is read, for events that still change, until `remove_late`."""
+        """Call ``late`` each time the recording is read, for events that still change.
+
+        `remove_late` and `clear` end this.
+        """
         with self._lock:
             self._late[key] = late
 
@@ -277,12 +280,16 @@ class Recorder:
                 break
             self._make(unmade)
         with self._lock:
-            kept = [each for lane in self._lanes.values() for each in lane]
+            kept = self._all()
             dropped, duration, late = dict(self._dropped), self.now(), list(self._late.values())
             began = self._began
         found = [*(each.complete() for each in kept), *(event for each in late for event in each(began))]
         events = sorted(found, key=lambda event: event.at)
         return Recording(self.began_at, duration, tuple(events), dropped)
+
+    def _all(self) -> list[_Kept]:
+        """Return all entries. Copies, because a log record of the garbage collector may add one to a lane."""
+        return [kept for lane in list(self._lanes.values()) for kept in list(lane)]
 
     def _keep(self, kept: _Kept) -> None:
         lane = kept.event.lane

@@ -66,10 +66,11 @@ class FrameSampler:
     def _look(self, frame: VideoFrame) -> None:
         recorder = self._trace.recorder
         now = recorder.clock()
-        if self._count == 0:
-            recorder.add_late(self, self._last)
         if self._generation != recorder.generation:
             self._generation, self._next = recorder.generation, "first"
+            recorder.add_late(self, self._last)
+        elif self._count == 0:
+            recorder.add_late(self, self._last)
         self._count += 1
         why = self._next or ("second" if now - self._taken_at >= INTERVAL_S else None)
         if why is None:

@@ -17,6 +17,7 @@ from typing import Any, get_args
 import pytest
 
 from odyssey_client.config import API_KEY_VARIABLE, API_URL_VARIABLE
+from odyssey_client.trace.described import error_text
 from odyssey_mock.core.journal import Entry
 from odyssey_mock.faults.fault import Fault, FaultError
 from odyssey_mock.setting_rules import SettingsError
@@ -271,7 +272,7 @@ class _RunOf:
 
     def _record_failure(self, error: BaseException) -> None:
         if self._trace is not None:
-            self._trace.recorder.add("test", FAILED, side="test", error=f"{type(error).__name__}: {error}")
+            self._trace.recorder.add("test", FAILED, side="test", error=error_text(error))
 
     async def _in_time(self) -> None:
         try:

@@ -72,7 +72,9 @@ def mode_of(config: pytest.Config) -> Mode:
 def directory_of(config: pytest.Config) -> Path:
     """Return the directory of the trace files."""
     chosen: Path | None = config.getoption(DIRECTORY_OPTION)
-    return config.rootpath / config.getini("odyssey_trace_dir") if chosen is None else Path.cwd() / chosen
+    if chosen is None:
+        return config.rootpath / str(config.getini("odyssey_trace_dir"))
+    return config.invocation_params.dir / chosen  # the test may have changed the working directory
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -109,9 +111,18 @@ def pytest_runtest_makereport(
     if traces is None or WRITTEN in item.stash or mode_of(item.config) == "off":
         return report
     ended = report.when == "teardown" and mode_of(item.config) == "always"
-    if (report.failed or ended) and traces.has_recorded(item):
-        item.stash[WRITTEN] = True
+    if not report.failed and not ended:
+        return report
+    try:
         written = traces.write(item, call, report, directory_of(item.config))
+    except Exception as error:  # a trace never changes the outcome of a test, nor ends the run
+        from odyssey_client.redaction import redacted  # noqa: PLC0415 - only needed here
+        from odyssey_client.trace.described import error_text  # noqa: PLC0415
+
+        report.sections.append((SECTION, f"the trace could not be written: {redacted(error_text(error))}"))
+        return report
+    if written is not None:
+        item.stash[WRITTEN] = True
         if report.failed:
             report.sections.append((SECTION, written.text))
             setattr(report, FIELD, written.annotation)

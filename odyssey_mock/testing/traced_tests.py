@@ -25,6 +25,8 @@ from odyssey_client.trace import (
     write_trace,
 )
 from odyssey_client.trace.archive import SUFFIX
+from odyssey_client.trace.described import error_text, message
+from odyssey_client.trace.log_records import record_logs
 from odyssey_client.trace.recorder import short_path
 from odyssey_mock.server import MockOdyssey, all_mocks_observed
 from odyssey_mock.testing.stash import FAILED, SEED_RECORDING
@@ -86,6 +88,7 @@ class TracedTests:
         for mock in self._mocks:
             mock.clear()
         self._recorder.clear()
+        record_logs(self._recorder)  # the previous test may have removed all handlers
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -94,28 +97,28 @@ class TracedTests:
         try:
             yield
         except BaseException as error:
-            span.end(error=_described(error))
+            span.end(error=error_text(error))
             raise
         span.end()
 
     def failed(self, error: BaseException) -> None:
         """Record that the test has failed now, before clients are disconnected and fixtures are torn down."""
-        self._recorder.add("test", FAILED, side="test", error=_described(error))
-
-    def has_recorded(self, item: pytest.Item) -> bool:
-        """Return whether a client or a mock has done something in the test."""
-        if SEED_RECORDING in item.stash:
-            return True
-        events = self._recorder.snapshot().events
-        return any(event.lane != "test" for event in events) or any(mock.has_recorded for mock in self._mocks)
+        self._recorder.add("test", FAILED, side="test", error=error_text(error))
 
     def write(
         self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport, directory: Path
-    ) -> Written:
-        """Write the trace of a test. A trace that cannot be written does not change the outcome of the test."""
+    ) -> Written | None:
+        """Write the trace of a test, and return what the report says about it.
+
+        Return None if no client and no mock has done anything in the test. A file that cannot be written is part of the
+        report.
+        """
         simulated = item.stash.get(SEED_RECORDING, None)
         if simulated is None:
             recording = self._recorder.snapshot()
+            has_recorded = any(event.lane != "test" for event in recording.events)
+            if not has_recorded and not any(mock.has_recorded for mock in self._mocks):
+                return None
             for mock in self._mocks:
                 recording = mock.recording(recording)
             secrets = [mock.secrets for mock in self._mocks]
@@ -135,14 +138,14 @@ class TracedTests:
             command=run_information.command(),
             failure=failure,
         )
-        path = directory / file_name(item.nodeid)
+        path = directory / file_name(item.nodeid, shown=str(redact(item.nodeid)))
         try:
             directory.mkdir(parents=True, exist_ok=True)
             write_trace(path, recording, manifest, _sources(item, recording, failure), redact=redact)
             shown = short_path(str(path))
             lines = [f"trace: {shown}", f"to see it: odyssey-mock trace show {shown}"]
         except Exception as error:
-            lines = [f"the trace could not be written: {_described(error)}"]
+            lines = [f"the trace could not be written: {error_text(error)}"]
         if simulated is not None:
             lines.append(f"seed: {simulated.seed}")
         lines += _summary(recording, failure)
@@ -151,7 +154,7 @@ class TracedTests:
         annotation = {
             "file": str(item.path) if source is None else source.file,
             "line": str(1 if source is None else source.line),
-            "title": item.nodeid,
+            "title": str(redact(item.nodeid)),
             "message": "" if failure is None else str(redact(f"{failure.type}: {failure.message}\n{lines[0]}")),
         }
         return Written(text, annotation)
@@ -162,9 +165,9 @@ class TracedTests:
         return trace
 
 
-def file_name(nodeid: str) -> str:
-    """Return the name of a test's trace file."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", nodeid).strip("-.")
+def file_name(nodeid: str, *, shown: str) -> str:
+    """Return the name of a test's trace file. ``shown`` is the id of the test without secrets."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", shown).strip("-.")
     if name != nodeid:
         # Different ids may give the same name.
         digest = hashlib.sha256(nodeid.encode(errors="surrogatepass")).hexdigest()[:6]
@@ -197,7 +200,7 @@ def _time_of(failure: Failure | None, recording: Recording) -> float:
 def _failure(item: pytest.Item, error: pytest.ExceptionInfo[BaseException], report: pytest.TestReport) -> Failure:
     return Failure(
         type=error.typename,
-        message=str(error.value),
+        message=message(error.value),
         traceback=report.longreprtext,
         phase=report.when,
         source=_failing_line(item, error),
@@ -220,12 +223,7 @@ def _sources(item: pytest.Item, recording: Recording, failure: Failure | None) -
     if failure is not None and failure.source is not None:
         named.insert(1, failure.source.file)
     for name in list(dict.fromkeys(named))[:SOURCES]:
-        path = Path.cwd() / name
+        path = item.config.invocation_params.dir / name  # the test may have changed the working directory
         with suppress(OSError):
             if path.is_relative_to(item.config.rootpath) and path.stat().st_size <= SOURCE_BYTES:
                 yield SourceFile(name, path.read_text(encoding="utf-8", errors="replace"))
-
-
-def _described(error: BaseException) -> str:
-    text = str(error)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

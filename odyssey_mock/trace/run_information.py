@@ -7,7 +7,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import cast
@@ -15,7 +15,7 @@ from typing import cast
 import odyssey_client
 import odyssey_mock
 from odyssey_client.models import JSON
-from odyssey_client.redaction import redacted_json
+from odyssey_client.redaction import MASK, names_secret, redacted_json
 from odyssey_mock.core import strict_json
 from odyssey_mock.core.redaction import Secrets, masked_json
 
@@ -57,12 +57,26 @@ def commit(directory: Path) -> str | None:
 
 
 def command() -> str:
-    """Return the command line of this process."""
-    program, *arguments = sys.argv
+    """Return the command line of this process, without the values of options whose names are those of secrets."""
+    program, *arguments = sys.argv or [sys.executable]  # empty in a process that embeds Python
     path = Path(program)
     # `python -m pytest` has the path of pytest/__main__.py.
     name = ["python", "-m", path.parent.name] if path.name == "__main__.py" else [path.name]
-    return shlex.join([*name, *arguments])
+    return shlex.join([*name, *_without_secrets(arguments)])
+
+
+def _without_secrets(arguments: Iterable[str]) -> Iterator[str]:
+    """Mask `VALUE` in `--api-key VALUE` and `--api-key=VALUE`."""
+    is_secret = False
+    for argument in arguments:
+        option, mark, _ = argument.partition("=")
+        if is_secret and not argument.startswith("-"):
+            yield MASK
+            is_secret = False
+            continue
+        named = option.startswith("--") and names_secret(option.removeprefix("--"))
+        yield f"{option}={MASK}" if named and mark else argument
+        is_secret = named and not mark
 
 
 def redaction(mocks: Iterable[Secrets]) -> Callable[[JSON], JSON]:

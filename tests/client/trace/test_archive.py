@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from odyssey_client.models import JSON
 from odyssey_client.redaction import remember
 from odyssey_client.trace import (
     Failure,
@@ -25,6 +26,7 @@ from odyssey_client.trace import (
     read_trace,
     write_trace,
 )
+from odyssey_client.trace.archive import ENTRY_LIMIT
 from tests.support.trace_strategies import MANIFESTS, events
 
 MANIFEST = Manifest(title="test_x", began_at=1000.0, duration=2.0)
@@ -71,11 +73,64 @@ def test_file_replaces_an_older_one(tmp_path: Path) -> None:
 
 def test_failed_write_leaves_no_file(tmp_path: Path) -> None:
     path = tmp_path / "one.odytrace"
-    broken = TraceEvent(0, "note", "client", "infinite", {"value": float("inf")})
+    recorded = TraceEvent(0, "note", "client", "one")
 
-    with pytest.raises(ValueError, match="Out of range float values"):
-        write_trace(path, Recording(0, 1, (broken,)), MANIFEST)
+    def broken(value: JSON) -> JSON:
+        raise ValueError("the redaction is broken")
+
+    with pytest.raises(ValueError, match="the redaction is broken"):
+        write_trace(path, Recording(0, 1, (recorded,)), MANIFEST, redact=broken)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (float("inf"), "inf"),
+        ([{"at": float("nan"), "of": 1}], [{"at": "nan", "of": 1}]),
+        (10**5000, "an integer of 16,610 bits"),
+        (-(10**5000), "an integer of 16,610 bits"),
+        (Path(), {"type": type(Path()).__name__}),
+        ("\ud800", "\ud800"),
+    ],
+    ids=["infinity", "nan", "large integer", "small integer", "object", "surrogate"],
+)
+def test_value_other_than_json_becomes_text(value: Any, shown: JSON, tmp_path: Path) -> None:
+    """Python reads NaN in a message of a server; one message must not cost the whole trace."""
+    path = tmp_path / "one.odytrace"
+    write_trace(path, Recording(0, 1, (TraceEvent(0, "note", "client", "one", {"value": value}),)), MANIFEST)
+
+    with read_trace(path) as trace:
+        assert trace.events[0].data == {"value": shown}
+
+
+def test_source_with_a_lone_surrogate_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "one.odytrace"
+    write_trace(path, Recording(0, 1, ()), MANIFEST, [SourceFile("a.py", "x = '\ud800'")])
+
+    with read_trace(path) as trace:
+        assert trace.sources[0].text == r"x = '\ud800'"
+
+
+def test_long_texts_do_not_displace_other_fields(tmp_path: Path) -> None:
+    """The redaction leaves out what follows 100,000 characters; the end of a traceback says most."""
+    lines = "".join(f"line {number}\n" for number in range(30_000))
+    failure = Failure("AssertionError", "m" * 300_000, lines)
+    manifest = Manifest(
+        title="t" * 300_000, began_at=0, duration=1, command="c" * 300_000, failure=failure, dropped={"log": 3}
+    )
+    path = tmp_path / "one.odytrace"
+    write_trace(path, Recording(0, 1, (), {"log": 3}), manifest, [SourceFile("a.py", "x = 1")])
+
+    with read_trace(path) as trace:
+        written = trace.manifest
+        assert written.failure is not None
+        assert written.failure.message == "m" * 19_999 + "…"
+        assert written.failure.traceback.startswith("…\nline ")
+        assert written.failure.traceback.endswith("\nline 29999\n")
+        assert (written.title, written.command) == ("t" * 1_999 + "…", "c" * 19_999 + "…")
+        assert written.dropped == {"log": 3}
+        assert [each.file for each in trace.sources] == ["a.py"]
 
 
 def test_no_secret_is_written(tmp_path: Path) -> None:
@@ -147,6 +202,28 @@ def with_size(size: int) -> bytes:
     return bytes(content)
 
 
+def with_method(method: int) -> bytes:
+    """Return a trace file whose entries claim this compression method."""
+    content = bytearray(trace_file())
+    for mark, offset in ((b"PK\3\4", 8), (b"PK\1\2", 10)):
+        at = content.find(mark)
+        while at >= 0:
+            content[at + offset] = method
+            at = content.find(mark, at + 4)
+    return bytes(content)
+
+
+def with_zip64(comment: bytes = b"") -> bytes:
+    """Return a zip whose end claims two entries, and whose end of ZIP64 has more."""
+    entry = b"PK\1\2" + bytes(24) + struct.pack("<H", 17) + bytes(16) + b"frames/000000.jpg"
+    count = ENTRY_LIMIT + 1
+    table = entry * count
+    end64 = b"PK\6\6" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, count, count, len(table), 0)
+    locator = b"PK\6\7" + struct.pack("<IQI", 0, len(table), 1)
+    end = b"PK\5\6" + struct.pack("<4H2IH", 0, 0, 2, 2, 100, 0, len(comment))
+    return table + end64 + locator + end + comment
+
+
 EVENT = b'{"i":0,"t":0,"lane":"note","side":"client","name":"x","data":{}}\n'
 
 HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
@@ -175,6 +252,9 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "event is no JSON": (lambda: trace_file(b"{\n"), "events.jsonl: expected JSON"),
     "unknown lane": (lambda: trace_file(EVENT.replace(b"note", b"exec")), "as `lane`, got 'exec'"),
     "infinite time": (lambda: trace_file(EVENT.replace(b'"t":0', b'"t":1e999')), "expected a number as `t`, got inf"),
+    "enormous time": (lambda: trace_file(EVENT.replace(b'"t":0', b'"t":1' + b"0" * 400)), "expected a number as `t`"),
+    "enormous start": (lambda: trace_file(began_at=10**400), "expected a number as `began_at`"),
+    "NaN": (lambda: trace_file(EVENT.replace(b"{}", b'{"a":NaN}')), "events.jsonl: expected JSON"),
     "end of a message": (lambda: trace_file(EVENT.replace(b'"data"', b'"end":1,"data"')), "expected no `end`"),
     "data is a list": (lambda: trace_file(EVENT.replace(b"{}", b"[]")), "expected an object as `data`"),
     "long line": (lambda: trace_file(b" " * (9 << 20)), "expected lines of 8,388,608 bytes or less"),
@@ -188,6 +268,16 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
         "expected source files",
     ),
     "encrypted": (encrypted, "not encrypted"),
+    "one source many times": (
+        lambda: trace_file(
+            sources=[{"file": "a.py", "entry": "sources/0.txt", "first_line": 1}] * 2, more={"sources/0.txt": b"x"}
+        ),
+        "expected each source file once, got 'sources/0.txt' again",
+    ),
+    "LZMA": (lambda: with_method(14), "stored or deflated, got the compression method 14"),
+    "unknown compression": (lambda: with_method(99), "stored or deflated, got the compression method 99"),
+    "ZIP64": (with_zip64, "got a zip with the extension ZIP64"),
+    "ZIP64 with a comment": (lambda: with_zip64(b"x" * 0xFFFF), "got a zip with the extension ZIP64"),
     "claims many entries": (lambda: with_count(60_000, 100), "expected at most 20,000 entries"),
     "claims a million entries": (lambda: with_count(0xFFFF, 0xFFFFFFFF), "expected at most 20,000 entries"),
 }

@@ -9,6 +9,8 @@ import pytest
 
 from odyssey_client import Odyssey, OdysseyConfigError, sync
 from odyssey_client.trace import Recorder, read_trace, record_by_default
+from odyssey_client.trace.calls import recorded
+from odyssey_client.trace.client_trace import ClientTrace
 from odyssey_mock.sync import MockOdyssey
 
 KEY = "ody_key_of_this_test"
@@ -81,6 +83,48 @@ def test_warning_still_appears_on_standard_error(
     assert [event.name for event in recorder.snapshot().events] == ["WARNING"]
 
 
+class UnprintableError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("an exception without a message")
+
+
+@pytest.mark.parametrize(
+    ("message", "arguments", "shown"),
+    [
+        ("%s failed", (UnprintableError(),), "%s failed"),
+        (UnprintableError(), (), "UnprintableError"),
+        ("two %s %s", ("values",), "two %s %s"),
+    ],
+    ids=["argument", "message", "too few arguments"],
+)
+def test_log_record_that_cannot_be_formatted_is_recorded(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch, message: object, arguments: tuple[object, ...], shown: str
+) -> None:
+    recording = [each for each in logging.root.handlers if type(each).__module__.startswith("odyssey_client.trace")]
+    monkeypatch.setattr(logging.root, "handlers", recording)
+    monkeypatch.setattr(logging, "lastResort", None)
+    try:
+        raise UnprintableError
+    except UnprintableError:
+        logging.getLogger("an.application").exception(message, *arguments)
+
+    (event,) = recorder.snapshot().events
+    assert (event.data["message"], event.data["exception"]) == (shown, "UnprintableError")
+
+
+async def test_unprintable_error_stays_the_error(recorder: Recorder) -> None:
+    class Client:
+        _trace = ClientTrace(recorder)
+
+        @recorded
+        async def fail(self) -> None:
+            raise UnprintableError
+
+    with pytest.raises(UnprintableError):
+        await Client().fail()
+    assert [event.error for event in recorder.snapshot().events if event.lane == "call"] == ["UnprintableError"]
+
+
 def test_clients_of_several_threads_share_a_recorder(recorder: Recorder) -> None:
     with MockOdyssey() as mock, sync.Odyssey(mock.api_key, api_url=mock.url) as client:
         client.list_simulations()
@@ -92,7 +136,12 @@ def test_clients_of_several_threads_share_a_recorder(recorder: Recorder) -> None
     assert lines == ["test_clients_of_several_threads_share_a_recorder"] * 3
 
 
-@pytest.mark.parametrize("target", [3, b"a.odytrace", "", True])
+class BytesPath:
+    def __fspath__(self) -> bytes:
+        return b"a.odytrace"
+
+
+@pytest.mark.parametrize("target", [3, b"a.odytrace", "", True, BytesPath()])
 def test_invalid_target_is_rejected(target: object) -> None:
     with pytest.raises(OdysseyConfigError, match="trace must be the path of a file to write"):
         Odyssey(KEY, trace=target)  # type: ignore[arg-type]

@@ -1,5 +1,6 @@
 """Recording of events in memory: times, spans, limits, threads."""
 
+import gc
 import threading
 
 import pytest
@@ -174,6 +175,40 @@ def test_recording_within_a_recording_does_not_hang() -> None:
     used.snapshot()
 
     assert [event.name for event in used.snapshot().events] == ["one", "ERROR"]
+
+
+def test_garbage_collected_during_a_snapshot(recorder: Recorder) -> None:
+    """An exception would reach the caller: asyncio logs errors of forgotten tasks when they are collected."""
+    collections: list[str] = []
+
+    def collected(phase: str, _info: object) -> None:
+        collections.append(phase)
+        recorder.add("call", phase)
+        recorder.add("log", phase)
+
+    for _ in range(200):
+        recorder.add("call", "one")
+    recorder.add("note", "one")
+    thresholds = gc.get_threshold()
+    gc.callbacks.append(collected)
+    gc.set_threshold(1, 10_000, 10_000)  # only young objects, which is fast
+    try:
+        read = recorder.snapshot()
+        recorder.clear()
+    finally:
+        gc.callbacks.remove(collected)
+        gc.set_threshold(*thresholds)
+
+    assert collections
+    assert sum(event.name == "one" for event in read.events) == 201
+
+
+def test_clear_forgets_late_events(recorder: Recorder) -> None:
+    """A client that was never disconnected would keep its last frame for the whole run."""
+    recorder.add_late("key", lambda _began: [TraceEvent(0.0, "frame", "client", "last")])
+    recorder.clear()
+
+    assert recorder.snapshot().events == ()
 
 
 def test_span_of_a_cleared_recording_is_forgotten(recorder: Recorder) -> None:

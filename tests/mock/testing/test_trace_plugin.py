@@ -156,6 +156,96 @@ def test_unwritable_trace_changes_no_outcome(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["the last 10 events before the failure:"])
 
 
+def test_trace_that_cannot_be_read_changes_no_outcome(pytester: pytest.Pytester) -> None:
+    result = run_apart(
+        pytester,
+        """
+        from odyssey_client.trace import default_recorder
+
+        def broken():
+            raise RuntimeError("the data is broken, and the key is ody_aZ8kLq3MxT0v")
+
+        def test_failing(odyssey_mock):
+            default_recorder().add("note", "one", broken)
+            assert False
+        """,
+    )
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["the trace could not be written: RuntimeError: the data is broken*[*][*][*]"])
+
+
+def test_exception_without_a_message_stays_the_failure(pytester: pytest.Pytester) -> None:
+    result = run_apart(
+        pytester,
+        """
+        import pytest
+
+        class UnprintableError(Exception):
+            def __str__(self):
+                raise RuntimeError("an exception without a message")
+
+        def test_live(odyssey_mock):
+            odyssey_mock.advance(1)
+            raise UnprintableError
+
+        @pytest.mark.odyssey_sim
+        async def test_simulated(odyssey_sim):
+            raise UnprintableError
+        """,
+    )
+
+    result.assert_outcomes(failed=2)
+    found = {}
+    for path in traces(pytester):
+        with read_trace(path) as trace:
+            assert trace.manifest.failure is not None
+            found[trace.manifest.title.partition("::")[2]] = trace.manifest.failure.type
+    assert found == {"test_live": "UnprintableError", "test_simulated": "UnprintableError"}
+
+
+def test_working_directory_of_a_test_does_not_matter(pytester: pytest.Pytester) -> None:
+    result = run_apart(
+        pytester,
+        """
+        def test_changed(odyssey_mock, tmp_path, monkeypatch):
+            odyssey_mock.advance(1)
+            monkeypatch.chdir(tmp_path)
+            assert False
+
+        def test_deleted(odyssey_mock, tmp_path, monkeypatch):
+            odyssey_mock.advance(1)
+            (tmp_path / "gone").mkdir()
+            monkeypatch.chdir(tmp_path / "gone")
+            (tmp_path / "gone").rmdir()
+            assert False
+        """,
+        "--odyssey-trace-dir=out",
+    )
+
+    result.assert_outcomes(failed=2)
+    assert len(traces(pytester, "out")) == 2
+
+
+def test_log_records_after_a_new_configuration_of_logging(pytester: pytest.Pytester) -> None:
+    run_apart(
+        pytester,
+        """
+        import logging
+
+        def test_first(odyssey_mock):
+            logging.basicConfig(force=True)
+
+        def test_second(odyssey_mock):
+            logging.getLogger("an.application").warning("a warning")
+            assert False
+        """,
+    )
+    (path,) = traces(pytester)
+    with read_trace(path) as trace:
+        assert "a warning" in [event.data["message"] for event in trace.events if event.lane == "log"]
+
+
 def test_test_without_mock_and_client_has_no_trace(pytester: pytest.Pytester) -> None:
     run_apart(pytester, "def test_nothing():\n    assert False").assert_outcomes(failed=1)
 
@@ -237,7 +327,10 @@ def test_no_secret_is_in_report_or_trace(pytester: pytest.Pytester) -> None:
         """
         import json, pathlib
 
-        def test_secret(odyssey_mock, odyssey_sync_client):
+        import pytest
+
+        @pytest.mark.parametrize("key", ["ody_aZ8kLq3MxT0v"])
+        def test_secret(odyssey_mock, odyssey_sync_client, key):
             odyssey_sync_client.connect()
             pathlib.Path("key.json").write_text(json.dumps(odyssey_mock.api_key))
             raise ValueError(f"the key is {odyssey_mock.api_key}")
@@ -246,8 +339,11 @@ def test_no_secret_is_in_report_or_trace(pytester: pytest.Pytester) -> None:
     key = json.loads((pytester.path / "key.json").read_text())
     (path,) = traces(pytester)
     with read_trace(path) as trace:
-        assert key not in repr((trace.manifest, trace.events, trace.sources))
-    assert key not in sections(result)["test_secret"]
+        for secret in (key, "ody_aZ8kLq3MxT0v"):
+            assert secret not in repr((path.name, trace.manifest, trace.events, trace.sources))
+    section = result.stdout.str().partition("- odyssey trace -")[2].partition("short test summary")[0]
+    assert "pending" in section
+    assert key not in section
 
 
 @pytest.mark.parametrize(
@@ -260,8 +356,8 @@ def test_no_secret_is_in_report_or_trace(pytester: pytest.Pytester) -> None:
     ],
 )
 def test_file_names_are_short_and_plain(nodeid: str, beginning: str) -> None:
-    name = file_name(nodeid)
+    name = file_name(nodeid, shown=nodeid)
 
     assert name.startswith(beginning)
     assert re.fullmatch(r"[A-Za-z0-9._-]{1,140}\.odytrace", name)
-    assert name != file_name(nodeid + "x")
+    assert name != file_name(nodeid + "x", shown=nodeid)

@@ -14,9 +14,15 @@ from odyssey_mock.trace.run_information import command, commit, versions
     [
         (["/usr/bin/pytest", "-k", "a b"], "pytest -k 'a b'"),
         (["/lib/pytest/__main__.py", "-q"], "python -m pytest -q"),
+        ([], Path(sys.executable).name),
+        (["pytest", "--api-key", "hunter2 and more", "-x"], "pytest --api-key '***' -x"),
+        (["pytest", "--api-key=hunter2 and more", "-x"], "pytest '--api-key=***' -x"),
+        (["pytest", "--token", "-x", "a"], "pytest --token -x a"),
     ],
 )
-def test_command_can_be_repeated(monkeypatch: pytest.MonkeyPatch, arguments: list[str], expected: str) -> None:
+def test_command_can_be_repeated_and_has_no_secrets(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], expected: str
+) -> None:
     monkeypatch.setattr(sys, "argv", arguments)
 
     assert command() == expected

@@ -290,6 +290,44 @@ async def test_wheel_shows_the_moment_under_the_pointer(opened: Open) -> None:
         await page.keyboard.up("Shift")
 
 
+async def test_selected_frame_is_moved_into_view(opened: Open) -> None:
+    async with opened(sample_traces.failed_assertion()) as page:
+        await page.keyboard.press(".")
+        await expect(selected(page).locator(".event-time")).to_have_text("1.200 s")
+        for _ in range(6):
+            await page.keyboard.press("+")
+        for _ in range(9):
+            await page.keyboard.press(".")
+        await expect(selected(page).locator(".event-time")).to_have_text("3.000 s")
+        await expect(page.locator(".thumbnail.selected")).to_be_in_viewport()
+
+
+async def test_filter_is_cleared(opened: Open) -> None:
+    async with opened(sample_traces.failed_assertion()) as page:
+        text, count = page.get_by_label("Filter by text"), page.locator(".filter-count")
+        await text.fill("telemetry")
+        await expect(count).to_contain_text("of 75")
+        await page.get_by_label("Errors").focus()
+        await page.keyboard.press("c")
+        await expect(text).to_have_value("")
+        await text.fill("telemetry")
+        await expect(page.locator(".event").first).not_to_have_attribute("aria-setsize", "75")
+        await page.get_by_role("button", name="First error").click()
+        await expect(selected(page).locator(".event-time")).to_have_text("0.440 s")
+        await expect(text).to_have_value("")
+
+
+async def test_arrow_keys_move_the_splitter(opened: Open) -> None:
+    async with opened(sample_traces.failed_assertion()) as page:
+        splitter = page.get_by_role("separator", name="Height of the timeline")
+        before = await page.locator(".time-panel").evaluate("(panel) => panel.clientHeight")
+        await splitter.press("ArrowUp")
+        await expect(splitter).to_have_attribute("aria-valuenow", "44")
+        after = await page.locator(".time-panel").evaluate("(panel) => panel.clientHeight")
+
+    assert after < before, f"expected less than {before} pixels, got {after}"
+
+
 async def test_pending_calls_are_selected_in_turn(opened: Open) -> None:
     async with opened(sample_traces.two_clients()) as page:
         times = []

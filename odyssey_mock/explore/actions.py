@@ -177,7 +177,11 @@ async def _download(player: Player, _: Mapping[str, Any]) -> JSON:
     player.context.downloads += 1
     path = player.context.directory / f"{player.context.downloads}.jsonl"
     await player.client.download_recording(stream_id, path, artifact="events")
-    return len(path.read_bytes()) > 0
+    return _has_content(path)
+
+
+def _has_content(path: Path) -> bool:
+    return path.stat().st_size > 0
 
 
 async def _spectate(player: Player, _: Mapping[str, Any]) -> JSON:

@@ -490,6 +490,24 @@ def test_lost_connection_reconnects_with_new_token() -> None:
     )
 
 
+def test_lost_connection_is_restored_until_up_again() -> None:
+    machine = up()
+    steps: tuple[ConnectionEvent, ...] = (
+        connection_machine.SignalingClosed(1011),
+        connection_machine.RetryDue(),
+        GONE,
+        connection_machine.NoStreamerFree(),
+        connection_machine.SessionOpened(RENEWED),
+        connection_machine.VideoAdded(),
+        connection_machine.ChannelOpened(),
+    )
+    restoring = []
+    for step in steps:
+        machine.handle(step)
+        restoring.append((machine.is_restoring, machine.is_up))
+    assert restoring == [(True, False)] * 6 + [(False, True)]
+
+
 def test_reconnect_after_lost_peer_reports_first_error() -> None:
     machine = up()
     first = PeerError("the video track ended")

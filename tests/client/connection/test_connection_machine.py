@@ -665,6 +665,11 @@ def test_retry_delays_grow_up_to_the_limit(retry: int, multiplier: float, first:
     assert first <= policy.delay(retry) <= policy.delay(retry + 1) <= limit
 
 
+def test_retry_delay_doubles_by_default() -> None:
+    policy = ReconnectPolicy(max_delay=100)
+    assert [policy.delay(retry) for retry in range(4)] == [1, 2, 4, 8]
+
+
 def test_every_state_is_reachable_and_every_effect_used() -> None:
     reached, fresh = {INITIAL}, {INITIAL}
     while fresh:

@@ -6,6 +6,7 @@ import logging
 import subprocess
 import sys
 import uuid
+from collections.abc import Iterator
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
@@ -21,6 +22,7 @@ from odyssey_client.system import (
     default_platform,
     platform_by_default,
 )
+from odyssey_client.trace import default_recorder, record_by_default
 
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
@@ -101,6 +103,16 @@ def test_importing_client_modules_loads_no_heavy_library() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.fixture
+def unrecorded() -> Iterator[None]:
+    """Prevent that the pytest plugin records the clients of the test, whose networks it would wrap."""
+    before = default_recorder()
+    record_by_default(None)
+    yield
+    record_by_default(before)
+
+
+@pytest.mark.usefixtures("unrecorded")
 async def test_clients_in_a_block_use_its_default_platform() -> None:
     mine = Platform(SystemClock(), SystemEntropy(), SystemNetwork())
     other = SystemClock()

@@ -77,7 +77,7 @@ def test_unreadable_fault_file_is_rejected(tmp_path: Path) -> None:
 def test_serve_reads_faults_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     served: list[Settings] = []
 
-    async def serve(settings: Settings, *, as_json: bool, verbose: bool) -> None:
+    async def serve(settings: Settings, **_: object) -> None:
         served.append(settings)
 
     monkeypatch.setattr("odyssey_mock.cli.serve._serve", serve)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 LIMIT_S = 0.1
 """CPU time in seconds that one callback may take."""
 
-TRACED = 5
+TRACED = 8
 """Multiple of a limit for code that runs under a tracer, such as coverage.py, which takes time at each line."""
 
 

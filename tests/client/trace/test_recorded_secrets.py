@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from odyssey_client.platform import IceServer, PeerListener
 from odyssey_client.redaction import remember
 from odyssey_client.system import SystemClock, SystemNetwork
-from odyssey_client.trace import Manifest, Recorder, read_trace, write_trace
+from odyssey_client.trace import Failure, Manifest, Recorder, Source, SourceFile, read_trace, write_trace
 from odyssey_client.trace.client_trace import ClientTrace
+from odyssey_client.trace.events import LANES, SPAN_LANES
 from odyssey_client.trace.log_records import record_logs, stop_recording_logs
 from odyssey_client.trace.network import RecordingNetwork, record_message
 from tests.support.echoed_secrets import leaks, random_secrets
@@ -24,7 +25,8 @@ from tests.support.echoed_secrets import leaks, random_secrets
 SECRETS = 25
 EXAMPLES = 40
 """The examples have `SECRETS` secrets each: 1,000 in all."""
-LANES = {"call", "callback", "http", "signaling", "sdp", "peer", "channel", "stats", "state", "log"}
+CLIENT_LANES = {"call", "callback", "http", "signaling", "sdp", "peer", "channel", "stats", "state", "log"}
+"""The lanes in which a client records. The mock and the pytest plugin record in the others, too."""
 
 type Text = Iterator[str]
 
@@ -127,7 +129,40 @@ def test_no_secret_is_in_the_file(tmp_path_factory: pytest.TempPathFactory, secr
 
     assert [secret for secret in secrets if leaks(content, secret)] == []
     with read_trace(path) as trace:
-        assert {event.lane for event in trace.events} == LANES, "every lane was reached"
+        assert {event.lane for event in trace.events} == CLIENT_LANES, "every lane was reached"
+
+
+@settings(max_examples=EXAMPLES)
+@given(st.lists(random_secrets(), min_size=SECRETS, max_size=SECRETS, unique=True))
+def test_no_lane_of_the_file_has_a_secret(tmp_path_factory: pytest.TempPathFactory, secrets: list[str]) -> None:
+    remember(*secrets)
+    path = tmp_path_factory.getbasetemp() / "lanes.odytrace"
+    recorder, text = Recorder(), endless(secrets)
+    for lane in LANES:
+        data = {next(text): [next(text), {"value": next(text)}]}
+        recorder.add(
+            lane,
+            f"a {next(text)}",
+            data,
+            actor=next(text),
+            session=next(text),
+            stream=next(text),
+            error=f"got {next(text)}",
+            source=Source(f"{next(text)}.py", 1, next(text)),
+        )
+        if lane in SPAN_LANES:
+            recorder.begin(lane, next(text), {"waiting_for": next(text)}).end(error=next(text))
+    failure = Failure(next(text), next(text), next(text), source=Source(next(text), 1))
+    manifest = Manifest(
+        title=next(text), began_at=0, duration=0, command=next(text), commit=next(text), failure=failure
+    )
+    write_trace(path, recorder.snapshot(), manifest, [SourceFile(next(text), f"KEY = '{next(text)}'\n")])
+    with zipfile.ZipFile(path) as archive:
+        content = "\n".join(archive.read(name).decode() for name in archive.namelist())
+
+    assert [secret for secret in secrets if leaks(content, secret)] == []
+    with read_trace(path) as trace:
+        assert {event.lane for event in trace.events} == set(LANES)
 
 
 @given(

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from odyssey_client.models import JSON
 from odyssey_client.platform import IceServer, PeerListener
 from odyssey_client.redaction import remember
 from odyssey_client.system import SystemClock, SystemNetwork
@@ -139,7 +140,7 @@ def test_no_lane_of_the_file_has_a_secret(tmp_path_factory: pytest.TempPathFacto
     path = tmp_path_factory.getbasetemp() / "lanes.odytrace"
     recorder, text = Recorder(), endless(secrets)
     for lane in LANES:
-        data = {next(text): [next(text), {"value": next(text)}]}
+        data: dict[str, JSON] = {next(text): [next(text), {"value": next(text)}]}
         recorder.add(
             lane,
             f"a {next(text)}",

@@ -68,6 +68,7 @@ def run(project: str, variant: str) -> Run:
         report.touch()
         ran = run_pytest(
             *options,
+            *("-o", f"odyssey_trace_dir={folder}/traces"),  # not in the project, whose tests fail on purpose
             *VARIANTS[variant],
             folder=PROJECTS / project,
             environment={**environment(), "KINDS_REPORT": str(report), "COVERAGE_FILE": str(Path(folder) / "coverage")},

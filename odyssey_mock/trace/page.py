@@ -1,4 +1,4 @@
-"""The page that shows a trace: the files of `viewer/` in one HTML file, which works from disk and offline."""
+"""The page that shows a trace: the files of `pages/viewer/` in one HTML file, which works from disk and offline."""
 
 import base64
 import hashlib
@@ -8,15 +8,10 @@ from functools import cache
 from html import escape
 from pathlib import Path
 
-_VIEWER = Path(__file__).parent / "viewer"
-_LIBRARIES = {
-    "preact": "preact.js",
-    "preact/hooks": "preact-hooks.js",
-    "htm": "htm.js",
-    "uplot": "uplot.js",
-    "fflate": "fflate.js",
-}
-"""The libraries in `viewer/vendor/`, by the names with which modules import them."""
+from odyssey_mock.pages import page_files
+
+_PAGE = "viewer"
+"""The folder of the page in `pages/`."""
 _SOURCE_MAP = re.compile(r"^//# sourceMappingURL=.*$", re.MULTILINE)
 
 
@@ -35,13 +30,7 @@ def viewer_page(trace: bytes | None, *, name: str = "trace.odytrace") -> str:
     # A hash of everything in the page, so that nothing in the page can contain it.
     nonce = hashlib.sha256("".join(parts.values()).encode()).hexdigest()[:32]
     parts |= {"nonce": nonce, "policy": _policy(nonce, parts["style"])}
-    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], _read("index.html"))
-
-
-def _module_files() -> dict[str, Path]:
-    """Return the files of all modules of the viewer by the names with which modules import them."""
-    libraries = {name: _VIEWER / "vendor" / file for name, file in _LIBRARIES.items()}
-    return libraries | {f"viewer/{file.name}": file for file in sorted(_VIEWER.glob("*.js"))}
+    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], page_files.text("viewer/index.html"))
 
 
 @cache
@@ -50,13 +39,12 @@ def _parts() -> dict[str, str]:
 
     An import map leads each name of a module to a `data:` URL, because a page on disk cannot import other files.
     """
-    licenses = "\n\n".join(
-        f"{file.stem}\n\n{file.read_text(encoding='utf-8')}" for file in sorted((_VIEWER / "vendor").glob("*.LICENSE"))
-    )
     return {
-        "style": _read("vendor/uplot.css") + _read("viewer.css"),
-        "imports": json.dumps({"imports": {name: _data_url(name, file) for name, file in _module_files().items()}}),
-        "licenses": escape(licenses, quote=False),
+        "style": page_files.style(_PAGE),
+        "imports": json.dumps(
+            {"imports": {name: _data_url(name, file) for name, file in page_files.module_files(_PAGE).items()}}
+        ),
+        "licenses": escape(page_files.licenses(), quote=False),
     }
 
 
@@ -80,7 +68,3 @@ def _data_url(name: str, file: Path) -> str:
     code = _SOURCE_MAP.sub("", file.read_text(encoding="utf-8"))
     content = base64.b64encode(f"{code}\n//# sourceURL={name}\n".encode()).decode()
     return f"data:text/javascript;base64,{content}"
-
-
-def _read(name: str) -> str:
-    return (_VIEWER / name).read_text(encoding="utf-8")

@@ -1,20 +1,20 @@
 // The page: reads the trace that is embedded in it, or a file that the user chooses or drops, and shows it.
 
-import { createFilter, isFiltering, NO_FILTER } from "viewer/event_filter.js";
-import { EventList, placeOf } from "viewer/event_list.js";
-import { FilterBar } from "viewer/filter_bar.js";
-import { html, render, useErrorBoundary, useEffect, useMemo, useRef, useState } from "viewer/html.js";
+import { createFilter, isFiltering, NO_FILTER } from "components/event_filter.js";
+import { EventList, placeOf } from "components/event_list.js";
+import { FilterBar } from "components/filter_bar.js";
+import { html, render, useErrorBoundary, useEffect, useMemo, useRef, useState } from "components/html.js";
 import { HelpDialog, useKeys } from "viewer/keyboard.js";
-import { rowsOf } from "viewer/lane_rows.js";
-import { MessageView } from "viewer/message_view.js";
-import { SourceView } from "viewer/source_view.js";
-import { nextTheme } from "viewer/theme.js";
-import { TimePanel } from "viewer/time_panel.js";
-import { counted, point } from "viewer/time_format.js";
+import { rowsOf } from "components/lane_rows.js";
+import { MessageView } from "components/message_view.js";
+import { SourceView } from "components/source_view.js";
+import { nextTheme } from "components/theme.js";
+import { TimePanel } from "components/time_panel.js";
+import { counted, point } from "components/time_format.js";
 import { FailureView, TraceHeader } from "viewer/trace_header.js";
-import { checkSize, readTrace, TraceFileError } from "viewer/trace_file.js";
-import { framesAt, isPending, LANE_LABELS, modelOf, tracksOf } from "viewer/trace_model.js";
-import { createView } from "viewer/view.js";
+import { checkSize, readTrace, TraceFileError } from "components/trace_file.js";
+import { framesAt, isPending, LANE_LABELS, modelOf, tracksOf } from "components/trace_model.js";
+import { createView } from "components/view.js";
 
 const MOST_URLS = 400;
 const NARROW = matchMedia("(max-width: 859px)");

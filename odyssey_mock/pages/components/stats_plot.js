@@ -1,10 +1,10 @@
 // The plot of WebRTC statistics. StatsPlot({peers, peer, onChoose, view}): frames per second, bitrate, lost packets and jitter of one peer.
 
 import uPlot from "uplot";
-import { useRedraw } from "viewer/drawing.js";
-import { classes, html, useEffect, useRef, useState } from "viewer/html.js";
-import { colors, onThemeChange } from "viewer/theme.js";
-import { lastAtOrBefore, METRICS } from "viewer/trace_model.js";
+import { useRedraw } from "components/drawing.js";
+import { classes, html, useEffect, useRef, useState } from "components/html.js";
+import { colors, onThemeChange } from "components/theme.js";
+import { lastAtOrBefore, METRICS } from "components/trace_model.js";
 
 const HEIGHT = 84;
 const PLOT_COLORS = ["plot-1", "plot-2", "plot-3", "plot-4"];

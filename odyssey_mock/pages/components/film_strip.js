@@ -1,8 +1,8 @@
 // The film strip: thumbnails of the video at their times. FilmStrip({tracks, view, urlOf, selected}).
 
-import { useWidth } from "viewer/drawing.js";
-import { classes, html, useRef } from "viewer/html.js";
-import { lastAtOrBefore } from "viewer/trace_model.js";
+import { useWidth } from "components/drawing.js";
+import { classes, html, useRef } from "components/html.js";
+import { lastAtOrBefore } from "components/trace_model.js";
 
 const HEIGHTS = [0, 60, 44, 34, 28];
 const MOST_TRACKS = 5;

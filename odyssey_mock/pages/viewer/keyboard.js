@@ -1,6 +1,6 @@
 // The keys of the page: one table, which the help shows.
 
-import { html, useEffect, useRef } from "viewer/html.js";
+import { html, useEffect, useRef } from "components/html.js";
 
 /** Each row: the keys as in KeyboardEvent.key, what they do, and the name of the command. */
 export const KEYS = [

@@ -1,6 +1,6 @@
 // Pan and zoom of the time axis with the mouse, the wheel and touch.
 
-import { useEffect, useRef } from "viewer/html.js";
+import { useEffect, useRef } from "components/html.js";
 
 const CLICK_PIXELS = 4;
 const WHEEL_ZOOM = 0.0016;

@@ -1,6 +1,6 @@
 // The layout of the lanes: which row and level each event has. Plain data, no DOM.
 
-import { endOf, isError, isPending, LANE_LABELS } from "viewer/trace_model.js";
+import { endOf, isError, isPending, LANE_LABELS } from "components/trace_model.js";
 
 /** What a mark looks like. */
 export const SHAPES = { span: 0, pending: 1, toServer: 2, toClient: 3, dot: 4, diamond: 5 };

@@ -1,7 +1,7 @@
 // Hooks for components that draw the visible part of the time axis again when it changes.
 
-import { useEffect, useLayoutEffect, useRef, useState } from "viewer/html.js";
-import { onThemeChange } from "viewer/theme.js";
+import { useEffect, useLayoutEffect, useRef, useState } from "components/html.js";
+import { onThemeChange } from "components/theme.js";
 
 /** Call `draw` once per animation frame at most: after changes of the view, the size of the element, the theme, or `inputs`. */
 export function useRedraw(ref, view, draw, inputs) {

@@ -1,4 +1,4 @@
-"""Tests of the libraries in the trace viewer: they are those of the npm packages."""
+"""Tests of the libraries of the web pages: they are those of the npm packages."""
 
 import json
 import re
@@ -9,7 +9,7 @@ import pytest
 from tests.contract.browser.chromium import HERE
 from tests.contract.browser.conftest import require
 
-VENDOR = Path(__file__).parents[3] / "odyssey_mock/trace/viewer/vendor"
+VENDOR = Path(__file__).parents[3] / "odyssey_mock/pages/vendor"
 ROW = re.compile(
     r"^\| `(?P<file>[\w.-]+)` \| \[(?P<package>\w+)\]\S* \| (?P<version>[\d.]+) \| `(?P<path>[\w./]+)` \|", re.MULTILINE
 )

@@ -3,12 +3,12 @@
 // Components: Lanes({rows, events, view, selected, onCanvas}), Ruler({view}), Overview({events, shown, view, errors}).
 // The list of events (event_list.js) is their accessible equivalent.
 
-import { useCanvas } from "viewer/drawing.js";
-import { html, useRef } from "viewer/html.js";
-import { SHAPES, TONES } from "viewer/lane_rows.js";
-import { colors } from "viewer/theme.js";
-import { ticks } from "viewer/time_format.js";
-import { lastAtOrBefore } from "viewer/trace_model.js";
+import { useCanvas } from "components/drawing.js";
+import { html, useRef } from "components/html.js";
+import { SHAPES, TONES } from "components/lane_rows.js";
+import { colors } from "components/theme.js";
+import { ticks } from "components/time_format.js";
+import { lastAtOrBefore } from "components/trace_model.js";
 
 const FONT = "11px system-ui, sans-serif";
 const CHARACTER = 5.9;

@@ -1,6 +1,6 @@
 // Which events of a trace are shown: filters by lane, session, actor, errors and text.
 
-import { isError } from "viewer/trace_model.js";
+import { isError } from "components/trace_model.js";
 
 const SLICE_MS = 12;
 

@@ -1,6 +1,6 @@
 // Source files with marked lines: SourceView({sources, failure, selected}), CodeLines({file, from, to, marks, label}).
 
-import { classes, html, useEffect, useRef, useState } from "viewer/html.js";
+import { classes, html, useEffect, useRef, useState } from "components/html.js";
 
 const MOST_LINES = 400;
 

@@ -1,9 +1,9 @@
 // The filters above the time axis. FilterBar({model, filter, count, onChange, search}).
 
-import { html, useEffect, useRef, useState } from "viewer/html.js";
-import { isFiltering, NO_FILTER } from "viewer/event_filter.js";
-import { whole } from "viewer/time_format.js";
-import { LANE_LABELS } from "viewer/trace_model.js";
+import { html, useEffect, useRef, useState } from "components/html.js";
+import { isFiltering, NO_FILTER } from "components/event_filter.js";
+import { whole } from "components/time_format.js";
+import { LANE_LABELS } from "components/trace_model.js";
 
 /** Filters by text, lane, session, actor and errors. `count` events pass; `search` is a ref to the text field. */
 export function FilterBar({ model, filter, count, onChange, search }) {

@@ -1,9 +1,9 @@
 // The head of the page: what the trace is about. TraceHeader({model, onFailure, onFirstError, actions}), FailureView({failure, ...}).
 
-import { classes, html, useState } from "viewer/html.js";
-import { JsonText } from "viewer/json_text.js";
-import { counted, duration, whole } from "viewer/time_format.js";
-import { LANE_LABELS } from "viewer/trace_model.js";
+import { classes, html, useState } from "components/html.js";
+import { JsonText } from "components/json_text.js";
+import { counted, duration, whole } from "components/time_format.js";
+import { LANE_LABELS } from "components/trace_model.js";
 
 /** Characters of a fact, such as the command, above which it is cut on a wide page too, until the reader asks for all. */
 const LONG_FACT = 60;

@@ -1,7 +1,7 @@
 // JSON and other text of a message, as text nodes.
 
-import { html, useState } from "viewer/html.js";
-import { bytes } from "viewer/time_format.js";
+import { html, useState } from "components/html.js";
+import { bytes } from "components/time_format.js";
 
 const MOST_SHOWN = 100_000;
 const MOST_COLORED = 40_000;

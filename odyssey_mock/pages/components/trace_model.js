@@ -1,6 +1,6 @@
 // What the page shows of a trace: lanes, sessions, errors, pairs of messages, frames and statistics. Plain data, no DOM.
 
-import { LANES } from "viewer/trace_file.js";
+import { LANES } from "components/trace_file.js";
 
 export const LANE_LABELS = {
   test: "Test", call: "Calls", callback: "Callbacks", http: "HTTP", signaling: "Signaling", sdp: "SDP", peer: "Peer",

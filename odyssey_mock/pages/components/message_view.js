@@ -1,11 +1,11 @@
 // One event in full. MessageView({event, pair, frames, urlOf, sources, isNarrow, onSelectPair, onShowSource}).
 
-import { lengthOf } from "viewer/event_list.js";
-import { html } from "viewer/html.js";
-import { JsonText } from "viewer/json_text.js";
-import { CodeLines } from "viewer/source_view.js";
-import { duration, point } from "viewer/time_format.js";
-import { LANE_LABELS } from "viewer/trace_model.js";
+import { lengthOf } from "components/event_list.js";
+import { html } from "components/html.js";
+import { JsonText } from "components/json_text.js";
+import { CodeLines } from "components/source_view.js";
+import { duration, point } from "components/time_format.js";
+import { LANE_LABELS } from "components/trace_model.js";
 
 const LINES_AROUND = 3;
 

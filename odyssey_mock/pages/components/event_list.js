@@ -1,8 +1,8 @@
 // The list of events: only the visible rows are elements. EventList({events, shown, selected, onSelect, onOpen}).
 
-import { classes, html, useEffect, useLayoutEffect, useRef, useState } from "viewer/html.js";
-import { duration, point } from "viewer/time_format.js";
-import { isError, isPending, LANE_LABELS, summaryOf } from "viewer/trace_model.js";
+import { classes, html, useEffect, useLayoutEffect, useRef, useState } from "components/html.js";
+import { duration, point } from "components/time_format.js";
+import { isError, isPending, LANE_LABELS, summaryOf } from "components/trace_model.js";
 
 const ROW = 26;
 const MARGIN_ROWS = 6;

@@ -2,7 +2,7 @@
 // Every limit is one of odyssey_client/trace/archive.py. The file is only read: nothing of it is executed or inserted as markup.
 
 import { unzipSync } from "fflate";
-import { bytes, whole } from "viewer/time_format.js";
+import { bytes, whole } from "components/time_format.js";
 
 const FORMAT = "odytrace";
 const VERSION = 1;

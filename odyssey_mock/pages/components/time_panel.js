@@ -1,13 +1,13 @@
 // The upper half of the page: overview, film strip, ruler, lanes and statistics on one time axis.
 
-import { FilmStrip } from "viewer/film_strip.js";
-import { html, useEffect, useLayoutEffect, useRef, useState } from "viewer/html.js";
-import { nearestInRow } from "viewer/lane_rows.js";
-import { usePanZoom } from "viewer/pan_zoom.js";
-import { StatsPlot } from "viewer/stats_plot.js";
-import { counted, point } from "viewer/time_format.js";
-import { Lanes, Overview, Ruler } from "viewer/timeline.js";
-import { framesAt, LANE_LABELS, lastAtOrBefore, summaryOf, tracksOf } from "viewer/trace_model.js";
+import { FilmStrip } from "components/film_strip.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "components/html.js";
+import { nearestInRow } from "components/lane_rows.js";
+import { usePanZoom } from "components/pan_zoom.js";
+import { StatsPlot } from "components/stats_plot.js";
+import { counted, point } from "components/time_format.js";
+import { Lanes, Overview, Ruler } from "components/timeline.js";
+import { framesAt, LANE_LABELS, lastAtOrBefore, summaryOf, tracksOf } from "components/trace_model.js";
 
 const REACH_PIXELS = 7;
 

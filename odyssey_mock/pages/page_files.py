@@ -12,7 +12,9 @@ _LIBRARIES = {
     "uplot": "uplot.js",
     "fflate": "fflate.js",
 }
-"""The libraries in `vendor/`, by the names with which modules import them."""
+"""The libraries in `vendor/` that the shared components use, by the names with which modules import them."""
+_OWN_LIBRARIES = {"console": {"uqr": "uqr.js"}}
+"""The libraries that only one page uses, by the page."""
 
 
 @cache
@@ -22,7 +24,7 @@ def module_files(page: str) -> Mapping[str, Path]:
     Args:
         page: the folder of the page, such as `viewer`.
     """
-    libraries = {name: PAGES / "vendor" / file for name, file in _LIBRARIES.items()}
+    libraries = {name: PAGES / "vendor" / file for name, file in _libraries(page).items()}
     own = {
         f"{folder}/{file.name}": file
         for folder in ("components", page)
@@ -45,7 +47,13 @@ def style(page: str) -> str:
 
 
 @cache
-def licenses() -> str:
-    """Return the licenses of the libraries as text."""
-    files = sorted((PAGES / "vendor").glob("*.LICENSE"))
+def licenses(page: str) -> str:
+    """Return the licenses of the libraries of a page as text."""
+    names = {Path(file).stem.partition("-")[0] for file in _libraries(page).values()}
+    files = [PAGES / "vendor" / f"{name}.LICENSE" for name in sorted(names)]
     return "\n\n".join(f"{file.stem}\n\n{file.read_text(encoding='utf-8')}" for file in files)
+
+
+def _libraries(page: str) -> Mapping[str, str]:
+    """Return the libraries of a page, by the names with which modules import them."""
+    return _LIBRARIES | _OWN_LIBRARIES.get(page, {})

@@ -44,7 +44,7 @@ def _parts() -> dict[str, str]:
         "imports": json.dumps(
             {"imports": {name: _data_url(name, file) for name, file in page_files.module_files(_PAGE).items()}}
         ),
-        "licenses": escape(page_files.licenses(), quote=False),
+        "licenses": escape(page_files.licenses(_PAGE), quote=False),
     }
 
 

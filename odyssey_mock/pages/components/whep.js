@@ -1,0 +1,101 @@
+// WHEP: receiving a stream over WebRTC (RFC 9725).
+
+/** Milliseconds after which the offer is sent with the candidates found so far: the mock answers checks from any address. */
+const GATHERING_LIMIT = 2000;
+/** Milliseconds until an answer is expected. The mock itself gives up after 10 s. */
+const ANSWER_LIMIT = 15_000;
+
+/** A stream that cannot be watched. `status` is the status of the response, 0 if there was none; `detail` what the server says. */
+export class WhepError extends Error {
+  constructor(message, { status = 0, detail = "" } = {}) {
+    super(message);
+    this.name = "WhepError";
+    this.status = status;
+    this.detail = detail;
+  }
+}
+
+/**
+ * Connect to a WHEP endpoint, and return {stream, peer, close()}.
+ *
+ * `headers` are sent with each request. `onState(state)` is called with each state of the connection: `connecting`,
+ * `connected`, `disconnected`, `failed`. `signal` aborts the attempt. `close()` ends the connection and tells the server.
+ */
+export async function connectWhep(url, { headers = {}, onState = () => {}, signal } = {}) {
+  const peer = new RTCPeerConnection();
+  const stream = new MediaStream();
+  let resource = null;
+  let isClosed = false;
+
+  function close() {
+    if (isClosed) return;
+    isClosed = true;
+    signal?.removeEventListener("abort", close);
+    peer.close();
+    // `keepalive`: the request leaves even if the page is being closed. A stream that has ended answers 404.
+    if (resource) fetch(resource, { method: "DELETE", headers, keepalive: true }).catch(() => {});
+  }
+
+  peer.addEventListener("track", ({ track }) => stream.addTrack(track));
+  peer.addEventListener("connectionstatechange", () => {
+    if (!isClosed) onState(peer.connectionState);
+  });
+  signal?.addEventListener("abort", close);
+  try {
+    signal?.throwIfAborted();
+    peer.addTransceiver("video", { direction: "recvonly" });
+    await peer.setLocalDescription();
+    await gathered(peer);
+    signal?.throwIfAborted();
+    const limit = AbortSignal.timeout(ANSWER_LIMIT);
+    const response = await fetch(url, {
+      method: "POST",
+      headers: { ...headers, "Content-Type": "application/sdp" },
+      body: peer.localDescription.sdp,
+      signal: signal ? AbortSignal.any([signal, limit]) : limit,
+    }).catch((error) => {
+      signal?.throwIfAborted();
+      throw new WhepError(error.name === "TimeoutError" ? `expected an answer within ${ANSWER_LIMIT / 1000} s, got none` : "the mock cannot be reached");
+    });
+    if (response.status !== 201) throw await refusalOf(response);
+    const location = response.headers.get("Location");
+    // A path: the mock and this page have one origin, also behind a proxy that changes the address.
+    resource = location ? new URL(location, response.url || url).href : null;
+    const sdp = await response.text();
+    signal?.throwIfAborted();
+    await peer.setRemoteDescription({ type: "answer", sdp });
+    return { stream, peer, close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+function gathered(peer) {
+  if (peer.iceGatheringState === "complete") return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, GATHERING_LIMIT);
+    function done() {
+      clearTimeout(timer);
+      peer.removeEventListener("icegatheringstatechange", check);
+      resolve();
+    }
+    function check() {
+      if (peer.iceGatheringState === "complete") done();
+    }
+    peer.addEventListener("icegatheringstatechange", check);
+  });
+}
+
+async function refusalOf(response) {
+  const text = await response.text().catch(() => "");
+  let detail = text;
+  try {
+    const body = JSON.parse(text);
+    detail = body.error ?? body.detail ?? text;
+  } catch {
+    // A proxy may answer with text.
+  }
+  detail = typeof detail === "string" ? detail : JSON.stringify(detail);
+  return new WhepError(`status ${response.status}: ${detail || response.statusText}`, { status: response.status, detail });
+}

@@ -7,8 +7,6 @@ Each run has a new mock in this process. The command gets the URL and the key of
 import asyncio
 import os
 import shlex
-import signal
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +16,7 @@ from typing import IO
 from odyssey_mock.chaos_runs.journal_reading import midway, times_acted
 from odyssey_mock.chaos_runs.plan import PlannedFault, check_patterns, default_limit, plan
 from odyssey_mock.chaos_runs.results import ChaosReport, Run, Verdict, last_lines
+from odyssey_mock.command_process import end_group, environment_of, start_command
 from odyssey_mock.core.journal import Entry
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.server import MockOdyssey
@@ -25,14 +24,12 @@ from odyssey_mock.settings import Settings
 
 FIRST_LIMIT = 600.0
 """Default time limit of the run without a fault, in seconds."""
-END_LIMIT = 5.0
-"""Seconds that a stopped command has to end its child processes, before it is killed."""
 _KINDS = frozenset({"state", "fault", "deadline"})
 """Kinds of journal entries that the functions of `journal_reading` use."""
 
 
 class CommandError(Exception):
-    """The command cannot be run, or fails even without a fault."""
+    """The command fails even without a fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +86,8 @@ class CommandChaos:
 
         Raises:
             ChaosPlanError: the plan has no fault, or a pattern is invalid.
-            CommandError: the command cannot be started, or fails without a fault.
+            CannotStartError: the command does not exist, or cannot be executed.
+            CommandError: the command fails without a fault.
         """
         check_patterns(self.only, self.exclude)
         first = await self._play(None, self.time_limit or FIRST_LIMIT)
@@ -141,9 +139,8 @@ class CommandChaos:
         async with MockOdyssey(settings) as mock:
             # The command may reset the mock, which clears the journal but keeps its observers.
             mock.journal.observe(lambda entry: entries.append(entry) if entry.kind in _KINDS else None)
-            environment = {**os.environ, "ODYSSEY_API_URL": mock.url, "ODYSSEY_API_KEY": mock.api_key}
             with await asyncio.to_thread(tempfile.TemporaryFile) as output:
-                status, seconds, size = await self._execute(environment, output, limit)
+                status, seconds, size = await self._execute(environment_of(mock), output, limit)
                 text = (await asyncio.to_thread(_text, output, size)).replace(mock.api_key, "***")
             reached = mock.faults.reached
         return _Ended(status, seconds, limit, last_lines(text), reached, entries)
@@ -162,46 +159,14 @@ class CommandChaos:
         """
         clock = asyncio.get_running_loop().time
         began = clock()
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *self.command,
-                env=environment,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise CommandError(f"cannot run {self.command[0]!r}: {error.strerror or error}") from error
+        process = await start_command(self.command, environment, output=output)
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(limit):
                     await process.wait()
             return process.returncode, clock() - began, os.fstat(output.fileno()).st_size
         finally:
-            await _end(process)
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """End a process if it still runs, and kill all processes that remain in its process group."""
-    try:
-        if process.returncode is None:
-            _signal_group(process, signal.SIGTERM)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(END_LIMIT):
-                    await process.wait()
-    finally:
-        # The group may outlive its first process.
-        _signal_group(process, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
-    await process.wait()
-
-
-def _signal_group(process: asyncio.subprocess.Process, signum: signal.Signals) -> None:
-    with suppress(ProcessLookupError):
-        if sys.platform == "win32":
-            process.kill()
-        else:
-            os.killpg(process.pid, signum)
+            await end_group(process)
 
 
 def _text(output: IO[bytes], size: int) -> str:

@@ -8,6 +8,7 @@ import click
 from odyssey_mock.cli.bench import bench
 from odyssey_mock.cli.chaos import chaos
 from odyssey_mock.cli.demo import demo
+from odyssey_mock.cli.exec import exec_
 from odyssey_mock.cli.explore import explore
 from odyssey_mock.cli.extras import require_mock
 from odyssey_mock.cli.serve import serve
@@ -24,5 +25,5 @@ def main() -> None:
     require_mock()
 
 
-for command in (serve, demo, bench, explore, chaos, trace):
+for command in (serve, exec_, demo, bench, explore, chaos, trace):
     main.add_command(command)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from odyssey_mock.cli.exposure import warn_if_exposed
 from odyssey_mock.cli.setting_options import GroupedCommand, chosen_settings, setting_options
 from odyssey_mock.cli.stderr_lines import StderrLines
 from odyssey_mock.settings import SETTING_NAMES, Settings
@@ -96,8 +97,7 @@ async def _serve(settings: Settings, *, as_json: bool, verbose: bool, trace: Pat
         async with MockOdyssey(settings) as mock:
             missing_fonts = "" if as_json else await asyncio.to_thread(_missing_fonts, settings)
             click.echo(_ready_line(mock) if as_json else _welcome(mock, missing_fonts))
-            if mock.backend.is_exposed:
-                click.echo(EXPOSED, err=True)
+            warn_if_exposed(mock)
             if lines is not None:
                 journal = mock.journal
                 journal.observe(lambda entry: lines.print(line_of(entry, journal.began_at)))
@@ -133,13 +133,6 @@ async def _traced(mock: MockOdyssey, file: Path | None) -> AsyncIterator[None]:
         await asyncio.to_thread(write)
     except OSError as error:
         raise click.ClickException(f"the trace could not be written: {error}") from error
-
-
-EXPOSED = (
-    "warning: other machines can reach this server, and it accepts every well-formed API key unless --key is given. "
-    "Its control API (/_mock) needs the control token."
-)
-"""The line on stderr if other machines can reach the server."""
 
 
 def _control_token(mock: MockOdyssey) -> str | None:

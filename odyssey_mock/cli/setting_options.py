@@ -151,8 +151,8 @@ class GroupedCommand(click.Command):
                 formatter.write_dl(shown_options)
 
 
-def option_of(setting: Setting) -> GroupedOption:
-    """Return the command-line option of a setting."""
+def option_of(setting: Setting, default: object) -> GroupedOption:
+    """Return the command-line option of a setting; `default` is its default, unless the plan sets it."""
     if setting.name in COLLECTIONS:
         collection = COLLECTIONS[setting.name]
         return GroupedOption(
@@ -165,9 +165,7 @@ def option_of(setting: Setting) -> GroupedOption:
         )
     if setting.type is bool:
         declared = f"{setting.option}/--no-{setting.option.removeprefix('--')}"
-        return GroupedOption(
-            [declared, setting.name], group=setting.group, default=setting.served, help=setting.description
-        )
+        return GroupedOption([declared, setting.name], group=setting.group, default=default, help=setting.description)
     kind = _kind_of(setting)
     of_plan = setting.name in LIMIT_NAMES
     unit = setting.rule.unit
@@ -177,7 +175,7 @@ def option_of(setting: Setting) -> GroupedOption:
         [setting.option, setting.name],
         group=setting.group,
         type=kind,
-        default=None if of_plan else setting.served,
+        default=None if of_plan else default,
         show_default="from the plan" if of_plan else True,
         metavar=unit,
         help=setting.description,
@@ -235,11 +233,19 @@ def set_option() -> click.Option:
     )
 
 
-def setting_options(names: Iterable[str]) -> list[click.Parameter]:
-    """Return the options `--config`, `--set` and `--plan`, and the options of the settings called `names`."""
+def setting_options(
+    names: Iterable[str],
+    defaults: Mapping[str, object] = MappingProxyType({}),
+) -> list[click.Parameter]:
+    """Return the options `--config`, `--set` and `--plan`, and the options of the settings called `names`.
+
+    `defaults`: defaults by name of the setting; all others are those of `odyssey-mock serve`.
+    """
     settings = [SETTINGS[name] for name in names]
-    limits = [option_of(each) for each in settings if each.name in LIMIT_NAMES]
-    others = [option_of(each) for each in settings if each.name not in LIMIT_NAMES]
+    limits = [option_of(each, None) for each in settings if each.name in LIMIT_NAMES]
+    others = [
+        option_of(each, defaults.get(each.name, each.served)) for each in settings if each.name not in LIMIT_NAMES
+    ]
     return [config_option(), set_option(), *others, plan_option(), *limits]
 
 
@@ -250,6 +256,7 @@ def chosen_settings(
     config: Path | None,
     assignments: Sequence[str],
     fixed: Mapping[str, str] = MappingProxyType({}),
+    defaults: Mapping[str, object] = MappingProxyType({}),
 ) -> Settings:
     """Return the settings that the options choose: the defaults, the plan, `--config`, and the other options.
 
@@ -260,6 +267,7 @@ def chosen_settings(
         assignments: the values of `--set`.
         fixed: names of settings that the options must not set, each with the reason. In the file, these settings have
             no effect.
+        defaults: defaults by name of the setting, as in `setting_options`.
 
     Raises:
         click.UsageError: a value is invalid, a name is unknown, or two options set the same setting.
@@ -273,7 +281,7 @@ def chosen_settings(
         from_file = {} if config is None else _read_config(config)
         assigned = _assigned(assignments, options, fixed)
         served = {each.name: each.served for each in SETTINGS.values() if each.served != each.default}
-        chosen = {"plan": values["plan"], **served, **from_file, **options, **assigned}
+        chosen = {"plan": values["plan"], **served, **defaults, **from_file, **options, **assigned}
         return Settings().replace(**{name: value for name, value in chosen.items() if name not in fixed})
     except (SettingsError, UnknownSettingError) as error:
         raise click.UsageError(str(error)) from error

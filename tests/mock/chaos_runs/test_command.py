@@ -12,6 +12,7 @@ from odyssey_mock import Settings
 from odyssey_mock.chaos_runs.command import CommandChaos, CommandError
 from odyssey_mock.chaos_runs.plan import ChaosPlanError
 from odyssey_mock.chaos_runs.results import Verdict
+from odyssey_mock.command_process import CannotStartError
 
 ASK = """
 import http.client, os, sys, urllib.parse
@@ -95,7 +96,7 @@ async def test_command_failing_without_fault_is_rejected() -> None:
 
 async def test_unknown_command_is_rejected() -> None:
     runs = CommandChaos(command=["no-such-program"], say=lambda _: None)
-    with pytest.raises(CommandError, match="cannot run 'no-such-program': No such file or directory"):
+    with pytest.raises(CannotStartError, match="cannot run 'no-such-program': expected the name of a program on PATH"):
         await runs.run()
 
 
@@ -150,7 +151,7 @@ if ask({PING!r})[0] == 503:
 
 
 async def test_command_that_ignores_sigterm_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("odyssey_mock.chaos_runs.command.END_LIMIT", 0.1)
+    monkeypatch.setattr("odyssey_mock.command_process.END_LIMIT", 0.1)
     code = f"""
 import signal
 signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -22,7 +22,8 @@ from click.testing import CliRunner
 from odyssey_client.trace import read_trace
 from odyssey_mock import MockOdyssey
 from odyssey_mock.cli.app import main
-from odyssey_mock.cli.serve import EXPOSED, _missing_fonts, _ready_line, _welcome
+from odyssey_mock.cli.exposure import EXPOSED
+from odyssey_mock.cli.serve import _missing_fonts, _ready_line, _welcome
 from odyssey_mock.cli.serve import serve as serve_command
 from odyssey_mock.cli.setting_options import COLLECTIONS
 from odyssey_mock.media.fonts import FontSet

@@ -11,9 +11,14 @@ export function isFiltering(filter) {
   return Boolean(filter.text.trim() || filter.hidden.size || filter.session || filter.actor || filter.onlyErrors);
 }
 
-/** Create a function that returns the indices of the events that pass a filter, as a promise. */
+/**
+ * Create the filter of a list of events, to which events may be appended.
+ *
+ * `all(filter)` returns a promise of {found, end}: the indices of the events before `end` that pass. `from(begin, filter)` returns those of the events from
+ * `begin` on.
+ */
 export function createFilter(events) {
-  const texts = new Array(events.length);
+  const texts = [];
   let latest = 0;
 
   function passes(event, index, filter, words) {
@@ -26,14 +31,15 @@ export function createFilter(events) {
     return words.every((word) => texts[index].includes(word));
   }
 
-  /** Return the indices; null if the function was called again in the meantime. Long searches leave time for the page. */
-  return async function filtered(filter) {
+  /** Return them; null if the function was called again in the meantime. Long searches leave time for the page. */
+  async function all(filter) {
     const call = ++latest;
-    const words = filter.text.toLowerCase().split(/\s+/).filter(Boolean);
-    const found = new Uint32Array(events.length);
+    const words = wordsOf(filter);
+    const end = events.length;
+    const found = new Uint32Array(end);
     let length = 0;
     let since = performance.now();
-    for (let index = 0; index < events.length; index++) {
+    for (let index = 0; index < end; index++) {
       if (passes(events[index], index, filter, words)) found[length++] = index;
       if ((index & 255) === 0 && performance.now() - since > SLICE_MS) {
         await new Promise((resolve) => setTimeout(resolve));
@@ -41,8 +47,22 @@ export function createFilter(events) {
         since = performance.now();
       }
     }
-    return found.subarray(0, length);
-  };
+    return { found: found.subarray(0, length), end };
+  }
+
+  function from(begin, filter) {
+    const words = wordsOf(filter);
+    const found = [];
+    for (let index = begin; index < events.length; index++) {
+      if (passes(events[index], index, filter, words)) found.push(index);
+    }
+    return found;
+  }
+  return { all, from };
+}
+
+function wordsOf(filter) {
+  return filter.text.toLowerCase().split(/\s+/).filter(Boolean);
 }
 
 function searchedText(event) {

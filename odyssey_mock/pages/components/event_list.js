@@ -1,4 +1,4 @@
-// The list of events: only the visible rows are elements. EventList({events, shown, selected, onSelect, onOpen}).
+// The list of events: only the visible rows are elements. EventList({events, shown, selected, isFollowing, onScrollBack, onSelect, onOpen}).
 
 import { classes, html, useEffect, useLayoutEffect, useRef, useState } from "components/html.js";
 import { duration, point } from "components/time_format.js";
@@ -9,8 +9,11 @@ const MARGIN_ROWS = 6;
 const MOST_PIXELS = 8_000_000;
 const PAGE_ROWS = 12;
 
-/** A listbox with the events `shown` (indices), of which `selected` is an index or -1. */
-export function EventList({ events, shown, selected, onSelect, onOpen }) {
+/**
+ * A listbox with the events `shown` (indices), of which `selected` is an index or -1. While `isFollowing`, the last event stays
+ * visible; `onScrollBack()` is called when the reader scrolls away from it.
+ */
+export function EventList({ events, shown, selected, isFollowing = false, onScrollBack, onSelect, onOpen }) {
   const list = useRef(null);
   const [scroll, setScroll] = useState({ top: 0, height: 400 });
   const total = shown.length * ROW;
@@ -32,6 +35,15 @@ export function EventList({ events, shown, selected, onSelect, onOpen }) {
     if (top < shownTop) current.scrollTop = top / scale;
     else if (top + ROW > shownTop + current.clientHeight) current.scrollTop = (top + ROW - current.clientHeight) / scale;
   }, [place, shown, scroll.height]);
+
+  useLayoutEffect(() => {
+    if (isFollowing) list.current.scrollTop = list.current.scrollHeight;
+  }, [isFollowing, shown, scroll.height]);
+  const onScroll = ({ currentTarget }) => {
+    const { scrollTop: top, clientHeight: height, scrollHeight } = currentTarget;
+    if (isFollowing && top < scroll.top && scrollHeight - top - height > ROW) onScrollBack();
+    setScroll({ top, height });
+  };
 
   const first = Math.max(Math.floor((scroll.top * scale) / ROW) - MARGIN_ROWS, 0);
   const last = Math.min(Math.ceil((scroll.top * scale + scroll.height) / ROW) + MARGIN_ROWS, shown.length);
@@ -57,7 +69,7 @@ export function EventList({ events, shown, selected, onSelect, onOpen }) {
       aria-activedescendant=${place >= first && place < last ? `event-${selected}` : undefined}
       ref=${list}
       onKeyDown=${onKeyDown}
-      onScroll=${({ currentTarget }) => setScroll({ top: currentTarget.scrollTop, height: currentTarget.clientHeight })}
+      onScroll=${onScroll}
     >
       <div role="presentation" class="event-space" style=${{ height: `${Math.min(total, MOST_PIXELS)}px` }}>
         ${places.map((at) => html`

@@ -1,12 +1,12 @@
-// The filters above the time axis. FilterBar({model, filter, count, onChange, search}).
+// The filters above the time axis. FilterBar({model, filter, count, onChange, search, children}).
 
 import { html, useEffect, useRef, useState } from "components/html.js";
 import { isFiltering, NO_FILTER } from "components/event_filter.js";
 import { whole } from "components/time_format.js";
 import { LANE_LABELS } from "components/trace_model.js";
 
-/** Filters by text, lane, session, actor and errors. `count` events pass; `search` is a ref to the text field. */
-export function FilterBar({ model, filter, count, onChange, search }) {
+/** Filters by text, lane, session, actor and errors. `count` events pass; `search` is a ref to the text field. Children are at the end. */
+export function FilterBar({ model, filter, count, onChange, search, children }) {
   const change = (changes) => onChange({ ...filter, ...changes });
   return html`
     <div class="filter-bar" role="search" aria-label="Filter events">
@@ -33,6 +33,7 @@ export function FilterBar({ model, filter, count, onChange, search }) {
           ? html`${whole(count)} of ${whole(model.events.length)} <button class="link" onClick=${() => onChange(NO_FILTER)}>Clear</button>`
           : ""}
       </span>
+      ${children}
     </div>
   `;
 }

@@ -14,69 +14,102 @@ const MARK_HEIGHT = 13;
 const ROW_PADDING = 4;
 const ELSEWHERE = new Set(["frame", "stats"]);
 
+/** Return the rows of the shown events; see `createRows`. */
+export function rowsOf(events, shown) {
+  return createRows(events).append(shown);
+}
+
 /**
- * Return the rows of the shown events: [{lane, label, top, height, levels, levelHeight, covered, indices, at, end, level, shape, tone}].
+ * Create the rows of events: {append}. `append(indices)` adds later events, and returns the rows:
+ * [{lane, label, top, height, levels, levelHeight, covered, indices, at, end, level, shape, tone}].
  *
  * In each row, the events of the client are above those of the server. Spans that overlap have different levels, while there
  * are some; `covered` is the number of spans that are drawn over others.
  */
-export function rowsOf(events, shown) {
-  const byLane = new Map();
-  for (const index of shown) {
-    const { lane } = events[index];
-    if (ELSEWHERE.has(lane)) continue;
-    if (!byLane.has(lane)) byLane.set(lane, []);
-    byLane.get(lane).push(index);
+export function createRows(events) {
+  const lanes = new Map();
+
+  function append(indices) {
+    const changed = new Set();
+    for (const index of indices) {
+      const { lane } = events[index];
+      if (ELSEWHERE.has(lane)) continue;
+      if (!lanes.has(lane)) lanes.set(lane, createLane(lane, events));
+      lanes.get(lane).add(index);
+      changed.add(lane);
+    }
+    let top = 0;
+    const rows = [];
+    for (const lane of Object.keys(LANE_LABELS)) {
+      if (!lanes.has(lane)) continue;
+      const row = lanes.get(lane).row(top, changed.has(lane));
+      rows.push(row);
+      top += row.height;
+    }
+    return rows;
   }
-  let top = 0;
-  const rows = [];
-  for (const lane of Object.keys(LANE_LABELS)) {
-    if (!byLane.has(lane)) continue;
-    const row = rowOf(lane, events, byLane.get(lane), top);
-    rows.push(row);
-    top += row.height;
-  }
-  return rows;
+  return { append };
 }
 
-function rowOf(lane, events, indices, top) {
-  const size = indices.length;
-  const row = {
-    lane,
-    label: LANE_LABELS[lane],
-    top,
-    indices: Uint32Array.from(indices),
-    at: new Float64Array(size),
-    end: new Float64Array(size),
-    level: new Uint8Array(size),
-    shape: new Uint8Array(size),
-    tone: new Uint8Array(size),
-  };
-  let hasSpans = false;
-  row.covered = 0;
+const COLUMNS = { indices: Uint32Array, at: Float64Array, end: Float64Array, level: Uint8Array, shape: Uint8Array, tone: Uint8Array };
+const FIRST_CAPACITY = 64;
+
+/** Create a lane without events: `add(index)` adds a later event, `row(top)` returns the row. */
+function createLane(lane, events) {
+  const columns = Object.fromEntries(Object.entries(COLUMNS).map(([name, Numbers]) => [name, new Numbers(FIRST_CAPACITY)]));
   const above = [];
   const below = [];
-  indices.forEach((index, place) => {
+  let size = 0;
+  let hasSpans = false;
+  let covered = 0;
+  let latest = null;
+
+  function add(index) {
+    if (size === columns.at.length) grow(columns, size * 2);
     const event = events[index];
-    row.at[place] = event.t;
-    row.end[place] = endOf(event);
-    row.shape[place] = shapeOf(event);
-    row.tone[place] = toneOf(event);
+    const isBelow = event.side === "server";
+    const levels = above.length;
+    columns.indices[size] = index;
+    columns.at[size] = event.t;
+    columns.end[size] = endOf(event);
+    columns.shape[size] = shapeOf(event);
+    columns.tone[size] = toneOf(event);
     hasSpans ||= event.end !== undefined;
-    const { level, isFree } = levelOf(event, row.end[place], event.side === "server" ? below : above);
-    row.level[place] = level;
-    if (!isFree) row.covered++;
-  });
-  if (above.length && below.length) {
-    indices.forEach((index, place) => {
-      if (events[index].side === "server") row.level[place] += above.length;
-    });
+    const { level, isFree } = levelOf(event, columns.end[size], isBelow ? below : above);
+    columns.level[size] = isBelow ? level + above.length : level;
+    if (!isFree) covered++;
+    size++;
+    if (above.length > levels && below.length) lower();
   }
-  row.levels = Math.max(above.length + below.length, 1);
-  row.levelHeight = hasSpans ? SPAN_HEIGHT : MARK_HEIGHT;
-  row.height = row.levels * row.levelHeight + ROW_PADDING * 2;
-  row.padding = ROW_PADDING;
-  return row;
+
+  /** Move the events of the server below a level of the client that is new. */
+  function lower() {
+    for (let place = 0; place < size; place++) {
+      if (events[columns.indices[place]].side === "server") columns.level[place]++;
+    }
+  }
+
+  function row(top, isChanged) {
+    if (!isChanged && latest?.top === top) return latest;
+    const levels = Math.max(above.length + below.length, 1);
+    const levelHeight = hasSpans ? SPAN_HEIGHT : MARK_HEIGHT;
+    const parts = Object.entries(columns).map(([name, numbers]) => [name, numbers.subarray(0, size)]);
+    latest = {
+      ...Object.fromEntries(parts),
+      lane, label: LANE_LABELS[lane], top, levels, levelHeight, covered,
+      height: levels * levelHeight + ROW_PADDING * 2,
+      padding: ROW_PADDING,
+    };
+    return latest;
+  }
+  return { add, row };
+}
+
+function grow(columns, capacity) {
+  for (const [name, numbers] of Object.entries(columns)) {
+    columns[name] = new COLUMNS[name](capacity);
+    columns[name].set(numbers);
+  }
 }
 
 /** Return the first level of the side that is free at the time of the event, or the last: {level, isFree}. `ends` has the end of each level. */

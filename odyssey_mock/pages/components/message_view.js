@@ -1,4 +1,4 @@
-// One event in full. MessageView({event, pair, frames, urlOf, sources, isNarrow, onSelectPair, onShowSource}).
+// One event in full. MessageView({event, pair, frames, urlOf, sources, actions, onSelectPair}).
 
 import { lengthOf } from "components/event_list.js";
 import { html } from "components/html.js";
@@ -9,14 +9,15 @@ import { LANE_LABELS } from "components/trace_model.js";
 
 const LINES_AROUND = 3;
 
-/** An event with its values, its JSON, the video of its moment, and the code that caused it. `pair` is the other side's event or null. */
-export function MessageView({ event, pair, frames, urlOf, sources, onSelectPair }) {
+/** An event with its values, its JSON, the video of its moment, and the code that caused it. `pair` is the other side's event or null; `actions` are below the title. */
+export function MessageView({ event, pair, frames, urlOf, sources, actions, onSelectPair }) {
   return html`
     <article class="message">
       <h2 class="message-title">
         <span class="message-lane">${LANE_LABELS[event.lane]}</span>
         <span class="message-name">${event.name}</span>
       </h2>
+      ${actions && html`<div class="message-actions">${actions}</div>`}
       ${event.error !== undefined && html`<p class="error-text">${event.error}</p>`}
       <dl class="facts">
         ${factsOf(event).map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}

@@ -36,38 +36,68 @@ export function summaryOf({ lane, data }) {
 
 /** Return all that the page shows of a trace, as `readTrace` returns it. */
 export function modelOf({ manifest, events, images, sources }) {
-  let last = Math.max(manifest.duration, 0);
+  const { model, append } = createModel({ manifest, images, sources });
+  append(events);
+  return model;
+}
+
+/**
+ * Create a model without events: {model, append}.
+ *
+ * `append(events)` adds later events to `model`. It takes as long as the new events do, however many the model has.
+ */
+export function createModel({ manifest, images, sources }) {
+  const events = [];
   const counts = new Map();
-  const sessions = new Map();
-  const actors = new Map();
-  const errors = [];
-  const pending = [];
-  events.forEach((event, index) => {
-    const end = endOf(event);
-    last = Math.max(last, end === Infinity ? event.t : end);
-    count(counts, event.lane);
-    if (event.session !== undefined) count(sessions, event.session);
-    if (event.actor !== undefined) count(actors, event.actor);
-    if (isError(event)) errors.push(index);
-    if (isPending(event)) pending.push(index);
-  });
-  return {
+  const sessions = new Set();
+  const actors = new Set();
+  const model = {
     manifest,
     events,
     images,
     sources,
-    first: Math.min(0, events.length ? events[0].t : 0),
-    last,
-    lanes: LANES.filter((lane) => counts.has(lane)).map((lane) => ({ lane, count: counts.get(lane) })),
-    sessions: [...sessions.keys()],
-    actors: [...actors.keys()].sort(),
-    errors,
-    pending,
-    firstError: errors.find((index) => events[index].lane !== "test") ?? errors[0] ?? null,
-    pairs: pairsOf(events, sessions.size),
-    frames: framesOf(events, images),
-    statistics: statisticsOf(events),
+    first: 0,
+    last: Math.max(manifest.duration, 0),
+    lanes: [],
+    sessions: [],
+    actors: [],
+    errors: [],
+    pending: [],
+    firstError: null,
+    pairs: [],
+    frames: [],
+    statistics: [],
   };
+  const pairAll = createPairs(events, model.pairs);
+  const framesWith = createFrames(images);
+  const statisticsWith = createStatistics();
+  const isOutsideTest = (index) => events[index].lane !== "test";
+
+  function append(added) {
+    const begin = events.length;
+    for (const event of added) {
+      const index = events.length;
+      events.push(event);
+      const end = endOf(event);
+      model.last = Math.max(model.last, end === Infinity ? event.t : end);
+      count(counts, event.lane);
+      if (event.session !== undefined) sessions.add(event.session);
+      if (event.actor !== undefined) actors.add(event.actor);
+      if (isError(event)) model.errors.push(index);
+      if (isPending(event)) model.pending.push(index);
+    }
+    model.first = Math.min(0, events.length ? events[0].t : 0);
+    model.lanes = LANES.filter((lane) => counts.has(lane)).map((lane) => ({ lane, count: counts.get(lane) }));
+    if (model.sessions.length !== sessions.size) model.sessions = [...sessions];
+    if (model.actors.length !== actors.size) model.actors = [...actors].sort();
+    if (model.firstError === null || !isOutsideTest(model.firstError)) {
+      model.firstError = model.errors.find(isOutsideTest) ?? model.errors[0] ?? null;
+    }
+    pairAll(begin, sessions.size);
+    model.frames = framesWith(events, begin);
+    model.statistics = statisticsWith(events, begin);
+  }
+  return { model, append };
 }
 
 function count(counts, key) {
@@ -76,26 +106,31 @@ function count(counts, key) {
 
 const PAIRED = new Set(["signaling", "sdp", "channel", "http"]);
 
-/** Return, for each event, the index of the same message on the other side; -1 if it has none. */
-function pairsOf(events, sessions) {
+/**
+ * Create a function that adds to `pairs`, for each event from `begin` on, the index of the same message on the other side; -1 if it
+ * has none. The sides of a message that several sessions have are found by its session.
+ */
+function createPairs(events, pairs) {
   const waiting = new Map();
-  const pairs = new Int32Array(events.length).fill(-1);
-  events.forEach((event, index) => {
-    if (!PAIRED.has(event.lane) || event.side === "test") return;
-    const isRequest = event.lane === "http";
-    const session = sessions > 1 && !isRequest ? (event.session ?? "") : "";
-    const key = `${event.lane}\n${event.from ?? ""}\n${session}\n${isRequest ? requestOf(event) : event.name}`;
-    if (!waiting.has(key)) waiting.set(key, { client: [], server: [] });
-    const sides = waiting.get(key);
-    const other = sides[event.side === "client" ? "server" : "client"].shift();
-    if (other === undefined) {
-      sides[event.side].push(index);
-    } else {
-      pairs[index] = other;
-      pairs[other] = index;
+  return (begin, sessions) => {
+    for (let index = begin; index < events.length; index++) {
+      const event = events[index];
+      pairs.push(-1);
+      if (!PAIRED.has(event.lane) || event.side === "test") continue;
+      const isRequest = event.lane === "http";
+      const session = sessions > 1 && !isRequest ? (event.session ?? "") : "";
+      const key = `${event.lane}\n${event.from ?? ""}\n${session}\n${isRequest ? requestOf(event) : event.name}`;
+      if (!waiting.has(key)) waiting.set(key, { client: [], server: [] });
+      const sides = waiting.get(key);
+      const other = sides[event.side === "client" ? "server" : "client"].shift();
+      if (other === undefined) {
+        sides[event.side].push(index);
+      } else {
+        pairs[index] = other;
+        pairs[other] = index;
+      }
     }
-  });
-  return pairs;
+  };
 }
 
 /** Return the method and path of a request: the client records the whole URL, the server its path and the name of the route. */
@@ -104,18 +139,21 @@ function requestOf({ name, data }) {
   return url ? `${data.method} ${url.pathname}` : name;
 }
 
-/** Return the frames of each stream: [{label, at: [seconds], names: [file], ratios: [width / height], indices: [event]}]. */
-function framesOf(events, images) {
+/** Create a function that adds events, and returns the frames of each stream: [{label, at: [seconds], names: [file], ratios: [width / height], indices: [event]}]. */
+function createFrames(images) {
   const tracks = new Map();
-  events.forEach((event, index) => {
-    if (event.lane !== "frame" || !images.has(event.data.file)) return;
-    const track = groupOf(tracks, event, () => ({ at: [], names: [], ratios: [], indices: [] }));
-    track.at.push(event.t);
-    track.names.push(event.data.file);
-    track.ratios.push(ratioOf(event.data));
-    track.indices.push(index);
-  });
-  return labeled(tracks);
+  return (events, begin) => {
+    for (let index = begin; index < events.length; index++) {
+      const event = events[index];
+      if (event.lane !== "frame" || !images.has(event.data.file)) continue;
+      const track = groupOf(tracks, event, () => ({ at: [], names: [], ratios: [], indices: [] }));
+      track.at.push(event.t);
+      track.names.push(event.data.file);
+      track.ratios.push(ratioOf(event.data));
+      track.indices.push(index);
+    }
+    return labeled(tracks);
+  };
 }
 
 function ratioOf({ width, height }) {
@@ -125,17 +163,17 @@ function ratioOf({ width, height }) {
 /** Return the group of an event's actor, side and session in `groups`, which `create` returns if it is new. */
 function groupOf(groups, { actor, side, session }, create) {
   const key = JSON.stringify([actor ?? "", side, session ?? ""]);
-  if (!groups.has(key)) groups.set(key, { label: actor ?? side, actor, session, ...create() });
+  if (!groups.has(key)) groups.set(key, { label: "", own: actor ?? side, actor, session, ...create() });
   return groups.get(key);
 }
 
-/** Return the groups, with the session in each label that is not unique. */
+/** Return the groups, with the session in each label that would not be unique. */
 function labeled(groups) {
   const all = [...groups.values()];
   const times = new Map();
-  for (const { label } of all) count(times, label);
+  for (const { own } of all) count(times, own);
   for (const group of all) {
-    if (times.get(group.label) > 1 && group.session) group.label = `${group.label} ${group.session.slice(0, 8)}`;
+    group.label = times.get(group.own) > 1 && group.session ? `${group.own} ${group.session.slice(0, 8)}` : group.own;
   }
   return all;
 }
@@ -178,29 +216,33 @@ export const METRICS = [
   { name: "jitter", label: "jitter", text: (value) => `${(value * 1000).toFixed(1)} ms` },
 ];
 
-/** Return the received video of each peer: [{label, at: [seconds], indices, values: {metric: [number or null]}}]. */
-function statisticsOf(events) {
+/** Create a function that adds events, and returns the received video of each peer: [{label, at: [seconds], indices, values: {metric: [number or null]}}]. */
+function createStatistics() {
   const peers = new Map();
-  events.forEach((event, index) => {
-    if (event.lane !== "stats") return;
-    const report = videoReport(event.data.reports);
-    if (!report) return;
-    const peer = groupOf(peers, event, () => ({
-      at: [], indices: [], values: Object.fromEntries(METRICS.map(({ name }) => [name, []])), before: null,
-    }));
-    const now = { at: event.t, bytes: bytesOf(event.data.reports, report), frames: report.framesDecoded ?? report.framesSent };
-    const rate = (name) => perSecond(peer.before, now, name);
-    peer.at.push(event.t);
-    peer.indices.push(index);
-    peer.values.framesPerSecond.push(numberOr(report.framesPerSecond, rate("frames")));
-    peer.values.bitrate.push(scaled(rate("bytes"), 8));
-    // What a sender knows of its receiver is in another report.
-    const received = report.type === "inbound-rtp" ? report : reportOf(event.data.reports, "remote-inbound-rtp");
-    peer.values.packetsLost.push(numberOr(received?.packetsLost, null));
-    peer.values.jitter.push(numberOr(received?.jitter, null));
-    peer.before = now;
-  });
-  return labeled(peers);
+  return (events, begin) => {
+    for (let index = begin; index < events.length; index++) addStatistics(peers, events[index], index);
+    return labeled(peers);
+  };
+}
+
+function addStatistics(peers, event, index) {
+  if (event.lane !== "stats") return;
+  const report = videoReport(event.data.reports);
+  if (!report) return;
+  const peer = groupOf(peers, event, () => ({
+    at: [], indices: [], values: Object.fromEntries(METRICS.map(({ name }) => [name, []])), before: null,
+  }));
+  const now = { at: event.t, bytes: bytesOf(event.data.reports, report), frames: report.framesDecoded ?? report.framesSent };
+  const rate = (name) => perSecond(peer.before, now, name);
+  peer.at.push(event.t);
+  peer.indices.push(index);
+  peer.values.framesPerSecond.push(numberOr(report.framesPerSecond, rate("frames")));
+  peer.values.bitrate.push(scaled(rate("bytes"), 8));
+  // What a sender knows of its receiver is in another report.
+  const received = report.type === "inbound-rtp" ? report : reportOf(event.data.reports, "remote-inbound-rtp");
+  peer.values.packetsLost.push(numberOr(received?.packetsLost, null));
+  peer.values.jitter.push(numberOr(received?.jitter, null));
+  peer.before = now;
 }
 
 /** Return the bytes of the video so far; of the whole transport if the report of the video does not have them. */

@@ -216,8 +216,8 @@ export const METRICS = [
   { name: "jitter", label: "jitter", text: (value) => `${(value * 1000).toFixed(1)} ms` },
 ];
 
-/** Create a function that adds events, and returns the received video of each peer: [{label, at: [seconds], indices, values: {metric: [number or null]}}]. */
-function createStatistics() {
+/** Create a function that adds events, and returns the video of each peer in those of the lane `stats`: [{label, at: [seconds], indices, values: {metric: [number or null]}}]. */
+export function createStatistics() {
   const peers = new Map();
   return (events, begin) => {
     for (let index = begin; index < events.length; index++) addStatistics(peers, events[index], index);

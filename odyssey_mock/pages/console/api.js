@@ -85,6 +85,8 @@ export function createApi({ page, token }) {
       current = value;
       keepToken(value);
     },
+    /** The headers that a request of the control API needs, for code that sends its own. */
+    authorization: () => (current ? { Authorization: `Bearer ${current}` } : {}),
     /** The token, for addresses that a browser loads itself (`?token=`); "" if there is none. */
     get token() {
       return current;

@@ -9,10 +9,12 @@ import { addressOf, navigate, useRoute } from "console/navigation.js";
 import { OverviewView } from "console/overview.js";
 import { SessionsView } from "console/sessions.js";
 import { SimulationsView } from "console/simulations.js";
+import { jobState } from "console/state_words.js";
 import { TimelineView } from "console/timeline_view.js";
 import { TryItView } from "console/try_it.js";
 import { Icon } from "console/view_parts.js";
 import { classes, html, render, useCallback, useEffect, useErrorBoundary, useRef, useState } from "components/html.js";
+import { KeyList, SymbolList, TRACE_KEYS } from "components/keyboard.js";
 import { nextTheme } from "components/theme.js";
 
 /** The views in the order of the navigation. `key` is pressed after `g`. `count` returns the number beside the label, or 0. */
@@ -22,7 +24,7 @@ const VIEWS = [
   { name: "timeline", label: "Timeline", key: "t", View: TimelineView },
   { name: "faults", label: "Faults", key: "f", View: FaultsView, count: ({ state }) => state?.faults?.length },
   { name: "clock", label: "Clock", key: "c", View: ClockView },
-  { name: "simulations", label: "Simulations", key: "m", View: SimulationsView, count: ({ state }) => state?.jobs.filter(isRunning).length },
+  { name: "simulations", label: "Simulations", key: "m", View: SimulationsView, count: ({ state }) => state?.jobs.filter((job) => jobState(job).isRunning).length },
   { name: "try", label: "Try it", key: "y", View: TryItView },
   { name: "accounts", label: "Accounts", key: "a", View: AccountsView },
 ];
@@ -30,10 +32,6 @@ const NAMES = VIEWS.map(({ name }) => name);
 const TOAST_MS = 3500;
 /** Milliseconds after `g` in which the key of a view counts. */
 const SEQUENCE_MS = 1500;
-
-function isRunning({ status }) {
-  return !["completed", "failed", "cancelled"].includes(status);
-}
 
 /** The keys of the shell. They are taken before those of a view, and not while the user writes. */
 function useShellKeys({ onHelp }) {
@@ -130,7 +128,7 @@ function Console({ api }) {
         ${contentOf(mock, { api, model, current, query, announce })}
       </main>
       <div class=${classes("toast", toast.text && "shown")} role="status" aria-live="polite">${toast.text}</div>
-      ${isHelpOpen && html`<${Help} onClose=${() => setHelpOpen(false)} />`}
+      ${isHelpOpen && html`<${Help} view=${view} onClose=${() => setHelpOpen(false)} />`}
     </div>
   `;
 }
@@ -201,7 +199,7 @@ function TokenForm({ reason, onToken }) {
 }
 
 /** A dialog with the keys, and the licenses of the libraries. */
-function Help({ onClose }) {
+function Help({ view, onClose }) {
   const dialog = useRef(null);
   useEffect(() => dialog.current.showModal(), []);
   const closeOutside = (event) => event.target === dialog.current && dialog.current.close();
@@ -217,11 +215,8 @@ function Help({ onClose }) {
           <h2 id="help-title">Keys</h2>
           <button onClick=${() => dialog.current.close()}>Close</button>
         </div>
-        <dl class="keys">
-          ${keys.map(({ keys: pressed, does }) => html`
-            <div key=${does}><dt>${pressed.map((key) => html`<kbd key=${key}>${key}</kbd>`)}</dt><dd>${does}</dd></div>
-          `)}
-        </dl>
+        <${KeyList} keys=${keys} />
+        ${view === "timeline" && html`<h3>Timeline</h3><${KeyList} keys=${TRACE_KEYS} /><${SymbolList} />`}
         <details>
           <summary>Licenses of the libraries in this page</summary>
           <pre class="text" tabindex="0" role="region" aria-label="Licenses" data-scrolls>${document.getElementById("licenses")?.textContent.trim()}</pre>

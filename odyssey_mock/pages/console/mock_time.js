@@ -27,3 +27,9 @@ export function useTicks(milliseconds = 1000) {
     return () => clearInterval(timer);
   }, [milliseconds]);
 }
+
+/** Return a time of the mock's clock as the day and time of UTC, such as `2026-05-01 12:00:00`. */
+export function dayTime(seconds) {
+  const date = new Date(seconds * 1000);
+  return Number.isNaN(date.getTime()) ? "–" : date.toISOString().slice(0, 19).replace("T", " ");
+}

@@ -1,0 +1,187 @@
+// Live video of a stream of the mock, over WHEP. Only what is visible is played, and only some streams at once.
+
+import { html, useEffect, useMemo, useRef, useState } from "components/html.js";
+import { connectWhep } from "components/whep.js";
+import { Icon } from "console/view_parts.js";
+
+/** Streams that one page plays at once. Each takes about a tenth of a processor core without hardware decoding. */
+export const MOST_PLAYING = 6;
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 8000;
+const MEASURE_MS = 1000;
+/** Milliseconds that a player may be out of sight before it gives its place to another: scrolling back is common. */
+const LINGER_MS = 1500;
+
+/** Create the places of players: `take(onChange)` asks for one; `onChange(true)` grants it. It returns a function that gives it back. */
+export function createPlaces(most = MOST_PLAYING) {
+  const taken = new Set();
+  const waiting = new Set();
+  const grant = () => {
+    for (const onChange of waiting) {
+      if (taken.size >= most) return;
+      waiting.delete(onChange);
+      taken.add(onChange);
+      onChange(true);
+    }
+  };
+  return {
+    take(onChange) {
+      waiting.add(onChange);
+      grant();
+      return () => {
+        waiting.delete(onChange);
+        if (taken.delete(onChange)) onChange(false);
+        grant();
+      };
+    },
+  };
+}
+
+/** Return whether the element is in sight, in a tab that is shown. */
+function useIsVisible(ref) {
+  const [isVisible, setVisible] = useState(false);
+  useEffect(() => {
+    let isIntersecting = false;
+    let timer = 0;
+    const update = () => {
+      clearTimeout(timer);
+      if (isIntersecting && !document.hidden) setVisible(true);
+      else timer = setTimeout(() => setVisible(false), LINGER_MS);
+    };
+    const observer = new IntersectionObserver((entries) => {
+      isIntersecting = entries.at(-1).isIntersecting;
+      update();
+    });
+    observer.observe(ref.current);
+    document.addEventListener("visibilitychange", update);
+    return () => {
+      clearTimeout(timer);
+      observer.disconnect();
+      document.removeEventListener("visibilitychange", update);
+    };
+  }, []);
+  return isVisible;
+}
+
+/**
+ * The video of a stream. `places` limits how many play at once (`createPlaces`). `onMeasure({fps, age})` gets the frames per
+ * second and the seconds between the capture of a frame and its presentation, each second; null if the browser does not know.
+ */
+export function WhepPlayer({ stream, label, api, places, onMeasure }) {
+  const box = useRef(null);
+  const video = useRef(null);
+  const isVisible = useIsVisible(box);
+  const [hasPlace, setHasPlace] = useState(false);
+  const [status, setStatus] = useState("waiting");
+  const [problem, setProblem] = useState("");
+  const isLive = stream.ended_at === null;
+
+  useEffect(() => (isVisible && isLive ? places.take(setHasPlace) : undefined), [isVisible, isLive, places]);
+  useEffect(() => {
+    if (!hasPlace) return undefined;
+    return play({
+      url: `${api.controlUrl}streams/${encodeURIComponent(stream.stream_id)}/whep`,
+      headers: api.authorization(),
+      video: video.current,
+      onStatus: (next, text = "") => {
+        setStatus(next);
+        setProblem(text);
+      },
+    });
+  }, [hasPlace, stream.stream_id]);
+  useMeasure(video, hasPlace, onMeasure);
+
+  const shape = useMemo(() => ({ aspectRatio: `${stream.width} / ${stream.height}` }), [stream.width, stream.height]);
+  const text = playerText({ isLive, isVisible, hasPlace, status, problem });
+  return html`
+    <div class="player" data-shape=${stream.width > stream.height ? "landscape" : "portrait"} style=${shape} ref=${box} data-status=${hasPlace ? status : "waiting"}>
+      <video ref=${video} muted playsinline autoplay aria-label=${label}></video>
+      ${text && html`<p class="player-text">${text}</p>`}
+    </div>
+  `;
+}
+
+/** A place for the video of a session that shows no stream. */
+export function NoVideo({ text }) {
+  return html`<div class="player" data-shape="portrait"><p class="player-text"><${Icon} name="video" />${text}</p></div>`;
+}
+
+function playerText({ isLive, isVisible, hasPlace, status, problem }) {
+  if (!isLive) return "The stream has ended";
+  if (isVisible && !hasPlace) return `Paused: ${MOST_PLAYING} videos play at once`;
+  if (status === "failed") return problem;
+  return status === "playing" ? "" : "Connecting…";
+}
+
+/** Play the stream until the returned function is called. Lost connections are made again. */
+function play({ url, headers, video, onStatus }) {
+  const abort = new AbortController();
+  let connection = null;
+  let timer = 0;
+  let pause = FIRST_PAUSE_MS;
+
+  const again = (text) => {
+    connection?.close();
+    connection = null;
+    if (abort.signal.aborted) return;
+    onStatus("failed", text);
+    clearTimeout(timer);
+    timer = setTimeout(connect, pause);
+    pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
+  };
+  const onState = (state) => {
+    if (state === "failed" || state === "closed") again("The video is lost. Connecting again…");
+  };
+  const connect = async () => {
+    onStatus("connecting");
+    try {
+      connection = await connectWhep(url, { headers, onState, signal: abort.signal });
+      video.srcObject = connection.stream;
+    } catch (error) {
+      if (!abort.signal.aborted) again(`No video: ${error.detail || error.message}`);
+    }
+  };
+  const onPlaying = () => {
+    pause = FIRST_PAUSE_MS;
+    onStatus("playing");
+  };
+  video.addEventListener("playing", onPlaying);
+  connect();
+  return () => {
+    abort.abort();
+    clearTimeout(timer);
+    connection?.close();
+    video.removeEventListener("playing", onPlaying);
+    video.srcObject = null;
+    onStatus("waiting");
+  };
+}
+
+/** Call `onMeasure` each second while the video plays. */
+function useMeasure(video, isActive, onMeasure) {
+  const latest = useRef(onMeasure);
+  latest.current = onMeasure;
+  useEffect(() => {
+    const element = video.current;
+    if (!isActive || !element.requestVideoFrameCallback) return undefined;
+    let request = 0;
+    let age = null;
+    let before = null;
+    const onFrame = (now, { captureTime }) => {
+      // Synchronized by the sender reports of RTCP; without one, the browser does not know it.
+      age = captureTime === undefined ? null : Math.max(now - captureTime, 0) / 1000;
+      request = element.requestVideoFrameCallback(onFrame);
+    };
+    request = element.requestVideoFrameCallback(onFrame);
+    const timer = setInterval(() => {
+      const now = { at: performance.now(), frames: element.getVideoPlaybackQuality().totalVideoFrames };
+      const fps = before && now.frames >= before.frames ? ((now.frames - before.frames) * 1000) / (now.at - before.at) : null;
+      before = now;
+      latest.current?.({ fps, age });
+    }, MEASURE_MS);
+    return () => {
+      clearInterval(timer);
+      element.cancelVideoFrameCallback(request);
+    };
+  }, [isActive]);
+}

@@ -11,6 +11,7 @@ from playwright.async_api import Browser, ConsoleMessage
 from odyssey_mock import MockOdyssey
 from odyssey_mock.testing.marked_settings import marked_settings
 from tests.contract.browser import chromium, firefox
+from tests.contract.browser.console_page import ConsoleTab
 from tests.contract.browser.official_client import OfficialClient
 from tests.support.contract.conformance import Conformance
 
@@ -57,6 +58,16 @@ async def browser(needs: None) -> AsyncIterator[Browser]:
 @pytest.fixture(scope="session")
 def pages(browser: Browser) -> chromium.Pages:
     return chromium.Pages(browser)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def console(browser: Browser) -> AsyncIterator[ConsoleTab]:
+    """Open one tab for all tests of the console. The console may use the clipboard and the camera."""
+    permissions = ["clipboard-read", "clipboard-write", "camera"]
+    async with await browser.new_context(permissions=permissions) as context:
+        page = await context.new_page()
+        page.set_default_timeout(60_000)
+        yield ConsoleTab(page)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -13,14 +13,11 @@ from playwright.async_api import Browser, ConsoleMessage, Error, FilePayload, Pa
 from odyssey_client import Odyssey
 from odyssey_mock import MockOdyssey
 from odyssey_mock.trace.page import viewer_page
-from tests.contract.browser.chromium import HERE
 from tests.contract.browser.conftest import require
+from tests.contract.browser.console_page import AXE, NARROW, WIDE, violations
 from tests.support import sample_traces
 
-WIDE: ViewportSize = {"width": 1280, "height": 800}
-NARROW: ViewportSize = {"width": 390, "height": 844}
 INLINE = ("data:", "blob:")
-AXE = HERE / "node_modules/axe-core/axe.min.js"
 
 type Open = Callable[..., AbstractAsyncContextManager[Page]]
 
@@ -89,15 +86,6 @@ def selected(page: Page) -> Any:
 async def choose(page: Page, name: str, content: bytes) -> None:
     """Choose a file in the file dialog of the page."""
     await page.set_input_files("input[type=file]", FilePayload(name=name, mimeType="", buffer=content))
-
-
-async def violations(page: Page, rules: str = "") -> list[str]:
-    """Return what axe-core finds in the page, one line for each element; `rules` limits it to one rule."""
-    if not await page.evaluate("Boolean(window.axe)"):
-        await page.evaluate(AXE.read_text())
-    options = {"resultTypes": ["violations"], **({"runOnly": [rules]} if rules else {})}
-    found = await page.evaluate("(options) => axe.run(document, options)", options)
-    return [f"{rule['id']}: {node['html'][:150]}" for rule in found["violations"] for node in rule["nodes"]]
 
 
 @pytest.mark.parametrize(("scheme", "rules"), [("light", ""), ("dark", "color-contrast")])

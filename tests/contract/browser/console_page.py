@@ -1,0 +1,97 @@
+"""The console of a mock in Chromium: opening it, what axe-core finds in it, and screenshots."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Literal
+
+from playwright.async_api import ConsoleMessage, Error, Page, Request, ViewportSize
+
+from tests.contract.browser.chromium import HERE
+
+WIDE: ViewportSize = {"width": 1280, "height": 800}
+NARROW: ViewportSize = {"width": 390, "height": 844}
+AXE = HERE / "node_modules/axe-core/axe.min.js"
+SCREENSHOTS = HERE.parents[2] / "odyssey-screenshots"
+"""The folder of screenshots, which git ignores and CI keeps."""
+INLINE = ("data:", "blob:")
+
+type Scheme = Literal["light", "dark"]
+
+
+class ConsoleTab:
+    """A tab of Chromium for the console. All tests use the same one, because a new one takes a second."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    @asynccontextmanager
+    async def opened(
+        self,
+        url: str,
+        view: str = "overview",
+        *,
+        viewport: ViewportSize = WIDE,
+        scheme: Scheme = "light",
+        expected: Sequence[str] = (),
+    ) -> AsyncIterator[Page]:
+        """Open a view of the console of the mock at `url`, and yield the page once the view is shown.
+
+        At the end, assert that the page sent requests only to the mock, and wrote nothing to the browser's console
+        except messages that contain one of the texts in `expected`. Chromium writes one for each response with an
+        error status.
+        """
+        foreign: list[str] = []
+        problems: list[str] = []
+
+        def note_request(request: Request) -> None:
+            if not request.url.startswith((f"{url}/", *INLINE, "about:")):
+                foreign.append(request.url)
+
+        def note_message(message: ConsoleMessage) -> None:
+            if not any(text in message.text for text in expected):
+                problems.append(f"{message.type}: {message.text[:300]}")
+
+        def note_error(error: Error) -> None:
+            problems.append(str(error))
+
+        page = self.page
+        await page.set_viewport_size(viewport)
+        await page.emulate_media(color_scheme=scheme)
+        page.on("request", note_request)
+        page.on("console", note_message)
+        page.on("pageerror", note_error)
+        try:
+            await page.goto(f"{url}/_mock/console/#/{view}")
+            await page.wait_for_selector(".view-head, .loading h1")
+            yield page
+        finally:
+            await page.goto("about:blank")
+            page.remove_listener("request", note_request)
+            page.remove_listener("console", note_message)
+            page.remove_listener("pageerror", note_error)
+        assert foreign == [], f"expected requests only to {url}, got others"
+        assert problems == [], "expected no message in the browser's console"
+
+
+async def violations(page: Page, rules: str = "") -> list[str]:
+    """Return what axe-core finds in the page, one line for each element; `rules` limits it to one rule."""
+    if not await page.evaluate("Boolean(window.axe)"):
+        await page.evaluate(AXE.read_text())
+    options = {"resultTypes": ["violations"], **({"runOnly": [rules]} if rules else {})}
+    found = await page.evaluate("(options) => axe.run(document, options)", options)
+    return [f"{rule['id']}: {node['html'][:150]}" for rule in found["violations"] for node in rule["nodes"]]
+
+
+async def overflow(page: Page) -> int:
+    """Return by how many pixels the page is wider than its window."""
+    return int(await page.evaluate("document.documentElement.scrollWidth - innerWidth"))
+
+
+async def screenshot(page: Page, name: str) -> Path:
+    """Save a picture of the page in `SCREENSHOTS`, as `NAME-WIDTH-SCHEME.png`."""
+    width = await page.evaluate("innerWidth")
+    is_dark = await page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    path = SCREENSHOTS / f"{name}-{width}-{'dark' if is_dark else 'light'}.png"
+    await page.screenshot(path=path)
+    return path

@@ -8,7 +8,7 @@ import asyncio
 import heapq
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -46,6 +46,11 @@ class Deadline(Protocol):
 
     def cancel(self) -> None:
         """Cancel the callback. Has no effect if the callback was called already."""
+
+
+def deadlines_json(deadlines: Iterable[Deadline], now: float) -> list[dict[str, str | float]]:
+    """Return pending deadlines as the control API shows them, with the seconds that are left at the time `now`."""
+    return [{"name": each.name, "in_seconds": round(each.when - now, 6)} for each in deadlines]
 
 
 class Clock(Protocol):

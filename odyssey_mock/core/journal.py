@@ -140,6 +140,11 @@ class Journal:
         self._recorded = 0
         self._waiters: list[_Waiter] = []
         self._observers: list[Callable[[Entry], object]] = []
+        self._clear_observers: list[Callable[[], object]] = []
+        self.clears = 0
+        """How often `clear` was called."""
+        self.cleared_at = 0
+        """The index of the first entry after the latest call of `clear`; 0 if there was none."""
 
     def observe(self, observer: Callable[[Entry], object]) -> None:
         """Call `observer` with every entry written from now on.
@@ -149,6 +154,10 @@ class Journal:
         handling of a request.
         """
         self._observers.append(observer)
+
+    def observe_clear(self, observer: Callable[[], object]) -> None:
+        """Call `observer` after each call of `clear` from now on."""
+        self._clear_observers.append(observer)
 
     @property
     def entries(self) -> Sequence[Entry]:
@@ -248,6 +257,11 @@ class Journal:
         latest = list(itertools.takewhile(lambda entry: entry.index >= index, reversed(self._entries)))
         return latest[::-1]
 
+    def page(self, index: int, limit: int) -> Sequence[Entry]:
+        """Return at most `limit` entries from `index` on, oldest first. The journal must still have entry `index`."""
+        skipped = index - self.oldest_index
+        return list(itertools.islice(self._entries, skipped, skipped + limit))
+
     @property
     def oldest_index(self) -> int:
         """The index of the oldest entry; without entries, that of the next one."""
@@ -267,6 +281,10 @@ class Journal:
     def clear(self) -> None:
         """Remove all entries. Indexes of later entries continue the count."""
         self._entries.clear()
+        self.clears += 1
+        self.cleared_at = self._recorded
+        for observer in self._clear_observers:
+            observer()
 
     def to_jsonl(self) -> str:
         """Return all entries as JSON Lines."""

@@ -44,8 +44,10 @@ from odyssey_mock.http.request_body import UnreadBodies, known_body_of
 from odyssey_mock.http.routes.artifacts import ArtifactRoutes
 from odyssey_mock.http.routes.auth import AuthRoutes
 from odyssey_mock.http.routes.control import ControlRoutes
+from odyssey_mock.http.routes.events import EventRoutes
 from odyssey_mock.http.routes.faults import FaultRoutes
 from odyssey_mock.http.routes.hls import HlsRoutes
+from odyssey_mock.http.routes.machines import MachineRoutes
 from odyssey_mock.http.routes.openapi import OPENAPI_PATH, OpenApiRoutes
 from odyssey_mock.http.routes.recordings import RecordingRoutes
 from odyssey_mock.http.routes.regions import REGIONS_PATH, RegionRoutes
@@ -55,6 +57,7 @@ from odyssey_mock.http.routes.signaling import SignalingRoutes
 from odyssey_mock.http.routes.simulations import SimulationRoutes
 from odyssey_mock.http.routes.telemetry import TelemetryRoutes
 from odyssey_mock.http.routes.whep import WhepRoutes
+from odyssey_mock.http.state_view import StateView
 from odyssey_mock.http.usage_error_forms import RegionsNoted, UsageErrorForms
 from odyssey_mock.state.errors import StateWriteError
 
@@ -224,19 +227,27 @@ def _routes(backend: Backend, callers: Callers, go_away: GoAway, forms: UsageErr
         return [*whep.routes(), *HlsRoutes(gate=gate, callers=callers, broadcasts=backend.broadcasts).routes()]
 
     def control() -> Sequence[BaseRoute]:
-        return ControlRoutes(
-            clock=backend.clock,
-            journal=backend.journal,
+        clock, journal = backend.clock, backend.journal
+        view = StateView(
+            clock=clock,
             sessions=sessions,
             streams=streams,
             broadcasts=backend.broadcasts,
             jobs=backend.jobs,
             telemetry=backend.telemetry,
+            secrets=journal.secrets,
+        )
+        return ControlRoutes(
+            clock=clock,
+            journal=journal,
+            view=view,
             forget=backend.reset,
             access=Middleware(ControlAccess, policy=control_policy(backend), token=lambda: backend.control_token),
             more=[
                 *FaultRoutes(clock=backend.clock, faults=backend.faults, leave=go_away).routes(),
                 *SettingRoutes(settings=backend.settings, change=backend.change_settings).routes(),
+                *EventRoutes(clock=clock, journal=journal, sessions=sessions, view=view).routes(),
+                *MachineRoutes().routes(),
             ],
         ).routes()
 

@@ -7,7 +7,7 @@ import logging
 import socket
 import struct
 import sys
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, cast, override
@@ -103,6 +103,8 @@ class TcpConnection:
     Attributes:
         lost: future that is done once the connection is lost.
         is_spoilt: whether the server has closed or reset the connection, so that it sends no further response.
+        is_ending: whether the server stops; a response that would never end must end now.
+        on_ending: called once when `is_ending` becomes true.
         violation: how the client violated the WebSocket protocol, so that the server closed the socket; empty if not.
         number: a sequence number; later connections have greater numbers.
     """
@@ -110,6 +112,8 @@ class TcpConnection:
     def __init__(self, transport: asyncio.BaseTransport) -> None:
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.is_spoilt = False
+        self.is_ending = False
+        self.on_ending: Callable[[], object] = lambda: None
         self.violation = ""
         self.number = next(_numbers)
         # Not checked with isinstance: transports of uvloop are no subclasses of `asyncio.Transport`.
@@ -131,6 +135,12 @@ class TcpConnection:
             yield
         finally:
             self._holders -= 1
+
+    def end(self) -> None:
+        """Note that the server stops, and call `on_ending`."""
+        if not self.is_ending:
+            self.is_ending = True
+            self.on_ending()
 
     def reset(self) -> None:
         """Reset the connection (TCP RST). The client gets an error, even if it has not yet read all data."""
@@ -214,6 +224,11 @@ class _HttpProtocol(H11Protocol):
             super().send_400_response(msg)
         else:
             self.transport.close()  # a response was already sent, or has begun
+
+    def shutdown(self) -> None:
+        """End the connection after the response in progress, and ask a response without an end to end."""
+        super().shutdown()
+        self.connection.end()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()

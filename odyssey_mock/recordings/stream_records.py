@@ -65,11 +65,15 @@ class StreamRecord:
             "account": self.account_id,
             "prompt": self.prompt,
             "applied_prompt": self.applied_prompt,
+            "current_prompt": self.timeline.changes[-1].prompt,
+            "interactions": len(self.timeline.changes) - 1,
+            "fps": self.timeline.fps,
             "width": self.timeline.size.width,
             "height": self.timeline.size.height,
             "broadcast": self.broadcast,
             "started_at": self.started_at,
             "ended_at": self.ended_at,
+            "error": self.error,
         }
 
 

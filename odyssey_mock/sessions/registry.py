@@ -120,20 +120,9 @@ class SessionRegistry:
                 for session in sessions:
                     tasks.create_task(session.shut_down())
 
-    def snapshot(self) -> list[JSON]:
-        """Return the sessions as `GET /_mock/state` shows them."""
-        return [
-            {
-                "session_id": session.id,
-                "account": session.account_id,
-                "state": session.state.value,
-                "streamer_id": session.streamer_id,
-                "region": session.region,
-                "created_at": session.created_at,
-                "stream_id": session.stream.id if session.stream is not None else None,
-            }
-            for session in self._sessions.values()
-        ]
+    def snapshot(self, now: float) -> list[JSON]:
+        """Return the sessions as `GET /_mock/state` shows them; see `Session.snapshot`."""
+        return [session.snapshot(now, self._expiries.get(session.id)) for session in self._sessions.values()]
 
     def _release(self, session: Session) -> None:
         del self._sessions[session.id]

@@ -14,7 +14,7 @@ import json
 from collections.abc import Callable
 from typing import Protocol, assert_never
 
-from odyssey_mock.core.clock import Clock
+from odyssey_mock.core.clock import Clock, Deadline, deadlines_json
 from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.recordings.stream_records import StreamRecord
@@ -189,6 +189,36 @@ class Session:
                 self._connection.instruct(SessionEvent.SHUT_DOWN)
             else:
                 self._lifecycle.handle(SessionEvent.SHUT_DOWN)
+
+    def snapshot(self, now: float, token_expiry: Deadline | None) -> dict[str, JSON]:
+        """Return the session as `GET /_mock/state` shows it, with the seconds until its deadlines at the time `now`.
+
+        `token_expiry`: the deadline of the session's latest token; it counts only while no client has connected.
+        """
+        controller = self._lifecycle.video.controller
+        deadlines = [*self._lifecycle.deadlines, *controller.deadlines]
+        if token_expiry is not None and self.state is SessionState.WAITING:
+            deadlines.append(token_expiry)
+        left = sorted((each for each in deadlines if each.when > now), key=lambda each: each.when)
+        return {
+            "session_id": self.id,
+            "account": self.account_id,
+            "state": self.state.value,
+            "streamer_id": self.streamer_id,
+            "region": self.region,
+            "created_at": self.created_at,
+            "has_socket": self._connection is not None and not self._connection.hung_up,
+            "stream_id": controller.stream_id,
+            "stream_state": controller.machine.state.value,
+            "deadlines": deadlines_json(left, now),
+        }
+
+    async def statistics(self) -> dict[str, dict[str, JSON]]:
+        """Return the statistics of the connection to the client: reports by id, as in the W3C's webrtc-stats.
+
+        The result is empty without a connection.
+        """
+        return {} if self._connection is None else await self._connection.peer.statistics()
 
     def break_stream(self, reason: str, message: str) -> None:
         """Fail the running stream as if the model had crashed: send `interactive_stream_error`, then `stream_ended`.

@@ -1,7 +1,7 @@
 """The parts of a session that outlive its connections: state, deadlines and video."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Protocol, assert_never
 
@@ -221,6 +221,19 @@ class SessionLifecycle:
         """The state of the session's state machine."""
         return self._machine.state
 
+    @property
+    def deadlines(self) -> Sequence[Deadline]:
+        """The deadlines that were set for the session; those in the past have fired.
+
+        The inactivity timeout is left out during a stream, because it then has no effect.
+        """
+        is_streaming = self.video.controller.stream is not None
+        return [
+            each
+            for event, each in self._deadlines.armed.items()
+            if not (is_streaming and event is SessionEvent.INACTIVE)
+        ]
+
     def issued_token(self, lifetime: float) -> None:
         """Note that a token was issued for the session, valid for `lifetime` seconds."""
         self._values["session_token_lifetime"] = lifetime
@@ -312,6 +325,11 @@ class _Deadlines:
         self._clock = clock
         self._due = due
         self._armed: dict[SessionEvent, Deadline] = {}
+
+    @property
+    def armed(self) -> Mapping[SessionEvent, Deadline]:
+        """The deadlines by event, including those that have fired."""
+        return MappingProxyType(self._armed)
 
     def arm(self, event: SessionEvent, seconds: float | None) -> None:
         """Set or replace the deadline of `event`, `seconds` from now; None removes it."""

@@ -1,7 +1,7 @@
 """`StreamController`, which handles a client's messages about streams, shows the streams, and sends the replies."""
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -179,6 +179,11 @@ class StreamController:
     def stream_id(self) -> str | None:
         """The id of the running stream, or None."""
         return self._running.record.id if self._running is not None else None
+
+    @property
+    def deadlines(self) -> Sequence[Deadline]:
+        """The deadlines of the running stream; those in the past have fired."""
+        return () if self._running is None else tuple(self._running.deadlines)
 
     @property
     def _is_over(self) -> bool:

@@ -18,6 +18,7 @@ from odyssey_client.trace import Lane, Recorder, Recording, TraceEvent
 from odyssey_client.trace.recorder import LIMIT_BYTES
 from odyssey_mock.core.journal import Entry
 from odyssey_mock.core.redaction import Secrets, get_logger
+from odyssey_mock.journal_events import event_of, lane_of
 from odyssey_mock.media.picture import PictureError
 from odyssey_mock.media.scene import Renderer
 from odyssey_mock.media.timeline import Timeline
@@ -25,7 +26,6 @@ from odyssey_mock.recordings.stream_records import StreamRecord
 from odyssey_mock.rtc.protocols import StreamerPeer
 from odyssey_mock.server import MockOdyssey
 from odyssey_mock.sessions.session_identity import SessionIdentity
-from odyssey_mock.trace.journal_events import event_of, lane_of
 
 logger = get_logger(__name__)
 
@@ -125,7 +125,7 @@ class ServerTrace:
         """
         recording = recording or self.recorder.snapshot()
         entries = tuple(self._entries)
-        events = [event_of(entry, at) for at, entry in entries]
+        events = [_trace_event(entry, at) for at, entry in entries]
         received = {event.stream for event in recording.events if event.lane == "frame"}
         shown = _shown(events, self._mock.streams)
         drawn = [
@@ -178,6 +178,21 @@ class ServerTrace:
                 if reports:
                     data: dict[str, JSON] = {"reports": cast("JSON", reports)}
                     self.recorder.add("stats", "statistics", data, side="server", session=identity.id)
+
+
+def _trace_event(entry: Entry, at: float) -> TraceEvent:
+    event = event_of(entry)
+    return TraceEvent(
+        at=at,
+        lane=event.lane,
+        side="server",
+        name=event.name,
+        data=cast("Mapping[str, JSON]", event.data),
+        session=event.session,
+        stream=event.stream,
+        sender=event.sender,
+        error=event.error,
+    )
 
 
 def _shown(events: Iterable[TraceEvent], streams: Mapping[str, StreamRecord]) -> Mapping[str, _Shown]:

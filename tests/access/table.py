@@ -123,6 +123,8 @@ CONTROL = tuple(
         ("GET /_mock/clock", "control", "200"),
         ("POST /_mock/clock/advance", "control", "422"),
         ("GET /_mock/journal", "control", "200"),
+        ("GET /_mock/events", "control", "200"),
+        ("GET /_mock/machines", "control", "200"),
         ("GET /_mock/faults", "control", "200"),
         ("POST /_mock/faults", "control", "422"),
         ("DELETE /_mock/faults", "control", "204"),

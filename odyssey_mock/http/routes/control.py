@@ -1,11 +1,7 @@
 """The control API under `/_mock/`, to inspect and control the mock from other processes in any language."""
 
-import datetime
-import json
-from collections.abc import Awaitable, Callable, Sequence, Sized
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import version
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt
@@ -14,18 +10,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount
 
-from odyssey_mock.broadcasts.registry import Broadcasts
-from odyssey_mock.core.clock import Clock, ManualClock, RealClock
+from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.journal import Journal, Kind, to_jsonl, to_text
-from odyssey_mock.core.redaction import masked_json
-from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.http.control_access import CONTROL_PATH, QUERY_PARAMETER
 from odyssey_mock.http.errors import parse, unprocessable, validate
 from odyssey_mock.http.fault_points import ServiceRoute
+from odyssey_mock.http.mock_version import mock_version
 from odyssey_mock.http.public_urls import base_url
-from odyssey_mock.recordings.stream_records import StreamStore
-from odyssey_mock.sessions.registry import SessionRegistry
-from odyssey_mock.simulations.jobs import Jobs
+from odyssey_mock.http.state_view import StateView, clock_json
 
 
 class Advance(BaseModel):
@@ -64,11 +56,7 @@ class ControlRoutes:
 
     clock: Clock
     journal: Journal
-    sessions: SessionRegistry
-    streams: StreamStore
-    broadcasts: Broadcasts
-    jobs: Jobs
-    telemetry: Sized
+    view: StateView
     forget: Callable[[], Awaitable[None]]
     """Ends all sessions, broadcasts and jobs, and deletes all records and the journal."""
     access: Middleware
@@ -89,20 +77,11 @@ class ControlRoutes:
 
     async def health(self, request: Request) -> Response:
         """Report that the mock is running, with its version and the URL at which the client reaches it."""
-        return JSONResponse({"status": "ok", "version": _version(), "url": base_url(request)})
+        return JSONResponse({"status": "ok", "version": mock_version(), "url": base_url(request)})
 
     async def state(self, _request: Request) -> Response:
         """Show sessions, streams, broadcasts, simulation jobs and the clock."""
-        shown: dict[str, JSON] = {
-            "sessions": self.sessions.snapshot(),
-            "streams": [stream.snapshot() for stream in self.streams.records.values()],
-            "broadcasts": [broadcast.snapshot() for broadcast in self.broadcasts.values()],
-            "jobs": self.jobs.snapshot(),
-            "clock": _clock(self.clock),
-            "telemetry": len(self.telemetry),
-        }
-        # ASCII only: a prompt may contain lone surrogates, which JSON can escape but UTF-8 cannot encode.
-        return Response(json.dumps(masked_json(shown, self.journal.secrets)), media_type="application/json")
+        return Response(self.view.to_text(self.clock.time()), media_type="application/json")
 
     async def reset(self, _request: Request) -> Response:
         """End all sessions, broadcasts and jobs, and delete all records and the journal; see `MockOdyssey.reset`."""
@@ -111,7 +90,7 @@ class ControlRoutes:
 
     async def show_clock(self, _request: Request) -> Response:
         """Show the time of the server's clock and the pending deadlines."""
-        return JSONResponse(_clock(self.clock))
+        return JSONResponse(clock_json(self.clock, self.clock.time()))
 
     async def advance(self, request: Request) -> Response:
         """Advance the clock, and respond once all callbacks that became due have finished."""
@@ -121,7 +100,7 @@ class ControlRoutes:
                 ["body", "seconds"], f"Input should be at most {self.clock.left:.0f}", "less_than_equal"
             )
         await self.clock.advance(seconds)
-        return JSONResponse(_clock(self.clock))
+        return JSONResponse(clock_json(self.clock, self.clock.time()))
 
     async def show_journal(self, request: Request) -> Response:
         """Show the matching journal entries, oldest first, and how many older entries were dropped."""
@@ -139,23 +118,3 @@ class ControlRoutes:
             return PlainTextResponse(to_text(entries, self.journal.began_at))
         shown = [entry.to_json() for entry in entries]
         return JSONResponse({"entries": shown, "next": self.journal.next_index, "dropped": self.journal.dropped})
-
-
-@cache
-def _version() -> str:
-    return version("odyssey-testkit")
-
-
-def _clock(clock: Clock) -> dict[str, JSON]:
-    now = clock.time()
-    speed = clock.speed if isinstance(clock, RealClock) else None
-    passes = "real" if speed in (None, 1) else "scaled"
-    return {
-        "kind": "manual" if isinstance(clock, ManualClock) else passes,
-        "speed": speed,
-        "time": now,
-        "iso": datetime.datetime.fromtimestamp(now, datetime.UTC).isoformat(),
-        "deadlines": [
-            {"name": deadline.name, "in_seconds": round(deadline.when - now, 6)} for deadline in clock.pending
-        ],
-    }

@@ -155,7 +155,8 @@ async def test_service_conforms_to_its_document(tmp_path: Path) -> None:
 
 async def test_control_api_conforms_to_its_document(tmp_path: Path) -> None:
     async with MockOdyssey() as mock:
-        run = await schemathesis(mock, "--include-path-regex", "^/_mock/", folder=tmp_path)
+        # The response to `GET /_mock/events` does not end.
+        run = await schemathesis(mock, "--include-path-regex", "^/_mock/(?!events$)", folder=tmp_path)
         assert run.status == 0, run.output
         assert run.cases >= 800, run.output
         assert not mock.journal.find("note", "defect")

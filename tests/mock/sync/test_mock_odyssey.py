@@ -41,11 +41,11 @@ _URLS = {"webrtc_url", "webrtc_url_at", "hls_url", "hls_url_at"}
 
 INTERNAL = {
     odyssey_mock.MockOdyssey: {"backend"},
-    Journal: {"observe", "oldest_index", "reach", "restore", "since"},
+    Journal: {"observe", "observe_clear", "oldest_index", "page", "reach", "restore", "since"},
     Faults: {"any_at", "fire", "skip", "reached"},
     Jobs: {"close", "hand_out", "reset", "restore", "snapshot", "submit", "suspend"},
     Recordings: {"close", "describe", "is_available", "settle", "tidy", "why_unavailable"},
-    Session: {"is_over", "issued_token", "serve", "unused"},
+    Session: {"is_over", "issued_token", "serve", "snapshot", "statistics", "unused"},
     Broadcast: {"accepts", "admit", "audience_size", "codecs", "delete", "end", "gone", "push", "snapshot", *_URLS},
     Spectator: {"add_candidate", "answer", "end", "is_leaving", "run", "snapshot"},
 }

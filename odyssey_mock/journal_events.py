@@ -1,18 +1,21 @@
-"""Conversion of journal entries to events of a trace."""
+"""Conversion of journal entries to trace events, for trace files and for `GET /_mock/events`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from odyssey_client.models import JSON
-from odyssey_client.trace import Lane, TraceEvent
 from odyssey_mock.core.journal import Entry, Kind
+from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.sessions.session_machine import SessionEvent
 from odyssey_mock.sessions.stream_machine import StreamEvent
 from odyssey_mock.simulations.job_machine import JobEvent
 
-_LANES: Mapping[Kind, Lane] = {
+type JournalLane = Literal["http", "signaling", "sdp", "channel", "state", "deadline", "peer", "fault", "note"]
+"""The lanes of a trace in which entries of the journal are."""
+
+_LANES: Mapping[Kind, JournalLane] = {
     "rest": "http",
     "signaling": "signaling",
     "channel": "channel",
@@ -53,20 +56,53 @@ _SHOWN_ERROR = 200
 """Maximum length of an error in characters; the data of the event has the whole text."""
 
 
-def lane_of(entry: Entry) -> Lane:
+@dataclass(frozen=True, slots=True)
+class JournalEvent:
+    """A journal entry as an event of a trace. docs/reference/trace.md describes the values.
+
+    Attributes:
+        lane: the kind of event.
+        name: the name of the entry; for a change of a state, the machine with both states.
+        data: the data of the entry, in the form that its lane has, with `server_time` and `index`.
+        session: the id of the session; None if unknown.
+        stream: the id of the stream; None if unknown.
+        sender: who sent a message; None if the entry is no message.
+        error: what went wrong, in one sentence; None if nothing did.
+    """
+
+    lane: JournalLane
+    name: str
+    data: Mapping[str, JSON]
+    session: str | None
+    stream: str | None
+    sender: Literal["client", "server"] | None
+    error: str | None
+
+    def to_json(self, number: int, at: float) -> dict[str, JSON]:
+        """Return the event as a line of `events.jsonl`, with a `number` that is unique in the trace.
+
+        `at`: seconds on the time axis of the trace.
+        """
+        optional = (("session", self.session), ("stream", self.stream), ("from", self.sender), ("error", self.error))
+        return {
+            "i": number,
+            "t": round(at, 6),
+            "lane": self.lane,
+            "side": "server",
+            "name": self.name,
+            **{key: text for key, text in optional if text is not None},
+            "data": self.data,
+        }
+
+
+def lane_of(entry: Entry) -> JournalLane:
     """Return the lane of a journal entry."""
     is_description = entry.kind == "signaling" and entry.name in _DESCRIPTIONS
     return "sdp" if is_description else _LANES[entry.kind]
 
 
-def event_of(entry: Entry, at: float) -> TraceEvent:
-    """Return a journal entry as an event.
-
-    Args:
-        entry: the entry.
-        at: the time of the entry on the time axis of the trace. The entry has the time of the mock's clock, which is
-            part of the data (`server_time`).
-    """
+def event_of(entry: Entry) -> JournalEvent:
+    """Return a journal entry as an event. Its time on the mock's clock is part of the data (`server_time`)."""
     data: dict[str, Any] = {**entry.data, "server_time": entry.time, "index": entry.index}
     name = entry.name
     match entry.kind:
@@ -83,10 +119,8 @@ def event_of(entry: Entry, at: float) -> TraceEvent:
             name = f"{name} {after}" if before is None else f"{name} {before} -> {after}"
         case _:
             pass
-    return TraceEvent(
-        at=at,
+    return JournalEvent(
         lane=lane_of(entry),
-        side="server",
         name=name,
         data=cast("Mapping[str, JSON]", data),
         session=entry.session,

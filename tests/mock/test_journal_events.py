@@ -1,4 +1,4 @@
-"""Conversion of journal entries to events of a trace."""
+"""Conversion of journal entries to trace events."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from odyssey_client.trace.events import LANES
 from odyssey_mock.core.journal import KINDS, Entry, Journal, Kind
-from odyssey_mock.trace.journal_events import event_of
+from odyssey_mock.journal_events import event_of
 
 
 def recorded(kind: Kind, name: str, **data: Any) -> Entry:
@@ -16,9 +16,9 @@ def recorded(kind: Kind, name: str, **data: Any) -> Entry:
 
 
 def test_event_has_places_and_times_of_its_entry() -> None:
-    event = event_of(recorded("channel", "update", message={"prompt": "Pet"}, **{"from": "client"}), 1.5)
+    event = event_of(recorded("channel", "update", message={"prompt": "Pet"}, **{"from": "client"}))
 
-    assert (event.at, event.side, event.session, event.stream, event.sender) == (1.5, "server", "s", "v", "client")
+    assert (event.session, event.stream, event.sender) == ("s", "v", "client")
     assert event.data["server_time"] == 1000.0
     assert event.data["message"] == {"prompt": "Pet"}
 
@@ -38,13 +38,13 @@ def test_event_has_places_and_times_of_its_entry() -> None:
     ids=lambda value: value.name if isinstance(value, Entry) else None,
 )
 def test_lane_and_name_depend_on_the_kind(entry: Entry, lane: str, name: str) -> None:
-    event = event_of(entry, 0)
+    event = event_of(entry)
 
     assert (event.lane, event.name) == (lane, name)
 
 
 def test_description_is_in_the_data() -> None:
-    event = event_of(recorded("signaling", "offer", message={"type": "offer", "sdp": "v=0"}, **{"from": "server"}), 0)
+    event = event_of(recorded("signaling", "offer", message={"type": "offer", "sdp": "v=0"}, **{"from": "server"}))
 
     assert event.data["sdp"] == "v=0"
     assert event.sender == "server"
@@ -67,7 +67,7 @@ def test_description_is_in_the_data() -> None:
     ids=lambda value: value.encoded if isinstance(value, Entry) else None,
 )
 def test_entry_about_a_failure_has_an_error(entry: Entry, error: str | None) -> None:
-    assert event_of(entry, 0).error == error
+    assert event_of(entry).error == error
 
 
 JSON_VALUES = st.recursive(
@@ -80,9 +80,25 @@ KEYS = st.sampled_from(["from", "to", "message", "status", "event", "why", "requ
 
 @given(kind=st.sampled_from(KINDS), name=st.text(max_size=20), data=st.dictionaries(KEYS, JSON_VALUES, max_size=6))
 def test_any_entry_becomes_an_event(kind: Kind, name: str, data: dict[str, Any]) -> None:
-    event = event_of(Journal(lambda: 0.0, 10).record(kind, name, data), 0)
+    event = event_of(Journal(lambda: 0.0, 10).record(kind, name, data))
 
     assert event.lane in LANES
     assert event.name or not name
     assert event.sender in {None, "client", "server"}
     assert event.error is None or len(event.error) <= 200
+
+
+def test_json_is_that_of_a_trace_file() -> None:
+    entry = recorded("channel", "update", message={"prompt": "Pet"}, **{"from": "client"})
+
+    assert event_of(entry).to_json(7, 1.25) == {
+        "i": 7,
+        "t": 1.25,
+        "lane": "channel",
+        "side": "server",
+        "name": "update",
+        "session": "s",
+        "stream": "v",
+        "from": "client",
+        "data": {"message": {"prompt": "Pet"}, "from": "client", "server_time": 1000.0, "index": 0},
+    }

@@ -140,18 +140,26 @@ def _control_token(mock: MockOdyssey) -> str | None:
     return mock.control_token if mock.backend.expects_token else None
 
 
+def _console_url(mock: MockOdyssey, token: str | None) -> str:
+    """Return the link to the console. The token is in the fragment, which browsers do not send to servers."""
+    from odyssey_mock.http.control_access import CONSOLE_PATH  # noqa: PLC0415
+
+    return f"{mock.url}{CONSOLE_PATH}/" + ("" if token is None else f"#token={token}")
+
+
 def _ready_line(mock: MockOdyssey) -> str:
     """Return the JSON object that `serve --json` prints in one line once the server is ready."""
     from odyssey_mock.http.control_access import CONTROL_PATH  # noqa: PLC0415
 
+    token = _control_token(mock)
     return json.dumps(
         {
             "url": mock.url,
             "listening_url": mock.listening_url,
             "api_key": mock.api_key,
             "control_url": f"{mock.url}{CONTROL_PATH}",
-            "control_token": _control_token(mock),
-            "console_url": None,
+            "control_token": token,
+            "console_url": _console_url(mock, token),
             "pid": os.getpid(),
         }
     )
@@ -178,6 +186,7 @@ Odyssey mock at {mock.url}{listening}
   export ODYSSEY_API_URL={mock.url}
   export ODYSSEY_API_KEY={mock.api_key}
 
+  console  {_console_url(mock, token)}
   state    {control}/state{query and f"?{query}"}
   journal  {control}/journal?format=text{query and f"&{query}"}
 {missing_fonts}

@@ -49,6 +49,7 @@ from odyssey_mock.http.routes.faults import FaultRoutes
 from odyssey_mock.http.routes.hls import HlsRoutes
 from odyssey_mock.http.routes.machines import MachineRoutes
 from odyssey_mock.http.routes.openapi import OPENAPI_PATH, OpenApiRoutes
+from odyssey_mock.http.routes.pages import ROOT, ConsoleLink, PageRoutes, opens_console
 from odyssey_mock.http.routes.recordings import RecordingRoutes
 from odyssey_mock.http.routes.regions import REGIONS_PATH, RegionRoutes
 from odyssey_mock.http.routes.sessions import SessionRoutes
@@ -87,11 +88,16 @@ logger = get_logger("odyssey_mock")
 
 
 def is_own(path: str) -> bool:
-    """Return whether only the mock has this path, and the service does not.
-
-    Requests to these paths have no journal entries and no fault points.
-    """
+    """Return whether only the mock has this path, and the service does not."""
     return path == OPENAPI_PATH or is_control(path)
+
+
+def is_for_mock(scope: Scope) -> bool:
+    """Return whether a request is for the mock, and not for the service.
+
+    These requests have no journal entries and no fault points.
+    """
+    return is_own(service_path(scope)) or opens_console(scope)
 
 
 class Application:
@@ -115,7 +121,7 @@ class Application:
         return {
             f"{method} {route.template}"
             for route in self._created().routes
-            if isinstance(route, ServiceRoute) and not is_own(route.path)
+            if isinstance(route, ServiceRoute) and route.path != ROOT and not is_own(route.path)
             for method in route.methods or ()
         }
 
@@ -157,7 +163,7 @@ def create_app(backend: Backend, go_away: GoAway) -> Starlette:
             *([Middleware(_Saved, state=backend.state)] if backend.state is not NO_STATE else []),
             Middleware(_Reported, journal=backend.journal),
             Middleware(RegionsNoted, forms=forms, path=REGIONS_PATH),
-            Middleware(OutagePoint, faults=backend.faults, callers=callers, go_away=go_away, spared=is_own),
+            Middleware(OutagePoint, faults=backend.faults, callers=callers, go_away=go_away, spared=is_for_mock),
         ],
         exception_handlers=exception_handlers(forms.form_for),
     )
@@ -248,6 +254,7 @@ def _routes(backend: Backend, callers: Callers, go_away: GoAway, forms: UsageErr
                 *SettingRoutes(settings=backend.settings, change=backend.change_settings).routes(),
                 *EventRoutes(clock=clock, journal=journal, sessions=sessions, view=view).routes(),
                 *MachineRoutes().routes(),
+                *PageRoutes().routes(),
             ],
         ).routes()
 
@@ -263,6 +270,7 @@ def _routes(backend: Backend, callers: Callers, go_away: GoAway, forms: UsageErr
         broadcasts: ("config", "broadcast"),
         OpenApiRoutes().routes: ("openapi.json",),
         control: ("_mock",),
+        lambda: [ConsoleLink()]: ("",),
     }
     return [*(LazyRoutes(frozenset(segments), create) for create, segments in parts.items()), _WholeServer()]
 
@@ -342,7 +350,7 @@ class _Journalled:
         self._journal = journal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or is_own(service_path(scope)):
+        if scope["type"] != "http" or is_for_mock(scope):
             return await self._app(scope, receive, send)
         exchange = _Exchange(scope)
 

@@ -30,6 +30,12 @@ CONTROL_PATH = "/_mock"
 HEALTH_PATH = f"{CONTROL_PATH}/health"
 """Path of the health check. It needs no token, because it reveals only the version, and container engines poll it."""
 
+PAGE_NAMES = ("console", "watch")
+"""The web pages of the mock. The pages need no token, because they contain no secrets. Their requests do."""
+
+CONSOLE_PATH = f"{CONTROL_PATH}/console"
+"""Path of the console. Its URL has a slash at the end."""
+
 QUERY_PARAMETER = "token"
 """Query parameter for the control token, for browsers, which cannot send a header with a typed address."""
 
@@ -53,6 +59,7 @@ class ControlRequest:
         senders: the addresses of the senders that proxies state.
         peer: the address from which the connection comes; None if unknown.
         server: the address of the mock at which the connection arrived; None if unknown.
+        opens_page: whether the user opens a page of the mock in a tab of a browser, such as with a link.
     """
 
     host: str | None
@@ -63,6 +70,7 @@ class ControlRequest:
     senders: Sequence[str] = ()
     peer: str | None = None
     server: str | None = None
+    opens_page: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +104,8 @@ def refusal(request: ControlRequest, policy: ControlPolicy) -> str | None:
                 f"{_shown(origin)}. Send the request from a program, or from a page of this origin. If a proxy serves "
                 "the mock at the origin that was received, set public_url"
             )
-    for site in request.sites:
+    # A link on another page, such as a chat, may open a page of the mock: that page then acts for its user only.
+    for site in () if request.opens_page else request.sites:
         if site.lower() not in OWN_SITES:
             return (
                 "the control API accepts no requests of pages of other origins: expected Sec-Fetch-Site: "
@@ -155,6 +164,17 @@ def is_control(path: str) -> bool:
     return path == CONTROL_PATH or path.startswith(f"{CONTROL_PATH}/")
 
 
+def is_page(path: str) -> bool:
+    """Return whether a path, without the prefix of the public URL, is that of a web page of the mock or its files."""
+    below = path.removeprefix(f"{CONTROL_PATH}/")
+    return is_control(path) and below.partition("/")[0] in PAGE_NAMES
+
+
+def is_free(path: str) -> bool:
+    """Return whether requests for a path of the control API never need the control token."""
+    return path == HEALTH_PATH or is_page(path)
+
+
 def control_request(scope: Scope) -> ControlRequest:
     """Return the parts of a request that decide about access to the control API."""
     arrived = received(scope)
@@ -169,6 +189,12 @@ def control_request(scope: Scope) -> ControlRequest:
         senders=arrived.senders,
         peer=None if peer is None else str(peer[0]),
         server=None if server is None else str(server[0]),
+        opens_page=(
+            is_page(service_path(scope))
+            and scope.get("method") in {"GET", "HEAD"}
+            and headers.getlist("sec-fetch-mode") == ["navigate"]
+            and headers.getlist("sec-fetch-dest") == ["document"]
+        ),
     )
 
 
@@ -205,7 +231,7 @@ class ControlAccess:
         why = refusal(request, self._policy)
         if why is not None:
             return ApiError(403, why)
-        if service_path(scope) == HEALTH_PATH or not needs_token(request, self._policy):
+        if is_free(service_path(scope)) or not needs_token(request, self._policy):
             return None
         given = _tokens(scope)
         if any(hmac.compare_digest(each.encode(), self._token().encode()) for each in given):

@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from odyssey_mock.core.journal import KINDS
 from odyssey_mock.faults.catalog import POINTS
-from odyssey_mock.http.control_access import HEALTH_PATH, is_control
+from odyssey_mock.http.control_access import is_control, is_free
 from odyssey_mock.setting_values import NO_LIMIT, to_data
 from odyssey_mock.settings import KEY_PATTERN, PLANS, SETTINGS, Setting
 
@@ -128,7 +128,7 @@ def _restrict(path: str, item: Document) -> None:
         if "requestBody" in operation:
             operation["responses"]["408"] = {"$ref": "#/components/responses/TooSlow"}
             operation["responses"]["413"] = {"$ref": "#/components/responses/TooLarge"}
-        if path != HEALTH_PATH:
+        if not is_free(path):
             operation["responses"]["401"] = {"$ref": "#/components/responses/NoControlToken"}
             operation["security"] = [{}, {"controlToken": []}]
 

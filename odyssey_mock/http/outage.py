@@ -12,7 +12,6 @@ from odyssey_mock.faults.registry import Faults
 from odyssey_mock.http.callers import Callers
 from odyssey_mock.http.endpoint import Serving
 from odyssey_mock.http.errors import note_cause
-from odyssey_mock.http.public_urls import service_path
 from odyssey_mock.sessions.registry import SessionRegistry
 
 type GoAway = Callable[[float | None], Awaitable[None]]
@@ -94,9 +93,9 @@ class OutagePoint:
     """The fault point `server`, which every HTTP request and WebSocket upgrade reaches before it is routed."""
 
     def __init__(
-        self, app: ASGIApp, *, faults: Faults, callers: Callers, go_away: GoAway, spared: Callable[[str], bool]
+        self, app: ASGIApp, *, faults: Faults, callers: Callers, go_away: GoAway, spared: Callable[[Scope], bool]
     ) -> None:
-        """Create the fault point. `spared` returns whether requests for a path do not reach it."""
+        """Create the fault point. `spared` returns whether a request does not reach it."""
         self._app = app
         self._faults = faults
         self._callers = callers
@@ -104,7 +103,7 @@ class OutagePoint:
         self._spared = spared
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._spared(service_path(scope)):
+        if self._spared(scope):
             return await self._app(scope, receive, send)
         if not self._faults.any_at("server"):
             self._faults.skip("server")

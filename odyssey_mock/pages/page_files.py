@@ -1,7 +1,6 @@
 """The files of the web pages: modules, libraries, styles and licenses, by the names with which modules import them."""
 
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 
 PAGES = Path(__file__).parent
@@ -17,7 +16,6 @@ _OWN_LIBRARIES = {"console": {"uqr": "uqr.js"}}
 """The libraries that only one page uses, by the page."""
 
 
-@cache
 def module_files(page: str) -> Mapping[str, Path]:
     """Return the files of the libraries, of the shared components and of a page, by the names of their imports.
 
@@ -38,7 +36,6 @@ def text(name: str) -> str:
     return (PAGES / name).read_text(encoding="utf-8")
 
 
-@cache
 def style(page: str) -> str:
     """Return the style sheet of a page: that of the plots, of the components, and its own."""
     return "".join(
@@ -46,7 +43,6 @@ def style(page: str) -> str:
     )
 
 
-@cache
 def licenses(page: str) -> str:
     """Return the licenses of the libraries of a page as text."""
     names = {Path(file).stem.partition("-")[0] for file in _libraries(page).values()}

@@ -89,7 +89,7 @@ class Scene:
             ids = {**ids, "job_id": self.job(server)}
         if cell.route.kind == "presigned":
             ids = {**ids, "stream_id": ids["recorded"]}
-        path = template.replace("{rest:path}", "a/b/c").format_map(ids)
+        path = template.replace("{rest:path}", "a/b/c").replace(":path}", "}").format_map(ids)
         body, content_type = b"", "application/json"
         if cell.route.name == "GET /_mock/events":
             method = "HEAD"  # the response to GET does not end
@@ -106,6 +106,8 @@ class Scene:
             case "POST /broadcast/{stream_id}/whep":
                 content_type = "text/plain"
         headers = {**server.headers(cell.host, cell.origin), "Content-Type": content_type}
+        if cell.route.name == "GET /":
+            headers["Accept"] = "text/html"
         credential = self.credential(cell)
         if cell.route.kind == "login":
             body = b"{}" if credential is None else json.dumps({"api_key": credential}).encode()
@@ -248,5 +250,6 @@ def _prepare(scene: Scene, server: Server, client: Odyssey) -> None:
             "spectator": headers["Location"].rpartition("/")[2],
             "file": "missing.mp4",
             "fault_id": "fault-0",
+            "name": "components/html.js",
         }
     )

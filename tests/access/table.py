@@ -67,6 +67,7 @@ RULES: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "no file": ("has no valid presigned URL", rule("403")),
     "control": ("needs the control token if other machines can reach the mock", rule("401", control=GRANTED)),
     "health": ("needs no credential", rule(GRANTED)),
+    "page": ("a web page of the mock or a file of it, which contains no secret and needs no credential", rule(GRANTED)),
 }  # fmt: skip
 """For each kind of route: what it needs, and its status for each credential."""
 
@@ -112,6 +113,7 @@ SERVICE = tuple(
         ("GET /broadcast/{stream_id}/hls/index.m3u8", "broadcast", "200"),
         ("GET /broadcast/{stream_id}/hls/{file}", "broadcast", "404"),
         ("GET /openapi.json", "public", "200"),
+        ("GET /", "public", "307"),
     )
 )
 CONTROL = tuple(
@@ -133,6 +135,12 @@ CONTROL = tuple(
         ("POST /_mock/server/away", "control", "422"),
         ("GET /_mock/settings", "control", "200"),
         ("POST /_mock/settings", "control", "422"),
+        ("GET /_mock/console", "page", "307"),
+        ("GET /_mock/console/", "page", "200"),
+        ("GET /_mock/console/files/{name:path}", "page", "200"),
+        ("GET /_mock/watch", "page", "307"),
+        ("GET /_mock/watch/", "page", "200"),
+        ("GET /_mock/watch/files/{name:path}", "page", "200"),
     )
 )
 ROUTES = (*SERVICE, *CONTROL)

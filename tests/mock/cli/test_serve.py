@@ -75,7 +75,7 @@ def test_json_ready_line_and_clean_exit(signum: signal.Signals, options: Sequenc
             "pid",
         }
         assert (ready["control_url"], ready["control_token"]) == (f"{ready['url']}/_mock", None)
-        assert (ready["console_url"], ready["pid"]) == (None, process.pid)
+        assert (ready["console_url"], ready["pid"]) == (f"{ready['url']}/_mock/console/", process.pid)
         answer = httpx.post(f"{ready['url']}/auth/token", json={"api_key": ready["api_key"]}, trust_env=False)
         assert answer.status_code == 200
         advanced = httpx.post(f"{ready['url']}/_mock/clock/advance", json={"seconds": 60}, trust_env=False)
@@ -133,6 +133,9 @@ def test_exposed_server_prints_the_token_and_a_warning() -> None:
 async def test_exposed_greeting_has_urls_with_the_token() -> None:
     async with MockOdyssey(public_url="https://example.com/mock", control_token="0123456789abcdef") as mock:
         greeting = _welcome(mock, "")
+        ready = json.loads(_ready_line(mock))
+    assert ready["console_url"] == "https://example.com/mock/_mock/console/#token=0123456789abcdef"
+    assert f"  console  {ready['console_url']}\n" in greeting
     assert "  state    https://example.com/mock/_mock/state?token=0123456789abcdef\n" in greeting
     assert "  journal  https://example.com/mock/_mock/journal?format=text&token=0123456789abcdef\n" in greeting
 

@@ -63,7 +63,7 @@ async def test_page_loads_all_its_modules_and_runs_no_injected_script(name: str,
     response = await page.goto(f"{mock.url}/_mock/{name}/")
     assert response is not None
     assert response.status == 200
-    await page.wait_for_selector("#app > main")
+    await page.wait_for_selector("#app > *")
     assert await page.evaluate(LOAD_EVERY_MODULE) == []
     assert await page.evaluate("window.violations") == []
     assert problems == []

@@ -56,7 +56,7 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
 
 
 @pytest.mark.parametrize("name", ["console", "watch"])
-async def test_page_loads_all_its_modules_and_runs_no_injected_script(name: str, page: Page, mock: MockOdyssey) -> None:
+async def test_page_runs_only_its_own_modules(name: str, page: Page, mock: MockOdyssey) -> None:
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
 

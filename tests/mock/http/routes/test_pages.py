@@ -23,9 +23,7 @@ async def test_browser_is_redirected_to_the_console(http: httpx.AsyncClient) -> 
 
 @pytest.mark.off_contract("the service has no path /")
 @pytest.mark.parametrize("accept", ["*/*", "application/json", "text/*", ""])
-async def test_client_of_the_service_gets_404_at_the_root(
-    http: httpx.AsyncClient, odyssey_mock: MockOdyssey, accept: str
-) -> None:
+async def test_client_gets_404_at_the_root(http: httpx.AsyncClient, odyssey_mock: MockOdyssey, accept: str) -> None:
     response = await http.get("/", headers={"Accept": accept})
     assert (response.status_code, response.json()) == (404, {"detail": "Not Found"})
     odyssey_mock.expect("GET /", status=404)
@@ -48,7 +46,7 @@ async def test_redirect_keeps_the_prefix_of_the_public_url() -> None:
 
 
 @pytest.mark.parametrize("page", ["console", "watch"])
-async def test_page_has_a_relative_import_map_that_its_policy_permits(http: httpx.AsyncClient, page: str) -> None:
+async def test_policy_permits_the_relative_import_map(http: httpx.AsyncClient, page: str) -> None:
     response = await http.get(f"/_mock/{page}/")
     (imports,) = re.findall(r'<script type="importmap">(.*)</script>', response.text)
     urls = json.loads(imports)["imports"]
@@ -137,7 +135,7 @@ async def test_requests_of_pages_leave_no_trace(http: httpx.AsyncClient, odyssey
     assert (odyssey_mock.journal.entries, fault.reached) == ((), 0)
 
 
-async def test_link_of_another_page_opens_a_page_but_nothing_else(http: httpx.AsyncClient) -> None:
+async def test_link_of_another_page_opens_only_pages(http: httpx.AsyncClient) -> None:
     """A chat can link to a broadcast. Only a tab that the user sees counts: no frame, no request of a script."""
 
     async def status(path: str, **changed: str) -> int:
@@ -153,7 +151,7 @@ async def test_link_of_another_page_opens_a_page_but_nothing_else(http: httpx.As
     assert [await status(f"/_mock/{path}") for path in ("state", "consoles", "health", "journal")] == [403] * 4
 
 
-async def test_page_may_connect_to_the_public_url_from_the_listening_url() -> None:
+async def test_page_may_connect_to_the_public_url() -> None:
     async with (
         MockOdyssey(public_url="https://example.com/mock") as mock,
         httpx.AsyncClient(base_url=mock.listening_url, trust_env=False) as http,

@@ -23,20 +23,38 @@ CLOSE_REASON = 123
 
 
 @dataclass(frozen=True, slots=True)
+class Values:
+    """The valid values of a parameter.
+
+    Attributes:
+        schema: JSON Schema of the values, for forms. It permits every valid value. It also permits some invalid values
+            of texts, whose length in bytes JSON Schema cannot limit, and of JSON that is nested too deeply.
+        hold: function that returns whether a value is valid.
+    """
+
+    schema: Mapping[str, JSON]
+    hold: Callable[[Any], bool]  # Any: the value has not been validated yet
+
+
+@dataclass(frozen=True, slots=True)
 class Parameter:
     """One parameter of an action.
 
     Attributes:
         expected: text that describes valid values, for messages and documentation.
-        holds: function that returns whether a value is valid.
+        values: the valid values.
         default: the value if an optional parameter is not given.
         required: whether the parameter must be given.
     """
 
     expected: str
-    holds: Callable[[Any], bool]  # Any: the value has not been validated yet
+    values: Values
     default: JSON = None
     required: bool = False
+
+    def holds(self, value: object) -> bool:
+        """Return whether `value` is valid."""
+        return self.values.hold(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,34 +78,66 @@ class Point:
         means: text that describes when the point is reached, for documentation.
         actions: the actions that are possible at this point, by name.
         matches: the `match` conditions that are possible at this point, in addition to `account`.
+        events: names of trace events of the point: the request, message or transition that a fault there changes or
+            follows.
     """
 
     means: str
     actions: Mapping[str, FaultAction]
     matches: frozenset[str] = frozenset()
+    events: tuple[str, ...] = ()
 
 
-type _Holds = Callable[[Any], bool]
+def number(least: float, most: float, *, above: float | None = None) -> Values:
+    """Return the numbers from `least` to `most`; with `above`, only those that are greater than it."""
+    schema: dict[str, JSON] = {"type": "number", "minimum": least, "maximum": most}
+    if above is not None:
+        schema["exclusiveMinimum"] = above
+
+    def hold(value: object) -> bool:
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return False
+        return least <= value <= most and (above is None or value > above)
+
+    return Values(schema, hold)
 
 
-def _number(least: float, most: float) -> _Holds:
-    return lambda value: isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
+def whole(least: int, most: int | None = MOST, *, step: int = 1) -> Values:
+    """Return the whole numbers from `least` to `most` that `step` divides; None is no maximum."""
+    schema: dict[str, JSON] = {"type": "integer", "minimum": least}
+    if most is not None:
+        schema["maximum"] = most
+    if step != 1:
+        schema["multipleOf"] = step
+
+    def hold(value: object) -> bool:
+        if not isinstance(value, int) or isinstance(value, bool):
+            return False
+        return least <= value and (most is None or value <= most) and value % step == 0
+
+    return Values(schema, hold)
 
 
-def _whole(least: int, most: int = MOST) -> _Holds:
-    return lambda value: isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+def or_null(values: Values) -> Values:
+    """Return `values` and null."""
+    return Values({"anyOf": [values.schema, {"type": "null"}]}, lambda value: value is None or values.hold(value))
 
 
-def _text(least: int = 0, most: float = math.inf) -> _Holds:
-    """Return a function that checks whether a value is a string of `least` to `most` bytes in UTF-8."""
+def text(least: int = 0, most: int | None = None) -> Values:
+    """Return the strings of `least` to `most` bytes in UTF-8; None is no maximum."""
+    schema: dict[str, JSON] = {"type": "string"}
+    if least:
+        schema["minLength"] = 1
+    if most is not None:
+        schema["maxLength"] = most
 
-    def holds(value: object) -> bool:
+    def hold(value: object) -> bool:
         try:
-            return isinstance(value, str) and least <= len(value.encode()) <= most
+            return isinstance(value, str) and least <= len(value.encode()) <= (math.inf if most is None else most)
         except UnicodeEncodeError:
             return False
 
-    return holds
+    return Values(schema, hold)
 
 
 def _is_json(value: object, depth: int = 0) -> bool:
@@ -109,26 +159,29 @@ def _is_json(value: object, depth: int = 0) -> bool:
             return False
 
 
-def _close_code(value: object) -> bool:
-    """Return whether a server may send `value` as a close code (RFC 6455 section 7.4)."""
-    return _whole(1000, 4999)(value) and value not in {1004, 1005, 1006, 1015}
+_NOT_SENT = (1004, 1005, 1006, 1015)
+"""Close codes that no endpoint may send (RFC 6455 section 7.4)."""
+_CODES = whole(1000, 4999)
+_CLOSE_CODE = Values(
+    {**_CODES.schema, "not": {"enum": [*_NOT_SENT]}}, lambda value: _CODES.hold(value) and value not in _NOT_SENT
+)
+_STATUSES = whole(400, 599)
+_SECONDS = number(0, LONGEST)
+_PIXELS = whole(160, 4096, step=2)
+_ANY_JSON = Values({}, _is_json)
+_BOOLEAN = Values({"type": "boolean"}, lambda value: isinstance(value, bool))
 
-
-_PIXELS: _Holds = lambda value: _whole(160, 4096)(value) and value % 2 == 0  # noqa: E731 - like the functions above
-
-_WAIT = Parameter("a number of seconds, 0 to 86400, on the server's clock", _number(0, LONGEST), required=True)
-_AFTER = Parameter("a number of seconds, 0 to 86400, on the server's clock", _number(0, LONGEST), default=0.0)
-_REASON = Parameter("a string", _text(), required=True)
-_MESSAGE = Parameter("a string", _text(), default="injected fault")
+_WAIT = Parameter("a number of seconds, 0 to 86400, on the server's clock", _SECONDS, required=True)
+_AFTER = Parameter("a number of seconds, 0 to 86400, on the server's clock", _SECONDS, default=0.0)
+_REASON = Parameter("a string", text(), required=True)
+_MESSAGE = Parameter("a string", text(), default="injected fault")
 
 _STATUS = FaultAction(
     "responds with the given status",
     {
-        "status": Parameter("an HTTP status, 400 to 599", _whole(400, 599), required=True),
-        "detail": Parameter(f"JSON, nested at most {DEEPEST} deep, for `detail` in the body", _is_json),
-        "retry_after": Parameter(
-            f"a whole number of seconds, 0 to {MOST}, or null", lambda value: value is None or _whole(0)(value)
-        ),
+        "status": Parameter("an HTTP status, 400 to 599", _STATUSES, required=True),
+        "detail": Parameter(f"JSON, nested at most {DEEPEST} deep, for `detail` in the body", _ANY_JSON),
+        "retry_after": Parameter(f"a whole number of seconds, 0 to {MOST}, or null", or_null(whole(0))),
     },
 )
 _DELAY = FaultAction("handles the request after the given delay", {"seconds": _WAIT})
@@ -143,26 +196,26 @@ _HTTP_JSON: Mapping[str, FaultAction] = {
     **_HTTP,
     "not_json": FaultAction(
         "responds with the usual status and a body that is not JSON",
-        {"body": Parameter("a string", _text(), default="<html>Bad gateway</html>")},
+        {"body": Parameter("a string", text(), default="<html>Bad gateway</html>")},
     ),
     "wrong_shape": FaultAction(
         "responds with the usual status and JSON of an unexpected shape",
-        {"body": Parameter(f"JSON, nested at most {DEEPEST} deep", _is_json, default=[])},
+        {"body": Parameter(f"JSON, nested at most {DEEPEST} deep", _ANY_JSON, default=[])},
     ),
 }
 _HTTP_FILE: Mapping[str, FaultAction] = {
     **_HTTP,
     "slow": FaultAction(
         "sends the usual response at the given rate",
-        {"bytes_per_second": Parameter(f"a whole number, 1 to {MOST}", _whole(1), required=True)},
+        {"bytes_per_second": Parameter(f"a whole number, 1 to {MOST}", whole(1), required=True)},
     ),
 }
 
 _CLOSE = FaultAction(
     "closes the signaling socket",
     {
-        "code": Parameter("a WebSocket close code that can be sent, 1000 to 4999", _close_code, default=1011),
-        "reason": Parameter(f"a string of at most {CLOSE_REASON} bytes in UTF-8", _text(0, CLOSE_REASON), ""),
+        "code": Parameter("a WebSocket close code that can be sent, 1000 to 4999", _CLOSE_CODE, default=1011),
+        "reason": Parameter(f"a string of at most {CLOSE_REASON} bytes in UTF-8", text(0, CLOSE_REASON), ""),
         "seconds": _AFTER,
     },
 )
@@ -197,7 +250,7 @@ _INTERACT: Mapping[str, FaultAction] = {
         {
             "reason": _REASON,
             "message": _MESSAGE,
-            "ends_stream": Parameter("true or false", lambda value: isinstance(value, bool), default=False),
+            "ends_stream": Parameter("true or false", _BOOLEAN, default=False),
         },
     ),
 }
@@ -213,42 +266,49 @@ _JOB: Mapping[str, FaultAction] = {
 
 _SESSION = frozenset({"session"})
 _STREAM = frozenset({"session", "stream", "prompt"})
+_HLS = "GET /broadcast/{stream_id}/hls/{file}"
 
 
-def _file(means: str, *matches: str) -> Point:
-    return Point(means, _HTTP_FILE, frozenset(matches))
+def _file(means: str, event: str, *matches: str) -> Point:
+    return Point(means, _HTTP_FILE, frozenset(matches), (event,))
 
 
-def _json(means: str, *matches: str) -> Point:
-    return Point(means, _HTTP_JSON, frozenset(matches))
+def _json(event: str, *matches: str, means: str = "") -> Point:
+    return Point(means or f"`{event}`", _HTTP_JSON, frozenset(matches), (event,))
+
+
+def _spectator(method: str, path: str) -> Point:
+    event = f"{method} /broadcast/{{stream_id}}{path}"
+    return Point(f"a spectator's WHEP `{method}`", _HTTP, frozenset({"stream"}), (event,))
 
 
 POINTS: Mapping[str, Point] = MappingProxyType(
     {
-        "rest.auth.token": _json("`POST /auth/token`"),
-        "rest.regions.list": _json("`GET /regions`"),
-        "rest.regions.ping": _json("the `ping_url` of a region"),
-        "rest.sessions.request": _json("`POST /sessions/request`"),
-        "rest.sessions.token": _json("`POST /sessions/token`", "session"),
-        "rest.simulations.create": _json("`POST /simulation-jobs`"),
-        "rest.simulations.get": _json("`GET /simulation-jobs/{job_id}`", "job"),
-        "rest.simulations.list": _json("`GET /simulation-jobs`"),
-        "rest.simulations.cancel": _json("`DELETE /simulation-jobs/{job_id}`", "job"),
-        "rest.recordings.get": _json("`GET /recordings/{stream_id}`", "stream"),
-        "rest.recordings.list": _json("`GET /stream-recordings`"),
-        "rest.telemetry": _json("`POST /telemetry`"),
-        "signaling.config": _json("`GET {signalling_url}/config`"),
+        "rest.auth.token": _json("POST /auth/token"),
+        "rest.regions.list": _json("GET /regions"),
+        "rest.regions.ping": _json("GET /ping/{region}", means="the `ping_url` of a region"),
+        "rest.sessions.request": _json("POST /sessions/request"),
+        "rest.sessions.token": _json("POST /sessions/token", "session"),
+        "rest.simulations.create": _json("POST /simulation-jobs"),
+        "rest.simulations.get": _json("GET /simulation-jobs/{job_id}", "job"),
+        "rest.simulations.list": _json("GET /simulation-jobs"),
+        "rest.simulations.cancel": _json("DELETE /simulation-jobs/{job_id}", "job"),
+        "rest.recordings.get": _json("GET /recordings/{stream_id}", "stream"),
+        "rest.recordings.list": _json("GET /stream-recordings"),
+        "rest.telemetry": _json("POST /telemetry"),
+        "signaling.config": _json("GET /signaling/{streamer_id}/config", means="`GET {signalling_url}/config`"),
         "signaling.upgrade": Point(
             "the WebSocket upgrade of a client",
             {
                 "refuse": FaultAction(
                     "rejects the upgrade with the given HTTP status",
-                    {"status": Parameter("an HTTP status, 400 to 599", _whole(400, 599), default=403)},
+                    {"status": Parameter("an HTTP status, 400 to 599", _STATUSES, default=403)},
                 ),
                 "delay": FaultAction("accepts the upgrade after the given delay", {"seconds": _WAIT}),
                 "no_answer": FaultAction("never responds to the upgrade"),
             },
             _SESSION,
+            ("socket open",),
         ),
         "signaling.offer": Point(
             "the offer is about to be sent; actions that send another message send it instead of the offer",
@@ -261,15 +321,20 @@ POINTS: Mapping[str, Point] = MappingProxyType(
                 "missing_fields": FaultAction("sends an offer without its `sdp`"),
             },
             _SESSION,
+            ("offer",),
         ),
         "signaling.answer": Point(
             "the client's answer was received; with any action, the server does not apply the answer",
             {**_SOCKET, "ignore": FaultAction("never applies the answer")},
             _SESSION,
+            ("answer",),
         ),
         "signaling.connected": Point("the peer connection is connected", _SOCKET, _SESSION),
         "peer.ice": Point(
-            "ICE candidates are exchanged", {"never": FaultAction("never responds to connectivity checks")}, _SESSION
+            "ICE candidates are exchanged",
+            {"never": FaultAction("never responds to connectivity checks")},
+            _SESSION,
+            ("ice_candidate",),
         ),
         "peer.dtls": Point(
             "the DTLS handshake is about to begin",
@@ -293,6 +358,7 @@ POINTS: Mapping[str, Point] = MappingProxyType(
                 "close_channels": FaultAction("closes both data channels only", {"seconds": _AFTER}),
             },
             _SESSION,
+            ("session connecting -> connected",),
         ),
         "peer.channels": Point(
             "the data channels are about to be opened",
@@ -309,7 +375,7 @@ POINTS: Mapping[str, Point] = MappingProxyType(
                 "drop": FaultAction("does not send the frame"),
                 "late": FaultAction(
                     "delays the frame and all later frames by the given time",
-                    {"seconds": Parameter("a number of real seconds, 0 to 60", _number(0, 60), required=True)},
+                    {"seconds": Parameter("a number of real seconds, 0 to 60", number(0, 60), required=True)},
                 ),
                 "resize": FaultAction(
                     "sends the frame in the given size to the host; spectators get the usual size",
@@ -321,9 +387,18 @@ POINTS: Mapping[str, Point] = MappingProxyType(
             },
             _STREAM,
         ),
-        "stream.start": Point("`interactive_stream_start` was received", {**_REPLY, **_OUT_OF_ORDER}, _STREAM),
-        "stream.interact": Point("`update` was received", {**_INTERACT, **_OUT_OF_ORDER}, _STREAM),
-        "stream.end": Point("`interactive_stream_end` was received", _END, _STREAM),
+        "stream.start": Point(
+            "`interactive_stream_start` was received",
+            {**_REPLY, **_OUT_OF_ORDER},
+            _STREAM,
+            ("interactive_stream_start",),
+        ),
+        "stream.interact": Point(
+            "`update` was received", {**_INTERACT, **_OUT_OF_ORDER}, _STREAM, ("update", "update_acknowledged")
+        ),
+        "stream.end": Point(
+            "`interactive_stream_end` was received", _END, _STREAM, ("interactive_stream_end", "stream_ended")
+        ),
         "stream.running": Point(
             "the stream has started",
             {
@@ -334,6 +409,7 @@ POINTS: Mapping[str, Point] = MappingProxyType(
                 "end": FaultAction("ends the stream: sends `stream_ended` only", {"seconds": _AFTER}),
             },
             _STREAM,
+            ("stream_started", "stream starting -> running"),
         ),
         "stream.broadcast": Point(
             "`broadcast_ready` is about to be sent",
@@ -343,16 +419,23 @@ POINTS: Mapping[str, Point] = MappingProxyType(
                 "late": FaultAction("sends `broadcast_ready` after the given delay", {"seconds": _WAIT}),
             },
             _STREAM,
+            ("broadcast_ready",),
         ),
-        "whep.config": _json("`GET /config` at the origin of `webrtc_url`"),
-        "whep.offer": Point("a spectator's WHEP `POST`", _HTTP, frozenset({"stream"})),
-        "whep.candidates": Point("a spectator's WHEP `PATCH`", _HTTP, frozenset({"stream"})),
-        "whep.leave": Point("a spectator's WHEP `DELETE`", _HTTP, frozenset({"stream"})),
-        "hls.playlist": _file("a request for an HLS playlist", "stream"),
-        "hls.segment": _file("a request for an HLS segment", "stream"),
-        "job.pending": Point("a worker is about to take the job", _JOB, frozenset({"job"})),
-        "job.dispatched": Point("the job is about to be processed", _JOB, frozenset({"job"})),
-        "job.processing": Point("the job's last script has run", _JOB, frozenset({"job"})),
+        "whep.config": _json("GET /config", means="`GET /config` at the origin of `webrtc_url`"),
+        "whep.offer": _spectator("POST", "/whep"),
+        "whep.candidates": _spectator("PATCH", "/whep/{resource}"),
+        "whep.leave": _spectator("DELETE", "/whep/{resource}"),
+        "hls.playlist": _file("a request for an HLS playlist", _HLS, "stream"),
+        "hls.segment": _file("a request for an HLS segment", _HLS, "stream"),
+        "job.pending": Point(
+            "a worker is about to take the job", _JOB, frozenset({"job"}), ("simulation pending -> dispatched",)
+        ),
+        "job.dispatched": Point(
+            "the job is about to be processed", _JOB, frozenset({"job"}), ("simulation dispatched -> processing",)
+        ),
+        "job.processing": Point(
+            "the job's last script has run", _JOB, frozenset({"job"}), ("simulation processing -> completed",)
+        ),
         "job.script": Point(
             "a script of a job is about to begin",
             {
@@ -362,7 +445,9 @@ POINTS: Mapping[str, Point] = MappingProxyType(
             },
             frozenset({"job", "script_index", "prompt"}),
         ),
-        "artifact": _file("a request for a file of a recording", "stream", "artifact"),
+        "artifact": _file(
+            "a request for a file of a recording", "GET /artifacts/{stream_id}/{artifact}", "stream", "artifact"
+        ),
         "server": Point(
             "any HTTP request or WebSocket upgrade",
             {
@@ -378,13 +463,13 @@ POINTS: Mapping[str, Point] = MappingProxyType(
 
 WHERE: Mapping[str, Parameter] = MappingProxyType(
     {
-        "account": Parameter("an API key or an account id", _text()),
-        "session": Parameter("a session id", _text()),
-        "stream": Parameter("a stream id", _text()),
-        "prompt": Parameter("a non-empty part of a prompt", _text(1)),
-        "job": Parameter("a job id", _text()),
-        "script_index": Parameter("a whole number, 0 or more", _whole(0)),
-        "artifact": Parameter("the name of a file, such as video.mp4", _text()),
+        "account": Parameter("an API key or an account id", text()),
+        "session": Parameter("a session id", text()),
+        "stream": Parameter("a stream id", text()),
+        "prompt": Parameter("a non-empty part of a prompt", text(1)),
+        "job": Parameter("a job id", text()),
+        "script_index": Parameter("a whole number, 0 or more", whole(0)),
+        "artifact": Parameter("the name of a file, such as video.mp4", text()),
     }
 )
 """All conditions that `match` of a fault can have, by name."""

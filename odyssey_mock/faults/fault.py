@@ -2,27 +2,27 @@
 
 import difflib
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
 from odyssey_mock.accounts.accounts import account_id
 from odyssey_mock.core.strict_json import JSON
-from odyssey_mock.faults.catalog import POINTS, WHERE, FaultAction, Parameter, points_of
+from odyssey_mock.faults.catalog import (
+    POINTS,
+    WHERE,
+    FaultAction,
+    Parameter,
+    number,
+    or_null,
+    points_of,
+    whole,
+)
 
 HOW_OFTEN: Mapping[str, Parameter] = {
-    "times": Parameter(
-        "a whole number above 0, or null for every time",
-        lambda v: v is None or (isinstance(v, int) and not isinstance(v, bool) and v > 0),
-    ),
-    "after": Parameter(
-        "a whole number, 0 or more", lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= 0, default=0
-    ),
-    "probability": Parameter(
-        "a number above 0, up to 1",
-        lambda v: isinstance(v, int | float) and not isinstance(v, bool) and 0 < v <= 1,
-        default=1.0,
-    ),
+    "times": Parameter("a whole number above 0, or null for every time", or_null(whole(1, None))),
+    "after": Parameter("a whole number, 0 or more", whole(0, None), default=0),
+    "probability": Parameter("a number above 0, up to 1", number(0, 1, above=0), default=1.0),
 }
 """Parameters that every fault accepts in addition to those of its action."""
 
@@ -31,7 +31,16 @@ _ECHO = reprlib.Repr(maxstring=80, maxother=80)
 
 
 class FaultError(ValueError):
-    """A fault is invalid. The message states what is wrong and lists the known names."""
+    """A fault is invalid. The message states what is wrong and lists the known names.
+
+    Attributes:
+        loc: the place of the invalid value: its name, such as `status`, or `match` and a name. It is empty if the fault
+            is not an object. In a list of faults, it begins with the index of the fault.
+    """
+
+    def __init__(self, message: str, loc: Sequence[str | int] = ()) -> None:
+        super().__init__(message)
+        self.loc = tuple(loc)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,21 +86,22 @@ class Fault:
         at, do, match = rest.pop("at", None), rest.pop("do", None), rest.pop("match", None)
         points = points_of(at) if isinstance(at, str) else []
         if not isinstance(at, str) or not points:
-            raise FaultError(_unknown("fault point", at, POINTS))
+            raise FaultError(_unknown("fault point", at, POINTS), ["at"])
         actions = [POINTS[point].actions for point in points]
         common: Mapping[str, FaultAction] = {
             name: actions[0][name] for name in actions[0] if all(name in a for a in actions)
         }
         if not common:
             raise FaultError(
-                f"the points of {at} have no action in common; use one of these points: {', '.join(points)}"
+                f"the points of {at} have no action in common; use one of these points: {', '.join(points)}",
+                ["at"],
             )
         if not isinstance(do, str) or do not in common:
-            raise FaultError(_unknown(f"action at {at}:", do, common))
+            raise FaultError(_unknown(f"action at {at}:", do, common), ["do"])
         place = f"{at} {do}"
         known = {**common[do].parameters, **HOW_OFTEN}
         if unknown := [name for name in rest if name not in known]:
-            raise FaultError(_unknown(f"parameter of {place}:", unknown[0], [*known, "match"]))
+            raise FaultError(_unknown(f"parameter of {place}:", unknown[0], [*known, "match"]), unknown[:1])
         values = {name: _value(place, name, parameter, rest) for name, parameter in known.items()}
         often = {name: values.pop(name) for name in HOW_OFTEN}
         allowed = frozenset.intersection(*(POINTS[point].matches for point in points)) | {"account"}
@@ -124,10 +134,10 @@ def _value(place: str, name: str, parameter: Parameter, given: Mapping[str, JSON
     __tracebackhide__ = True
     if name not in given:
         if parameter.required:
-            raise FaultError(f"{place} requires `{name}`: {parameter.expected}")
+            raise FaultError(f"{place} requires `{name}`: {parameter.expected}", [name])
         return parameter.default
     if not parameter.holds(given[name]):
-        raise FaultError(f"{place}: `{name}` must be {parameter.expected}, got {_ECHO.repr(given[name])}")
+        raise FaultError(f"{place}: `{name}` must be {parameter.expected}, got {_ECHO.repr(given[name])}", [name])
     return given[name]
 
 
@@ -138,12 +148,14 @@ def _match(place: str, match: JSON, allowed: frozenset[str]) -> Mapping[str, JSO
     if not isinstance(match, Mapping):
         # The messages here and below give only the type: the value may be an API key.
         names = ", ".join(sorted(allowed))
-        raise FaultError(f"{place}: `match` must be an object with {names}, got {type(match).__name__}")
+        raise FaultError(f"{place}: `match` must be an object with {names}, got {type(match).__name__}", ["match"])
     for name, value in match.items():
         if name not in allowed:
-            raise FaultError(_unknown(f"`match` condition of {place}:", name, sorted(allowed)))
+            raise FaultError(_unknown(f"`match` condition of {place}:", name, sorted(allowed)), ["match", name])
         if not WHERE[name].holds(value):
-            raise FaultError(f"{place}: `match.{name}` must be {WHERE[name].expected}, got {type(value).__name__}")
+            raise FaultError(
+                f"{place}: `match.{name}` must be {WHERE[name].expected}, got {type(value).__name__}", ["match", name]
+            )
     account = match.get("account")
     return {**match, "account": account_id(account)} if isinstance(account, str) else dict(match)
 

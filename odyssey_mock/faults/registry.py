@@ -14,7 +14,7 @@ from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.state_store import NO_STATE, AnyText, RecordKind, StateStore
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.catalog import points_of
-from odyssey_mock.faults.fault import Fault
+from odyssey_mock.faults.fault import Fault, FaultError
 from odyssey_mock.faults.keywords import FaultKeywords
 
 _ECHO = reprlib.Repr(maxstring=80, maxother=80)
@@ -157,7 +157,7 @@ class Faults:
         """
         __tracebackhide__ = True
         given: Mapping[str, Any] = fields  # Any: `Fault.of` validates them
-        return self.extend([{**(described or {}), **given}])[0]
+        return self._append([Fault.of({**(described or {}), **given})])[0]
 
     def extend(self, described: Iterable[Mapping[str, JSON]]) -> list[ActiveFault]:
         """Append several faults, and return each as an `ActiveFault`.
@@ -166,14 +166,12 @@ class Faults:
             FaultError: a fault is invalid. No fault is added.
         """
         __tracebackhide__ = True
-        return self._extend(described)
+        return self._append([_judged(number, each) for number, each in enumerate(described)])
 
-    def _extend(self, described: Iterable[Mapping[str, JSON]], *, is_initial: bool = False) -> list[ActiveFault]:
-        __tracebackhide__ = True
-        judged = [Fault.of(each) for each in described]
+    def _append(self, faults: Iterable[Fault], *, is_initial: bool = False) -> list[ActiveFault]:
         added = [
             ActiveFault(f"fault-{number}", fault, is_initial=is_initial)
-            for number, fault in enumerate(judged, self._next)
+            for number, fault in enumerate(faults, self._next)
         ]
         self._next += len(added)
         self._active |= {each.id: each for each in added}
@@ -186,7 +184,7 @@ class Faults:
         self._next = registry.next_number
         is_same = registry.initial == _digest(self._initial)
         if not is_same:
-            self._extend(self._initial, is_initial=True)
+            self._append(map(Fault.of, self._initial), is_initial=True)
         # The initial faults come first, as before the restart, even if they are newer.
         for fault_id, each in sorted(saved.items(), key=lambda item: not item[1].is_initial):
             if each.is_initial and not is_same:
@@ -215,7 +213,7 @@ class Faults:
         """Restore the initial faults, with their counts `passed` and `fired` at 0."""
         fired = [each.fault for each in self if each.fired > 0 or each.fired_before_reset]
         self.clear()
-        for each in self._extend(self._initial, is_initial=True):
+        for each in self._append(map(Fault.of, self._initial), is_initial=True):
             each.fired_before_reset = each.fault in fired
 
     def any_at(self, point: str) -> bool:
@@ -277,6 +275,16 @@ class Faults:
         if fault.probability < 1 and _chance(f"{self._seed}/{active.id}/{active.passed}") >= fault.probability:
             return f"the random decision with probability {fault.probability:g} was against it"
         return ""
+
+
+def _judged(number: int, described: Mapping[str, JSON]) -> Fault:
+    """Return the fault with this number in a list. The place of an error begins with the number."""
+    __tracebackhide__ = True
+    try:
+        return Fault.of(described)
+    except FaultError as error:
+        error.loc = (number, *error.loc)
+        raise
 
 
 def _digest(initial: Iterable[Mapping[str, JSON]]) -> str:

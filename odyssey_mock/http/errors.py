@@ -148,7 +148,7 @@ ANSWERS: Mapping[type[Exception], _Answer] = MappingProxyType(
         NotCancellableError: lambda error, _: ApiError(400, f"Cannot cancel a job that is {error.status}"),
         UrlError: lambda error, _: ApiError(403, str(error)),
         NoArtifactError: lambda error, _: ApiError(404, f"Artifact not found: {error}"),
-        FaultError: lambda error, _: unprocessable(["body"], str(error), "value_error"),
+        FaultError: lambda error, _: unprocessable(["body", *error.loc], str(error), "value_error"),
         SpectatorGoneError: lambda error, _: BroadcastError(
             404, f"the spectator ended before the SDP answer was sent: {error}"
         ),

@@ -14,7 +14,8 @@ from starlette.routing import BaseRoute
 from odyssey_mock.core.clock import Clock, ManualClock
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.catalog import LONGEST, POINTS, WHERE, Parameter
-from odyssey_mock.faults.fault import HOW_OFTEN
+from odyssey_mock.faults.fault import HOW_OFTEN, FaultError
+from odyssey_mock.faults.presets import PRESETS
 from odyssey_mock.faults.registry import ActiveFault, Faults
 from odyssey_mock.http.errors import ApiError, parse, read_body
 from odyssey_mock.http.fault_points import ServiceRoute
@@ -54,7 +55,12 @@ class FaultRoutes:
         """Append one or several faults to the list. If one of the faults is invalid, none is appended."""
         body = await read_body(request, unique=True)
         described: Sequence[Any] = body if isinstance(body, list) else [body]  # Any: `extend` validates each
-        return _listed(self.faults.extend(described), 201)
+        try:
+            return _listed(self.faults.extend(described), 201)
+        except FaultError as error:
+            if not isinstance(body, list):
+                error.loc = error.loc[1:]
+            raise
 
     async def clear(self, _request: Request) -> Response:
         """Remove all faults."""
@@ -71,7 +77,7 @@ class FaultRoutes:
         return Response(status_code=204)
 
     async def catalog(self, _request: Request) -> Response:
-        """List all fault points with their actions, parameters and `match` conditions."""
+        """List all fault points, with their actions, `match` conditions and trace events, and all presets."""
         points: dict[str, JSON] = {
             name: {
                 "means": point.means,
@@ -80,10 +86,17 @@ class FaultRoutes:
                     for do, action in point.actions.items()
                 },
                 "match": sorted({*point.matches, "account"}),
+                "events": [*point.events],
             }
             for name, point in POINTS.items()
         }
-        return JSONResponse({"points": points, "parameters": _shown(HOW_OFTEN), "match": _shown(WHERE)})
+        presets: list[JSON] = [
+            {"name": each.name, "means": each.means, "faults": [dict(fault) for fault in each.faults]}
+            for each in PRESETS
+        ]
+        return JSONResponse(
+            {"points": points, "parameters": _shown(HOW_OFTEN), "match": _shown(WHERE), "presets": presets}
+        )
 
     async def go_away(self, request: Request) -> Response:
         """Take the server offline after this response, for the requested time."""
@@ -107,6 +120,11 @@ def _listed(faults: Iterable[ActiveFault], status: int = 200) -> Response:
 
 def _shown(parameters: Mapping[str, Parameter]) -> dict[str, JSON]:
     return {
-        name: {"expected": each.expected, "required": each.required, "default": each.default}
+        name: {
+            "expected": each.expected,
+            "required": each.required,
+            "default": each.default,
+            "schema": each.values.schema,
+        }
         for name, each in parameters.items()
     }

@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from odyssey_mock import Fault, FaultError
 from odyssey_mock.accounts.accounts import account_id
 from odyssey_mock.core.strict_json import JSON
-from odyssey_mock.faults.catalog import DEEPEST, POINTS, WHERE, points_of
+from odyssey_mock.faults.catalog import DEEPEST, POINTS, WHERE, Parameter, points_of
+from odyssey_mock.faults.fault import HOW_OFTEN
+from odyssey_mock.faults.presets import PRESETS, Preset
 from odyssey_mock.testing.strategies import faults
 
 ENTRIES = [(point, do) for point in POINTS for do in POINTS[point].actions]
@@ -219,3 +222,75 @@ def test_point_groups_allow_common_actions_only() -> None:
         Fault.of({"at": "hls.*", "do": "not_json"})
     with pytest.raises(FaultError, match=r"unknown `match` condition of rest.\* reset: 'job'; known: account"):
         Fault.of({"at": "rest.*", "do": "reset", "match": {"job": "x"}})
+
+
+PARAMETERS: Mapping[str, Parameter] = {
+    **{f"{at} {do} {name}": each for at, do in ENTRIES for name, each in POINTS[at].actions[do].parameters.items()},
+    **HOW_OFTEN,
+    **{f"match {name}": each for name, each in WHERE.items()},
+}
+"""Every parameter of a fault, by its place."""
+NUMBERS = {
+    expected: each
+    for expected, each in {each.expected: each for each in PARAMETERS.values()}.items()
+    if not {"string", "boolean", None}
+    & {each.values.schema.get("type", "number" if "anyOf" in each.values.schema else None)}
+}
+"""The parameters that are numbers, one for each description of valid values."""
+
+
+def is_permitted(parameter: Parameter, value: JSON) -> bool:
+    return bool(Draft202012Validator(dict(parameter.values.schema)).is_valid(value))
+
+
+@given(faults())
+def test_schemas_permit_all_valid_faults(drawn: dict[str, JSON]) -> None:
+    fault = Fault.of(drawn)
+    parameters = {**POINTS[fault.at].actions[fault.do].parameters, **HOW_OFTEN}
+    refused = [name for name, each in parameters.items() if not is_permitted(each, fault.to_json()[name])]
+    refused += [name for name, value in fault.match.items() if not is_permitted(WHERE[name], value)]
+    # A parameter that is not given has its default, which need not be a value that can be given.
+    assert [name for name in refused if name in drawn] == []
+
+
+@given(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(0, 5000)
+    | st.floats(allow_nan=False).filter(lambda value: not value.is_integer())
+    | st.text(max_size=3)
+)
+@example(0)
+@example(1)
+@example(399)
+@example(599)
+@example(1005)
+@example(1006)
+@example(4096)
+@example(86_400)
+@example(86_401)
+@example(10**9)
+@example(10**9 + 1)
+def test_schemas_of_numbers_permit_only_valid_values(value: JSON) -> None:
+    wrong = [name for name, each in NUMBERS.items() if is_permitted(each, value) != each.holds(value)]
+    assert wrong == [], f"expected schema and check to agree about {value!r}"
+
+
+def test_close_codes_and_sizes_have_more_than_limits() -> None:
+    assert PARAMETERS["signaling.answer close code"].values.schema == {
+        "type": "integer",
+        "minimum": 1000,
+        "maximum": 4999,
+        "not": {"enum": [1004, 1005, 1006, 1015]},
+    }
+    assert PARAMETERS["peer.frame resize width"].values.schema["multipleOf"] == 2
+    assert PARAMETERS["match prompt"].values.schema == {"type": "string", "minLength": 1}
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
+def test_faults_of_presets_are_valid(preset: Preset) -> None:
+    assert preset.means
+    for each in preset.faults:
+        fault = Fault.of(each)
+        assert {name: fault.to_json()[name] for name in each} == dict(each)

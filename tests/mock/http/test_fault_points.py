@@ -54,6 +54,7 @@ async def test_request_reaches_only_its_own_fault_point(http: httpx.AsyncClient,
         faults = {name: mock.faults.add({"at": name, "do": "status", "status": 418}) for name in HTTP_POINTS}
         assert (await ask(mock, http, point, token)).status_code == 418
         assert {name for name, fault in faults.items() if fault.passed} == {point}
+        assert mock.journal.entries[-1].name in POINTS[point].events
 
 
 async def test_other_requests_reach_no_fault_point(

@@ -49,22 +49,38 @@ async def test_post_adds_all_faults_or_none(http: httpx.AsyncClient) -> None:
     assert (await http.post("/_mock/faults", json=[])).json() == {"faults": []}
 
 
+REST = {"at": "rest.regions.list", "do": "delay"}
+
+
 @pytest.mark.parametrize(
-    ("body", "says"),
+    ("body", "loc", "says"),
     [
-        ({"at": "rest.regions.lists", "do": "reset"}, ["did you mean 'rest.regions.list'?", *POINTS]),
-        ({"at": "rest.regions.list", "do": "refuse"}, ["unknown action", *POINTS["rest.regions.list"].actions]),
-        ({"at": "rest.regions.list", "do": "delay", "second": 1}, ["'second'", "seconds, times, after"]),
-        ({"at": "rest.regions.list", "do": "delay"}, ["requires `seconds`"]),
-        (7, ["must be an object"]),
-        ([[]], ["must be an object"]),
+        ({"at": "rest.regions.lists", "do": "reset"}, ["at"], ["did you mean 'rest.regions.list'?", *POINTS]),
+        ({"at": "signaling.*", "do": "close"}, ["at"], ["no action in common"]),
+        (
+            {"at": "rest.regions.list", "do": "refuse"},
+            ["do"],
+            ["unknown action", *POINTS["rest.regions.list"].actions],
+        ),
+        ({**REST, "second": 1}, ["second"], ["'second'", "seconds, times, after"]),
+        (REST, ["seconds"], ["requires `seconds`"]),
+        ({**REST, "seconds": -1}, ["seconds"], ["must be a number of seconds"]),
+        ({**REST, "seconds": 1, "times": 0}, ["times"], ["above 0"]),
+        ({**REST, "seconds": 1, "match": 7}, ["match"], ["must be an object with account"]),
+        ({**REST, "seconds": 1, "match": {"job": "x"}}, ["match", "job"], ["unknown `match` condition"]),
+        ({**REST, "seconds": 1, "match": {"account": 7}}, ["match", "account"], ["an API key or an account id"]),
+        (7, [], ["must be an object"]),
+        ([[]], [0], ["must be an object"]),
+        ([{**REST, "seconds": 1}, REST], [1, "seconds"], ["requires `seconds`"]),
     ],
 )
-async def test_invalid_fault_is_422_with_known_names(http: httpx.AsyncClient, body: object, says: list[str]) -> None:
+async def test_invalid_fault_is_422_with_its_place(
+    http: httpx.AsyncClient, body: object, loc: list[str | int], says: list[str]
+) -> None:
     answer = await http.post("/_mock/faults", json=body)
     assert answer.status_code == 422
     (detail,) = answer.json()["detail"]
-    assert (detail["loc"], detail["type"]) == (["body"], "value_error")
+    assert (detail["loc"], detail["type"]) == (["body", *loc], "value_error")
     for part in says:
         assert part in detail["msg"]
 
@@ -128,8 +144,18 @@ async def test_catalog_is_sufficient_to_make_every_fault(http: httpx.AsyncClient
         "expected": "an HTTP status, 400 to 599",
         "required": True,
         "default": None,
+        "schema": {"type": "integer", "minimum": 400, "maximum": 599},
     }
+    assert catalog["points"]["stream.interact"]["events"] == ["update", "update_acknowledged"]
     json.dumps(catalog, allow_nan=False)
+
+
+async def test_presets_of_the_catalog_can_be_added(http: httpx.AsyncClient) -> None:
+    presets = (await http.get("/_mock/faults/catalog")).json()["presets"]
+    assert [preset["name"] for preset in presets][:2] == ["Bad network", "Lost connection"]
+    for preset in presets:
+        answer = await http.post("/_mock/faults", json=preset["faults"])
+        assert answer.status_code == 201, f"expected a valid preset {preset['name']}, got {answer.text}"
 
 
 @pytest.mark.odyssey(speed=1000.0)

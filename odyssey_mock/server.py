@@ -474,6 +474,7 @@ class MockOdyssey:
             )
             if self.settings.keys is None:
                 self.api_key = backend.secrets.keep("api key", self.api_key)
+            backend.api_key = self.api_key
             # Closed after the HTTP server, because requests may be waiting for a file.
             resources.push_async_callback(backend.recordings.close)
             await backend.restore()

@@ -217,6 +217,11 @@ PLAN = Rule(f"one of {', '.join(map(repr, PLANS))}", lambda value: isinstance(va
 LIMIT_NAMES = tuple(each.name for each in dataclasses.fields(Limits))
 
 
+def plan_of(limits: Limits) -> Plan | None:
+    """Return the name of the plan that has exactly these limits; None if no plan has them."""
+    return next((plan for plan, each in PLANS.items() if each == limits), None)
+
+
 class _Inherited(Enum):
     """Type of the value `INHERITED`, which marks an unset limit. None means that there is no limit."""
 

@@ -49,6 +49,7 @@ from odyssey_mock.http.routes.faults import FaultRoutes
 from odyssey_mock.http.routes.hls import HlsRoutes
 from odyssey_mock.http.routes.machines import MachineRoutes
 from odyssey_mock.http.routes.openapi import OPENAPI_PATH, OpenApiRoutes
+from odyssey_mock.http.routes.overview import OverviewRoutes
 from odyssey_mock.http.routes.pages import ROOT, ConsoleLink, PageRoutes, opens_console
 from odyssey_mock.http.routes.recordings import RecordingRoutes
 from odyssey_mock.http.routes.regions import REGIONS_PATH, RegionRoutes
@@ -255,6 +256,18 @@ def _routes(backend: Backend, callers: Callers, go_away: GoAway, forms: UsageErr
                 *EventRoutes(clock=clock, journal=journal, sessions=sessions, view=view).routes(),
                 *MachineRoutes().routes(),
                 *PageRoutes().routes(),
+                *OverviewRoutes(
+                    api_key=lambda: backend.api_key,
+                    listening_url=backend.listening_url,
+                    clock=clock,
+                    settings=backend.settings,
+                    journal=journal,
+                    sessions=sessions,
+                    streams=streams,
+                    broadcasts=backend.broadcasts,
+                    jobs=backend.jobs,
+                    faults=backend.faults,
+                ).routes(),
             ],
         ).routes()
 

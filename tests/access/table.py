@@ -135,6 +135,7 @@ CONTROL = tuple(
         ("POST /_mock/server/away", "control", "422"),
         ("GET /_mock/settings", "control", "200"),
         ("POST /_mock/settings", "control", "422"),
+        ("GET /_mock/overview", "control", "200"),
         ("GET /_mock/console", "page", "307"),
         ("GET /_mock/console/", "page", "200"),
         ("GET /_mock/console/files/{name:path}", "page", "200"),

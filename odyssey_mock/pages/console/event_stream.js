@@ -57,6 +57,7 @@ export function readEvents({ open, onEvent, onConnection }) {
   let abort = new AbortController();
   let wake = () => {};
   let pause = FIRST_PAUSE_MS;
+  let isOutdated = false;
 
   const waited = (limit) =>
     new Promise((resolve) => {
@@ -69,6 +70,7 @@ export function readEvents({ open, onEvent, onConnection }) {
 
   const once = async () => {
     abort = new AbortController();
+    isOutdated = false;
     let silence = 0;
     const heard = () => {
       clearTimeout(silence);
@@ -84,7 +86,7 @@ export function readEvents({ open, onEvent, onConnection }) {
       }
       onConnection("open", "");
       pause = FIRST_PAUSE_MS;
-      const parser = createParser(onEvent);
+      const parser = createParser((event) => isOutdated || onEvent(event));
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
       for (;;) {
         const { value, done } = await reader.read();
@@ -94,6 +96,7 @@ export function readEvents({ open, onEvent, onConnection }) {
       }
       onConnection("lost", "the mock closed the connection");
     } catch (error) {
+      if (isOutdated) return 0;
       if (!isClosed) onConnection("lost", error.message);
     } finally {
       clearTimeout(silence);
@@ -116,6 +119,11 @@ export function readEvents({ open, onEvent, onConnection }) {
   return {
     /** Open the stream now if it is not open. */
     retry: () => wake(),
+    /** Request the stream again, because what it sends does not continue what was received. No further event of it is passed on. */
+    reopen() {
+      isOutdated = true;
+      abort.abort();
+    },
     close() {
       isClosed = true;
       abort.abort();

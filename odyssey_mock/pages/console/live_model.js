@@ -78,14 +78,17 @@ export function createLiveModel({ api, onChange }) {
   };
   const handlers = {
     hello(data) {
-      // An earlier index, or another beginning, is another run of the mock.
-      if (beganAt !== null && (data.began_at !== beganAt || data.next < next)) {
+      // An earlier index, or another beginning, is another run of the mock. It is read from its first entry on.
+      const isOther = beganAt !== null && (data.began_at !== beganAt || data.next < next);
+      const isContinued = isOther && next > 0;
+      beganAt = data.began_at;
+      if (isOther) {
         next = 0;
         base = 0;
         clear();
       }
-      beganAt = data.began_at;
-      loadAll();
+      if (isContinued) stream.reopen();
+      else loadAll();
     },
     entry(data, id) {
       next = Number(id) + 1;

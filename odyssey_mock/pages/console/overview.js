@@ -19,7 +19,7 @@ export function OverviewView({ mock, api, announce }) {
   const isUnused = state.sessions.length === 0 && state.streams.length === 0 && state.jobs.length === 0;
   return html`
     <${ViewHeader} title="Overview" lead="This mock stands in for the Odyssey service. Point your app to its address.">
-      <a class="button primary" href=${addressOf("try")}>Try it</a>
+      ${!isUnused && html`<a class="button" href=${addressOf("try")}>Try it</a>`}
     <//>
     <div class="overview-top">
       <${Connect} url=${url} apiKey=${key} announce=${announce} />
@@ -91,8 +91,8 @@ function Connect({ url, apiKey, announce }) {
   return html`
     <${Section} title="Connect your app" class="card connect">
       <dl class="address">
-        <div><dt>Address</dt><dd class="mono">${url}</dd><${CopyButton} text=${url} what="The address" label="" announce=${announce} /></div>
-        <div><dt>API key</dt><dd class="mono">${apiKey || "…"}</dd><${CopyButton} text=${apiKey} what="The API key" label="" announce=${announce} /></div>
+        <div><dt>Address</dt><dd><span class="value mono">${url}</span><${CopyButton} text=${url} what="The address" label="" announce=${announce} /></dd></div>
+        <div><dt>API key</dt><dd><span class="value mono">${apiKey || "…"}</span><${CopyButton} text=${apiKey} what="The API key" label="" announce=${announce} /></dd></div>
       </dl>
       <div class="snippet">
         <div class="snippet-head">

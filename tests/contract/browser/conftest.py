@@ -1,6 +1,5 @@
 """Fixtures for the vendor's JavaScript client: one browser for all tests, and a page for each test."""
 
-import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
@@ -11,19 +10,10 @@ from playwright.async_api import Browser, ConsoleMessage
 from odyssey_mock import MockOdyssey
 from odyssey_mock.testing.marked_settings import marked_settings
 from tests.contract.browser import chromium, firefox
+from tests.contract.browser.chromium import require
 from tests.contract.browser.console_page import ConsoleTab
 from tests.contract.browser.official_client import OfficialClient
 from tests.support.contract.conformance import Conformance
-
-
-def require(missing: str | None) -> None:
-    """If `missing` describes a missing requirement, skip the test or, in CI, fail it."""
-    if missing is None:
-        return
-    reason = f"{missing}; run scripts/test-needs"
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

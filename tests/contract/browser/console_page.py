@@ -7,7 +7,7 @@ from typing import Literal
 
 from playwright.async_api import ConsoleMessage, Error, Page, Request, ViewportSize
 
-from tests.contract.browser.chromium import HERE
+from tests.contract.browser.chromium import HERE, require
 
 WIDE: ViewportSize = {"width": 1280, "height": 800}
 NARROW: ViewportSize = {"width": 390, "height": 844}
@@ -17,6 +17,9 @@ SCREENSHOTS = HERE.parents[2] / "odyssey-screenshots"
 INLINE = ("data:", "blob:")
 
 type Scheme = Literal["light", "dark"]
+
+SCHEMES: Sequence[tuple[Scheme, str]] = (("light", ""), ("dark", "color-contrast"))
+"""The color schemes, with the rules of axe-core that are checked in each: the others do not depend on colors."""
 
 
 class ConsoleTab:
@@ -57,7 +60,8 @@ class ConsoleTab:
 
         page = self.page
         await page.set_viewport_size(viewport)
-        await page.emulate_media(color_scheme=scheme)
+        # Colors that are changing have no contrast that axe-core could measure.
+        await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         page.on("request", note_request)
         page.on("console", note_message)
         page.on("pageerror", note_error)
@@ -70,8 +74,8 @@ class ConsoleTab:
             page.remove_listener("request", note_request)
             page.remove_listener("console", note_message)
             page.remove_listener("pageerror", note_error)
-        assert foreign == [], f"expected requests only to {url}, got others"
-        assert problems == [], "expected no message in the browser's console"
+        assert foreign == [], f"expected requests only to {url}, got {foreign}"
+        assert problems == [], f"expected no message in the browser's console, got {problems}"
 
 
 async def violations(page: Page, rules: str = "") -> list[str]:
@@ -81,6 +85,26 @@ async def violations(page: Page, rules: str = "") -> list[str]:
     options = {"resultTypes": ["violations"], **({"runOnly": [rules]} if rules else {})}
     found = await page.evaluate("(options) => axe.run(document, options)", options)
     return [f"{rule['id']}: {node['html'][:150]}" for rule in found["violations"] for node in rule["nodes"]]
+
+
+async def look_at(page: Page, name: str) -> list[str]:
+    """Take screenshots of what the page shows, at both widths, light and dark; return what is wrong with it.
+
+    That are the violations that axe-core finds, and a page that is wider than its window.
+    """
+    require(None if AXE.is_file() else "the npm package axe-core is not installed")
+    problems: list[str] = []
+    for viewport in (WIDE, NARROW):
+        await page.set_viewport_size(viewport)
+        for scheme, rules in SCHEMES:
+            await page.emulate_media(color_scheme=scheme)
+            await page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+            await screenshot(page, name)
+            where = f"{viewport['width']} pixels, {scheme}"
+            problems += [f"{where}: {violation}" for violation in await violations(page, rules)]
+        if (wider := await overflow(page)) > 0:
+            problems.append(f"{viewport['width']} pixels: the page is {wider} pixels wider than its window")
+    return problems
 
 
 async def overflow(page: Page) -> int:

@@ -13,7 +13,7 @@ from playwright.async_api import Browser, ConsoleMessage, Error, FilePayload, Pa
 from odyssey_client import Odyssey
 from odyssey_mock import MockOdyssey
 from odyssey_mock.trace.page import viewer_page
-from tests.contract.browser.conftest import require
+from tests.contract.browser.chromium import require
 from tests.contract.browser.console_page import AXE, NARROW, WIDE, violations
 from tests.support import sample_traces
 

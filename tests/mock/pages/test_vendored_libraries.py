@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.browser.chromium import HERE
-from tests.contract.browser.conftest import require
+from tests.contract.browser.chromium import HERE, require
 
 VENDOR = Path(__file__).parents[3] / "odyssey_mock/pages/vendor"
 ROW = re.compile(

@@ -1,0 +1,153 @@
+"""Tests of the console's shell and of its view Overview, in Chromium: navigation, keys, connection, token."""
+
+import asyncio
+import json
+from contextlib import AsyncExitStack
+
+import pytest
+from playwright.async_api import Page, expect
+
+from odyssey_mock import MockOdyssey
+from tests.contract.browser.console_page import ConsoleTab, look_at
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+VIEWS = {
+    "s": "Sessions",
+    "t": "Timeline",
+    "f": "Faults",
+    "c": "Clock",
+    "m": "Simulations",
+    "y": "Try it",
+    "a": "Accounts",
+    "o": "Overview",
+}
+"""The views by the key that is pressed after `g`."""
+LOST = ("ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_CONNECTION_RESET")
+"""What Chromium writes when the mock goes away."""
+PARSE = """async ({ text, sizes }) => {
+  const { createParser } = await import("console/event_stream.js");
+  return sizes.map((size) => {
+    const events = [];
+    const parser = createParser((event) => events.push(event));
+    for (let at = 0; at < text.length; at += size) parser.feed(text.slice(at, at + size));
+    return events;
+  });
+}"""
+STREAM = (
+    'event: hello\ndata: {"next":2}\n\n'
+    ": a comment\n\n"
+    "id: 0\nevent: entry\ndata: first\ndata:second\n\n"
+    "id: 1\r\nevent: entry\r\ndata: ä\r\n\r\n"
+    "event: state\n\n"
+    "data: of no kind\n\n"
+    "event: entry\ndata: cut"
+)
+
+
+async def copied(page: Page, what: str) -> str:
+    """Press the copy button of `what`, and return the contents of the clipboard."""
+    await page.get_by_role("button", name=what).click()
+    await expect(page.get_by_role("status")).to_have_text(f"{what} copied")
+    return str(await page.evaluate("navigator.clipboard.readText()"))
+
+
+async def test_event_stream_is_parsed_whatever_its_pieces(console: ConsoleTab, mock: MockOdyssey) -> None:
+    async with console.opened(mock.url) as page:
+        parsed = await page.evaluate(PARSE, {"text": STREAM, "sizes": list(range(1, len(STREAM) + 1))})
+
+    expected = [
+        {"event": "hello", "data": '{"next":2}', "id": None},
+        {"event": "entry", "data": "first\nsecond", "id": "0"},
+        {"event": "entry", "data": "ä", "id": "1"},
+        {"event": "message", "data": "of no kind", "id": "1"},
+    ]
+    assert [events for events in parsed if events != expected] == []
+
+
+async def test_copied_lines_connect_a_client(console: ConsoleTab, mock: MockOdyssey) -> None:
+    async with console.opened(mock.url) as page:
+        await expect(page.get_by_text("No client has connected yet")).to_be_visible()
+        await expect(page.locator(".address")).to_contain_text(mock.api_key)
+        address = await copied(page, "The address")
+        key = await copied(page, "The API key")
+        lines = {}
+        for tab in ("JavaScript", "Python", "curl", ".env"):
+            await page.get_by_role("tab", name=tab, exact=True).click()
+            lines[tab] = await copied(page, f"The lines for {tab}")
+        assert (address, key) == (mock.url, mock.api_key)
+        assert lines[".env"] == f"ODYSSEY_API_URL={mock.url}\nODYSSEY_API_KEY={mock.api_key}"
+        assert f"window.__ODYSSEY_API_URL__ = {json.dumps(mock.url)};" in lines["JavaScript"]
+
+        curl = await asyncio.create_subprocess_shell(lines["curl"], stdout=-1, stderr=-3)
+        output, _ = await curl.communicate()
+        assert json.loads(output)["token_type"] == "bearer", f"expected a token, got {output!r}"
+        await asyncio.to_thread(exec, lines["Python"], {})
+        await expect(page.get_by_role("heading", name="Latest events")).to_be_visible()
+        await expect(page.get_by_text("No session is open now")).to_be_visible()
+    assert [stream.prompt for stream in mock.streams.values()] == ["A cat on a windowsill"]
+
+
+async def test_keys_show_views(console: ConsoleTab, mock: MockOdyssey) -> None:
+    async with console.opened(mock.url) as page:
+        await page.keyboard.press("Tab")
+        await expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("main")).to_be_focused()
+        for key, name in VIEWS.items():
+            await page.keyboard.press("g")
+            await page.keyboard.press(key)
+            await expect(page).to_have_title(f"{name} - Odyssey mock")
+            await expect(page.locator(".nav [aria-current]")).to_contain_text(name)
+            await expect(page.locator("#view-title")).to_be_focused()
+        await page.keyboard.press("?")
+        await expect(page.get_by_role("dialog", name="Keys")).to_contain_text("Light or dark")
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("t")
+        dark = await page.evaluate("document.documentElement.dataset.theme")
+
+    assert dark == "dark"
+
+
+async def test_page_continues_with_a_mock_that_was_restarted(console: ConsoleTab) -> None:
+    async with AsyncExitStack() as running:
+        first = await running.enter_async_context(MockOdyssey())
+        first.journal.record("note", "of the first")
+        async with console.opened(first.url, expected=LOST) as page:
+            await expect(page.locator(".latest")).to_contain_text("of the first")
+            await running.aclose()
+            await expect(page.get_by_role("alert")).to_contain_text("The connection to the mock is lost")
+            second = await running.enter_async_context(MockOdyssey(port=int(first.url.rpartition(":")[2])))
+            second.journal.record("note", "of the second")
+            await expect(page.locator(".latest")).to_contain_text("of the second")
+            await expect(page.locator(".latest")).not_to_contain_text("of the first")
+            await expect(page.locator(".connection")).to_have_text("Live")
+            await expect(page.locator(".address")).to_contain_text(second.api_key)
+
+
+async def test_token_of_the_link_is_kept_and_hidden(console: ConsoleTab) -> None:
+    async with MockOdyssey(host="0.0.0.0") as mock:
+        token = mock.control_token
+        async with console.opened(mock.url, expected=("status of 401", "status of 403")) as page:
+            await expect(page.get_by_role("heading")).to_have_text("This mock needs its control token")
+            await page.get_by_label("Control token").fill("wrong")
+            await page.keyboard.press("Enter")
+            await expect(page.get_by_role("alert")).to_contain_text("token")
+            await page.get_by_label("Control token").fill(token)
+            await page.keyboard.press("Enter")
+            await expect(page.locator(".connection")).to_have_text("Live")
+            await page.evaluate("sessionStorage.clear()")
+            await page.goto(f"{mock.url}/_mock/console/#token={token}")
+            await page.reload()
+            await expect(page.locator(".connection")).to_have_text("Live")
+            shown = page.url
+
+    assert shown == f"{mock.url}/_mock/console/#/overview"
+
+
+async def test_overview_looks_right_before_a_client_connects(console: ConsoleTab, mock: MockOdyssey) -> None:
+    async with console.opened(mock.url) as page:
+        await expect(page.locator(".address")).to_contain_text(mock.api_key)
+        problems = await look_at(page, "overview-empty")
+
+    assert problems == []

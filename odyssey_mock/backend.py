@@ -10,6 +10,7 @@ from typing import Unpack
 from odyssey_mock.accounts.accounts import Accounts
 from odyssey_mock.accounts.session_tokens import SessionTokens
 from odyssey_mock.accounts.usage import Usage
+from odyssey_mock.broadcasts.monitors import Monitors
 from odyssey_mock.broadcasts.registry import Broadcasts
 from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.entropy import Entropy, RememberingEntropy
@@ -75,6 +76,7 @@ class Backend:
     streams: StreamStore = field(init=False)
     usage: Usage = field(init=False)
     broadcasts: Broadcasts = field(init=False)
+    monitors: Monitors = field(init=False)
     recordings: Recordings = field(init=False)
     jobs: Jobs = field(init=False)
 
@@ -101,6 +103,7 @@ class Backend:
             streams=self.streams,
             base_url=self.url,
         )
+        self.monitors = Monitors(settings=self.settings, peers=self.network)
         self.sessions = SessionRegistry(
             settings=self.settings,
             clock=self.clock,
@@ -213,6 +216,7 @@ class Backend:
             faults=self.faults,
             streams=self.streams,
             broadcasts=self.broadcasts,
+            monitors=self.monitors,
             setup=setup,
         )
         return Session(
@@ -249,6 +253,7 @@ class Backend:
         self.settings.reset()
         await self.sessions.close()
         await self.broadcasts.close()
+        await self.monitors.close()
         await self.jobs.reset()
         self.streams.clear()
         self.usage.clear()

@@ -489,6 +489,7 @@ class MockOdyssey:
                 broadcasts=backend.broadcasts,
             )
             resources.push_async_callback(_close_in_time, "spectators", backend.broadcasts.close)
+            resources.push_async_callback(_close_in_time, "videos of the console", backend.monitors.close)
             resources.push_async_callback(_close_in_time, "sessions", backend.sessions.close)
             end_jobs = backend.jobs.close if state is None else backend.jobs.suspend
             resources.push_async_callback(_close_in_time, "simulation jobs", end_jobs)

@@ -48,6 +48,7 @@ from odyssey_mock.http.routes.events import EventRoutes
 from odyssey_mock.http.routes.faults import FaultRoutes
 from odyssey_mock.http.routes.hls import HlsRoutes
 from odyssey_mock.http.routes.machines import MachineRoutes
+from odyssey_mock.http.routes.monitors import MonitorRoutes
 from odyssey_mock.http.routes.openapi import OPENAPI_PATH, OpenApiRoutes
 from odyssey_mock.http.routes.overview import OverviewRoutes
 from odyssey_mock.http.routes.pages import ROOT, ConsoleLink, PageRoutes, opens_console
@@ -255,6 +256,7 @@ def _routes(backend: Backend, callers: Callers, go_away: GoAway, forms: UsageErr
                 *SettingRoutes(settings=backend.settings, change=backend.change_settings).routes(),
                 *EventRoutes(clock=clock, journal=journal, sessions=sessions, view=view).routes(),
                 *MachineRoutes().routes(),
+                *MonitorRoutes(monitors=backend.monitors).routes(),
                 *PageRoutes().routes(),
                 *OverviewRoutes(
                     api_key=lambda: backend.api_key,

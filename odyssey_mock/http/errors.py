@@ -26,6 +26,7 @@ from odyssey_mock.accounts.errors import (
     UsageLimitError,
 )
 from odyssey_mock.broadcasts.hls import NoPlaylistError
+from odyssey_mock.broadcasts.monitors import NoRunningStreamError, TooManyMonitorsError
 from odyssey_mock.broadcasts.registry import TooManySpectatorsError
 from odyssey_mock.broadcasts.spectator import LateAnswerError, SpectatorGoneError
 from odyssey_mock.core.picklable_error import PicklableError
@@ -157,6 +158,8 @@ ANSWERS: Mapping[type[Exception], _Answer] = MappingProxyType(
         LateAnswerError: lambda error, _: BroadcastError(
             503, f"the spectator was ended, because {error}; try again later", {"Retry-After": SPECTATOR_RETRY}
         ),
+        NoRunningStreamError: lambda error, _: ApiError(404, str(error)),
+        TooManyMonitorsError: lambda error, _: ApiError(503, str(error), {"Retry-After": SPECTATOR_RETRY}),
         FragmentError: lambda error, _: BroadcastError(400, f"invalid {FRAGMENT} (RFC 8840): {error}"),
         NoPlaylistError: lambda error, _: BroadcastError(404, f"no playlist: {error}"),
     }

@@ -6,7 +6,7 @@ The host is the client of the session, which controls the stream. The audience i
 import asyncio
 import math
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -118,13 +118,21 @@ class StreamSource:
         timeline: the timeline, of which no frame was made yet.
         encoder: an encoder for this timeline only, already prepared. The pump closes the encoder.
         audience: the sink of all viewers except the session's client. The pump calls its `end`.
+        monitors: the sink of the peers with which the console shows the stream, as `audience`. It never changes the
+            pace of the video.
         frame_fault: returns the fault of the next frame (point `peer.frame`), or None.
     """
 
     timeline: Timeline
     encoder: FrameEncoder
     audience: FrameSink | None = None
+    monitors: FrameSink | None = None
     frame_fault: Callable[[], Fault | None] = lambda: None
+
+    @property
+    def sinks(self) -> Sequence[FrameSink]:
+        """The audience and the monitors, if there are any."""
+        return [sink for sink in (self.audience, self.monitors) if sink is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +273,7 @@ class FramePump:
         if fault is not None and fault.do == "drop":
             return _Order(index, set())
         drawn = self._shown if fault is not None and fault.do == "freeze" else index
-        codecs = set(source.audience.codecs) if source.audience is not None else set()
+        codecs = {codec for sink in source.sinks for codec in sink.codecs}
         if receiver is None:
             return _Order(drawn, codecs)
         if fault is None or fault.do != "resize":
@@ -282,8 +290,8 @@ class FramePump:
             packet = made.packets[receiver.codec] if made.resized is None else made.resized
             if not receiver.track.push(packet):
                 self._keyframes.lost()
-        if source.audience is not None:
-            source.audience.push(made.packets)
+        for sink in source.sinks:
+            sink.push(made.packets)
         self._on_frame(source.timeline, index)
 
     def _go_back_to_size(self) -> None:
@@ -327,5 +335,5 @@ async def _done(work: asyncio.Future[Made]) -> bool:
 def _leave(source: StreamSource) -> None:
     """Close the encoder of a source that will not be shown any more, and end its audience."""
     source.encoder.close()
-    if source.audience is not None:
-        source.audience.end()
+    for sink in source.sinks:
+        sink.end()

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Protocol, assert_never
 
 from odyssey_mock import latency
+from odyssey_mock.broadcasts.monitors import Monitors
 from odyssey_mock.broadcasts.registry import Broadcasts
 from odyssey_mock.core.clock import Clock, Deadline
 from odyssey_mock.core.journal import Journal
@@ -91,6 +92,7 @@ class SessionVideo:
         faults: Faults,
         streams: StreamStore,
         broadcasts: Broadcasts,
+        monitors: Monitors,
         setup: StreamSetup,
         on_overdue: Callable[[], Awaitable[None]],
         on_ended: Callable[[], None],
@@ -103,6 +105,7 @@ class SessionVideo:
             faults=faults,
             streams=streams,
             broadcasts=broadcasts,
+            monitors=monitors,
             setup=setup,
             keyframes=self.keyframes,
             end_without_stream=settings.end_without_stream,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from odyssey_mock.broadcasts.broadcast import Broadcast
+from odyssey_mock.broadcasts.monitors import Monitors
 from odyssey_mock.broadcasts.registry import Broadcasts
 from odyssey_mock.core.clock import Clock, Deadline
 from odyssey_mock.core.journal import Journal
@@ -135,6 +136,7 @@ class StreamController:
         faults: Faults,
         streams: StreamStore,
         broadcasts: Broadcasts,
+        monitors: Monitors,
         setup: StreamSetup,
         keyframes: Keyframes,
         end_without_stream: EndWithoutStream,
@@ -151,6 +153,7 @@ class StreamController:
         self._faults = faults
         self._streams = streams
         self._broadcasts = broadcasts
+        self._monitors = monitors
         self._setup = setup
         self._keyframes = keyframes
         self._end_without_stream = end_without_stream
@@ -264,6 +267,7 @@ class StreamController:
         if message.broadcast:
             broadcast = self._broadcasts.open(record, source.encoder, self._keyframes)
             source.audience = broadcast
+        source.monitors = self._monitors.open(record, source.encoder, self._keyframes)
         bypass = bool(message.bypass_vlm_expansion)
         self._running = RunningStream(record, bypass, source, broadcast, ReplyMode.of(fault, markers))
         self._streams.remember(record)

@@ -127,6 +127,8 @@ CONTROL = tuple(
         ("GET /_mock/journal", "control", "200"),
         ("GET /_mock/events", "control", "200"),
         ("GET /_mock/machines", "control", "200"),
+        ("POST /_mock/streams/{stream_id}/whep", "control", "415"),
+        ("DELETE /_mock/streams/{stream_id}/whep/{resource}", "control", "404"),
         ("GET /_mock/faults", "control", "200"),
         ("POST /_mock/faults", "control", "422"),
         ("DELETE /_mock/faults", "control", "204"),

@@ -48,6 +48,7 @@ class Bench:
             faults=backend.faults,
             streams=backend.streams,
             broadcasts=backend.broadcasts,
+            monitors=backend.monitors,
             setup=self.setup,
             keyframes=Keyframes(10),
             end_without_stream="silent",

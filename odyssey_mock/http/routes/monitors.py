@@ -1,0 +1,58 @@
+"""WHEP routes of the control API, with which the console shows every running stream, broadcast or not."""
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from odyssey_mock.broadcasts.monitors import Monitors
+from odyssey_mock.broadcasts.spectator import LateAnswerError, SpectatorGoneError
+from odyssey_mock.core.file_descriptors import DETAIL, RETRY_AFTER, is_shortage
+from odyssey_mock.http.control_access import CONTROL_PATH
+from odyssey_mock.http.errors import SPECTATOR_RETRY, ApiError, BroadcastError
+from odyssey_mock.http.fault_points import ServiceRoute
+from odyssey_mock.http.whep_messages import DESCRIPTION_LIMIT, SDP, answer_of, ice_link, offer_of
+from odyssey_mock.rtc.remote_description import DescriptionError
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonitorRoutes:
+    """Routes where monitors connect to a stream and leave it. The offer has all candidates of the monitor."""
+
+    monitors: Monitors
+
+    def routes(self) -> list[BaseRoute]:
+        """Create the routes."""
+        return [
+            ServiceRoute("/streams/{stream_id}/whep", {"POST": self.watch}, body_limit=DESCRIPTION_LIMIT),
+            ServiceRoute("/streams/{stream_id}/whep/{resource}", {"DELETE": self.leave}),
+        ]
+
+    async def watch(self, request: Request) -> Response:
+        """Create a monitor from its SDP offer, and respond with the SDP answer."""
+        stream_id: str = request.path_params["stream_id"]
+        try:
+            monitor = await self.monitors.admit(stream_id, await offer_of(request))
+            answer = await answer_of(monitor)
+        except BroadcastError as error:
+            raise ApiError(error.status, error.detail, error.headers) from error
+        except SpectatorGoneError as error:
+            raise ApiError(404, f"the video was closed before the SDP answer was sent: {error}") from error
+        except LateAnswerError as error:
+            raise ApiError(503, f"{error}; try again later", {"Retry-After": SPECTATOR_RETRY}) from error
+        except OSError as error:
+            if not is_shortage(error):
+                raise
+            raise ApiError(503, DETAIL, {"Retry-After": RETRY_AFTER}) from error
+        except DescriptionError as error:
+            raise ApiError(400, f"{error}; send a complete offer that receives video") from error
+        path = f"{request.base_url.path}{CONTROL_PATH[1:]}/streams/{stream_id}/whep/{monitor.resource}"
+        return Response(answer, 201, {"Location": path, "Link": ice_link(request)}, media_type=SDP)
+
+    async def leave(self, request: Request) -> Response:
+        """End a monitor."""
+        stream_id, resource = request.path_params["stream_id"], request.path_params["resource"]
+        if not self.monitors.delete(stream_id, resource):
+            raise ApiError(404, "no such video: it was closed already or never existed")
+        return Response(status_code=204)

@@ -74,4 +74,4 @@ async def fetch_all(
 def _with_files(answer: Answer, files: Sequence[Fetched]) -> Answer:
     text = "\n".join(f"{file.path}  {size(file.bytes)}" for file in files)
     document: dict[str, JSON] = {**answer.document, "files": [json_of(file) for file in files]}
-    return replace(answer, document=document, text="\n\n".join(part for part in (answer.text, text) if part))
+    return replace(answer, document=document, parts=(*answer.parts, text))

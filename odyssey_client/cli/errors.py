@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from odyssey_client.cli.output import json_of
+from odyssey_client.cli.output import ERROR_LABEL, json_of
 from odyssey_client.errors import (
     OdysseyError,
     OdysseyUsageError,
@@ -46,7 +46,7 @@ class StoppedError(OdysseyError):
 
 def error_text(error: OdysseyError) -> str:
     """Return the text for an error, followed by its notes (`BaseException.add_note`)."""
-    label = "" if isinstance(error, StoppedError) else "Error: "
+    label = "" if isinstance(error, StoppedError) else f"{ERROR_LABEL} "
     return "\n  ".join([f"{label}{_translated(str(error))}", *map(_translated, getattr(error, "__notes__", ()))])
 
 

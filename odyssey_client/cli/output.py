@@ -1,11 +1,11 @@
-"""Output of commands: JSON, aligned columns, and text with control characters escaped."""
+"""Output of commands: JSON, and text, which has colors on a terminal."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -13,9 +13,11 @@ import click
 
 from odyssey_client.errors import OdysseyError
 from odyssey_client.models import JSON
+from odyssey_client.terminal.tables import Part, text_of
+from odyssey_client.terminal.text import encodable, printable
 
-NOTHING = "-"
-"""Placeholder for a missing value in a column."""
+ERROR_LABEL = "Error:"
+"""The first word of error messages, as in those of click."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,27 +26,35 @@ class Answer:
 
     Attributes:
         document: The JSON document that ``--json`` prints.
-        text: The text that is printed without ``--json``, without a trailing newline.
+        parts: The parts of the text that is printed without ``--json``.
         errors: Errors that are printed after the text. The first one is also in the JSON document and determines the
             exit code.
     """
 
     document: dict[str, JSON]
-    text: str
+    parts: Sequence[Part]
     errors: tuple[OdysseyError, ...] = ()
 
 
-def print_text(text: str, *, to_stderr: bool = False) -> None:
-    """Print ``text``; escape control characters and characters that the stream cannot encode."""
-    stream: TextIO | None = sys.stderr if to_stderr else sys.stdout
-    if stream is not None:  # None if it was closed; click would then print to the other stream
-        click.echo(encodable(printable(text), stream), file=stream)
+def print_parts(parts: Sequence[Part]) -> None:
+    """Print parts on standard output; do nothing if it is closed, or if the parts are empty."""
+    stream: TextIO | None = sys.stdout
+    # click would print to the other stream.
+    if stream is not None and (text := text_of(parts, stream)):
+        click.echo(text, file=stream)
 
 
-def encodable(text: str, stream: TextIO) -> str:
-    """Return ``text`` with a backslash escape for each character that ``stream`` cannot encode."""
-    encoding = stream.encoding or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
+def print_error(text: str) -> None:
+    """Print a text on standard error. On a terminal, its label `Error:` has a color."""
+    stream: TextIO | None = sys.stderr
+    if stream is None:
+        return
+    shown = encodable(printable(text), stream)
+    if shown.startswith(ERROR_LABEL) and stream.isatty():
+        from odyssey_client.terminal.console import colored  # noqa: PLC0415 - see `odyssey_client.terminal`
+
+        shown = colored(ERROR_LABEL, "bold red", stream) + shown.removeprefix(ERROR_LABEL)
+    click.echo(shown, file=stream)
 
 
 def print_json(document: dict[str, JSON]) -> None:
@@ -52,28 +62,9 @@ def print_json(document: dict[str, JSON]) -> None:
     click.echo(json.dumps(document, indent=2))
 
 
-def printable(text: str) -> str:
-    """Return ``text`` with a backslash escape for each character that is not printable, except newlines."""
-    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
-
-
 def json_of(value: Any) -> dict[str, JSON]:  # Any: any dataclass
     """Convert a dataclass, such as a value of `odyssey_client.models`, to a JSON object."""
     return dataclasses.asdict(value)
-
-
-def columns(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Format ``header`` and ``rows`` as aligned columns, with one line per row. None is shown as `NOTHING`."""
-    cells = [list(header), *([_cell(value) for value in row] for row in rows)]
-    widths = [max(len(row[index]) for row in cells) for index in range(len(header))]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)
-
-
-def fields(pairs: Iterable[tuple[str, object]]) -> str:
-    """Format pairs of a name and a value, one per line, with aligned values. Pairs whose value is None are left out."""
-    there = [(name, _cell(value)) for name, value in pairs if value is not None]
-    width = max((len(name) for name, _ in there), default=0)
-    return "\n".join(f"{name.ljust(width)}  {value}" for name, value in there)
 
 
 def seconds(value: float | None) -> str | None:
@@ -85,7 +76,3 @@ def size(count: int) -> str:
     return (
         f"{count} bytes" if count < 1000 else f"{count / 1000:.1f} kB" if count < 10**6 else f"{count / 10**6:.1f} MB"
     )
-
-
-def _cell(value: object) -> str:
-    return NOTHING if value is None else " ".join(printable(str(value)).split())

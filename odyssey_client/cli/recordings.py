@@ -8,11 +8,12 @@ from collections.abc import Sequence
 import click
 
 from odyssey_client.cli.downloads import artifact_option, fetch_all
-from odyssey_client.cli.output import Answer, columns, fields, json_of, seconds
+from odyssey_client.cli.output import Answer, json_of, seconds
 from odyssey_client.cli.paging import check_paging, footer, gather, paging_options
 from odyssey_client.cli.service import Service, call_service, service_options
 from odyssey_client.models import StreamRecordingSummary
 from odyssey_client.rest.downloads import Artifact
+from odyssey_client.terminal.tables import Columns, Fields, Part
 
 _HEADER = ("STREAM", "SIZE", "STARTED", "ENDED", "DURATION")
 
@@ -42,10 +43,10 @@ def list_(limit: int | None, offset: int | None, everything: bool, api_url: str 
     async def work(service: Service) -> Answer:
         if everything:
             found = await gather(service.client.iter_stream_recordings())
-            return Answer({"recordings": [json_of(each) for each in found], "total": len(found)}, _text(found))
+            return Answer({"recordings": [json_of(each) for each in found], "total": len(found)}, _parts(found))
         page = await service.client.list_stream_recordings(limit=limit, offset=offset)
         below = footer(page.recordings, page.total, page.offset, "recordings")
-        return Answer(json_of(page), _text(page.recordings, below))
+        return Answer(json_of(page), _parts(page.recordings, below))
 
     call_service(work, api_url=api_url, as_json=as_json)
 
@@ -67,7 +68,7 @@ def show(stream_id: str, api_url: str | None, as_json: bool) -> None:
         document = json_of(recording)
         shown = {**document, "duration_seconds": seconds(recording.duration_seconds)}
         pairs = [(name.removesuffix("_id").removesuffix("_seconds"), value) for name, value in shown.items()]
-        return Answer(document, fields((name.replace("_", " "), value) for name, value in pairs))
+        return Answer(document, (Fields([(name.replace("_", " "), value) for name, value in pairs]),))
 
     call_service(work, api_url=api_url, as_json=as_json)
 
@@ -110,9 +111,8 @@ def download(
     call_service(work, api_url=api_url, as_json=as_json)
 
 
-def _text(found: Sequence[StreamRecordingSummary], below: str = "") -> str:
+def _parts(found: Sequence[StreamRecordingSummary], below: str = "") -> Sequence[Part]:
     rows = [
         (r.stream_id, f"{r.width}x{r.height}", r.started_at, r.ended_at, seconds(r.duration_seconds)) for r in found
     ]
-    listed = columns(_HEADER, rows) if rows else "" if below else "No recordings found."
-    return "\n\n".join(part for part in (listed, below) if part)
+    return (Columns(header=_HEADER, rows=rows), below) if rows else (below or "No recordings found.",)

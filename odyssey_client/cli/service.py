@@ -15,7 +15,7 @@ from typing import Any, override
 import click
 
 from odyssey_client.cli.errors import StoppedError, error_document, error_text, exit_code
-from odyssey_client.cli.output import Answer, print_json, print_text
+from odyssey_client.cli.output import ERROR_LABEL, Answer, print_error, print_json, print_parts
 from odyssey_client.cli.progress import Progress
 from odyssey_client.client import Odyssey
 from odyssey_client.errors import OdysseyError
@@ -37,7 +37,7 @@ class Running:
 
     progress: Progress = field(default_factory=Progress)
     if_stopped: str = "Interrupted."
-    so_far: Answer = field(default_factory=lambda: Answer({}, ""))
+    so_far: Answer = field(default_factory=lambda: Answer({}, ()))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -97,16 +97,16 @@ def finish(work: Callable[[], Answer], *, as_json: bool) -> None:
     try:
         answer = work()
     except OdysseyError as error:
-        answer = Answer({}, "", (error,))
+        answer = Answer({}, (), (error,))
     except KeyboardInterrupt:  # if the event loop supports no signal handlers
-        answer = Answer({}, "", (StoppedError(signal.SIGINT, "Interrupted."),))
+        answer = Answer({}, (), (StoppedError(signal.SIGINT, "Interrupted."),))
     try:
         _print(answer, as_json=as_json)
     except BrokenPipeError:  # click exits with code 1 and prints nothing
         raise
     except OSError as error:
         with contextlib.suppress(OSError):
-            print_text(f"Error: Cannot write the output: {error.strerror}.", to_stderr=True)
+            print_error(f"{ERROR_LABEL} Cannot write the output: {error.strerror}.")
         sys.exit(1)
     if answer.errors:
         sys.exit(exit_code(answer.errors[0]))
@@ -116,10 +116,10 @@ def _print(answer: Answer, *, as_json: bool) -> None:
     if as_json:
         problem: dict[str, JSON] = {"error": error_document(answer.errors[0])} if answer.errors else {}
         print_json({**problem, **answer.document})
-    elif answer.text:
-        print_text(answer.text)
+    else:
+        print_parts(answer.parts)
     for each in answer.errors:
-        print_text(error_text(each), to_stderr=True)
+        print_error(error_text(each))
 
 
 async def _with_client(api_url: str | None, trace: Path | None, work: Callable[[Service], Awaitable[Answer]]) -> Answer:

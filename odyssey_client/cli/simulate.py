@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from odyssey_client.cli.downloads import artifact_option, fetch_all
 from odyssey_client.cli.output import Answer, json_of
 from odyssey_client.cli.service import Seconds, Service, call_service, service_options, trace_option
-from odyssey_client.cli.simulations import is_done, job_text
+from odyssey_client.cli.simulations import is_done, job_parts
 from odyssey_client.cli.validate import FILES, read_scripts, told
 from odyssey_client.client.arguments import LONGEST_WAIT_S
 from odyssey_client.errors import DownloadError, OdysseyError, SimulationCancelledError, SimulationFailedError
@@ -110,7 +110,7 @@ async def _simulate(service: Service, order: _Order) -> Answer:
     verdicts = await in_thread(lambda: read_scripts(order.files))
     scripts = [verdict.script for verdict in verdicts if verdict.script is not None]
     if len(scripts) < len(verdicts):
-        return replace(told(verdicts), text="")
+        return replace(told(verdicts), parts=())
     if (directory := order.download) is not None:
         await in_thread(lambda: _make(directory))
     service.if_stopped = "Interrupted while submitting the job: `odyssey simulations list` shows whether it exists."
@@ -122,11 +122,11 @@ async def _simulate(service: Service, order: _Order) -> Answer:
         bypass_prompt_expansion=order.bypass_prompt_expansion or None,
     )
     if not order.wait and directory is None:
-        return Answer(json_of(job), job_text(job))
-    service.so_far = Answer({"job_id": job.job_id}, "")
+        return Answer(json_of(job), job_parts(job))
+    service.so_far = Answer({"job_id": job.job_id}, ())
     ended, failures = await _wait(service, order, job)
     service.progress.end()
-    service.so_far = Answer(json_of(ended), job_text(ended), failures)
+    service.so_far = Answer(json_of(ended), job_parts(ended), failures)
     if directory is None:
         return service.so_far
     service.if_stopped = "Interrupted. `odyssey recordings download` downloads the missing files."

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from types import MappingProxyType
+
 import click
 
-from odyssey_client.cli.output import Answer, columns, fields, json_of, seconds
+from odyssey_client.cli.output import Answer, json_of, seconds
 from odyssey_client.cli.paging import check_paging, footer, gather, paging_options
 from odyssey_client.cli.service import Service, call_service, service_options
 from odyssey_client.models import (
@@ -14,9 +17,13 @@ from odyssey_client.models import (
     SimulationJobStatus,
     SimulationStream,
 )
+from odyssey_client.terminal.tables import Columns, Fields, Part
 
 _JOBS = ("JOB", "STATUS", "PRIORITY", "CREATED", "COMPLETED", "ERROR")
 _STREAMS = ("SCRIPT", "STREAM", "STATUS", "DURATION", "FRAMES", "ERROR")
+_SENTENCES = ("ERROR",)
+_STYLES = MappingProxyType({"completed": "green", "failed": "red", "cancelled": "yellow"})
+"""Styles of the statuses of jobs and streams."""
 
 
 @click.group()
@@ -53,9 +60,9 @@ def list_(
     async def work(service: Service) -> Answer:
         if everything:
             jobs = await gather(service.client.iter_simulations(status=which, active=active or None))
-            return Answer({"jobs": [json_of(job) for job in jobs], "total": len(jobs)}, _jobs_text(jobs))
+            return Answer({"jobs": [json_of(job) for job in jobs], "total": len(jobs)}, _jobs_parts(jobs))
         page = await service.client.list_simulations(status=which, active=active or None, limit=limit, offset=offset)
-        return Answer(json_of(page), _jobs_text(page.jobs, footer(page.jobs, page.total, page.offset, "simulations")))
+        return Answer(json_of(page), _jobs_parts(page.jobs, footer(page.jobs, page.total, page.offset, "simulations")))
 
     call_service(work, api_url=api_url, as_json=as_json)
 
@@ -73,7 +80,7 @@ def show(job_id: str, api_url: str | None, as_json: bool) -> None:
 
     async def work(service: Service) -> Answer:
         job = await service.client.get_simulate_status(job_id)
-        return Answer(json_of(job), job_text(job))
+        return Answer(json_of(job), job_parts(job))
 
     call_service(work, api_url=api_url, as_json=as_json)
 
@@ -91,23 +98,23 @@ def cancel(job_id: str, api_url: str | None, as_json: bool) -> None:
 
     async def work(service: Service) -> Answer:
         job = await service.client.cancel_simulation(job_id)
-        return Answer(json_of(job), f"Simulation {job.job_id} is {job.status}.")
+        return Answer(json_of(job), (f"Simulation {job.job_id} is {job.status}.",))
 
     call_service(work, api_url=api_url, as_json=as_json)
 
 
-def job_text(job: SimulationJob | SimulationJobInfo) -> str:
-    """Return the text for a job, with a line for each of its streams."""
+def job_parts(job: SimulationJob | SimulationJobInfo) -> Sequence[Part]:
+    """Return the fields of a job, and a table of its streams if it has any."""
     wait = getattr(job, "estimated_wait_minutes", None)
     names = ("created_at", "dispatched_at", "started_at", "completed_at", "assigned_region", "retry_count")
     pairs: list[tuple[str, object]] = [("job", job.job_id), ("status", job.status), ("priority", job.priority)]
     pairs.append(("estimated wait", None if wait is None else f"{wait:g} minutes"))
     pairs += [(name.removesuffix("_at").replace("_", " "), getattr(job, name, None)) for name in names]
     pairs.append(("error", getattr(job, "error_message", None)))
-    text = fields(pairs)
-    if isinstance(job, SimulationJobDetail) and job.streams:
-        text += "\n\n" + columns(_STREAMS, [_stream_row(stream) for stream in job.streams])
-    return text
+    streams = job.streams if isinstance(job, SimulationJobDetail) else ()
+    rows = [_stream_row(stream) for stream in streams]
+    table = (Columns(header=_STREAMS, rows=rows, sentences=_SENTENCES, styles=_STYLES),) if rows else ()
+    return Fields(pairs, _STYLES), *table
 
 
 def is_done(stream: SimulationStream) -> bool:
@@ -121,7 +128,8 @@ def _stream_row(stream: SimulationStream) -> tuple[object, ...]:
     return stream.script_index, stream.stream_id, status, duration, stream.frame_count, stream.error_message
 
 
-def _jobs_text(jobs: list[SimulationJobInfo] | tuple[SimulationJobInfo, ...], below: str = "") -> str:
+def _jobs_parts(jobs: Sequence[SimulationJobInfo], below: str = "") -> Sequence[Part]:
     rows = [(j.job_id, j.status, j.priority, j.created_at, j.completed_at, j.error_message) for j in jobs]
-    listed = columns(_JOBS, rows) if rows else "" if below else "No simulations found."
-    return "\n\n".join(part for part in (listed, below) if part)
+    if not rows:
+        return (below or "No simulations found.",)
+    return Columns(header=_JOBS, rows=rows, sentences=_SENTENCES, styles=_STYLES), below

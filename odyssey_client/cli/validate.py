@@ -86,7 +86,7 @@ def told(verdicts: list[Verdict]) -> Answer:
     """Return the result of the command, with an error for each invalid script."""
     return Answer(
         {"files": [verdict.document for verdict in verdicts]},
-        "\n".join(verdict.text for verdict in verdicts if verdict.text),
+        ("\n".join(verdict.text for verdict in verdicts if verdict.text),),
         tuple(verdict.error for verdict in verdicts if verdict.error is not None),
     )
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from odyssey_client.cli.output import Answer, fields
+from odyssey_client.cli.output import Answer
 from odyssey_client.cli.playback_stats import PlaybackStats, counted
 from odyssey_client.cli.service import Running, Seconds, call, json_option, trace_option
 from odyssey_client.client.arguments import LONGEST_WAIT_S
@@ -24,6 +24,7 @@ from odyssey_client.models import JSON
 from odyssey_client.platform import Clock
 from odyssey_client.spectator.spectator_connection import SpectatorConnection, connect_to_stream
 from odyssey_client.system import SystemClock
+from odyssey_client.terminal.tables import Fields
 
 if TYPE_CHECKING:
     from odyssey_client.cli.progress import Progress
@@ -167,7 +168,7 @@ class _Watch:
                 told = f"{self._order.save}, {counted(frames)}, {recorder.frames_dropped} dropped"
         return Answer(
             {**self._stats.document(self._ended), "saved": saved, "ended_by": self._ended_by},
-            fields([*self._stats.pairs(self._ended), ("saved", told), ("ended", _ENDS[self._ended_by])]),
+            (Fields([*self._stats.pairs(self._ended), ("saved", told), ("ended", _ENDS[self._ended_by])]),),
         )
 
     async def _see(self, reader: FrameReader) -> EndedBy:
@@ -223,7 +224,7 @@ def _told(path: Path | None) -> Iterator[None]:
     """Convert an `OSError` in the block to a `DownloadError` that names ``path`` and advises to choose another path."""
     try:
         yield
-    except (BrokenPipeError, OdysseyError):  # BrokenPipeError: standard error is closed (see `Progress._write`)
+    except (BrokenPipeError, OdysseyError):  # BrokenPipeError: standard error is closed (see `Progress`)
         raise
     except OSError as error:
         raise DownloadError(

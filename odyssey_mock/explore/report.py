@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from odyssey_client.terminal.progress import ProgressBar
 from odyssey_mock.explore.campaign import DistinctFailure, Tally
 from odyssey_mock.explore.outcome import Outcome
 from odyssey_mock.sim.run_log import RunLogLine, run_diagram
@@ -114,14 +114,6 @@ def _many(count: int, what: str) -> str:
 
 LINES = 20
 """Total number of progress lines if the output is not a terminal."""
-BAR = 4, 24
-"""Minimum and maximum width of the progress bar, in columns."""
-AROUND, LEFT = "seeds  []  /  ", "0d 00:00:00  "
-"""Examples of the text before and after the progress bar and of the remaining time, to compute the width of the bar.
-
-Narrow terminals do not show the remaining time."""
-ROOMY = 70
-"""Minimum width of a terminal for showing the remaining time, in columns."""
 
 
 class Rate:
@@ -148,38 +140,25 @@ class Rate:
 
 
 @contextmanager
-def progress(stream: TextIO, total: int, rate: Rate) -> Iterator[Callable[[Tally], None]]:
+def progress(
+    stream: TextIO, total: int, rate: Rate, now: Callable[[], float] = time.perf_counter
+) -> Iterator[Callable[[Tally], None]]:
     """Show the progress of a campaign on `stream`, and yield a function that the caller calls with each new tally.
 
-    A terminal shows a progress bar. Any other stream receives at most `LINES` lines in total.
+    A terminal shows a progress bar. Any other stream receives at most `LINES` lines in total. `now()`: real time in
+    seconds.
     """
-    if stream.isatty():
-        latest = Tally()
+    bar = ProgressBar(stream, tells_remaining=True, now=now)
+    if bar.is_shown:
+        bar.bar(f"0/{total} seeds", "", 0.0)
 
-        columns = shutil.get_terminal_size().columns
-        width = max(BAR[0], min(BAR[1], columns // 8))
-        tells_left = columns >= ROOMY
-        room = columns - width - 2 * len(str(total)) - len(AROUND) - (len(LEFT) if tells_left else 0)
+        def draw(tally: Tally) -> None:
+            bar.bar(f"{tally.seeds}/{total} seeds", _counts(tally, rate), tally.seeds / max(total, 1))
 
-        def counts(_: int | None) -> str:
-            return next((shown for shown in _shorter_counts(latest, rate) if len(shown) <= room), "")
-
-        with click.progressbar(
-            length=total,
-            label="seeds",
-            show_pos=True,
-            show_eta=tells_left,
-            width=width,
-            file=stream,
-            item_show_func=counts,
-        ) as bar:
-
-            def draw(tally: Tally) -> None:
-                nonlocal latest
-                latest = tally
-                bar.update(tally.seeds - bar.pos)
-
+        try:
             yield draw
+        finally:
+            bar.end()
         return
     every = max(1, total // LINES)
     told = 0
@@ -191,16 +170,6 @@ def progress(stream: TextIO, total: int, rate: Rate) -> Iterator[Callable[[Tally
             click.echo(f"{tally.seeds} of {total} seeds, {_counts(tally, rate)}", file=stream)
 
     yield tell
-
-
-def _shorter_counts(tally: Tally, rate: Rate) -> Iterator[str]:
-    """Yield texts with the counts of a tally, from the longest to the shortest.
-
-    The caller shows the first text that fits, because a line wider than the terminal cannot be redrawn.
-    """
-    yield _counts(tally, rate)
-    yield f"{tally.failed} failed, {rate.of(tally):.1f}/s"
-    yield f"{tally.failed} failed"
 
 
 def _counts(tally: Tally, rate: Rate) -> str:

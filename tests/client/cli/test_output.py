@@ -12,7 +12,7 @@ import pytest
 
 from odyssey_client import Odyssey
 from odyssey_client.cli.errors import error_document, error_text
-from odyssey_client.cli.output import columns, encodable, fields, print_text, printable, size
+from odyssey_client.cli.output import print_error, print_parts, size
 from odyssey_client.config import AdvancedConfig, ClientConfig
 from odyssey_client.errors import (
     ConnectTimeoutError,
@@ -31,43 +31,45 @@ from odyssey_client.rest.retries import RetryPolicy, retrying
 from odyssey_client.service_errors import ROWS
 from odyssey_client.spectator.spectator_connection import connect_to_stream
 from odyssey_client.system import SystemClock
+from tests.support.terminals import Terminal, describe_terminal
 
 PYTHON = re.compile(r"\w\(|=|AdvancedConfig|BroadcastInfo|on_broadcast_ready")
 """Matches Python code in an error message. Users of the command cannot follow advice that contains it."""
-
-
-def test_columns_are_aligned_and_cells_single_line() -> None:
-    assert columns(("JOB", "ERROR"), [("a", None), ("longer", "two\nlines")]).splitlines() == [
-        "JOB     ERROR",
-        "a       -",
-        "longer  two lines",
-    ]
-
-
-def test_fields_leave_out_missing_values() -> None:
-    assert fields([("job", "a"), ("error", None), ("retry count", 0)]).splitlines() == [
-        "job          a",
-        "retry count  0",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"), [("a\x1b[2J", r"a\x1b[2J"), ("é\n漢", "é\n漢"), ("a\r\tb", r"a\r\tb"), ("\u202e", r"\u202e")]
-)
-def test_control_characters_are_escaped(text: str, shown: str) -> None:
-    assert printable(text) == shown
-
-
-def test_characters_outside_encoding_are_escaped() -> None:
-    assert encodable("é漢", io.TextIOWrapper(io.BytesIO(), encoding="latin-1")) == "é\\u6f22"
 
 
 def test_closed_stderr_is_not_replaced_by_stdout(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.stderr", None)
-    print_text("Error: no", to_stderr=True)
+    print_error("Error: no")
     assert capsys.readouterr().out == ""
+
+
+def test_closed_stdout_is_not_replaced_by_stderr(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdout", None)
+    print_parts(("A text",))
+    assert capsys.readouterr().err == ""
+
+
+def test_error_label_has_color_on_terminals_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    describe_terminal(monkeypatch)
+    for stream, shown in (
+        (Terminal(), "\x1b[1;31mError:\x1b[0m no \\x1b[2J\n"),
+        (io.StringIO(), "Error: no \\x1b[2J\n"),
+    ):
+        monkeypatch.setattr("sys.stderr", stream)
+        print_error("Error: no \x1b[2J")
+        assert stream.getvalue() == shown
+
+
+def test_interruption_has_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
+    describe_terminal(monkeypatch)
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    print_error("Interrupted.")
+    assert terminal.getvalue() == "Interrupted.\n"
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from odyssey_client import Odyssey
 from odyssey_mock import MockOdyssey
 from tests.support.breaking_line import breaking_line
 from tests.support.served import served
+from tests.support.terminals import screen_of, terminal_environment
 
 from .conftest import CAT, LIMIT, names, script_file, started
 
@@ -32,7 +33,11 @@ class Server:
 
     def __init__(self, ready: dict[str, Any]) -> None:
         self.url: str = ready["url"]
-        self.environment = {**os.environ, "ODYSSEY_API_URL": self.url, "ODYSSEY_API_KEY": ready["api_key"]}
+        self.environment = {
+            **terminal_environment(),
+            "ODYSSEY_API_URL": self.url,
+            "ODYSSEY_API_KEY": ready["api_key"],
+        }
 
     def advance(self) -> None:
         """Advance the mock's clock by 60 s, which ends all simulation jobs."""
@@ -83,10 +88,10 @@ def test_terminal_shows_bars_for_job_and_files(server: Server, tmp_path: Path) -
         stdout, _ = process.communicate(timeout=LIMIT)
     assert process.returncode == 0
     (stream,) = json.loads(stdout)["streams"]
-    job, video, rest = seen.decode().replace("\r\n", "\n").split("\n")
-    assert job.startswith("\r[........................] pending, 0 of 1 stream done")
-    assert "\r[########################] completed, 1 of 1 stream done" in job
-    assert "\r[########################] " in video
+    job, video, rest = screen_of(seen.decode())
+    assert "pending, 0 of 1 stream done" in seen.decode()
+    assert job.startswith("━━━━━━━━━━━━━━━━━━━━ completed, 1 of 1 stream done Simulation ")
+    assert video.startswith("━━━━━━━━━━━━━━━━━━━━ ")
     assert f"video of {stream['stream_id']}"[:20] in video
     assert rest == ""
 
@@ -103,8 +108,8 @@ def test_interrupt_message_is_below_progress_bar(server: Server, tmp_path: Path)
                     process.send_signal(signal.SIGINT)
                 seen += chunk
         process.communicate(timeout=LIMIT)
-    bar, message, *_ = seen.decode().replace("\r\n", "\n").split("\n")
-    assert bar.startswith("\r[........................] pending")
+    bar, message, *_ = screen_of(seen.decode())
+    assert " pending, 0 of 1 stream done Simulation " in bar
     assert message.startswith("Interrupted. Simulation ")
     server.advance()
 

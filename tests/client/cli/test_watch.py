@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -18,9 +19,11 @@ from odyssey_client import BroadcastInfo, Odyssey, PeerError, SpectatorConnectio
 from odyssey_client.cli.progress import Progress
 from odyssey_client.cli.service import Running, _attended
 from odyssey_client.cli.watch import _Order, _Watch, _watch
+from odyssey_client.terminal.tables import text_of
 from odyssey_mock import MockOdyssey
 from tests.support.ffprobe import probe
 from tests.support.served import served
+from tests.support.terminals import terminal_environment, without_escapes
 
 from .conftest import LIMIT, Run, document, names, started
 
@@ -51,7 +54,7 @@ async def pass_frames(client: Odyssey, count: int) -> None:
 @asynccontextmanager
 async def watching(info: BroadcastInfo, *arguments: str | Path, **options: Any) -> AsyncIterator[subprocess.Popen[str]]:
     """Start `odyssey watch` for the broadcast `info`; yield the process when it is connected."""
-    environment = {**os.environ, "ODYSSEY_SPECTATOR_TOKEN": info.spectator_token}
+    environment = {**terminal_environment(), "ODYSSEY_SPECTATOR_TOKEN": info.spectator_token}
     with started("watch", info.webrtc_url, *arguments, env=environment, **options) as process:
         try:
             if process.stderr is not None:
@@ -124,8 +127,7 @@ async def test_one_line_is_redrawn_on_terminal(odyssey_client: Odyssey) -> None:
         os.close(follower)
         screen = await asyncio.to_thread(read_all)
         code, stdout, _ = await ended(process)
-    line, rest = screen.split("\n")
-    drawn = [text.rstrip() for text in line.split("\r")][1:]
+    *drawn, rest = (without_escapes(text).rstrip() for text in re.split(r"[\r\n]+", screen))
     assert (code, rest, drawn[0]) == (0, "", "Connected.")
     assert 4 <= len(drawn) <= 8
     counts = [int(text.split()[0]) for text in drawn[1:]]
@@ -264,7 +266,7 @@ async def test_lost_broadcast_is_an_error_and_keeps_recording(
     (error,) = answer.errors
     assert isinstance(error, PeerError)
     assert answer.document["ended_by"] == "error"
-    assert "ended     by an error" in answer.text
+    assert "ended     by an error" in text_of(answer.parts, io.StringIO())
     frames = count_frames(path)
     assert answer.document["saved"] == {"path": str(path), "frames": frames, "dropped": 0}
     assert answer.document["frames"] == frames > 0

@@ -1,7 +1,7 @@
 """Tests of the progress output of a campaign: a bar on a terminal, and plain lines otherwise."""
 
-import re
 from io import StringIO
+from itertools import count
 
 import pytest
 
@@ -10,17 +10,22 @@ from odyssey_mock.explore.outcome import HeldSeeds, SeedPlayer
 from odyssey_mock.explore.report import LINES, Rate, progress
 from odyssey_mock.explore.workers import ThisProcess
 from tests.support.explore.scenarios import play
+from tests.support.terminals import Terminal, describe_terminal
 
 
-class Terminal(StringIO):
-    def isatty(self) -> bool:
-        return True
+@pytest.fixture(autouse=True)
+def _terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    describe_terminal(monkeypatch)
 
 
 def shown(stream: StringIO, seeds: int) -> str:
-    times = iter(range(1000))  # each call of the clock returns half a second more
+    times = count()  # each call of the clock returns half a second more
+
+    def now() -> float:
+        return next(times) / 2
+
     campaign = Campaign(range(seeds), "light")
-    with progress(stream, campaign.total, Rate(0, lambda: next(times) / 2)) as show:
+    with progress(stream, campaign.total, Rate(0, now), now) as show:
         campaign.run(ThisProcess(SeedPlayer(play, "light")), show)
     return stream.getvalue()
 
@@ -48,21 +53,22 @@ def test_empty_tally_prints_no_progress() -> None:
 
 
 def test_progress_on_terminal_is_bar_with_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "100")
-    drawn = shown(Terminal(), 100).split("\r")
-    assert "100/100" in drawn[-1]
-    assert "22 failed, 2 distinct, " in drawn[-1]
-    assert "10/100" in "".join(drawn[1:3])
+    describe_terminal(monkeypatch, columns=100)
+    terminal = Terminal()
+    shown(terminal, 100)
+    last, after = terminal.screen
+    assert (last.startswith(f"{'━' * 24} 100/100 seeds 0:00:00 22 failed, 2 distinct, "), after) == (True, ""), last
+    assert any(" 10/100 seeds " in line for line in terminal.drawn)
 
 
 @pytest.mark.parametrize("columns", [30, 40, 60, 70, 80, 100, 132])
 def test_progress_bar_fits_in_the_terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", str(columns))
-    lines = re.split(r"[\r\n]|\x1b\[\?25[lh]", shown(Terminal(), 1000))
-    assert max(map(len, lines)) < columns
-    assert any("1000/1000" in line for line in lines)
-    assert any("221 failed" in line for line in lines) == (columns >= 40)
-    assert any("distinct" in line for line in lines) == (columns >= 80)
+    describe_terminal(monkeypatch, columns=columns)
+    terminal = Terminal()
+    shown(terminal, 1000)
+    last, after = terminal.screen
+    assert (len(last) <= columns, " 1000/1000 seeds" in last, after) == (True, True, ""), last
+    assert (" 221 failed" in last, " 2 distinct" in last) == (columns >= 40, columns >= 60), last
 
 
 def test_rate_excludes_seeds_of_earlier_runs() -> None:

@@ -1,9 +1,9 @@
 """Monitors: WebRTC peers with which the console shows a running stream, and of which no client of the service learns.
 
-A monitor is a spectator of a broadcast that is announced to no client. This broadcast has a journal, a clock, limits and a
-source of ids of its own. So nothing that clients, tests or the count of spectators can see depends on the monitors. The
-packets are those that are encoded for the client and its spectators. A further codec is encoded only if a monitor
-supports no other one. A new monitor requests a key frame, as each new spectator does.
+A monitor is a spectator of a broadcast that is announced to no client. This broadcast has a journal, a clock, limits
+and a source of ids of its own. So nothing that clients, tests or the count of spectators can see depends on the
+monitors. The packets are those that are encoded for the client and its spectators. A further codec is encoded only if a
+monitor supports no other one. A new monitor requests a key frame, as each new spectator does.
 """
 
 from collections.abc import Collection, Mapping

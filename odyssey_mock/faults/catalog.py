@@ -394,7 +394,10 @@ POINTS: Mapping[str, Point] = MappingProxyType(
             ("interactive_stream_start",),
         ),
         "stream.interact": Point(
-            "`update` was received", {**_INTERACT, **_OUT_OF_ORDER}, _STREAM, ("update", "update_acknowledged")
+            "`update` was received",
+            {**_INTERACT, **_OUT_OF_ORDER},
+            _STREAM,
+            ("update", "update_acknowledged", "interactive_stream_error"),
         ),
         "stream.end": Point(
             "`interactive_stream_end` was received", _END, _STREAM, ("interactive_stream_end", "stream_ended")

@@ -66,6 +66,7 @@ export function EventList({ events, shown, selected, isFollowing = false, onScro
       role="listbox"
       tabindex="0"
       aria-label="Events"
+      data-entry
       aria-activedescendant=${place >= first && place < last ? `event-${selected}` : undefined}
       ref=${list}
       onKeyDown=${onKeyDown}

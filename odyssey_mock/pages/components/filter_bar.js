@@ -5,8 +5,8 @@ import { isFiltering, NO_FILTER } from "components/event_filter.js";
 import { whole } from "components/time_format.js";
 import { LANE_LABELS } from "components/trace_model.js";
 
-/** Filters by text, lane, session, actor and errors. `count` events pass; `search` is a ref to the text field. Children are at the end. */
-export function FilterBar({ model, filter, count, onChange, search, children }) {
+/** Filters by text, lane, session, actor and errors. `count` events pass; `search` is a ref to the text field. Sessions can be chosen if `hasSession`. Children are at the end. */
+export function FilterBar({ model, filter, count, hasSession = model.sessions.length > 1, onChange, search, children }) {
   const change = (changes) => onChange({ ...filter, ...changes });
   return html`
     <div class="filter-bar" role="search" aria-label="Filter events">
@@ -21,7 +21,7 @@ export function FilterBar({ model, filter, count, onChange, search, children }) 
         onInput=${(event) => change({ text: event.target.value })}
       />
       <${LaneMenu} lanes=${model.lanes} hidden=${filter.hidden} onChange=${(hidden) => change({ hidden })} />
-      ${model.sessions.length > 1 && html`
+      ${hasSession && html`
         <${Choice} label="Session" all="All sessions" values=${model.sessions} shown=${shortId} value=${filter.session} onChange=${(session) => change({ session })} />
       `}
       ${model.actors.length > 1 && html`

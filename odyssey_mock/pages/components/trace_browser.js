@@ -22,10 +22,11 @@ import { framesAt, isPending, LANE_LABELS, tracksOf } from "components/trace_mod
  * - `third`: {label, content(event)}, a third panel beside the list and the event; null if there is none. `onFailure` gets
  *   `showPanel`, if the key of the failure shows something else than the first error.
  * - `keys`, `commands`: the table of keys and the functions of those commands that belong to the page.
- * - `empty`: what the list says if there are no events; `firstFilter`: the filter at the beginning.
+ * - `empty`: what the list says if there are no events; `firstFilter`: the filter at the beginning; `hasSession`: whether
+ *   a session can be chosen, by default if there are several.
  */
 export function TraceBrowser({
-  model, view, revision = 0, urlOf, head, tools, actionsOf, third = null, onFailure, keys, commands, empty, firstFilter = NO_FILTER,
+  model, view, revision = 0, urlOf, head, tools, actionsOf, third = null, onFailure, keys, commands, empty, firstFilter = NO_FILTER, hasSession,
 }) {
   const { events } = model;
   const [filter, setFilter] = useState(firstFilter);
@@ -76,7 +77,7 @@ export function TraceBrowser({
   };
   const showPanel = (name) => {
     setPanel(name);
-    requestAnimationFrame(() => root.current?.querySelector(`[data-panel="${name}"] [data-entry]`)?.focus());
+    requestAnimationFrame(() => root.current?.querySelector(`[data-panel="${name}"]:is([data-entry]), [data-panel="${name}"] [data-entry]`)?.focus());
   };
   const showFailure = () => {
     if (!onFailure) return select(model.firstError ?? -1);
@@ -123,7 +124,7 @@ export function TraceBrowser({
   return html`
     <div class="trace" ref=${root}>
       ${head?.({ select, selectPending: () => selectPending(model.pending), showFailure })}
-      <${FilterBar} model=${model} filter=${filter} count=${shown.length} onChange=${setFilter} search=${search}>${tools}<//>
+      <${FilterBar} model=${model} filter=${filter} count=${shown.length} hasSession=${hasSession} onChange=${setFilter} search=${search}>${tools}<//>
       <${TimePanel}
         model=${model} rows=${rows} shown=${shown} errors=${errors} tracks=${tracks} peers=${peers}
         view=${view} selected=${selected} urlOf=${urlOf} onSelect=${(index) => { select(index); if (isNarrow) setPanel("event"); }}

@@ -35,6 +35,11 @@ const SPAN_LANES = ["test", "call", "callback", "http"];
 /** A file that is no trace, or that this page cannot show. The message states what was expected and what the file has. */
 export class TraceFileError extends Error {}
 
+/** Return why a file cannot be shown, for the reader; `error` is what was thrown while it was read. */
+export function problemOf(error) {
+  return error instanceof TraceFileError ? error.message : `expected a trace file, got one that cannot be read (${error})`;
+}
+
 /** Refuse a file by its size, before it is read. */
 export function checkSize(size) {
   if (size > MAX_FILE_BYTES) {

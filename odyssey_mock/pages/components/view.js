@@ -85,8 +85,12 @@ export function createView(first, last) {
       view.show(view.from + by, view.to + by);
     },
 
-    /** Zoom by `factor` around the moment `at`, which stays in its place. More than 1 shows more time. */
+    /** Zoom by `factor` around the moment `at`, which stays in its place; if the view follows the latest moment, around that. More than 1 shows more time. */
     zoom(factor, at = (view.from + view.to) / 2) {
+      if (view.isFollowing) {
+        move(view.to - (view.to - view.from) * factor, view.to);
+        return;
+      }
       const span = Math.min(Math.max((view.to - view.from) * factor, MIN_SPAN), view.most - view.least);
       const share = (at - view.from) / (view.to - view.from);
       view.show(at - span * share, at + span * (1 - share));

@@ -10,11 +10,11 @@ import { OverviewView } from "console/overview.js";
 import { SessionsView } from "console/sessions.js";
 import { SimulationsView } from "console/simulations.js";
 import { jobState } from "console/state_words.js";
-import { TimelineView } from "console/timeline_view.js";
+import { TIMELINE_KEYS, TimelineView } from "console/timeline_view.js";
 import { TryItView } from "console/try_it.js";
 import { Icon } from "console/view_parts.js";
 import { classes, html, render, useCallback, useEffect, useErrorBoundary, useRef, useState } from "components/html.js";
-import { KeyList, SymbolList, TRACE_KEYS } from "components/keyboard.js";
+import { KeyList, SymbolList } from "components/keyboard.js";
 import { nextTheme } from "components/theme.js";
 
 /** The views in the order of the navigation. `key` is pressed after `g`. `count` returns the number beside the label, or 0. */
@@ -216,7 +216,7 @@ function Help({ view, onClose }) {
           <button onClick=${() => dialog.current.close()}>Close</button>
         </div>
         <${KeyList} keys=${keys} />
-        ${view === "timeline" && html`<h3>Timeline</h3><${KeyList} keys=${TRACE_KEYS} /><${SymbolList} />`}
+        ${view === "timeline" && html`<h3>Timeline</h3><${KeyList} keys=${TIMELINE_KEYS} /><${SymbolList} />`}
         <details>
           <summary>Licenses of the libraries in this page</summary>
           <pre class="text" tabindex="0" role="region" aria-label="Licenses" data-scrolls>${document.getElementById("licenses")?.textContent.trim()}</pre>

@@ -1,54 +1,23 @@
 // The page: reads the trace that is embedded in it, or a file that the user chooses or drops, and shows it.
 
-import { html, render, useErrorBoundary, useEffect, useMemo, useRef, useState } from "components/html.js";
-import { createImageUrls } from "components/image_urls.js";
+import { html, render, useErrorBoundary, useEffect, useRef, useState } from "components/html.js";
 import { HelpDialog, KEYS } from "viewer/keyboard.js";
-import { SourceView } from "components/source_view.js";
 import { nextTheme } from "components/theme.js";
-import { TraceBrowser } from "components/trace_browser.js";
-import { FailureView, TraceHeader } from "viewer/trace_header.js";
-import { checkSize, readTrace, TraceFileError } from "components/trace_file.js";
+import { checkSize, problemOf, readTrace } from "components/trace_file.js";
 import { modelOf } from "components/trace_model.js";
-import { createView } from "components/view.js";
+import { WholeTrace } from "components/whole_trace.js";
 
 /** A trace: the whole page. */
 function TracePage({ model, onOpen }) {
-  const { manifest } = model;
-  const view = useMemo(() => createView(model.first, model.last), [model]);
-  const urlOf = useMemo(() => createImageUrls(model.images), [model]);
   const [isHelpOpen, setHelpOpen] = useState(false);
-  const failureHeading = useRef(null);
   const openHelp = () => setHelpOpen(true);
-  const hasSource = Boolean(manifest.failure) || model.sources.size > 0;
-
-  const showFailure = ({ showPanel }) => {
-    showPanel("source");
-    requestAnimationFrame(() => {
-      failureHeading.current?.focus();
-      failureHeading.current?.scrollIntoView({ block: "nearest" });
-    });
-  };
-  const head = ({ select, selectPending, showFailure: show }) => html`
-    <${TraceHeader} model=${model} onFailure=${show} onFirstError=${() => select(model.firstError)} onPending=${selectPending}>
-      <button class="quiet" onClick=${onOpen} title="Open another file (o)">Open…</button>
-      <button class="quiet icon" onClick=${nextTheme} aria-label="Light or dark" title="Light or dark (t)">◐</button>
-      <button class="quiet icon" onClick=${openHelp} aria-label="Keys and symbols" title="Keys and symbols (?)">?</button>
-    <//>
-  `;
-  const third = {
-    label: manifest.failure ? "Failure" : "Source",
-    title: "Failure and source",
-    content: (event) => html`
-      ${manifest.failure && html`<${FailureView} manifest=${manifest} heading=${failureHeading} />`}
-      ${model.sources.size > 0 && html`<${SourceView} sources=${model.sources} failed=${manifest.failure?.source} selected=${event?.source} />`}
-    `,
-  };
   return html`
     <main class="page">
-      <${TraceBrowser}
-        model=${model} view=${view} urlOf=${urlOf} head=${head} third=${hasSource ? third : null} onFailure=${manifest.failure && showFailure}
-        keys=${KEYS} commands=${{ theme: nextTheme, open: onOpen, help: openHelp }} empty="The trace has no events."
-      />
+      <${WholeTrace} model=${model} keys=${KEYS} commands=${{ theme: nextTheme, open: onOpen, help: openHelp }}>
+        <button class="quiet" onClick=${onOpen} title="Open another file (o)">Open…</button>
+        <button class="quiet icon" onClick=${nextTheme} aria-label="Light or dark" title="Light or dark (t)">◐</button>
+        <button class="quiet icon" onClick=${openHelp} aria-label="Keys and symbols" title="Keys and symbols (?)">?</button>
+      <//>
       ${isHelpOpen && html`<${HelpDialog} onClose=${() => setHelpOpen(false)} />`}
     </main>
   `;
@@ -81,7 +50,7 @@ function App({ start }) {
   const [failed, recover] = useErrorBoundary();
   useEffect(() => {
     if (!failed) return;
-    setState({ problem: { file: "This trace", message: problemText(failed) } });
+    setState({ problem: { file: "This trace", message: problemOf(failed) } });
     recover();
   }, [failed]);
   useEffect(() => {
@@ -126,7 +95,7 @@ async function readFile(file, setState) {
     checkSize(file.size);
     setState(stateOf(file.name, new Uint8Array(await file.arrayBuffer())));
   } catch (error) {
-    setState({ problem: { file: file.name, message: problemText(error) } });
+    setState({ problem: { file: file.name, message: problemOf(error) } });
   }
 }
 
@@ -135,12 +104,8 @@ function stateOf(name, content) {
   try {
     return { model: modelOf(readTrace(content)), number: ++opened };
   } catch (error) {
-    return { problem: { file: name, message: problemText(error) } };
+    return { problem: { file: name, message: problemOf(error) } };
   }
-}
-
-function problemText(error) {
-  return error instanceof TraceFileError ? error.message : `expected a trace file, got one that cannot be read (${error})`;
 }
 
 /** Return the trace that is embedded in the page as {name, content}; null if the page has none. */

@@ -187,6 +187,17 @@ async def test_keys_select_errors_and_events(opened: Open) -> None:
         assert announced == "0.444 s, HTTP, GET /regions, error: status 503: the service is overloaded"
 
 
+async def test_keys_of_panels_move_the_focus(opened: Open) -> None:
+    async with opened(sample_traces.failed_assertion()) as page:
+        await page.keyboard.press("1")
+        await expect(page.get_by_role("listbox", name="Events")).to_be_focused()
+        await page.keyboard.press("j")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("region", name="Event", exact=True)).to_be_focused()
+        await page.keyboard.press("3")
+        await expect(page.locator(".failure h2")).to_be_focused()
+
+
 async def test_list_is_moved_with_the_arrow_keys(opened: Open) -> None:
     async with opened(sample_traces.failed_assertion()) as page:
         events = page.get_by_role("listbox", name="Events")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from odyssey_client import Odyssey, Script
+from odyssey_client import Odyssey, OdysseyStreamError, Script
 from odyssey_mock import MockOdyssey
 from odyssey_mock.faults.catalog import POINTS
 from odyssey_mock.journal_events import event_of
@@ -13,6 +13,8 @@ async def test_sessions_and_jobs_cause_events_of_all_points(odyssey_mock: MockOd
     await odyssey_client.connect()
     await odyssey_client.start_stream("A cat", broadcast=True)
     await odyssey_client.interact("It jumps")
+    with pytest.raises(OdysseyStreamError):
+        await odyssey_client.interact("It jumps [moderated]")
     await odyssey_client.end_stream()
     await odyssey_client.simulate(script=Script().start("A cat").wait(1).end())
     await odyssey_mock.wait_for("state", "simulation", to="completed")

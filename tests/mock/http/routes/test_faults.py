@@ -146,7 +146,11 @@ async def test_catalog_is_sufficient_to_make_every_fault(http: httpx.AsyncClient
         "default": None,
         "schema": {"type": "integer", "minimum": 400, "maximum": 599},
     }
-    assert catalog["points"]["stream.interact"]["events"] == ["update", "update_acknowledged"]
+    assert catalog["points"]["stream.interact"]["events"] == [
+        "update",
+        "update_acknowledged",
+        "interactive_stream_error",
+    ]
     json.dumps(catalog, allow_nan=False)
 
 

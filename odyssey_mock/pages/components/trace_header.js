@@ -50,7 +50,7 @@ export function FailureView({ manifest, heading }) {
   const { failure } = manifest;
   return html`
     <div class="failure">
-      <h2 tabindex="-1" ref=${heading}>${failure.type}${failure.phase !== "call" ? ` in ${failure.phase}` : ""}</h2>
+      <h2 tabindex="-1" ref=${heading} data-entry>${failure.type}${failure.phase !== "call" ? ` in ${failure.phase}` : ""}</h2>
       <p class="error-text failure-text">${failure.message}</p>
       ${failure.traceback && html`
         <details>

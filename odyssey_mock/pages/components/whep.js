@@ -16,10 +16,11 @@ export class WhepError extends Error {
 }
 
 /**
- * Connect to a WHEP endpoint, and return {stream, peer, close()}.
+ * Connect to a WHEP endpoint, and return {stream, peer, isThere(), close()}.
  *
  * `headers` are sent with each request. `onState(state)` is called with each state of the connection: `connecting`,
- * `connected`, `disconnected`, `failed`. `signal` aborts the attempt. `close()` ends the connection and tells the server.
+ * `connected`, `disconnected`, `failed`. `signal` aborts the attempt. `isThere()` asks the server whether the connection goes on:
+ * a browser notices the end of a stream only after many seconds. `close()` ends the connection and tells the server.
  */
 export async function connectWhep(url, { headers = {}, onState = () => {}, signal } = {}) {
   const peer = new RTCPeerConnection();
@@ -34,6 +35,21 @@ export async function connectWhep(url, { headers = {}, onState = () => {}, signa
     peer.close();
     // `keepalive`: the request leaves even if the page is being closed. A stream that has ended answers 404.
     if (resource) fetch(resource, { method: "DELETE", headers, keepalive: true }).catch(() => {});
+  }
+
+  /** Return whether the server knows the connection; true if it does not respond. The request repeats the end of the candidates. */
+  async function isThere() {
+    if (isClosed || !resource) return !isClosed;
+    const { sdp } = peer.localDescription;
+    const lines = ["a=ice-ufrag", "a=ice-pwd"].map((name) => sdp.match(new RegExp(`^${name}:.*$`, "m"))?.[0].trim());
+    const response = await fetch(resource, {
+      method: "PATCH",
+      headers: { ...headers, "Content-Type": "application/trickle-ice-sdpfrag" },
+      body: [...lines, "a=end-of-candidates", ""].join("\r\n"),
+    }).catch(() => null);
+    if (response?.status !== 404 && response?.status !== 410) return true;
+    resource = null;
+    return false;
   }
 
   peer.addEventListener("track", ({ track }) => stream.addTrack(track));
@@ -64,7 +80,7 @@ export async function connectWhep(url, { headers = {}, onState = () => {}, signa
     const sdp = await response.text();
     signal?.throwIfAborted();
     await peer.setRemoteDescription({ type: "answer", sdp });
-    return { stream, peer, close };
+    return { stream, peer, isThere, close };
   } catch (error) {
     close();
     throw error;

@@ -138,7 +138,7 @@ function contentOf(mock, { api, model, current, query, announce }) {
   if (mock?.connection === "refused") {
     return html`<${TokenForm} reason=${mock.reason} onToken=${(token) => { api.setToken(token); model.current.retry(); }} />`;
   }
-  if (!mock?.state) {
+  if (!mock?.state || !mock.isLoaded) {
     return mock?.connection === "lost"
       ? html`<div class="loading"><h1>No connection to the mock</h1><p>${mock.reason}. Is it still running? The console connects again by itself.</p></div>`
       : html`<div class="loading" aria-busy="true"><p>Connecting to the mock…</p></div>`;

@@ -16,15 +16,15 @@ const OVERVIEW_MS = 5000;
  * `onChange(snapshot)` gets a new object after changes, in an animation frame. A snapshot and what is in it never change:
  *
  * - `connection`: `connecting`, `open`, `lost` or `refused`; `reason`: why it is lost or refused.
- * - `overview`, `machines`, `catalog` (of faults): bodies of the control API; `settings`: each setting by its name. They are
- *   null until they are there.
+ * - `overview`, `machines`, `catalog` (of faults): bodies of the control API; `settings`: each setting by its name. Before
+ *   `isLoaded`, and if a request failed, they are null.
  * - `state`: the body of `GET /_mock/state`; null until it is there. `stateAt`: the `performance.now()` of its arrival.
  * - `statistics`: Map of session id -> [{at, reports}], the latest last.
  * - `events`: journal entries as trace events, in order. `dropped`: how many older ones are not there any more.
  */
 export function createLiveModel({ api, onChange }) {
   let snapshot = {
-    connection: "connecting", reason: "", overview: null, machines: null, catalog: null, settings: null,
+    connection: "connecting", reason: "", isLoaded: false, overview: null, machines: null, catalog: null, settings: null,
     state: null, stateAt: 0, statistics: new Map(), events: [], dropped: 0,
   };
   let changes = {};
@@ -64,12 +64,10 @@ export function createLiveModel({ api, onChange }) {
       // The stream of events shows that the mock is not there; what is missing is loaded with the next connection.
     }
   };
-  const loadAll = () => {
+  const loadAll = async () => {
     overviewAt = performance.now();
-    load("overview", "overview");
-    load("machines", "machines");
-    load("catalog", "faults/catalog");
-    load("settings", "settings");
+    await Promise.all([load("overview", "overview"), load("machines", "machines"), load("catalog", "faults/catalog"), load("settings", "settings")]);
+    change({ isLoaded: true });
   };
 
   const clear = () => {

@@ -40,7 +40,9 @@ export function SessionCard({ session, stream, mock, api, announce, places }) {
         <${CopyButton} text=${id} what="The session id" label="" announce=${announce} class="quiet" />
         <p class="session-facts">${[session.account, session.region, stream?.broadcast && viewersText(stream)].filter(Boolean).join(" · ")}</p>
         <a class="text-link" href=${addressOf("timeline", { session: id })}>Timeline</a>
-        <button type="button" class="danger" disabled=${actions.busy !== ""} onClick=${() => actions.run("end", {}, "The session has ended")}>End session</button>
+        <button type="button" class="danger" disabled=${actions.busy !== ""} aria-label="End session" onClick=${() => actions.run("end", {}, "The session has ended")}>
+          End<span class="wide-only"> session</span>
+        </button>
       </header>
       <div class="session-body">
         <div class="session-video">
@@ -118,14 +120,20 @@ function Actions({ id, stream, actions }) {
   const finish = async (action, body, done) => {
     if (await run(action, body, done)) setForm("");
   };
+  const cancel = (event) => {
+    if (event.key !== "Escape" || form === "") return;
+    event.stopPropagation();
+    setForm("");
+    event.currentTarget.querySelector("[aria-expanded=true]").focus();
+  };
   const opener = (name, text) => html`
     <button type="button" aria-expanded=${form === name} aria-controls=${`${name}-${id}`} onClick=${() => toggle(name)}>${text}</button>
   `;
   return html`
-    <div class="actions">
+    <div class="actions" onKeyDown=${cancel}>
       <form class="interact" onSubmit=${interact}>
         <input
-          type="text" aria-label="Prompt" placeholder=${stream ? "Interact: what happens next?" : "Start a stream to interact"}
+          type="text" aria-label="Prompt" placeholder=${stream ? "What happens next?" : "Waiting for a stream"}
           value=${prompt} disabled=${!stream} onInput=${(event) => setPrompt(event.target.value)}
         />
         <button type="submit" disabled=${!stream || busy === "interact"}>Interact</button>
@@ -216,7 +224,7 @@ function Plots({ reports, measured }) {
       <${SparkPlot} label="fps" title="frames per second, as this page receives them" at=${measured.at} values=${measured.fps} color="plot-1" text=${(value) => value.toFixed(0)} />
       <${SparkPlot} label="bitrate" title="bitrate of the video to the client" at=${peer.at} values=${peer.values.bitrate} color="plot-2" text=${(value) => `${(value / 1e6).toFixed(2)} Mbit/s`} />
       <${SparkPlot} label="lost" title="packets that the client has lost" at=${peer.at} values=${peer.values.packetsLost} color="plot-3" text=${(value) => value.toFixed(0)} />
-      <${SparkPlot} label="frame age" title="age of a frame when this page shows it" at=${measured.at} values=${measured.age} color="plot-4" text=${(value) => `${(value * 1000).toFixed(0)} ms`} />
+      <${SparkPlot} label="frame age" title="time from the capture of a frame, or from its arrival if the capture is unknown, to its display in this page" at=${measured.at} values=${measured.age} color="plot-4" text=${(value) => `${(value * 1000).toFixed(0)} ms`} />
     </div>
   `;
 }

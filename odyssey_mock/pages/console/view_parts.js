@@ -56,7 +56,7 @@ export function CopyButton({ text, what, label = "Copy", announce, class: name }
     return undefined;
   };
   return html`
-    <button type="button" class=${classes("copy", isCopied && "copied", name)} aria-label=${`${label}: ${what}`} onClick=${copy}>
+    <button type="button" class=${classes("copy", isCopied && "copied", name)} aria-label=${`${label || "Copy"}: ${what}`} onClick=${copy}>
       <${Icon} name=${isCopied ? "check" : "copy"} />${label !== "" && html`<span>${label}</span>`}
     </button>
   `;

@@ -65,7 +65,7 @@ function useIsVisible(ref) {
 
 /**
  * The video of a stream. `places` limits how many play at once (`createPlaces`). `onMeasure({fps, age})` gets the frames per
- * second and the seconds between the capture of a frame and its presentation, each second; null if the browser does not know.
+ * second and the seconds from the capture of a frame, or from its arrival, to its display, each second; null if unknown.
  */
 export function WhepPlayer({ stream, label, api, places, onMeasure }) {
   const box = useRef(null);
@@ -167,9 +167,10 @@ function useMeasure(video, isActive, onMeasure) {
     let request = 0;
     let age = null;
     let before = null;
-    const onFrame = (now, { captureTime }) => {
-      // Synchronized by the sender reports of RTCP; without one, the browser does not know it.
-      age = captureTime === undefined ? null : Math.max(now - captureTime, 0) / 1000;
+    const onFrame = (now, { captureTime, receiveTime }) => {
+      // The browser knows the time of the capture from the sender reports of RTCP, which the first frames do not have.
+      const since = captureTime ?? receiveTime;
+      age = since === undefined ? null : Math.max(now - since, 0) / 1000;
       request = element.requestVideoFrameCallback(onFrame);
     };
     request = element.requestVideoFrameCallback(onFrame);

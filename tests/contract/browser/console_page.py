@@ -107,6 +107,16 @@ async def look_at(page: Page, name: str) -> list[str]:
     return problems
 
 
+async def layout_shift(page: Page) -> float:
+    """Return how much the page has moved since it was opened, as the Layout Instability API counts it."""
+    script = """() => new Promise((done) => {
+      new PerformanceObserver((list) => done(list.getEntries().reduce((sum, { value }) => sum + value, 0)))
+        .observe({ type: "layout-shift", buffered: true });
+      setTimeout(() => done(0), 100);
+    })"""
+    return float(await page.evaluate(script))
+
+
 async def overflow(page: Page) -> int:
     """Return by how many pixels the page is wider than its window."""
     return int(await page.evaluate("document.documentElement.scrollWidth - innerWidth"))

@@ -22,6 +22,7 @@ from odyssey_client.errors import PeerError
 from odyssey_client.models import JSON
 from odyssey_client.platform import Clock, IceServer
 from odyssey_client.redaction import get_logger
+from odyssey_client.rtc import jitter_buffer
 from odyssey_client.rtc.ice import can_be_asked, dtls_transports, ice_transports
 from odyssey_client.rtc.stats import Counts, statistics
 
@@ -200,6 +201,9 @@ class PeerConnection:
     def _track_added(self, track: MediaStreamTrack) -> None:
         if track.kind == "video" and not self._track.done():
             self._track.set_result(track)
+            for receiver in self._connection.getReceivers():
+                if receiver.track is track:
+                    jitter_buffer.install(receiver)
             self._report("video", "added")
 
     def _signaling_changed(self) -> None:

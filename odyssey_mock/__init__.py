@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from odyssey_mock.recordings.recordings import Recordings
     from odyssey_mock.recordings.stream_records import StreamRecord
     from odyssey_mock.server import MockOdyssey
-    from odyssey_mock.sessions.session import Session
+    from odyssey_mock.sessions.session import Session, SessionStateError
+    from odyssey_mock.sessions.signaling_socket import CloseFrameError
     from odyssey_mock.setting_rules import SettingsError
     from odyssey_mock.settings import (
         PLANS,
@@ -48,6 +49,7 @@ __all__ = [
     "Broadcast",
     "Broadcasts",
     "Clock",
+    "CloseFrameError",
     "Entry",
     "ExpectationError",
     "Fault",
@@ -70,6 +72,7 @@ __all__ = [
     "Request",
     "Requests",
     "Session",
+    "SessionStateError",
     "Settings",
     "SettingsError",
     "Spectator",
@@ -97,7 +100,8 @@ _MODULES = {
     "recordings.file_store": ("StoredFile",),
     "recordings.recordings": ("Recordings",),
     "recordings.stream_records": ("StreamRecord",),
-    "sessions.session": ("Session",),
+    "sessions.session": ("Session", "SessionStateError"),
+    "sessions.signaling_socket": ("CloseFrameError",),
     "simulations.job_records": ("JobRecord",),
     "simulations.jobs": ("Jobs",),
     "server": ("MockOdyssey",),

@@ -54,6 +54,7 @@ from odyssey_mock.http.routes.overview import OverviewRoutes
 from odyssey_mock.http.routes.pages import ROOT, ConsoleLink, PageRoutes, opens_console
 from odyssey_mock.http.routes.recordings import RecordingRoutes
 from odyssey_mock.http.routes.regions import REGIONS_PATH, RegionRoutes
+from odyssey_mock.http.routes.session_actions import SessionActionRoutes
 from odyssey_mock.http.routes.sessions import SessionRoutes
 from odyssey_mock.http.routes.settings import SettingRoutes
 from odyssey_mock.http.routes.signaling import SignalingRoutes
@@ -257,6 +258,7 @@ def _routes(backend: Backend, callers: Callers, go_away: GoAway, forms: UsageErr
                 *EventRoutes(clock=clock, journal=journal, sessions=sessions, view=view).routes(),
                 *MachineRoutes().routes(),
                 *MonitorRoutes(monitors=backend.monitors).routes(),
+                *SessionActionRoutes(sessions=sessions).routes(),
                 *PageRoutes().routes(),
                 *OverviewRoutes(
                     api_key=lambda: backend.api_key,

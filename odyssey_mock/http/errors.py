@@ -40,6 +40,8 @@ from odyssey_mock.recordings.recordings import NoArtifactError
 from odyssey_mock.rtc.sdp_fragment import MEDIA_TYPE as FRAGMENT
 from odyssey_mock.rtc.sdp_fragment import FragmentError
 from odyssey_mock.sessions.registry import ConcurrentLimitError, NoStreamerError
+from odyssey_mock.sessions.session import SessionStateError
+from odyssey_mock.sessions.signaling_socket import CloseFrameError
 from odyssey_mock.simulations.jobs import NotCancellableError, QueueFullError
 from odyssey_mock.simulations.request import InvalidRequestError
 from odyssey_mock.simulations.scripts import FAULT_LIMIT
@@ -158,6 +160,8 @@ ANSWERS: Mapping[type[Exception], _Answer] = MappingProxyType(
         LateAnswerError: lambda error, _: BroadcastError(
             503, f"the spectator was ended, because {error}; try again later", {"Retry-After": SPECTATOR_RETRY}
         ),
+        SessionStateError: lambda error, _: ApiError(409, str(error)),
+        CloseFrameError: lambda error, _: unprocessable(["body", error.field], str(error), "value_error"),
         NoRunningStreamError: lambda error, _: ApiError(404, str(error)),
         TooManyMonitorsError: lambda error, _: ApiError(503, str(error), {"Retry-After": SPECTATOR_RETRY}),
         FragmentError: lambda error, _: BroadcastError(400, f"invalid {FRAGMENT} (RFC 8840): {error}"),

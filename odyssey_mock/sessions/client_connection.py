@@ -290,11 +290,11 @@ class ClientConnection:
         await sleep(self._clock, seconds, "fault: peer.channels delay")
         self.peer.open_channels(self._channel_delay)
 
-    async def close_socket(self, fault: Fault, code: int, reason: str) -> None:
-        """Close the socket because of `fault`, which the journal then names as the cause of the loss."""
+    async def close_socket(self, by: str, code: int, reason: str) -> None:
+        """Close the socket. The journal names `by`, such as the label of a fault, as the cause of the loss."""
         if self.socket.close_code is None:
-            self.socket_fault = f"{fault.label} closes the socket with {code}"
-        await self.socket.close(code, reason, why=f"{fault.label} closes it")
+            self.socket_fault = f"{by} closes the socket with {code}"
+        await self.socket.close(code, reason, why=f"{by} closes it")
 
     def freeze(self) -> None:
         """Stop sending and receiving. `read` still detects when the socket is closed."""

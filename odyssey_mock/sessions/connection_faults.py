@@ -42,8 +42,8 @@ class Breakable(Protocol):
     async def send_raw(self, data: str | bytes, name: str, shown: JSON) -> None:
         """Send `data` on the socket and record it in the journal as `shown`, in an entry called `name`."""
 
-    async def close_socket(self, fault: Fault, code: int, reason: str) -> None:
-        """Close the socket because of `fault`, which the journal then names as the cause of the loss."""
+    async def close_socket(self, by: str, code: int, reason: str) -> None:
+        """Close the socket. The journal names `by`, such as the label of a fault, as the cause of the loss."""
 
     def freeze(self) -> None:
         """Stop sending and receiving."""
@@ -80,7 +80,7 @@ async def apply_fault(connection: Breakable, clock: Clock, fault: Fault) -> None
 
 async def _close(connection: Breakable, fault: Fault) -> None:
     if "code" in fault.parameters:
-        await connection.close_socket(fault, int(fault.number("code")), fault.text("reason"))
+        await connection.close_socket(fault.label, int(fault.number("code")), fault.text("reason"))
     else:
         await connection.peer.close()
 

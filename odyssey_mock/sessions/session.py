@@ -16,6 +16,7 @@ from typing import Protocol, assert_never
 
 from odyssey_mock.core.clock import Clock, Deadline, deadlines_json
 from odyssey_mock.core.journal import Journal
+from odyssey_mock.core.picklable_error import PicklableError
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.recordings.stream_records import StreamRecord
 from odyssey_mock.rtc.remote_description import DescriptionError
@@ -42,6 +43,7 @@ from odyssey_mock.sessions.signaling_socket import (
     NORMAL_CLOSURE,
     POLICY_VIOLATION,
     SignalingSocket,
+    check_close_frame,
 )
 from odyssey_mock.settings import Settings
 
@@ -53,6 +55,10 @@ _FAULTY = frozenset({SessionEffect.REPORT_BAD_ANSWER, SessionEffect.REPORT_UNREA
 
 _SOCKET_ENDS = frozenset({SessionEvent.SOCKET_CLOSED, SessionEvent.SOCKET_LOST})
 """Events that a fault of the mock may have caused instead of the client."""
+
+
+class SessionStateError(PicklableError, RuntimeError):
+    """The state of the session does not permit the call. The message states what was expected."""
 
 
 class Session:
@@ -110,6 +116,11 @@ class Session:
     def is_over(self) -> bool:
         """Whether no client can use the session anymore; a stale session still occupies its streamer."""
         return self.state in {SessionState.STALE, SessionState.CLOSED}
+
+    @property
+    def has_socket(self) -> bool:
+        """Whether a client's signaling socket is open."""
+        return self._connection is not None and not self._connection.hung_up
 
     @property
     def is_served(self) -> bool:
@@ -207,7 +218,7 @@ class Session:
             "streamer_id": self.streamer_id,
             "region": self.region,
             "created_at": self.created_at,
-            "has_socket": self._connection is not None and not self._connection.hung_up,
+            "has_socket": self.has_socket,
             "stream_id": controller.stream_id,
             "stream_state": controller.machine.state.value,
             "deadlines": deadlines_json(left, now),
@@ -224,13 +235,62 @@ class Session:
         """Fail the running stream as if the model had crashed: send `interactive_stream_error`, then `stream_ended`.
 
         Raises:
-            RuntimeError: no stream is running.
+            SessionStateError: no stream is running.
         """
-        if self.stream is None:
-            raise RuntimeError(f"session {self.id}: expected a running stream, got none; start a stream first")
+        self._require_stream()
         self._lifecycle.video.controller.broke(
             InteractiveStreamError(reason, message), "Session.break_stream was called"
         )
+
+    def interact(self, prompt: str) -> str:
+        """Change the picture of the running stream as an interaction of the client does; return the applied prompt.
+
+        The real service has no such thing. The client gets no message, because an `update_acknowledged` would look
+        like the reply to an interaction of its own that is still on its way. Viewers and the recording show the change.
+        Faults and prompt markers do not apply.
+
+        Raises:
+            SessionStateError: no stream is running.
+        """
+        self._require_stream()
+        return self._lifecycle.video.controller.interact(prompt, "Session.interact was called")
+
+    def end_stream(self) -> None:
+        """End the running stream as the service can do: send `stream_ended`. The session continues.
+
+        Raises:
+            SessionStateError: no stream is running.
+        """
+        self._require_stream()
+        self._lifecycle.video.controller.end("Session.end_stream was called")
+
+    async def close_socket(self, code: int = INTERNAL_ERROR, reason: str = "") -> None:
+        """Close the client's signaling socket with a WebSocket close code, and return once the close frame is sent.
+
+        A session whose client has connected is then held for `session_grace` seconds, or ends if the code is 1000 or
+        1001. Before a client has connected, the session waits for another socket.
+
+        Args:
+            code: the close code, such as 1011 or 4000.
+            reason: the reason, at most 123 bytes in UTF-8.
+
+        Raises:
+            CloseFrameError: no endpoint may send the code, or the reason is too long.
+            SessionStateError: no signaling socket of the session is open.
+        """
+        check_close_frame(code, reason)
+        await self._open_connection().close_socket("Session.close_socket", code, reason)
+
+    def _require_stream(self) -> None:
+        if self.stream is None:
+            raise SessionStateError(f"session {self.id}: expected a running stream, got none; start a stream first")
+
+    def _open_connection(self) -> ClientConnection:
+        if self._connection is None or self._connection.hung_up:
+            raise SessionStateError(
+                f"session {self.id}: expected an open signaling socket, got none; connect a client first"
+            )
+        return self._connection
 
     def abandon(self) -> None:
         """Leave the session as a closed browser tab does: the socket closes without `client_disconnecting`.
@@ -240,14 +300,11 @@ class Session:
         all messages that it has received and not yet handled.
 
         Raises:
-            RuntimeError: no signaling socket of the session is open.
+            SessionStateError: no signaling socket of the session is open.
         """
-        if self._connection is None or self._connection.hung_up:
-            raise RuntimeError(
-                f"session {self.id}: expected an open signaling socket, got none; connect a client first"
-            )
+        connection = self._open_connection()
         if SessionEffect.HANG_UP in self._lifecycle.handle(SessionEvent.SOCKET_CLOSED):
-            self._connection.hang_up(NORMAL_CLOSURE, self._lifecycle.why)
+            connection.hang_up(NORMAL_CLOSURE, self._lifecycle.why)
 
     def vanish(self) -> None:
         """Make the peer stop sending and receiving, as if a cable were cut. Has no effect without a connection."""

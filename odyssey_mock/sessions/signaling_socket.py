@@ -1,6 +1,10 @@
 """The interface through which a session uses the client's WebSocket (RFC 6455)."""
 
+from collections.abc import Mapping
 from typing import Protocol
+
+from odyssey_mock.core.picklable_error import PicklableError
+from odyssey_mock.faults.catalog import POINTS, Parameter
 
 NORMAL_CLOSURE = 1000
 POLICY_VIOLATION = 1008
@@ -9,6 +13,29 @@ INTERNAL_ERROR = 1011
 
 CLEAN_CLOSE_CODES = frozenset({1000, 1001})
 """WebSocket close codes of a client that has finished or whose page was closed (RFC 6455 section 7.4.1)."""
+
+_CLOSING: Mapping[str, Parameter] = POINTS["signaling.connected"].actions["close"].parameters
+"""The rules for code and reason of a close frame, by name."""
+
+
+class CloseFrameError(PicklableError, ValueError):
+    """The code or the reason of a close frame is invalid; `field` is its name."""
+
+    def __init__(self, field: str, expected: str, got: object) -> None:
+        super().__init__(f"{field}: expected {expected}, got {got!r}")
+        self.field = field
+
+
+def check_close_frame(code: int, reason: str) -> None:
+    """Check that a socket can be closed with this code and reason (RFC 6455 sections 5.5 and 7.4).
+
+    Raises:
+        CloseFrameError: one of them is invalid.
+    """
+    for field, value in (("code", code), ("reason", reason)):
+        rule = _CLOSING[field]
+        if not rule.values.hold(value):
+            raise CloseFrameError(field, rule.expected, value)
 
 
 class SignalingSocket(Protocol):

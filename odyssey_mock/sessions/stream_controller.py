@@ -113,6 +113,8 @@ class _Cause:
     """The error that broke the stream."""
     why: str = ""
     """The cause of the event, for the journal; empty if the client asked for it."""
+    by_client: bool = True
+    """Whether the client sent the update, so that it gets an acknowledgment."""
 
 
 _NOTHING = _Cause()
@@ -238,6 +240,29 @@ class StreamController:
         if self._running is not None:
             self._running.record.error = f"{error.reason}: {error.message}"
         self._handle(StreamEvent.BROKE, _Cause(error=error, why=why))
+
+    def interact(self, prompt: str, why: str) -> str:
+        """Show `prompt` as an update of the client does, without a message to the client. Return the applied prompt.
+
+        A stream must be running. `why`: the cause, for the journal.
+        """
+        self._handle(StreamEvent.UPDATE, _Cause(prompt=prompt, why=why, by_client=False))
+        change = self._current.record.timeline.changes[-1]
+        self._journal.record(
+            "note",
+            "prompt changed by the mock",
+            stream=self.stream_id,
+            **self._identity.where,
+            prompt=prompt,
+            applied_prompt=change.prompt,
+            frame_index=change.index,
+            why=why,
+        )
+        return change.prompt
+
+    def end(self, why: str) -> None:
+        """End the running stream from the server's side, and tell the client; `why` is the cause, for the journal."""
+        self._handle(StreamEvent.END, _Cause(why=why))
 
     def gone(self, why: str = "") -> None:
         """End the stream without a message to the client, because the connection is over.
@@ -380,7 +405,8 @@ class StreamController:
         applied = applied_prompt(cause.prompt, bypass=running.bypass)
         index = self.pump.next_index  # the first frame that shows the change
         running.record.timeline.interact(index, applied)
-        running.acknowledgements.append(Acknowledgement(index, applied, cause.mode))
+        if cause.by_client:
+            running.acknowledgements.append(Acknowledgement(index, applied, cause.mode))
         self.pump.hurry()
 
     def _reply_to_needless_end(self, cause: _Cause) -> None:

@@ -21,6 +21,7 @@ from odyssey_mock.recordings.recordings import Recordings
 from odyssey_mock.recordings.stream_records import StreamRecord
 from odyssey_mock.sessions.session import Session
 from odyssey_mock.sessions.session_machine import SessionState
+from odyssey_mock.sessions.signaling_socket import INTERNAL_ERROR
 from odyssey_mock.simulations.job_records import JobRecord
 from odyssey_mock.simulations.jobs import Jobs
 from odyssey_mock.sync.server_thread import ServerThread
@@ -192,13 +193,49 @@ class SessionView:
         """Whether the signaling socket of the session's client is open or still closing."""
         return self._session.is_served
 
+    @property
+    def has_socket(self) -> bool:
+        """Whether a client's signaling socket is open."""
+        return self._session.has_socket
+
+    def interact(self, prompt: str) -> str:
+        """Change the picture of the running stream as an interaction of the client does; return the applied prompt.
+
+        The client gets no message. See `Session.interact`.
+
+        Raises:
+            SessionStateError: no stream is running.
+        """
+        __tracebackhide__ = True
+        return self._thread.call(self._session.interact, prompt)
+
+    def end_stream(self) -> None:
+        """End the running stream as the service can do: send `stream_ended`. The session continues.
+
+        Raises:
+            SessionStateError: no stream is running.
+        """
+        __tracebackhide__ = True
+        self._thread.call(self._session.end_stream)
+
     def break_stream(self, reason: str, message: str) -> None:
         """Fail the running stream as if the model had crashed.
 
         Raises:
-            RuntimeError: no stream is running.
+            SessionStateError: no stream is running.
         """
+        __tracebackhide__ = True
         self._thread.call(self._session.break_stream, reason, message)
+
+    def close_socket(self, code: int = INTERNAL_ERROR, reason: str = "") -> None:
+        """Close the client's signaling socket with a WebSocket close code; see `Session.close_socket`.
+
+        Raises:
+            CloseFrameError: no endpoint may send the code, or the reason is too long.
+            SessionStateError: no signaling socket of the session is open.
+        """
+        __tracebackhide__ = True
+        self._thread.run("sessions[...].close_socket(...)", lambda: self._session.close_socket(code, reason))
 
     def abandon(self) -> None:
         """Leave the session as a closed browser tab does: the socket closes without `client_disconnecting`.
@@ -208,7 +245,7 @@ class SessionView:
         all messages that it has received and not yet handled.
 
         Raises:
-            RuntimeError: no signaling socket of the session is open.
+            SessionStateError: no signaling socket of the session is open.
         """
         self._thread.call(self._session.abandon)
 
@@ -425,7 +462,7 @@ class AsyncJournal:
 
 
 class AsyncSession:
-    """Async form of `SessionView.shut_down`."""
+    """Async forms of the methods of `SessionView` that block."""
 
     def __init__(self, thread: ServerThread, session: Session) -> None:
         self._thread = thread
@@ -434,3 +471,7 @@ class AsyncSession:
     async def shut_down(self) -> None:
         """End the session from the server's side; return once it is completely closed."""
         await self._thread.wait(self._session.shut_down)
+
+    async def close_socket(self, code: int = INTERNAL_ERROR, reason: str = "") -> None:
+        """Close the client's signaling socket with a WebSocket close code; see `Session.close_socket`."""
+        await self._thread.wait(lambda: self._session.close_socket(code, reason))

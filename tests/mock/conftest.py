@@ -1,8 +1,10 @@
-"""Fixtures: HTTP clients for the test's mock, with and without an access token."""
+"""Fixtures: HTTP clients for the test's mock, with and without an access token; quick detection of lost peers."""
 
 from collections.abc import AsyncIterator
 
+import aioice.stun
 import httpx
+import pytest
 import pytest_asyncio
 
 from odyssey_mock import MockOdyssey
@@ -22,3 +24,12 @@ async def authorized(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> http
     answer = await http.post("/auth/token", json={"api_key": odyssey_mock.api_key})
     http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
     return http
+
+
+@pytest.fixture
+def quick_consent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make consent checks (RFC 7675) detect a silent peer within a second instead of half a minute."""
+    monkeypatch.setattr("aioice.ice.CONSENT_INTERVAL", 0.05)
+    monkeypatch.setattr("aioice.ice.CONSENT_FAILURES", 1)
+    monkeypatch.setattr(aioice.stun, "RETRY_RTO", 0.1)
+    monkeypatch.setattr(aioice.stun, "RETRY_MAX", 2)

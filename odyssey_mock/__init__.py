@@ -49,6 +49,7 @@ __all__ = [
     "Broadcast",
     "Broadcasts",
     "Clock",
+    "ClockKindError",
     "CloseFrameError",
     "Entry",
     "ExpectationError",
@@ -85,7 +86,7 @@ __all__ = [
 
 _MODULES = {
     "accounts.accounts": ("MockAccount",),
-    "core.clock": ("Clock", "ManualClock", "RealClock"),
+    "core.clock": ("Clock", "ClockKindError", "ManualClock", "RealClock"),
     "assertions.failures": ("ExpectationError",),
     "assertions.frames": ("assert_frames",),
     "assertions.histories": ("History",),

@@ -12,7 +12,7 @@ from odyssey_mock.accounts.session_tokens import SessionTokens
 from odyssey_mock.accounts.usage import Usage
 from odyssey_mock.broadcasts.monitors import Monitors
 from odyssey_mock.broadcasts.registry import Broadcasts
-from odyssey_mock.core.clock import Clock
+from odyssey_mock.core.clock import Clock, PaceChange
 from odyssey_mock.core.entropy import Entropy, RememberingEntropy
 from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.state_store import NO_STATE, SavedSecrets, StateStore
@@ -87,6 +87,7 @@ class Backend:
         self.entropy = RememberingEntropy(self.entropy, self.journal.secrets)
         self.secrets = SavedSecrets(self.state, self.entropy)
         self.clock.observe(lambda deadline: self.journal.record("deadline", deadline.name, due=deadline.when))
+        self.clock.observe_pace(self._note_pace)
         self.faults = Faults(self.journal, self.secrets.token("faults", 16), initial.faults, self.state)
         remember = self.journal.secrets.add
         self.accounts = Accounts(self.settings, self.clock, self.entropy, self.state, remember=remember)
@@ -229,6 +230,9 @@ class Backend:
             on_released=on_released,
             on_gone=on_gone,
         )
+
+    def _note_pace(self, change: PaceChange) -> None:
+        self.journal.record("note", f"clock {change}", speed=self.clock.speed)
 
     def _on_peer(self, peer: StreamerPeer, identity: SessionIdentity) -> None:
         for observer in self.peer_observers:

@@ -17,6 +17,7 @@ _INSTEAD: Mapping[str, str] = {
     "keys": "add accounts with `mock.add_account` in Python",
     "faults": "add and remove faults with `mock.faults` or `POST /_mock/faults`",
     "clock": "move the clock with `mock.advance` or `POST /_mock/clock/advance`",
+    "speed": "change the speed with `mock.clock.set_speed` or `PUT /_mock/clock/speed`",
 }
 """For a setting that cannot change at run time: what to do instead."""
 

@@ -21,7 +21,7 @@ from odyssey_mock.assertions.histories import (
 from odyssey_mock.assertions.requests import Requests, requests
 from odyssey_mock.backend import Backend
 from odyssey_mock.broadcasts.registry import Broadcasts
-from odyssey_mock.core.clock import Clock, ManualClock, RealClock
+from odyssey_mock.core.clock import Clock, Deadline, ManualClock, RealClock
 from odyssey_mock.core.entropy import Entropy, SeededEntropy, SystemEntropy
 from odyssey_mock.core.journal import Entry, Journal, Kind
 from odyssey_mock.core.redaction import get_logger
@@ -183,7 +183,14 @@ class MockOdyssey:
 
     @property
     def clock(self) -> Clock:
-        """The server's clock."""
+        """The server's clock. A real clock has a speed, and can be paused.
+
+        ::
+
+            mock.clock.pause()
+            mock.clock.resume()
+            mock.clock.set_speed(10)
+        """
         return self._clock
 
     @property
@@ -441,6 +448,17 @@ class MockOdyssey:
         """
         __tracebackhide__ = True
         await self._clock.advance(seconds)
+
+    async def advance_to_next(self) -> Deadline | None:
+        """Advance the server's clock to the earliest pending deadline, and return it; None if no deadline is pending.
+
+        See `Clock.advance_to_next`.
+
+        Raises:
+            ValueError: the deadline is beyond the year 9999.
+        """
+        __tracebackhide__ = True
+        return await self._clock.advance_to_next()
 
     async def __aenter__(self) -> Self:
         if self._resources is not None:

@@ -1,7 +1,7 @@
 """Clocks of the server: real, scaled or manual.
 
 Every time limit and expiry of the mock is a `Deadline` on a `Clock`, so a test can let an hour pass in a millisecond.
-The event loop paces the video, so the video continues while a manual clock stands still.
+The event loop paces the video, so the video continues while a manual or paused clock stands still.
 """
 
 import asyncio
@@ -12,11 +12,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
 type Callback = Callable[[], Awaitable[None] | None]
 type Observer = Callable[["Deadline"], object]
 type AdvanceObserver = Callable[[float, float], object]
+type PaceChange = Literal["paused", "resumed", "speed changed"]
+type PaceObserver = Callable[[PaceChange], object]
 
 MANUAL_START = 1_767_225_600.0
 """2026-01-01T00:00:00Z, the default start of a manual clock, in seconds since the epoch."""
@@ -24,13 +26,26 @@ MANUAL_START = 1_767_225_600.0
 LAST_INSTANT = 253_402_300_799.0
 """9999-12-31T23:59:59Z, the latest date that HTTP and ISO 8601 can represent, in seconds since the epoch."""
 
+FASTEST = 1_000_000.0
+"""The greatest speed of a clock. A year then passes in half a minute, and the year 9999 is three days away."""
+
 NANOSECONDS = 1_000_000_000
+
+GRAIN = 1e-6
+"""Seconds after the end of an advance up to which the deadlines of a real clock fire too, because floats round.
+
+The seconds of several calls would otherwise not add up to those of a deadline, while the clock is paused.
+"""
 
 SETTLING_TURNS = 20
 """Number of event loop iterations after `sleep` wakes a task, before `Clock.advance` continues.
 
 The first iteration runs the task to its next `await`. Each further iteration runs the tasks that the previous one woke.
 """
+
+
+class ClockKindError(RuntimeError):
+    """The kind of the clock does not permit the call. The message states why, and what to do."""
 
 
 class Deadline(Protocol):
@@ -78,6 +93,41 @@ class Clock(Protocol):
     def pending(self) -> Sequence[Deadline]:
         """The pending deadlines, earliest first."""
 
+    @property
+    def speed(self) -> float | None:
+        """Seconds of this clock per real second while it is not paused; None if it moves only by `advance`."""
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the clock stands still because of `pause`."""
+
+    def pause(self) -> None:
+        """Let the clock stand still until `resume`. Deadlines fire only during `advance`; the video continues.
+
+        Raises:
+            ClockKindError: the clock never moves by itself.
+        """
+
+    def resume(self) -> None:
+        """Let a paused clock continue at its speed. Has no effect if the clock is not paused.
+
+        Raises:
+            ClockKindError: the clock never moves by itself.
+        """
+
+    def set_speed(self, speed: float) -> None:
+        """Let the clock run `speed` times as fast as real time. Pending deadlines fire earlier or later accordingly.
+
+        A paused clock stays paused, and has this speed from `resume` on.
+
+        Raises:
+            ValueError: `speed` is 0 or less, not a number, or greater than 1,000,000.
+            ClockKindError: the clock never moves by itself.
+        """
+
+    def observe_pace(self, observer: PaceObserver) -> None:
+        """Call `observer` after each `pause`, `resume` and `set_speed` that changed something."""
+
     def observe(self, observer: Observer) -> None:
         """Call `observer` with every deadline that fires, just before its callback. Cancelled deadlines do not fire."""
 
@@ -98,6 +148,17 @@ class Clock(Protocol):
         Raises:
             ValueError: `seconds` is negative, not a number, or greater than `left`.
             RuntimeError: a callback of a deadline called `advance`, which would be a deadlock.
+            ExceptionGroup: at least one callback failed. All other callbacks were called.
+        """
+
+    async def advance_to_next(self) -> Deadline | None:
+        """Advance to the earliest pending deadline, as `advance` does; return it, or None if no deadline is pending.
+
+        Other deadlines at the same time fire too.
+
+        Raises:
+            ValueError: the deadline is more than `left` seconds away.
+            RuntimeError: a callback of a deadline called `advance_to_next`, which would be a deadlock.
             ExceptionGroup: at least one callback failed. All other callbacks were called.
         """
 
@@ -143,26 +204,26 @@ class _Advances:
 
     @asynccontextmanager
     async def by(
-        self, seconds: float, left: Callable[[], float], time: Callable[[], float]
+        self, seconds: Callable[[], float], left: Callable[[], float], time: Callable[[], float]
     ) -> AsyncIterator[list[Exception]]:
         """Wait until earlier calls have finished, and yield a list to which the block adds exceptions of callbacks.
 
         At the end of the block, the exceptions in the list are raised as a group.
 
         Raises:
-            ValueError: `seconds` is greater than `left()` after earlier calls.
+            ValueError: `seconds()` is greater than `left()` after earlier calls.
             RuntimeError: a callback that an earlier call awaits has called `advance`.
             ExceptionGroup: the list is not empty.
         """
         if self._running is not None and self._running is asyncio.current_task():
             raise RuntimeError(
-                "advance() must not be called from a deadline's callback, because the running advance() awaits it"
+                "the clock must not be advanced from a deadline's callback, because the running advance() awaits it"
             )
         errors: list[Exception] = []
         async with self._lock:
-            if seconds > (most := left()):
+            if (wanted := seconds()) > (most := left()):
                 raise ValueError(
-                    f"seconds must be at most {most:.0f}, because the clock ends with the year 9999; got {seconds!r}"
+                    f"seconds must be at most {most:.0f}, because the clock ends with the year 9999; got {wanted!r}"
                 )
             self._running = asyncio.current_task()
             before = time()
@@ -197,6 +258,9 @@ async def _await_callback(deadline: Deadline, callback: Callback, errors: list[E
 @dataclass(slots=True, eq=False)
 class _RealDeadline:
     when: float
+    due: float
+    """The time of `RealClock.monotonic` at which the callback is called. Unlike `when`, it has no date to round."""
+    order: int
     name: str
     callback: Callback
     forget: Callable[["_RealDeadline"], object]
@@ -211,26 +275,32 @@ class _RealDeadline:
         self.stop()
         self.forget(self)
 
+    def __lt__(self, other: "_RealDeadline") -> bool:
+        return (self.due, self.order) < (other.due, other.order)
+
 
 class RealClock:
     """A clock that starts at the current time and runs `speed` times as fast as the event loop's clock.
 
-    `advance` makes the clock jump forward; afterwards, the clock continues at the same speed.
+    `advance` makes the clock jump forward; afterwards, the clock continues at the same speed, or stays paused.
     """
 
     def __init__(self, speed: float = 1.0) -> None:
-        if not 0 < speed <= sys.float_info.max:
-            raise ValueError(f"speed must be a number above 0, got {speed!r}")
-        self.speed = speed
+        _check_speed(speed)
+        self._speed = speed
+        self._is_paused = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._epoch = 0.0
         self._origin = 0.0
+        """The time of the event loop at the latest change of the pace."""
         self._advanced = 0.0
-        """Seconds by which `advance` has moved the clock forward."""
+        """Seconds that had passed at the latest change of the pace, and those of `advance` since then."""
+        self._created = 0
         self._deadlines: dict[_RealDeadline, None] = {}  # used as an ordered set
         self._tasks: set[asyncio.Task[None]] = set()
         self._errors: list[Exception] = []
         self._observers: list[Observer] = []
+        self._pace_observers: list[PaceObserver] = []
         self._advances = _Advances()
         self._fires = True
         """Whether deadlines fire by themselves: not while `advance` runs."""
@@ -239,26 +309,68 @@ class RealClock:
         return self._epoch + self.monotonic()
 
     def monotonic(self) -> float:
-        return (self._running().time() - self._origin) * self.speed + self._advanced
+        return (self._running().time() - self._origin) * self._rate + self._advanced
+
+    @property
+    def _rate(self) -> float:
+        """Seconds of this clock per second of the event loop; 0 while the clock is paused."""
+        return 0.0 if self._is_paused else self._speed
+
+    @property
+    def speed(self) -> float:
+        return self._speed
+
+    @property
+    def is_paused(self) -> bool:
+        return self._is_paused
+
+    def pause(self) -> None:
+        self._change_pace("paused", self._speed, is_paused=True)
+
+    def resume(self) -> None:
+        self._change_pace("resumed", self._speed, is_paused=False)
+
+    def set_speed(self, speed: float) -> None:
+        __tracebackhide__ = True
+        _check_speed(speed)
+        self._change_pace("speed changed", speed, is_paused=self._is_paused)
+
+    def _change_pace(self, change: PaceChange, speed: float, *, is_paused: bool) -> None:
+        if (speed, is_paused) == (self._speed, self._is_paused):
+            return
+        if self._loop is not None:
+            # The time goes on from the present one.
+            self._advanced, self._origin = self.monotonic(), self._loop.time()
+        self._speed, self._is_paused = speed, is_paused
+        if self._fires:
+            self._restart_timers()
+        for observer in self._pace_observers:
+            observer(change)
 
     def call_later(self, seconds: float, name: str, callback: Callback) -> Deadline:
         loop = self._running()
         _check_span(seconds)
-        deadline = _RealDeadline(self.time() + seconds, name, callback, self._forget)
+        self._created += 1
+        deadline = _RealDeadline(
+            self.time() + seconds, self.monotonic() + seconds, self._created, name, callback, self._forget
+        )
         self._deadlines[deadline] = None
-        if self._fires:
-            deadline.timer = loop.call_later(seconds / self.speed, self._fire, deadline)
+        if self._fires and not self._is_paused:
+            deadline.timer = loop.call_later(seconds / self._speed, self._fire, deadline)
         return deadline
 
     @property
     def pending(self) -> Sequence[Deadline]:
-        return sorted(self._deadlines, key=lambda deadline: deadline.when)
+        return sorted(self._deadlines)
 
     def observe(self, observer: Observer) -> None:
         self._observers.append(observer)
 
     def observe_advances(self, observer: AdvanceObserver) -> None:
         self._advances.observers.append(observer)
+
+    def observe_pace(self, observer: PaceObserver) -> None:
+        self._pace_observers.append(observer)
 
     @property
     def left(self) -> float:
@@ -267,17 +379,31 @@ class RealClock:
     async def advance(self, seconds: float) -> None:
         __tracebackhide__ = True
         _check_span(seconds)
-        async with self._advances.by(seconds, lambda: self.left, self.time) as errors:
+        async with self._advances.by(lambda: seconds, lambda: self.left, self.time) as errors:
             with self._timers_stopped():
-                await self._pass(self.time() + seconds, errors)
+                await self._pass(self.monotonic() + seconds, errors)
+
+    async def advance_to_next(self) -> Deadline | None:
+        __tracebackhide__ = True
+
+        def seconds() -> float:
+            return min((each.due for each in self._deadlines), default=0.0) - self.monotonic()
+
+        async with self._advances.by(seconds, lambda: self.left, self.time) as errors:
+            earliest = min(self._deadlines, default=None)
+            if earliest is not None:
+                with self._timers_stopped():
+                    await self._pass(earliest.due, errors)
+            return earliest
 
     async def _pass(self, end: float, errors: list[Exception]) -> None:
+        """Fire all deadlines up to `end`, a time of `monotonic`."""
         while self._deadlines:
-            deadline = min(self._deadlines, key=lambda each: each.when)
-            if deadline.when > end:
+            deadline = min(self._deadlines)
+            if deadline.due > end + GRAIN:
                 break
             deadline.cancel()
-            self._jump(deadline.when)
+            self._jump(deadline.due)
             for observer in self._observers:
                 observer(deadline)
             await _await_callback(deadline, deadline.callback, errors)
@@ -293,17 +419,22 @@ class RealClock:
             yield
         finally:
             self._fires = True
-            for deadline in self._deadlines:
-                self._start(deadline)
+            self._restart_timers()
 
-    def _start(self, deadline: _RealDeadline) -> None:
-        """Start the timer of a deadline."""
-        seconds = max(0.0, deadline.when - self.time()) / self.speed
-        deadline.timer = self._running().call_later(seconds, self._fire, deadline)
+    def _restart_timers(self) -> None:
+        """Start the timers of all deadlines again, for the present time and pace of the clock."""
+        for deadline in self._deadlines:
+            deadline.stop()
+        if self._loop is None or self._is_paused:
+            return
+        now, begun = self.monotonic(), self._loop.time()
+        for deadline in sorted(self._deadlines):
+            seconds = max(0.0, deadline.due - now) / self._speed
+            deadline.timer = self._loop.call_at(begun + seconds, self._fire, deadline)
 
     def _jump(self, instant: float) -> None:
-        """Move the clock forward to an instant; do nothing if the clock is already past this instant."""
-        self._advanced += max(0.0, instant - self.time())
+        """Move the clock forward to a time of `monotonic`; do nothing if the clock is already past it."""
+        self._advanced += max(0.0, instant - self.monotonic())
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -337,7 +468,19 @@ class RealClock:
         self._deadlines.pop(deadline, None)
 
     def _fire(self, deadline: _RealDeadline) -> None:
-        self._forget(deadline)
+        """Call the callback of a deadline, after those of all earlier deadlines."""
+        for each in [*self._earlier_than(deadline), deadline]:
+            each.cancel()
+            self._begin(each)
+
+    def _earlier_than(self, deadline: _RealDeadline) -> Sequence[_RealDeadline]:
+        """Return the pending deadlines that fire before another one, in order.
+
+        The event loop calls timers in order only if their times differ by more than the rounding errors.
+        """
+        return sorted(each for each in self._deadlines if each < deadline)
+
+    def _begin(self, deadline: _RealDeadline) -> None:
         for observer in self._observers:
             observer(deadline)
         task = self._running().create_task(_call(deadline.callback), name=f"deadline: {deadline.name}")
@@ -411,6 +554,28 @@ class ManualClock:
     def observe_advances(self, observer: AdvanceObserver) -> None:
         self._advances.observers.append(observer)
 
+    def observe_pace(self, observer: PaceObserver) -> None:
+        """Do nothing: the pace of a manual clock never changes."""
+
+    @property
+    def speed(self) -> None:
+        return None
+
+    @property
+    def is_paused(self) -> bool:
+        return False
+
+    def pause(self) -> None:
+        raise ClockKindError(_STANDS_STILL)
+
+    def resume(self) -> None:
+        raise ClockKindError(_STANDS_STILL)
+
+    def set_speed(self, speed: float) -> None:
+        __tracebackhide__ = True
+        _check_speed(speed)
+        raise ClockKindError(_STANDS_STILL)
+
     @property
     def left(self) -> float:
         return LAST_INSTANT - self.time()
@@ -418,17 +583,36 @@ class ManualClock:
     async def advance(self, seconds: float) -> None:
         __tracebackhide__ = True
         _check_span(seconds)
+        async with self._advances.by(lambda: seconds, lambda: self.left, self.time) as errors:
+            await self._pass(self._now + round(seconds * NANOSECONDS), errors)
+
+    async def advance_to_next(self) -> Deadline | None:
+        __tracebackhide__ = True
+
+        def seconds() -> float:
+            earliest = self._earliest()
+            return 0.0 if earliest is None else (earliest.due - self._now) / NANOSECONDS
+
         async with self._advances.by(seconds, lambda: self.left, self.time) as errors:
-            end = self._now + round(seconds * NANOSECONDS)
-            while self._deadlines and self._deadlines[0].due <= end:
-                deadline = heapq.heappop(self._deadlines)
-                if deadline.cancelled:
-                    continue
-                self._now = deadline.due
-                for observer in self._observers:
-                    observer(deadline)
-                await _await_callback(deadline, deadline.callback, errors)
-            self._now = end
+            earliest = self._earliest()
+            if earliest is not None:
+                await self._pass(earliest.due, errors)
+            return earliest
+
+    def _earliest(self) -> _ManualDeadline | None:
+        return min((each for each in self._deadlines if not each.cancelled), default=None)
+
+    async def _pass(self, end: int, errors: list[Exception]) -> None:
+        """Fire all deadlines up to `end`, a time in nanoseconds."""
+        while self._deadlines and self._deadlines[0].due <= end:
+            deadline = heapq.heappop(self._deadlines)
+            if deadline.cancelled:
+                continue
+            self._now = deadline.due
+            for observer in self._observers:
+                observer(deadline)
+            await _await_callback(deadline, deadline.callback, errors)
+        self._now = end
 
     async def __aenter__(self) -> Self:
         return self
@@ -437,6 +621,12 @@ class ManualClock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._deadlines.clear()
+
+
+_STANDS_STILL = (
+    "expected a real clock, got a manual clock, which stands still and moves only when it is advanced; start the mock "
+    "with clock='real' for a clock that has a speed and can be paused"
+)
 
 
 def _nothing() -> None:
@@ -450,6 +640,12 @@ def _call(callback: Callback) -> Coroutine[None, None, None]:
             await result
 
     return run()
+
+
+def _check_speed(speed: float) -> None:
+    __tracebackhide__ = True
+    if not 0 < speed <= FASTEST:
+        raise ValueError(f"speed must be a number above 0, and at most {FASTEST:.0f}, got {speed!r}")
 
 
 def _check_span(seconds: float) -> None:

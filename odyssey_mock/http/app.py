@@ -43,6 +43,7 @@ from odyssey_mock.http.public_urls import PublicUrls, service_path
 from odyssey_mock.http.request_body import UnreadBodies, known_body_of
 from odyssey_mock.http.routes.artifacts import ArtifactRoutes
 from odyssey_mock.http.routes.auth import AuthRoutes
+from odyssey_mock.http.routes.clock import ClockRoutes
 from odyssey_mock.http.routes.control import ControlRoutes
 from odyssey_mock.http.routes.events import EventRoutes
 from odyssey_mock.http.routes.faults import FaultRoutes
@@ -260,6 +261,7 @@ def _routes(backend: Backend, callers: Callers, go_away: GoAway, forms: UsageErr
                 *MonitorRoutes(monitors=backend.monitors).routes(),
                 *SessionActionRoutes(sessions=sessions).routes(),
                 *PageRoutes().routes(),
+                *ClockRoutes(clock).routes(),
                 *OverviewRoutes(
                     api_key=lambda: backend.api_key,
                     listening_url=backend.listening_url,

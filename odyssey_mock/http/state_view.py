@@ -6,7 +6,7 @@ from collections.abc import Sized
 from dataclasses import dataclass
 
 from odyssey_mock.broadcasts.registry import Broadcasts
-from odyssey_mock.core.clock import Clock, ManualClock, RealClock, deadlines_json
+from odyssey_mock.core.clock import Clock, deadlines_json
 from odyssey_mock.core.redaction import Secrets, masked_json
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.recordings.stream_records import StreamRecord, StreamStore
@@ -49,11 +49,11 @@ class StateView:
 
 def clock_json(clock: Clock, now: float) -> dict[str, JSON]:
     """Return a clock that shows the time `now`, with its pending deadlines, as `GET /_mock/clock` shows it."""
-    speed = clock.speed if isinstance(clock, RealClock) else None
-    passes = "real" if speed in (None, 1) else "scaled"
+    kind = "manual" if clock.speed is None else "real" if clock.speed == 1 else "scaled"
     return {
-        "kind": "manual" if isinstance(clock, ManualClock) else passes,
-        "speed": speed,
+        "kind": kind,
+        "speed": clock.speed,
+        "paused": clock.is_paused,
         "time": now,
         "iso": datetime.datetime.fromtimestamp(now, datetime.UTC).isoformat(),
         "deadlines": deadlines_json(clock.pending, now),

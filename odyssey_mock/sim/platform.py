@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import cast, override
+from typing import Never, cast, override
 
 import httpx
 
@@ -21,6 +21,10 @@ from odyssey_mock.system_network import SystemNetwork
 
 EPOCH = clock.MANUAL_START
 """Time at which every run starts, in seconds since the epoch."""
+
+
+_VIRTUAL = "virtual time passes by itself while all tasks wait; write `await asyncio.sleep(...)`"
+_ONE_PACE = "expected a mock outside of a simulated run; all clocks of the run show the same virtual time"
 
 
 class WallClock:
@@ -65,7 +69,32 @@ class ServerClock(clock.RealClock):
     @override
     async def advance(self, seconds: float) -> None:
         """Raise `RuntimeError`: virtual time passes by itself."""
-        raise RuntimeError("virtual time passes by itself while all tasks wait; write `await asyncio.sleep(...)`")
+        raise RuntimeError(_VIRTUAL)
+
+    @override
+    async def advance_to_next(self) -> clock.Deadline | None:
+        """Raise `RuntimeError`: virtual time passes by itself."""
+        raise RuntimeError(_VIRTUAL)
+
+    @override
+    def pause(self) -> None:
+        """Raise `ClockKindError`: the clocks of a simulated run have one pace."""
+        raise clock.ClockKindError(_ONE_PACE)
+
+    @override
+    def resume(self) -> None:
+        """Raise `ClockKindError`: the clocks of a simulated run have one pace."""
+        raise clock.ClockKindError(_ONE_PACE)
+
+    @override
+    def set_speed(self, speed: float) -> None:
+        """Raise `ClockKindError`: the clocks of a simulated run have one pace."""
+        raise clock.ClockKindError(_ONE_PACE)
+
+    @override
+    def _earlier_than(self, deadline: object) -> Sequence[Never]:
+        """Return nothing: the event loop of the run chooses among callbacks that are due at the same time."""
+        return ()
 
 
 class ClientNetwork(odyssey_client.SystemNetwork):

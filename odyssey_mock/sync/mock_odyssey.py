@@ -8,6 +8,7 @@ from odyssey_mock.accounts.accounts import MockAccount
 from odyssey_mock.assertions.expectations import Step
 from odyssey_mock.assertions.histories import History, JobStateName, SessionStateName, StreamStateName
 from odyssey_mock.assertions.requests import Requests
+from odyssey_mock.core.clock import Deadline
 from odyssey_mock.core.journal import Entry, Kind
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.recordings.stream_records import StreamRecord
@@ -128,7 +129,14 @@ class MockOdyssey:
 
     @property
     def clock(self) -> ClockView:
-        """The server's clock."""
+        """The server's clock. A real clock has a speed, and can be paused.
+
+        ::
+
+            mock.clock.pause()
+            mock.clock.resume()
+            mock.clock.set_speed(10)
+        """
         return ClockView(self._thread, self._mock.clock)
 
     @property
@@ -221,6 +229,17 @@ class MockOdyssey:
         """
         __tracebackhide__ = True
         self._thread.run("advance(...)", lambda: self._mock.advance(seconds))
+
+    def advance_to_next(self) -> Deadline | None:
+        """Advance the server's clock to the earliest pending deadline, and return it; None if no deadline is pending.
+
+        See `Clock.advance_to_next`.
+
+        Raises:
+            ValueError: the deadline is beyond the year 9999.
+        """
+        __tracebackhide__ = True
+        return self._thread.run("advance_to_next()", self._mock.advance_to_next)
 
     # Calls that do not wait
 
@@ -386,3 +405,14 @@ class AsyncCalls:
         """
         __tracebackhide__ = True
         await self._thread.wait(lambda: self._mock.advance(seconds))
+
+    async def advance_to_next(self) -> Deadline | None:
+        """Advance the server's clock to the earliest pending deadline, and return it; None if no deadline is pending.
+
+        See `Clock.advance_to_next`.
+
+        Raises:
+            ValueError: the deadline is beyond the year 9999.
+        """
+        __tracebackhide__ = True
+        return await self._thread.wait(self._mock.advance_to_next)

@@ -404,7 +404,7 @@ class RecordingsView:
 
 
 class ClockView:
-    """Thread-safe view of a mock's clock; see `Clock`. `mock.advance` advances a manual clock."""
+    """Thread-safe view of a mock's clock; see `Clock`. `mock.advance` advances it."""
 
     def __init__(self, thread: ServerThread, clock: Clock) -> None:
         self._thread = thread
@@ -413,6 +413,44 @@ class ClockView:
     def time(self) -> float:
         """Return the time of the mock's clock in seconds since the epoch."""
         return self._clock.time()
+
+    @property
+    def speed(self) -> float | None:
+        """Seconds of this clock per real second while it is not paused; None if it moves only by `advance`."""
+        return self._clock.speed
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the clock stands still because of `pause`."""
+        return self._clock.is_paused
+
+    def pause(self) -> None:
+        """Let the clock stand still until `resume`. Deadlines fire only during `advance`; the video continues.
+
+        Raises:
+            ClockKindError: the clock never moves by itself.
+        """
+        self._thread.call(self._clock.pause)
+
+    def resume(self) -> None:
+        """Let a paused clock continue at its speed. Has no effect if the clock is not paused.
+
+        Raises:
+            ClockKindError: the clock never moves by itself.
+        """
+        self._thread.call(self._clock.resume)
+
+    def set_speed(self, speed: float) -> None:
+        """Let the clock run `speed` times as fast as real time. Pending deadlines fire earlier or later accordingly.
+
+        A paused clock stays paused, and has this speed from `resume` on.
+
+        Raises:
+            ValueError: `speed` is 0 or less, not a number, or greater than 1,000,000.
+            ClockKindError: the clock never moves by itself.
+        """
+        __tracebackhide__ = True
+        self._thread.call(self._clock.set_speed, speed)
 
     @property
     def pending(self) -> Sequence[Deadline]:

@@ -326,6 +326,19 @@ async def test_manual_clock_continues_from_the_saved_time(folder: Path) -> None:
         assert mock.clock.time() == MANUAL_START + 100.25
 
 
+async def test_changed_pace_does_not_set_the_clock_back(folder: Path) -> None:
+    async with mocked(folder, clock="real") as (mock, _api):
+        mock.clock.set_speed(1_000_000)
+        mock.clock.call_later(100_000, "a day later", mock.clock.pause)
+        await mock.wait_for("note", "clock paused")
+        ahead = mock.clock.time()
+        await mock.backend.state.flush()
+        await mock.advance(50)
+    async with mocked(folder, clock="real") as (mock, _api):
+        assert ahead + 50 <= mock.clock.time() < ahead + 50 + LIMIT
+        assert (mock.clock.speed, mock.clock.is_paused) == (1, False)
+
+
 async def test_real_clock_never_goes_back(folder: Path) -> None:
     async with mocked(folder, clock="real") as (mock, api):
         url = url_of(mock, remembered(mock))

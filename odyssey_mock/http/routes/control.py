@@ -2,9 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt
+from pydantic import BaseModel, ConfigDict, NonNegativeInt
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -13,19 +13,11 @@ from starlette.routing import BaseRoute, Mount
 from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.journal import Journal, Kind, to_jsonl, to_text
 from odyssey_mock.http.control_access import CONTROL_PATH, QUERY_PARAMETER
-from odyssey_mock.http.errors import parse, unprocessable, validate
+from odyssey_mock.http.errors import validate
 from odyssey_mock.http.fault_points import ServiceRoute
 from odyssey_mock.http.mock_version import mock_version
 from odyssey_mock.http.public_urls import base_url
-from odyssey_mock.http.state_view import StateView, clock_json
-
-
-class Advance(BaseModel):
-    """Body of `POST /_mock/clock/advance`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    seconds: Annotated[FiniteFloat, Field(ge=0, strict=True)]
+from odyssey_mock.http.state_view import StateView
 
 
 class JournalQuery(BaseModel):
@@ -68,8 +60,6 @@ class ControlRoutes:
             ServiceRoute("/health", {"GET": self.health}),
             ServiceRoute("/state", {"GET": self.state}),
             ServiceRoute("/reset", {"POST": self.reset}),
-            ServiceRoute("/clock", {"GET": self.show_clock}),
-            ServiceRoute("/clock/advance", {"POST": self.advance}),
             ServiceRoute("/journal", {"GET": self.show_journal}),
         ]
         # Around the routes, not around the whole application: a request then cannot reach a route without the check.
@@ -87,20 +77,6 @@ class ControlRoutes:
         """End all sessions, broadcasts and jobs, and delete all records and the journal; see `MockOdyssey.reset`."""
         await self.forget()
         return JSONResponse({"status": "reset"})
-
-    async def show_clock(self, _request: Request) -> Response:
-        """Show the time of the server's clock and the pending deadlines."""
-        return JSONResponse(clock_json(self.clock, self.clock.time()))
-
-    async def advance(self, request: Request) -> Response:
-        """Advance the clock, and respond once all callbacks that became due have finished."""
-        seconds = (await parse(Advance, request)).seconds
-        if seconds > self.clock.left:
-            raise unprocessable(
-                ["body", "seconds"], f"Input should be at most {self.clock.left:.0f}", "less_than_equal"
-            )
-        await self.clock.advance(seconds)
-        return JSONResponse(clock_json(self.clock, self.clock.time()))
 
     async def show_journal(self, request: Request) -> Response:
         """Show the matching journal entries, oldest first, and how many older entries were dropped."""

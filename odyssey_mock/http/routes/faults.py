@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
-from odyssey_mock.core.clock import Clock, ManualClock
+from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.catalog import LONGEST, POINTS, WHERE, Parameter
 from odyssey_mock.faults.fault import HOW_OFTEN, FaultError
@@ -100,11 +100,17 @@ class FaultRoutes:
 
     async def go_away(self, request: Request) -> Response:
         """Take the server offline after this response, for the requested time."""
-        if isinstance(self.clock, ManualClock):
+        if self.clock.speed is None:
             raise ApiError(
                 409,
                 "expected a mock with a real clock, got a manual clock, which cannot be advanced over HTTP to end the "
                 "outage; use mock.go_away() and mock.come_back() in Python",
+            )
+        if self.clock.is_paused:
+            raise ApiError(
+                409,
+                "expected a clock that runs, got a paused clock, which cannot be resumed over HTTP to end the outage; "
+                "resume it before, with POST /_mock/clock/resume",
             )
         seconds = (await parse(Absence, request)).seconds
         return JSONResponse(

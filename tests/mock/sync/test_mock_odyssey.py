@@ -18,6 +18,7 @@ from odyssey_mock import ExpectationError, JournalTimeoutError, SettingsError
 from odyssey_mock.accounts.accounts import MockAccount
 from odyssey_mock.broadcasts.broadcast import Broadcast
 from odyssey_mock.broadcasts.spectator import Spectator
+from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.journal import Journal
 from odyssey_mock.faults.registry import Faults
 from odyssey_mock.recordings.recordings import Recordings
@@ -34,10 +35,12 @@ from odyssey_mock.sync import (
     SessionView,
     SpectatorView,
 )
-from odyssey_mock.sync.views import AsyncJobs, AsyncJournal, AsyncRecordings, AsyncSession
+from odyssey_mock.sync.views import AsyncJobs, AsyncJournal, AsyncRecordings, AsyncSession, ClockView
 
 _URLS = {"webrtc_url", "webrtc_url_at", "hls_url", "hls_url_at"}
 """The URLs of a broadcast. Its sync view sets the two without an argument in `__init__`."""
+
+_OBSERVED = {"observe", "observe_advances", "observe_pace"}
 
 INTERNAL = {
     odyssey_mock.MockOdyssey: {"backend"},
@@ -46,6 +49,7 @@ INTERNAL = {
     Jobs: {"close", "hand_out", "reset", "restore", "snapshot", "submit", "suspend"},
     Recordings: {"close", "describe", "is_available", "settle", "tidy", "why_unavailable"},
     Session: {"is_over", "issued_token", "serve", "snapshot", "statistics", "unused"},
+    Clock: {"advance", "advance_to_next", "call_later", "left", "monotonic", *_OBSERVED},
     Broadcast: {"accepts", "admit", "audience_size", "codecs", "delete", "end", "gone", "push", "snapshot", *_URLS},
     Spectator: {"add_candidate", "answer", "end", "is_leaving", "run", "snapshot"},
 }
@@ -59,6 +63,7 @@ VIEWS = [
     (Session, SessionView, AsyncSession),
     (Broadcast, BroadcastView, None),
     (Spectator, SpectatorView, None),
+    (Clock, ClockView, None),
 ]
 
 

@@ -7,7 +7,6 @@ import httpx
 import pytest
 
 from odyssey_mock import MockOdyssey
-from odyssey_mock.core.clock import MANUAL_START
 
 manual = pytest.mark.odyssey(clock="manual")
 
@@ -15,63 +14,6 @@ manual = pytest.mark.odyssey(clock="manual")
 async def test_health_has_version_and_url(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
     answer = await http.get("/_mock/health")
     assert answer.json() == {"status": "ok", "version": version("odyssey-testkit"), "url": odyssey_mock.url}
-
-
-@manual
-async def test_clock_shows_pending_deadlines(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
-    odyssey_mock.clock.call_later(150, "stream limit", lambda: None)
-    assert (await http.get("/_mock/clock")).json() == {
-        "kind": "manual",
-        "speed": None,
-        "time": MANUAL_START,
-        "iso": "2026-01-01T00:00:00+00:00",
-        "deadlines": [{"name": "stream limit", "in_seconds": 150.0}],
-    }
-
-
-@manual
-async def test_advance_responds_after_due_callbacks(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
-    fired: list[float] = []
-    odyssey_mock.clock.call_later(1, "x", lambda: fired.append(odyssey_mock.clock.time()))
-    answer = await http.post("/_mock/clock/advance", json={"seconds": 1.5})
-    assert fired == [MANUAL_START + 1]
-    assert (answer.json()["time"], answer.json()["deadlines"]) == (MANUAL_START + 1.5, [])
-
-
-async def test_real_clock_jumps_forward(http: httpx.AsyncClient) -> None:
-    before = (await http.get("/_mock/clock")).json()
-    after = (await http.post("/_mock/clock/advance", json={"seconds": 3600})).json()
-    assert after["kind"] == "real"
-    assert 3600 <= after["time"] - before["time"] < 3700
-
-
-@pytest.mark.odyssey(speed=100)
-async def test_scaled_clock_shows_its_speed(http: httpx.AsyncClient) -> None:
-    clock = (await http.get("/_mock/clock")).json()
-    assert (clock["kind"], clock["speed"]) == ("scaled", 100)
-    response = await http.post("/_mock/clock/advance", json={"seconds": 3600})
-    assert response.json()["kind"] == "scaled"
-    assert response.json()["time"] >= clock["time"] + 3600
-
-
-@manual
-@pytest.mark.parametrize(
-    "body",
-    [
-        {},
-        {"seconds": -1},
-        {"seconds": "soon"},
-        {"seconds": None},
-        {"seconds": True},
-        {"seconds": "1"},
-        {"seconds": 1e12},
-        {"seconds": 1e300},
-        {"minutes": 1},
-    ],
-)
-async def test_invalid_advance_is_422(http: httpx.AsyncClient, body: dict[str, object]) -> None:
-    assert (await http.post("/_mock/clock/advance", json=body)).status_code == 422
-    assert (await http.get("/_mock/clock")).json()["time"] == MANUAL_START
 
 
 async def test_state_shows_sessions_and_streams(authorized: httpx.AsyncClient) -> None:

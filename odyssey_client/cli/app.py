@@ -7,6 +7,7 @@ import click
 from odyssey_client.cli.recordings import recordings
 from odyssey_client.cli.simulate import simulate
 from odyssey_client.cli.simulations import simulations
+from odyssey_client.cli.stream import stream
 from odyssey_client.cli.validate import validate
 from odyssey_client.cli.watch import watch
 
@@ -14,7 +15,7 @@ from odyssey_client.cli.watch import watch
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(package_name="odyssey-testkit")
 def main() -> None:
-    """Run scripted simulations on Odyssey, download recordings and watch broadcasts.
+    """Play live streams and run scripted simulations on Odyssey, download recordings and watch broadcasts.
 
     Set the environment variable ODYSSEY_API_KEY to your API key. There is no option for it, because other users of the
     machine can read command lines. The URL of the service is set by --api-url or the environment variable
@@ -29,5 +30,5 @@ def main() -> None:
     """
 
 
-for each in (validate, simulate, simulations, recordings, watch):
+for each in (stream, validate, simulate, simulations, recordings, watch):
     main.add_command(each)

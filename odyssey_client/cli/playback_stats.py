@@ -1,4 +1,4 @@
-"""Statistics of the frames that a spectator received. Callers pass the current time; this module reads no clock."""
+"""Statistics of the frames that were received. Callers pass the current time; this module reads no clock."""
 
 from __future__ import annotations
 

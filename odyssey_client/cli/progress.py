@@ -43,12 +43,22 @@ class Progress:
         """Seconds to wait between two calls of `live`."""
         return LIVE_S if self._bar.is_shown else LIVE_LINE_S
 
-    def live(self, line: str) -> None:
-        """Show ``line``, the current state of an operation whose duration is unknown."""
-        if self._bar.is_shown:
+    def live(self, line: str, part: float | None = None) -> None:
+        """Show ``line``, the current state of an operation.
+
+        ``part`` is the part that is done, from 0 to 1; None if the duration is unknown.
+        """
+        if not self._bar.is_shown:
+            self._print(line)
+        elif part is None:
             self._bar.line(line)
         else:
-            self._print(line)
+            self._bar.bar("", line, part, at_once=True)
+
+    def note(self, line: str) -> None:
+        """Print ``line``, which stays when the progress is redrawn."""
+        self.end()
+        self._print(line)
 
     def end(self) -> None:
         """End the current line of the terminal, so that further output starts on a new line."""

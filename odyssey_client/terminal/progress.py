@@ -49,6 +49,7 @@ class ProgressBar:
         self._tells_remaining = tells_remaining
         self._now = now
         self._drawn_at = 0.0
+        self._has_bar = False
         self._progress: Progress | None = None
         self._task: TaskID | None = None
         self.is_shown = stream is not None and stream.isatty() and os.environ.get("TERM", "").lower() not in _DUMB
@@ -76,6 +77,9 @@ class ProgressBar:
             return
         state, label = (encodable(printable(text), self._stream) for text in (state, label))
         total = None if part is None else 1.0
+        if has_bar != self._has_bar:
+            self.end()
+            self._has_bar = has_bar
         if self._progress is None:
             self._progress = progress = self._new(self._stream, has_bar=has_bar)
             self._task = progress.add_task(label, total=total, state=state)

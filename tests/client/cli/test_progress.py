@@ -57,6 +57,27 @@ def test_live_line_is_redrawn_only_on_terminal() -> None:
     assert stream.getvalue().splitlines() == ["9 frames, age 1000 ms", "10 frames", "10 frames"]
 
 
+def test_part_of_live_line_is_a_bar() -> None:
+    terminal, stream = Terminal(), io.StringIO()
+    for out in (terminal, stream):
+        progress = Progress(out)
+        progress.live("Connecting.")
+        progress.note("Stream 1")
+        progress.live("9 frames", 0.5)
+        progress.note("1 s: Pet it")
+        progress.live("20 frames", 1.0)
+        progress.end()
+    assert terminal.screen == [
+        "Connecting.",
+        "Stream 1",
+        f"{'━' * 10}╺{'━' * 9}  9 frames",
+        "1 s: Pet it",
+        f"{'━' * 20}  20 frames",
+        "",
+    ]
+    assert stream.getvalue().splitlines() == ["Connecting.", "Stream 1", "9 frames", "1 s: Pet it", "20 frames"]
+
+
 def test_live_updates_are_more_frequent_on_terminal() -> None:
     assert Progress(Terminal()).live_s == 0.25
     assert Progress(io.StringIO()).live_s == 10

@@ -47,6 +47,7 @@ def test_wrong_usage_exits_with_code_2(arguments: list[str], expected: str) -> N
 
 
 CALLS = [
+    ["stream", "A cat"],
     ["simulate", "cat.json"],
     ["simulations", "list"],
     ["simulations", "show", "job-1"],
@@ -134,11 +135,20 @@ def test_unusable_directory_is_rejected_before_any_request(tmp_path: Path, monke
 def test_help_lists_commands_and_environment_variable() -> None:
     result = odyssey("--help")
     assert result.exit_code == 0
-    for expected in ("validate", "simulate", "simulations", "recordings", "watch", "ODYSSEY_API_KEY", "--json"):
+    for expected in (
+        "stream",
+        "validate",
+        "simulate",
+        "simulations",
+        "recordings",
+        "watch",
+        "ODYSSEY_API_KEY",
+        "--json",
+    ):
         assert expected in result.stdout
 
 
-@pytest.mark.parametrize("arguments", [call[:2] if call[0] != "simulate" else call[:1] for call in CALLS])
+@pytest.mark.parametrize("arguments", [call[:1] if call[0] in {"simulate", "stream"} else call[:2] for call in CALLS])
 def test_commands_have_no_option_for_key(arguments: list[str]) -> None:
     shown = odyssey(*arguments, "--help").stdout
     assert "--json" in shown

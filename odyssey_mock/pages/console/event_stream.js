@@ -58,6 +58,7 @@ export function readEvents({ open, onEvent, onConnection }) {
   let wake = () => {};
   let pause = FIRST_PAUSE_MS;
   let isOutdated = false;
+  let isPaused = false;
 
   const waited = (limit) =>
     new Promise((resolve) => {
@@ -86,7 +87,7 @@ export function readEvents({ open, onEvent, onConnection }) {
       }
       onConnection("open", "");
       pause = FIRST_PAUSE_MS;
-      const parser = createParser((event) => isOutdated || onEvent(event));
+      const parser = createParser((event) => isOutdated || isPaused || onEvent(event));
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
       for (;;) {
         const { value, done } = await reader.read();
@@ -96,7 +97,7 @@ export function readEvents({ open, onEvent, onConnection }) {
       }
       onConnection("lost", "the mock closed the connection");
     } catch (error) {
-      if (isOutdated) return 0;
+      if (isOutdated || isPaused) return 0;
       if (!isClosed) onConnection("lost", error.message);
     } finally {
       clearTimeout(silence);
@@ -110,7 +111,8 @@ export function readEvents({ open, onEvent, onConnection }) {
     while (!isClosed) {
       const limit = await once();
       if (isClosed) return;
-      await waited(limit);
+      await waited(isPaused ? null : limit);
+      while (isPaused && !isClosed) await waited(null);
       pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
     }
   };
@@ -123,6 +125,16 @@ export function readEvents({ open, onEvent, onConnection }) {
     reopen() {
       isOutdated = true;
       abort.abort();
+    },
+    /** Close the stream until `resume()` is called. This is no lost connection, so `onConnection` is not called. */
+    pause() {
+      isPaused = true;
+      abort.abort();
+    },
+    resume() {
+      if (!isPaused) return;
+      isPaused = false;
+      wake();
     },
     close() {
       isClosed = true;

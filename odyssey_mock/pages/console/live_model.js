@@ -9,6 +9,8 @@ const MOST_STATISTICS = 120;
 /** The shortest time between two snapshots: what is shown is never older, and many entries cause one rendering. */
 const SNAPSHOT_MS = 80;
 const OVERVIEW_MS = 5000;
+/** Milliseconds after which a tab that is not shown closes its stream of events. Browsers open six connections to a host, for all tabs. */
+const HIDDEN_MS = 30_000;
 
 /**
  * Create the model of the mock.
@@ -120,7 +122,8 @@ export function createLiveModel({ api, onChange }) {
       }
       change({ statistics });
     },
-    reset() {
+    reset(data) {
+      next = data.next;
       base = next;
       clear();
       loadAll();
@@ -136,12 +139,22 @@ export function createLiveModel({ api, onChange }) {
     onConnection: (connection, reason) => change({ connection, reason }),
   });
 
+  let hiding = 0;
+  const onVisibility = () => {
+    clearTimeout(hiding);
+    if (document.hidden) hiding = setTimeout(stream.pause, HIDDEN_MS);
+    else stream.resume();
+  };
+  document.addEventListener("visibilitychange", onVisibility);
+
   return {
     /** Open the stream of events now, if it is not open. */
     retry: stream.retry,
     close() {
       stream.close();
       stopListening();
+      clearTimeout(hiding);
+      document.removeEventListener("visibilitychange", onVisibility);
       clearTimeout(timer);
       cancelAnimationFrame(frame);
     },

@@ -1,16 +1,38 @@
 """Tests of the console's view Sessions, in Chromium, with sessions of the vendor's JavaScript client in another tab."""
 
+from statistics import median
+
 import pytest
 from playwright.async_api import Page, expect
 
 from odyssey_client import Odyssey
 from odyssey_mock import MockOdyssey
 from tests.contract.browser.console_page import ConsoleTab, layout_shift, look_at
+from tests.contract.browser.official_client import OfficialClient
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+CLOSED = ("status of 404", "status of 409")
+"""What Chromium writes about requests for a session that has just ended."""
+WITHIN = 0.2
+"""Seconds after which the console shows an entry of the journal."""
 STEADY = 0.01
 """The largest layout shift of a page that stands still. 0.1 is what web.dev calls good."""
+WATCH = """async () => {
+  const { createApi } = await import("console/api.js");
+  const { createLiveModel } = await import("console/live_model.js");
+  const api = createApi({ page: new URL(".", document.baseURI), token: "" });
+  window.seen = [];
+  let next = 0;
+  await new Promise((resolve) => createLiveModel({ api, onChange({ events, state }) {
+    if (state) resolve();
+    for (const { i, name, data } of events.slice(events.findLastIndex((event) => event.i < next) + 1)) {
+      window.seen.push([i, name, Date.now() / 1000 - data.server_time]);
+      next = i + 1;
+    }
+  } }));
+}"""
+"""Note each entry of the journal with the seconds from its time to the animation frame that has it."""
 PLACES = """async () => {
   const { createPlaces } = await import("console/whep_player.js");
   const places = createPlaces(2);
@@ -29,6 +51,66 @@ async def playing(page: Page) -> None:
     await page.wait_for_function(
         "() => document.querySelector('.session video')?.getVideoPlaybackQuality().totalVideoFrames > 1"
     )
+
+
+async def test_session_is_watched_while_it_happens(
+    console: ConsoleTab, official: OfficialClient, mock: MockOdyssey
+) -> None:
+    async with console.opened(mock.url, "sessions", expected=CLOSED) as page:
+        await expect(page.get_by_text("No session is open")).to_be_visible()
+        await page.evaluate(WATCH)
+        session_id = (await official.connect(mock.api_key))["sessionId"]
+        await official.start_stream("A cat on a windowsill")
+        card = page.get_by_role("article", name=f"Session {session_id[:8]}")
+        await expect(card.locator(".badge")).to_have_text("Connected")
+        await expect(card.locator(".prompt-now")).to_contain_text("A cat on a windowsill")
+        await expect(card.get_by_label("State of the session: connected")).to_be_visible()
+        await expect(card.get_by_label("Remaining limits")).to_contain_text("connection duration")
+        await playing(page)
+
+        await card.get_by_label("Prompt").fill("A dog joins the cat")
+        await card.get_by_role("button", name="Interact").click()
+        await expect(card.locator(".prompt-now")).to_contain_text("A dog joins the cat")
+        await card.get_by_role("button", name="End stream").click()
+        await official.happened("stream_ended")
+        await expect(card.get_by_text("No stream is running")).to_be_visible()
+        await card.get_by_role("button", name="End session").click()
+        await expect(page.get_by_text("No session is open")).to_be_visible()
+        await expect(page.get_by_role("region", name="Ended")).to_contain_text(session_id[:8])
+
+        last = mock.journal.next_index - 1
+        await page.wait_for_function("last => window.seen.at(-1)[0] >= last", arg=last)
+        seen: list[tuple[int, str, float]] = await page.evaluate("window.seen")
+    assert [index for index, _, _ in seen][: last + 1] == [entry.index for entry in mock.journal.entries][: last + 1]
+    late = [each for each in seen if each[2] > WITHIN]
+    assert median(seconds for _, _, seconds in seen) < WITHIN, f"expected every entry within {WITHIN} s, late: {late}"
+
+
+async def test_actions_by_keyboard_and_their_refusals(console: ConsoleTab, mock: MockOdyssey) -> None:
+    async with Odyssey(mock.api_key, api_url=mock.url) as client:
+        await client.connect()
+        await client.start_stream("A cat")
+        async with console.opened(mock.url, "sessions", expected=CLOSED) as page:
+            await page.get_by_label("Prompt").focus()
+            await page.keyboard.type("It starts to rain")
+            await page.keyboard.press("Enter")
+            await expect(page.locator(".prompt-now")).to_contain_text("It starts to rain")
+            for _ in range(3):  # Interact, End stream, Break…
+                await page.keyboard.press("Tab")
+            await page.keyboard.press("Enter")
+            await expect(page.get_by_label("Reason")).to_be_focused()
+            await page.keyboard.press("Enter")
+            await expect(page.get_by_text("No stream is running")).to_be_visible()
+            await page.get_by_role("button", name="Break…").press("Enter")
+            await page.keyboard.press("Enter")
+            await expect(page.get_by_role("alert")).to_contain_text("expected a running stream, got none")
+            await page.get_by_role("button", name="Close socket…").press("Enter")
+            await page.get_by_label("Code").fill("4321")
+            await page.get_by_label("Reason").fill("for a test")
+            await page.keyboard.press("Enter")
+            await expect(page.get_by_role("status")).to_have_text("The socket is closed")
+    broken = mock.expect("interactive_stream_error")
+    assert broken.data["message"]["reason"] == "model_error"
 
 
 async def test_few_videos_play_at_once(console: ConsoleTab, mock: MockOdyssey) -> None:

@@ -34,6 +34,36 @@ PARSE = """async ({ text, sizes }) => {
     return events;
   });
 }"""
+PAUSE = """async () => {
+  const { readEvents } = await import("console/event_stream.js");
+  const log = [];
+  let opened;
+  const next = () => new Promise((resolve) => { opened = resolve; });
+  const open = async (signal) => {
+    log.push("open");
+    opened();
+    return new Response(new ReadableStream({ start(sender) {
+      signal.addEventListener("abort", () => sender.error(new Error("aborted")));
+    } }));
+  };
+  let waiting = next();
+  const stream = readEvents({ open, onEvent() {}, onConnection: (state) => log.push(state) });
+  await waiting;
+  await new Promise((done) => setTimeout(done));
+  stream.pause();
+  log.push("paused");
+  await new Promise((done) => setTimeout(done));
+  stream.retry();
+  await new Promise((done) => setTimeout(done));
+  log.push("resumed");
+  waiting = next();
+  stream.resume();
+  await waiting;
+  await new Promise((done) => setTimeout(done));
+  stream.close();
+  return log;
+}"""
+"""Pause a stream, as a tab does that is not shown, and resume it."""
 STREAM = (
     'event: hello\ndata: {"next":2}\n\n'
     ": a comment\n\n"
@@ -63,6 +93,13 @@ async def test_event_stream_is_parsed_whatever_its_pieces(console: ConsoleTab, m
         {"event": "message", "data": "of no kind", "id": "1"},
     ]
     assert [events for events in parsed if events != expected] == []
+
+
+async def test_paused_stream_is_no_lost_connection(console: ConsoleTab, mock: MockOdyssey) -> None:
+    async with console.opened(mock.url) as page:
+        log = await page.evaluate(PAUSE)
+
+    assert log == ["connecting", "open", "open", "paused", "resumed", "open", "open"]
 
 
 async def test_copied_lines_connect_a_client(console: ConsoleTab, mock: MockOdyssey) -> None:

@@ -12,7 +12,7 @@ from odyssey_mock.accounts.session_tokens import SessionTokens
 from odyssey_mock.accounts.usage import Usage
 from odyssey_mock.broadcasts.monitors import Monitors
 from odyssey_mock.broadcasts.registry import Broadcasts
-from odyssey_mock.core.clock import Clock, PaceChange
+from odyssey_mock.core.clock import Clock, Deadline, PaceChange
 from odyssey_mock.core.entropy import Entropy, RememberingEntropy
 from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.state_store import NO_STATE, SavedSecrets, StateStore
@@ -79,6 +79,7 @@ class Backend:
     monitors: Monitors = field(init=False)
     recordings: Recordings = field(init=False)
     jobs: Jobs = field(init=False)
+    _deadlines_fired: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         initial = self.settings.now
@@ -86,7 +87,7 @@ class Backend:
         self.state.keep_journal(self.journal)
         self.entropy = RememberingEntropy(self.entropy, self.journal.secrets)
         self.secrets = SavedSecrets(self.state, self.entropy)
-        self.clock.observe(lambda deadline: self.journal.record("deadline", deadline.name, due=deadline.when))
+        self.clock.observe(self._note_deadline)
         self.clock.observe_pace(self._note_pace)
         self.faults = Faults(self.journal, self.secrets.token("faults", 16), initial.faults, self.state)
         remember = self.journal.secrets.add
@@ -149,6 +150,19 @@ class Backend:
         self.jobs.restore()
 
     @property
+    def is_unused(self) -> bool:
+        """Whether the server has only answered requests, so that nothing has to be ended.
+
+        It then has had no session, has no stream, broadcast, job or file, and no deadline is pending or has fired.
+        """
+        return (
+            self.sessions.is_unused
+            and not (self.streams.records or self.broadcasts or self.jobs or self._deadlines_fired)
+            and not self.clock.pending
+            and self.recordings.is_unused
+        )
+
+    @property
     def url(self) -> str:
         """Base URL of the server, without a trailing slash: the setting `public_url`, or else `listening_url`."""
         return self.settings.now.public_url or self.listening_url
@@ -181,6 +195,10 @@ class Backend:
         settings = self.settings.now
         hosts = [Authority.of(host) for host in settings.control_hosts]
         return self.is_exposed or bool(settings.trusted_proxies) or not all(host.is_local for host in hosts)
+
+    def _note_deadline(self, deadline: Deadline) -> None:
+        self._deadlines_fired += 1
+        self.journal.record("deadline", deadline.name, due=deadline.when)
 
     def _make_session(
         self,

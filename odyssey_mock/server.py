@@ -506,11 +506,9 @@ class MockOdyssey:
                 sessions=backend.sessions,
                 broadcasts=backend.broadcasts,
             )
-            resources.push_async_callback(_close_in_time, "spectators", backend.broadcasts.close)
-            resources.push_async_callback(_close_in_time, "videos of the console", backend.monitors.close)
-            resources.push_async_callback(_close_in_time, "sessions", backend.sessions.close)
-            end_jobs = backend.jobs.close if state is None else backend.jobs.suspend
-            resources.push_async_callback(_close_in_time, "simulation jobs", end_jobs)
+            resources.push_async_callback(
+                _end_all, backend, backend.jobs.close if state is None else backend.jobs.suspend
+            )
             self._backend = backend
             self._outage = outage
             for observe in tuple(_observers):
@@ -541,6 +539,14 @@ class MockOdyssey:
         if self._outage is None:
             raise RuntimeError("the mock is not running; enter it first: async with MockOdyssey() as mock: ...")
         return self._outage
+
+
+async def _end_all(backend: Backend, end_jobs: Callable[[], Awaitable[None]]) -> None:
+    if not backend.is_unused:
+        await _close_in_time("simulation jobs", end_jobs)
+        await _close_in_time("sessions", backend.sessions.close)
+        await _close_in_time("videos of the console", backend.monitors.close)
+        await _close_in_time("spectators", backend.broadcasts.close)
 
 
 async def _close_in_time(what: str, close: Callable[[], Awaitable[None]]) -> None:

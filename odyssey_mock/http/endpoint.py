@@ -136,6 +136,18 @@ class SharedEndpoint:
         """
         return _Turn(app, self._http, self)
 
+    def release(self) -> bool:
+        """End the period of the running mock if this needs no wait; return whether it has ended.
+
+        It needs no wait if no request is in progress and every connection waits for a request. Other threads may call
+        this method while the event loop of the endpoint is idle.
+        """
+        if self._turn is None or not self._http.is_idle:
+            return False
+        self._turn.is_stopping = True
+        self._turn = None
+        return True
+
     def give_to(self, turn: "_Turn | None") -> None:
         """Pass all later requests to `turn.app`; if `turn` is None, respond to them with status 503.
 
@@ -194,6 +206,8 @@ class _Turn:
 
         Idle connections stay open: a client with a connection pool need not connect again for the next mock.
         """
+        if self.is_stopping:
+            return  # already ended by `release`
         self.is_stopping = True
         self._endpoint.give_to(None)
         await self._http.come_back()

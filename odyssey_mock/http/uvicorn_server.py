@@ -472,6 +472,12 @@ class HttpServer:
             await asyncio.wait([protocol.connection.lost for protocol in protocols])
 
     @property
+    def is_idle(self) -> bool:
+        """Whether the server is online, no request is in progress, and every connection waits for a request."""
+        state = self._server.server_state
+        return not (self.is_away or state.tasks) and all(each.is_idle for each in self._protocols())
+
+    @property
     def is_away(self) -> bool:
         """Whether the server is offline and can come back."""
         return self._reserved is not None

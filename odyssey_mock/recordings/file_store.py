@@ -212,6 +212,11 @@ class FileStore:
                     STOP_LIMIT,
                 )
 
+    @property
+    def is_unused(self) -> bool:
+        """Whether no file was requested yet, so that there are no threads and no temporary directory."""
+        return self._pool is None
+
     async def close(self) -> None:
         """Cancel all writing, and delete the temporary directory with its files; may be called more than once."""
         self._is_closed = True

@@ -100,6 +100,11 @@ class Recordings:
                 f"the record of the stream {stream_id} was dropped while its {artifact} was being written"
             ) from None
 
+    @property
+    def is_unused(self) -> bool:
+        """Whether no file was requested yet."""
+        return self._store.is_unused
+
     async def tidy(self, directory: Path) -> None:
         """Delete the incomplete files in the directory of an earlier process, and those of streams without a record."""
         known = {_name(stream_id, artifact) for stream_id in self._streams.records for artifact in ARTIFACTS}

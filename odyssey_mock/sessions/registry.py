@@ -53,6 +53,8 @@ class SessionRegistry:
         """Sessions that have released their streamer but are still closing their peer and socket: an ordered set."""
         self._expiries: dict[str, Deadline] = {}
         """The deadline of each session's latest token, by session id."""
+        self.is_unused = True
+        """Whether no session has been created yet."""
 
     @property
     def sessions(self) -> Mapping[str, Session]:
@@ -93,6 +95,7 @@ class SessionRegistry:
             on_gone=lambda session: self._leaving.pop(session, None),
         )
         self._sessions[session.id] = session
+        self.is_unused = False
         return session
 
     def get(self, session_id: str) -> Session | None:

@@ -3,12 +3,15 @@
 import asyncio
 import atexit
 import os
+import select
+import selectors
+import sys
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, cast, override
 
 import sniffio
 from anyio import to_thread
@@ -17,6 +20,30 @@ CANCEL_LIMIT = 5.0
 """Maximum seconds that the thread waits for its cancelled tasks before it ends."""
 STOP_LIMIT = 10.0
 """Maximum seconds that `ServerThread.stop` waits for the end of the thread."""
+
+
+class _WatchedSelector(selectors.DefaultSelector):
+    """A selector that other threads can ask whether its event loop is idle."""
+
+    _waits = False
+    """Whether `select` waits for events, because the event loop has no callback to run."""
+
+    @override
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self._waits = timeout is None or timeout > 0
+        try:
+            return super().select(timeout)
+        finally:
+            self._waits = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether `select` waits, and no event has occurred. Known only on Linux; elsewhere the value is False."""
+        if sys.platform != "linux" or not self._waits:
+            return False
+        events = select.poll()
+        events.register(self.fileno(), select.POLLIN)  # an epoll object is readable if it has an event to report
+        return not events.poll(0)
 
 
 class ServerThread:
@@ -37,6 +64,7 @@ class ServerThread:
         """Whether the thread has stopped running calls. Set before the futures of unfinished calls get an exception."""
         self._thread = threading.Thread(target=self._run, name="odyssey_mock server", daemon=True)
         self._is_stopped = False
+        self._selector = _WatchedSelector()
         started: Future[asyncio.AbstractEventLoop] = Future()
         self._started = started
         self._thread.start()
@@ -55,6 +83,15 @@ class ServerThread:
     def is_gone(self) -> bool:
         """Whether the thread can no longer be used: it has ended, or this process is a fork of its process."""
         return self._is_stopped or self._pid != os.getpid()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the thread has nothing to do: no call, no data and no connection waits for its event loop.
+
+        The thread then does nothing until the next event. Timers of the event loop are not considered. False if this
+        cannot be known, as on other systems than Linux.
+        """
+        return not self.is_gone and self._selector.is_idle
 
     def call[T](self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:  # Any: arguments of `function`
         """Call a function in the thread; return its result or raise its exception.
@@ -196,7 +233,7 @@ class ServerThread:
     def _run(self) -> None:
         # The loop of asyncio itself, even if the program has set another one, such as uvloop.
         # `asyncio.Runner` would start a thread to shut down the executor, which Python refuses while the process exits.
-        loop = asyncio.SelectorEventLoop()
+        loop = asyncio.SelectorEventLoop(self._selector)
         try:
             loop.run_until_complete(self._serve())
             loop.run_until_complete(loop.shutdown_asyncgens())

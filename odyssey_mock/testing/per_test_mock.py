@@ -1,7 +1,7 @@
 """The mock of the fixture `odyssey_mock`: one server for all tests of a process, with new state for each test."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, override
@@ -87,13 +87,18 @@ class _Start:
         begun: the faults of the mock; None until it has started.
     """
 
-    def __init__(self, mock: LoopMock, extra: Sequence[Mapping[str, JSON]]) -> None:
+    def __init__(
+        self, mock: LoopMock, extra: Sequence[Mapping[str, JSON]], stop_earlier: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Prepare the start of `mock` with the faults `extra`. `stop_earlier` is called at the start, before it."""
         self.begun: _Begun | None = None
         self._mock = mock
         self._extra = extra
+        self._stop_earlier = stop_earlier
 
     async def wait(self) -> None:
         """Start the mock. Call this in the server thread, once."""
+        await self._stop_earlier()
         self.begun = await _begin(self._mock, self._extra)
 
     def now(self) -> None:
@@ -127,6 +132,10 @@ class PerTestMock(MockOdyssey):
         self._late: list[str] = []
         self._start: _Start | None = None
         """The start of the current mock."""
+        self._awaited: _Start | None = None
+        """The start of the mock of the running test, for the server thread; None between two tests."""
+        self._released: LoopMock | None = None
+        """A mock that no longer receives requests, and is stopped by the server thread when the next mock starts."""
         self._must_fire = True
         self._endpoint = self._thread.call(self._make_endpoint)
         self._thread.execute(self._endpoint.__aenter__)
@@ -136,7 +145,7 @@ class PerTestMock(MockOdyssey):
 
     def close(self) -> None:
         """Close the shared server, after the last test."""
-        self._thread.execute(lambda: self._endpoint.__aexit__(None, None, None))
+        self._thread.execute(self._close)
 
     @property
     def shared_url(self) -> str:
@@ -180,21 +189,25 @@ class PerTestMock(MockOdyssey):
             entropy=NotingEntropy(source, self._issued, owner),
             endpoint=None if self._has_own_server else self._endpoint,
         )
-        start = _Start(mock, extra)
+        start = _Start(mock, extra, self._stop_released)
         if extra or not STARTS_AT_ONCE.isdisjoint(keywords):
             self._thread.execute(start.wait)
         self._must_fire = must_fire
         self._current, self._owner, self._start = mock, owner, start
         self._requests.current = owner
+        self._awaited = start
 
     def end(self) -> "Ending":
-        """End the mock of the test: its sessions, jobs and connections. Its journal can still be read."""
+        """End the mock of the test: its sessions, jobs and connections. Its journal can still be read.
+
+        A mock that has only answered requests is ended without a switch to the server thread, if that thread is idle.
+        """
         if self._owner is None:
             raise RuntimeError("end() expected a running test, got none: call begin() first")
         try:
-            return self._thread.execute(self._end)
+            return self._end_at_once() or self._thread.execute(self._end)
         finally:
-            self._owner = self._requests.current = None
+            self._owner = self._requests.current = self._awaited = None
 
     def forget(self) -> None:
         """Drop the mock of the previous test, so that the next test cannot see its state."""
@@ -235,7 +248,10 @@ class PerTestMock(MockOdyssey):
         current = self._of_test()
         start = self._start
         if start is not None and start.begun is None:
-            self._thread.call(start.now)
+            if self._owner is None:
+                self._thread.execute(lambda: self._start_after_end(start, current))
+            else:
+                self._thread.call(start.now)
         return current
 
     def _url_of(self, mock: LoopMock) -> str:
@@ -258,6 +274,32 @@ class PerTestMock(MockOdyssey):
             )
         return self._current
 
+    def _end_at_once(self) -> "Ending | None":
+        """End a mock of the shared server that needs no wait. Return None if the mock must be ended by `_end`."""
+        mock, start = self._current, self._start
+        if mock is None or start is None or self._has_own_server or not self._thread.is_idle:
+            return None
+        if start.begun is None:
+            return None if mock.settings.faults else Ending((), {}, 0)  # faults that never fired are reported
+        if not (mock.backend.is_unused and self._endpoint.release()):
+            return None
+        self._released = mock
+        return self._ending(mock, self._left_behind(mock))
+
+    async def _start_after_end(self, start: _Start, mock: LoopMock) -> None:
+        """Start and stop a mock that is first used after its test, so that its empty state can be read."""
+        start.now()
+        await mock.__aexit__(None, None, None)
+
+    async def _stop_released(self) -> None:
+        mock, self._released = self._released, None
+        if mock is not None:
+            await mock.__aexit__(None, None, None)
+
+    async def _close(self) -> None:
+        await self._stop_released()
+        await self._endpoint.__aexit__(None, None, None)
+
     async def _end(self) -> "Ending":
         mock = self._mock
         left = self._left_behind(mock)
@@ -268,6 +310,9 @@ class PerTestMock(MockOdyssey):
             await asyncio.sleep(0)  # noqa: TID251 - lets other tasks run; no time passes
         left += [f"{each} still waits for its response" for each in self._requests.running]
         await mock.__aexit__(None, None, None)
+        return self._ending(mock, left)
+
+    def _ending(self, mock: LoopMock, left: Sequence[str]) -> "Ending":
         return Ending(left, mock.faults.reached, sum(each.fired for each in self._begun.extra))
 
     @property
@@ -278,8 +323,8 @@ class PerTestMock(MockOdyssey):
         """Return an application that starts the mock of the test, then passes the request to `app`."""
 
         async def start_and_pass_on(scope: Scope, receive: Receive, send: Send) -> None:
-            if self._start is not None:
-                self._start.now()
+            if self._awaited is not None:
+                self._awaited.now()
             await app(scope, receive, send)
 
         return start_and_pass_on

@@ -47,7 +47,7 @@ INTERNAL = {
     Journal: {"observe", "observe_clear", "oldest_index", "page", "reach", "restore", "since"},
     Faults: {"any_at", "fire", "skip", "reached"},
     Jobs: {"close", "hand_out", "reset", "restore", "snapshot", "submit", "suspend"},
-    Recordings: {"close", "describe", "is_available", "settle", "tidy", "why_unavailable"},
+    Recordings: {"close", "describe", "is_available", "is_unused", "settle", "tidy", "why_unavailable"},
     Session: {"is_over", "issued_token", "serve", "snapshot", "statistics", "unused"},
     Clock: {"advance", "advance_to_next", "call_later", "left", "monotonic", *_OBSERVED},
     Broadcast: {"accepts", "admit", "audience_size", "codecs", "delete", "end", "gone", "push", "snapshot", *_URLS},

@@ -1,6 +1,8 @@
 """Tests of `ServerThread`, which runs calls in a background thread: results, exceptions, and the end of the thread."""
 
 import asyncio
+import socket
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
@@ -10,6 +12,7 @@ import anyio
 import pytest
 
 from odyssey_mock.sync.server_thread import ServerThread
+from tests.support.polling import wait_until
 
 
 @pytest.fixture
@@ -150,3 +153,27 @@ def test_stopped_thread_is_replaced() -> None:
     assert second is not first
     assert second.call(lambda: "works") == "works"
     second.stop()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="whether the thread is idle is only known on Linux")
+def test_thread_is_idle_until_an_event_occurs(server: ServerThread) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        reached, release = threading.Event(), threading.Event()
+
+        def busy() -> None:
+            reached.set()
+            while not release.is_set():
+                pass
+
+        server.call(server.loop.add_reader, theirs.fileno(), busy)
+        wait_until(lambda: server.is_idle)
+        ours.send(b"a")
+        assert not server.is_idle, "expected unread data to count, even before the thread has noticed it"
+        assert reached.wait(10)
+        assert not server.is_idle, "expected a running callback to count"
+        server.loop.call_soon_threadsafe(server.loop.remove_reader, theirs.fileno())
+        release.set()
+        wait_until(lambda: server.is_idle)
+    server.stop()
+    assert not server.is_idle

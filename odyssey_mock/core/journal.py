@@ -39,6 +39,9 @@ _ENTRY_BYTES = 300
 """Approximate memory of an entry in bytes, apart from its data."""
 NAME_LIMIT = 200
 """Maximum length of an entry's name in characters. Clients choose some names, such as the type of a message."""
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+"""Encodes the data of entries. `json.dumps` would create an encoder for each."""
+
 PLACES = ("account", "session", "stream")
 """The fields of an entry with the ids of the account, session and stream that it is about; each is None if unknown."""
 SHOWN_SESSION = 8
@@ -367,7 +370,7 @@ def nearest(entries: Iterable[Entry], kind: Kind | None, name: str, where: Mappi
 
 
 def _encoded(value: JSON) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 def _shortened(data: JSON, limit: int) -> str:

@@ -23,6 +23,7 @@ import math
 import re
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from urllib.parse import unquote
 
@@ -129,6 +130,9 @@ class Secrets:
         self._wholes: dict[bytes, None] = {}
         self._blocks: set[int] = set()
         self._pieces: set[bytes] = set()
+        """Pieces of the secrets, without those in `_unsplit`."""
+        self._unsplit: list[bytes] = []
+        """Secrets whose pieces are not in `_pieces` yet. Most texts contain no block of a secret, and need no pieces."""
         self._hex_pieces: set[bytes] = set()
         _all[id(self)] = self
 
@@ -143,6 +147,7 @@ class Secrets:
         if len(self._values) > self._limit:
             self._values = dict.fromkeys(list(self._values)[-self._limit // 2 :])
             self._wholes, self._blocks, self._pieces, self._hex_pieces = {}, set(), set(), set()
+            self._unsplit = []
             for each in self._values:
                 self._index(each)
 
@@ -174,7 +179,7 @@ class Secrets:
         begin = max(0, begin - 3)
         for index in range(begin, begin + _BLOCK):
             self._blocks.update(_blocks(folded[index:]))
-        self._pieces.update([folded[index : index + PIECE] for index in range(begin, len(folded) - PIECE + 1)])
+        self._unsplit.append(folded[begin:])
 
     def _spans(self, text: str, decodings: int) -> list[tuple[int, int]]:
         """Return the places of secrets in a text, and of words that contain them in an encoded form."""
@@ -203,6 +208,13 @@ class Secrets:
             return True
         return decodings > 0 and decoded.isascii() and bool(self._spans(decoded.decode(), decodings))
 
+    def _split(self) -> None:
+        # Another thread may search at the same time: a secret stays in the list until its pieces are known.
+        for secret in tuple(self._unsplit):
+            self._pieces.update([secret[index : index + PIECE] for index in range(len(secret) - PIECE + 1)])
+            with suppress(ValueError):  # the other thread has removed it
+                self._unsplit.remove(secret)
+
     def _plain(self, folded: bytes) -> list[tuple[int, int]]:
         found = [(start, start + len(whole)) for whole in self._wholes for start in _places(folded, whole)]
         for run in _HEX_DIGITS.finditer(folded) if self._hex_pieces else ():
@@ -213,6 +225,7 @@ class Secrets:
             ]
         blocks = _blocks(folded)
         if not self._blocks.isdisjoint(blocks):
+            self._split()
             for number, block in enumerate(blocks):
                 if block in self._blocks:
                     at = number * _BLOCK
@@ -255,11 +268,13 @@ def _cleaned_value(key: str, value: JSON) -> JSON:
 
 
 def _cleaned_text(text: str) -> str:
+    if text.isascii() and "ody_" not in text and "://" not in text:
+        return text  # most texts
     return encodable(without_url_secrets(without_keys(text)))
 
 
 def _cleaned_key(key: str) -> str:
-    return encodable(without_keys(key))
+    return key if key.isascii() and "ody_" not in key else encodable(without_keys(key))
 
 
 def masked_json(value: JSON, secrets: Secrets) -> JSON:

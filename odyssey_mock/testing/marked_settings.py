@@ -57,6 +57,20 @@ def ini_faults(config: pytest.Config) -> Sequence[Mapping[str, Any]]:  # Any: as
     return [_fault(line) for line in config.getini(INI_FAULTS)]
 
 
+def ini_keywords(config: pytest.Config) -> dict[str, Any]:  # Any: settings have different types
+    """Return all settings of mocks in the ini file, as keyword arguments of the mock.
+
+    Raises:
+        pytest.UsageError: see `ini_settings` and `ini_faults`.
+    """
+    common = {
+        "plan": config.getini(INI_PLAN) or None,
+        "clock": config.getini(INI_CLOCK) or None,
+        "faults": ini_faults(config) or None,
+    }
+    return ini_settings(config) | given(common)
+
+
 def marked_settings(node: pytest.Item, name: str = "odyssey") -> dict[str, Any]:  # Any: settings have different types
     """Return the keywords of a test's markers called `name`; the marker closest to the test takes precedence."""
     settings: dict[str, Any] = {}

@@ -169,6 +169,44 @@ def test_fixture_that_is_requested_too_late_fails(pytester: pytest.Pytester) -> 
     )
 
 
+def test_overridden_settings_apply_to_their_tests_only(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nodyssey_settings = fps = 24\nodyssey_clock = manual\n")
+    result = run(
+        pytester,
+        """
+        import pytest
+
+        def shown(mock):
+            return mock.settings.fps, mock.settings.clock, mock.settings.streamers
+
+        def test_ini(odyssey_mock):
+            assert shown(odyssey_mock) == (24, "manual", 100)
+
+        class TestFixture:
+            @pytest.fixture
+            def odyssey_settings(self): return {"streamers": 3}
+
+            @pytest.fixture
+            def odyssey_clock(self): return "real"
+
+            def test_class(self, odyssey_mock):
+                assert shown(odyssey_mock) == (24, "real", 3)
+
+        @pytest.mark.parametrize("odyssey_settings", [{"fps": 5}])
+        def test_parameter(odyssey_settings, odyssey_mock):
+            assert shown(odyssey_mock) == (5, "manual", 100)
+
+        @pytest.mark.parametrize("odyssey_clock", ["real"], indirect=False)
+        def test_other_parameter(odyssey_mock, odyssey_clock):
+            assert shown(odyssey_mock) == (24, "real", 100)
+
+        def test_ini_again(odyssey_mock):
+            assert shown(odyssey_mock) == (24, "manual", 100)
+        """,
+    )
+    result.assert_outcomes(passed=5)
+
+
 def test_invalid_settings_of_all_tests_name_their_source(pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\nodyssey_clock = fast\n")
     result = run(

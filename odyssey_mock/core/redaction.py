@@ -132,7 +132,7 @@ class Secrets:
         self._pieces: set[bytes] = set()
         """Pieces of the secrets, without those in `_unsplit`."""
         self._unsplit: list[bytes] = []
-        """Secrets whose pieces are not in `_pieces` yet. Most texts contain no block of a secret, and need no pieces."""
+        """Secrets whose pieces are not in `_pieces` yet. Most texts contain no block of a secret."""
         self._hex_pieces: set[bytes] = set()
         _all[id(self)] = self
 

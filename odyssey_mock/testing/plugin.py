@@ -55,7 +55,7 @@ MOCK = pytest.StashKey["PerTestMock"]()
 """Stash key of the mock of all tests, while its server runs."""
 CLIENTS = pytest.StashKey["list[Odyssey]"]()
 """Stash key of the clients that are disconnected in the event loop of the test, when it ends."""
-_INI_KEYWORDS = pytest.StashKey[Mapping[str, Any]]()  # Any: settings have different types
+_INI_KEYWORDS = pytest.StashKey[dict[str, Any]]()  # Any: settings have different types
 """Stash key of the settings of all mocks in the ini file, as keyword arguments."""
 _OVERRIDDEN = pytest.StashKey[bool]()
 """Stash key of the parent of tests: whether a project overrides a fixture of `_SETTING_FIXTURES` for them."""

@@ -78,11 +78,12 @@ def test_mock_starts_when_it_is_needed(mock: PerTestMock, starts: list[str], nee
 
 
 def test_unused_mock_starts_when_read_later(mock: PerTestMock, starts: list[str]) -> None:
+    wait_until(lambda: mock._thread.is_idle or not ENDS_AT_ONCE)
     mock.begin("test_a", {})
     mock.end()
     assert httpx.get(f"{mock.shared_url}/regions", trust_env=False).status_code == 503
     assert starts == ["odyssey_mock server"] * (not ENDS_AT_ONCE)
-    assert mock.journal.entries == ()
+    assert len(mock.journal.entries) == 0
     assert starts == ["odyssey_mock server"]
     mock.forget()
     mock.begin("test_b", {})
@@ -162,7 +163,7 @@ def test_mock_with_a_session_stops_at_its_end(mock: PerTestMock, stops: list[Loo
     session_id = session_of(mock)
     mock.end()
     assert len(stops) == 1
-    assert mock.session(session_id).reached("closed")
+    assert mock.session(session_id).reached("closed").data["to"] == "closed"
 
 
 def test_outage_ends_with_its_mock(mock: PerTestMock) -> None:

@@ -351,7 +351,7 @@ def _common_keywords(request: pytest.FixtureRequest) -> dict[str, Any]:  # Any: 
         stash = request.config.stash
         if _INI_KEYWORDS not in stash:
             stash[_INI_KEYWORDS] = marked_settings.ini_keywords(request.config)
-        return dict(stash[_INI_KEYWORDS])
+        return stash[_INI_KEYWORDS].copy()
     value = request.getfixturevalue
     settings = marked_settings.checked(value("odyssey_settings"))
     common = {"plan": value("odyssey_plan"), "clock": value("odyssey_clock"), "faults": value("odyssey_faults") or None}

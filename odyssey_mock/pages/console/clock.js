@@ -111,7 +111,7 @@ function SpeedForm({ clock, isBusy, isManual, onSpeed }) {
     <form class="control-group" onSubmit=${submit}>
       <span id="speed-label" class="control-label">Speed</span>
       <div class="buttons" role="group" aria-labelledby="speed-label">
-        ${SPEEDS.map((each) => html`<button key=${each} type="button" class=${classes(!isManual && speed === each && "chosen")} aria-pressed=${!isManual && speed === each} disabled=${isBusy || isManual} onClick=${() => onSpeed(each)}>${each}×</button>`)}
+        ${SPEEDS.map((each) => html`<button key=${each} type="button" class=${classes(!isManual && speed === each && "chosen")} aria-label=${`Speed ${each}`} aria-pressed=${!isManual && speed === each} disabled=${isBusy || isManual} onClick=${() => onSpeed(each)}>${each}×</button>`)}
         <input class="short" type="number" min="0" step="any" aria-label="Another speed" placeholder="other" disabled=${isManual} value=${text} onInput=${(event) => setText(event.target.value)} />
         <button type="submit" disabled=${isBusy || isManual || text === ""}>Set</button>
       </div>
@@ -123,7 +123,7 @@ function Deadlines({ mock, deadlines, isBusy, onAdvance }) {
   return html`
     <div class="card table-scroller">
       <table class="table deadlines">
-        <thead><tr><th scope="col">Deadline</th><th scope="col" class="right">Due in</th><th scope="col">At</th><th scope="col"><span class="visually-hidden">Action</span></th></tr></thead>
+        <thead><tr><th scope="col">Deadline</th><th scope="col" class="right">Due in</th><th scope="col" class="wide-only">At</th><th scope="col"><span class="visually-hidden">Action</span></th></tr></thead>
         <tbody>
           ${deadlines.map((deadline, place) => {
             const left = secondsLeft(mock, deadline);
@@ -131,8 +131,8 @@ function Deadlines({ mock, deadlines, isBusy, onAdvance }) {
               <tr key=${place}>
                 <td>${deadline.name}</td>
                 <td class="right number">${point(left, 1)}</td>
-                <td class="number muted">${timeText(timeOf(mock) + left)}</td>
-                <td class="right"><button type="button" disabled=${isBusy} aria-label=${`Advance to ${deadline.name}`} onClick=${() => onAdvance(Number(secondsLeft(mock, deadline).toFixed(PLACES)))}>Advance to it</button></td>
+                <td class="number muted wide-only">${timeText(timeOf(mock) + left)}</td>
+                <td class="right"><button type="button" disabled=${isBusy} onClick=${() => onAdvance(Number(secondsLeft(mock, deadline).toFixed(PLACES)))}>Advance to it<span class="visually-hidden">: ${deadline.name}</span></button></td>
               </tr>
             `;
           })}

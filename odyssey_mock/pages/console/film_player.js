@@ -1,4 +1,4 @@
-// A player of a film, with the interactions on its time bar. FilmPlayer({film, src, poster}).
+// A player of a film, with the interactions on its time bar. FilmPlayer({film, src}).
 
 import { classes, html, useEffect, useRef, useState } from "components/html.js";
 import { point } from "components/time_format.js";
@@ -9,19 +9,21 @@ const STEP = 0.05;
 
 /**
  * A film {id, title, width, height, seconds, events}: `events` are the lines of its event log, {timestamp_ms, type, prompt, message}.
- * `src` is the address of its video, `poster` that of a picture of it; null until they are known.
+ * `src` is the address of its video; null until it is known.
  */
-export function FilmPlayer({ film, src, poster }) {
+export function FilmPlayer({ film, src }) {
   const video = useRef(null);
   const [at, setAt] = useState(0);
   const [isPlaying, setPlaying] = useState(false);
   const [rate, setRate] = useState(1);
   const [problem, setProblem] = useState("");
+  const [isLoaded, setLoaded] = useState(false);
   const seconds = film.seconds || 0;
   useEffect(() => {
     setAt(0);
     setPlaying(false);
     setProblem("");
+    setLoaded(false);
   }, [src]);
   useEffect(() => {
     if (!isPlaying) return undefined;
@@ -49,15 +51,16 @@ export function FilmPlayer({ film, src, poster }) {
   };
   const current = film.events.findLastIndex(({ timestamp_ms: time }) => time / 1000 <= at + STEP / 2);
   return html`
-    <div class="film">
+    <div class="film-player">
       <div class="film-picture">
         <video
-          ref=${video} src=${src ?? undefined} poster=${poster ?? undefined} playsinline muted preload="auto" aria-label=${`Film: ${film.title}`}
+          ref=${video} src=${src ?? undefined} playsinline muted preload="auto" aria-label=${`Film: ${film.title}`}
           width=${film.width} height=${film.height} onClick=${toggle}
-          onPlay=${() => setPlaying(true)} onPause=${() => setPlaying(false)} onSeeked=${({ target }) => setAt(target.currentTime)}
+          onLoadedData=${() => setLoaded(true)} onPlay=${() => setPlaying(true)} onPause=${() => setPlaying(false)} onSeeked=${({ target }) => setAt(target.currentTime)}
           onEnded=${() => { setPlaying(false); setAt(seconds); }}
           onError=${() => setProblem("The film cannot be loaded. A fault can cut the transfer; the timeline shows it.")}
         ></video>
+        ${!isLoaded && !problem && html`<p class="film-loading" role="status">The mock makes the film. This takes about a tenth of its length.</p>`}
       </div>
       <div class="film-controls">
         <button type="button" class="film-play" aria-label=${isPlaying ? "Pause" : "Play"} disabled=${!src} onClick=${toggle}>${isPlaying ? "❚❚" : "▶"}</button>

@@ -7,6 +7,8 @@ const QUEUE_PAUSE = 1000;
 const QUEUE_LIMIT = 30_000;
 /** Milliseconds in which socket, peer and channel must be connected. */
 const CONNECT_LIMIT = 30_000;
+/** Milliseconds until the list of ICE servers is expected. */
+const CONFIG_LIMIT = 5000;
 /** Milliseconds until a reply to a start, an interaction or an end is expected. */
 const REPLY_LIMIT = 30_000;
 const KEEPALIVE_PAUSE = 10_000;
@@ -90,14 +92,17 @@ export function createLiveClient({ service, onChange }) {
     ending?.refuse(error);
     ending = null;
     channel = null;
-    peer?.close();
+    const [oldSocket, oldPeer] = [socket, peer];
+    socket = null; // What the two report from now on does not matter.
     peer = null;
-    if (socket && socket.readyState <= WebSocket.OPEN) socket.close(1000);
-    socket = null;
+    if (oldSocket?.readyState === WebSocket.OPEN) oldSocket.send(JSON.stringify({ type: "client_disconnecting" }));
+    oldPeer?.close();
+    if (oldSocket && oldSocket.readyState <= WebSocket.OPEN) oldSocket.close(1000);
   };
   /** End everything. `error` rejects what is still waiting; `ending` says why the session ended, null if the user ended it. */
   const finish = (error, ending) => {
     if (snapshot.phase === "closed" || snapshot.phase === "idle") return;
+    snapshot = { ...snapshot, phase: "closed" }; // before `release`, which can call this again
     release(error);
     change({ phase: "closed", stream: null, video: null, broadcast: null, ending });
   };
@@ -229,11 +234,14 @@ export function createLiveClient({ service, onChange }) {
     }
   };
 
-  /** Open the signaling socket. `onOffer(sdp)` gets the offer; `onClosed(error)` is called when the socket closes while connecting. */
-  const openSocket = (address, { onOffer, onClosed }) => {
+  /** Open the signaling socket. `onOffer(sdp)` gets the offer; `onFailed(error)` is called when the session ends while connecting. */
+  const openSocket = (address, { onOffer, onFailed }) => {
     const own = new WebSocket(address);
     socket = own;
-    let said = "";
+    const over = (error) => {
+      if (snapshot.phase === "connected") finish(error, snapshot.ending ?? error);
+      else onFailed(error);
+    };
     own.addEventListener("message", ({ data }) => {
       if (socket !== own) return;
       const message = parsed(data);
@@ -242,17 +250,16 @@ export function createLiveClient({ service, onChange }) {
         const { candidate, sdpMid, sdpMLineIndex } = message;
         // A candidate that cannot be used does not matter, as long as another one works.
         peer?.addIceCandidate({ candidate, sdpMid, sdpMLineIndex }).catch(() => {});
-      } else if (message?.type === "error") said = String(message.reason);
-      else onMessage(message);
+      } else if (message?.type === "error") {
+        const reason = String(message.reason);
+        // Reasons that are not in the protocol are sentences.
+        over(new ServiceError(reason, { code: /^[a-z_]+$/.test(reason) ? reason : "" }));
+      } else onMessage(message);
     });
     own.addEventListener("close", ({ code, reason }) => {
       if (socket !== own) return;
-      const text = said || reason || `the signaling socket was closed with code ${code}`;
-      const error = new ServiceError(text, { code: said });
-      const isClean = CLEAN_CODES.has(code) && !said && !reason;
-      const ended = isClean ? new ServiceError("the mock ended the session", { code: "session_ended" }) : error;
-      if (snapshot.phase === "connected") finish(error, snapshot.ending ?? ended);
-      else onClosed(error);
+      if (CLEAN_CODES.has(code) && !reason) over(new ServiceError("the mock ended the session", { code: "session_ended" }));
+      else over(new ServiceError(`the signaling socket was closed with code ${code}${reason && ` (${reason})`}`));
     });
   };
 
@@ -289,6 +296,7 @@ export function createLiveClient({ service, onChange }) {
     await service.authorize(signal);
     begin("session");
     const granted = await requestSession(signal);
+    expectTexts(granted, "POST /sessions/request", ["session_id", "signalling_url"]);
     const session = {
       id: granted.session_id,
       model: granted.model,
@@ -296,10 +304,13 @@ export function createLiveClient({ service, onChange }) {
       hasImages: granted.capabilities?.image_to_video !== false,
     };
     change({ session });
-    const { session_token: token } = await service.call("POST", "/sessions/token", { body: { session_id: session.id }, signal });
+    const tokenAnswer = await service.call("POST", "/sessions/token", { body: { session_id: session.id }, signal });
+    expectTexts(tokenAnswer, "POST /sessions/token", ["session_token"]);
     begin("signaling");
     const base = granted.signalling_url;
-    const config = await service.callOpenly("GET", `${base.replace(/^ws/, "http")}/config`, { signal }).catch(() => null);
+    // Without ICE servers, the candidates of this machine and of the mock are enough in most networks.
+    const soon = AbortSignal.any([signal, AbortSignal.timeout(CONFIG_LIMIT)]);
+    const config = await service.callOpenly("GET", `${base.replace(/^ws/, "http")}/config`, { signal: soon }).catch(() => null);
     signal.throwIfAborted();
     await new Promise((accept, refuse) => {
       const parts = { video: null, channel: null };
@@ -324,12 +335,12 @@ export function createLiveClient({ service, onChange }) {
         accept();
       }
       signal.addEventListener("abort", () => failed(signal.reason), { once: true });
-      openSocket(`${base}/client/${session.id}?token=${encodeURIComponent(token)}`, {
-        onClosed: failed,
+      openSocket(`${base}/client/${session.id}?token=${encodeURIComponent(tokenAnswer.session_token)}`, {
+        onFailed: failed,
         onOffer(sdp) {
           if (peer) return; // The offer came twice.
           begin("peer");
-          answer(sdp, config?.iceServers ?? [], { onPart, onFailed: failed }).catch(failed);
+          answer(sdp, Array.isArray(config?.iceServers) ? config.iceServers : [], { onPart, onFailed: failed }).catch(failed);
         },
       });
     });
@@ -341,7 +352,6 @@ export function createLiveClient({ service, onChange }) {
   };
 
   const close = () => {
-    if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ type: "client_disconnecting" }));
     finish(new ServiceError("the session was ended", { code: "closed" }), null);
   };
   addEventListener("pagehide", close);
@@ -377,7 +387,8 @@ export function createLiveClient({ service, onChange }) {
       try {
         return await prompted("start", message, { bySocket: Boolean(image) });
       } catch (error) {
-        if (snapshot.stream === "starting") change({ stream: null });
+        // Without a reply, the stream can run: `end` ends it.
+        if (snapshot.stream === "starting" && error.code !== "no_reply") change({ stream: null });
         throw error;
       }
     },
@@ -396,6 +407,12 @@ export function createLiveClient({ service, onChange }) {
     /** End the session. */
     close,
   };
+}
+
+/** Check that an answer has these texts. */
+function expectTexts(answer, call, names) {
+  const missing = names.filter((name) => typeof answer?.[name] !== "string");
+  if (missing.length) throw new ServiceError(`${call}: expected ${names.join(" and ")} in the response, got no ${missing.join(" and no ")}`);
 }
 
 function parsed(data) {

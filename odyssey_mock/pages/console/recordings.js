@@ -86,7 +86,6 @@ export function FilmPanel({ id, job, api, announce }) {
     return () => abort.abort();
   }, [id]);
   const src = useFile(api, film?.hasVideo ? id : null, "video.mp4");
-  const poster = useFile(api, film?.hasVideo ? id : null, "thumbnail.jpg");
   if (!id && !job) return null;
   return html`
     <${Section} title="Film" actions=${html`<a class="button" href=${addressOf("simulations")}>Close</a>`}>
@@ -99,7 +98,7 @@ export function FilmPanel({ id, job, api, announce }) {
               ? html`<p class="film-wait muted" role="status">Loading the recording…</p>`
               : html`
                   ${film.hasVideo
-                    ? html`<${FilmPlayer} film=${film} src=${src} poster=${poster} />`
+                    ? html`<${FilmPlayer} film=${film} src=${src} />`
                     : html`<p class="film-wait muted">The stream failed, or ended before its first frame. Only its event log is left.</p>`}
                   <div class="film-files" role="group" aria-label="Download">
                     <span class="muted">Download</span>

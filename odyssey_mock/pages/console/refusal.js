@@ -53,18 +53,30 @@ export async function explain(error, { api, since, session = null, account = nul
     // Without the journal, the words of the error are all there is.
   }
   const own = entries.filter((entry) => (session && entry.session ? entry.session === session : !account || !entry.account || entry.account === account));
-  const faults = own.filter(({ kind }) => kind === "fault").map(({ name, data }) => ({ at: name, do: String(data.do ?? ""), id: String(data.id ?? "") }));
+  const faults = faultsOf(own);
   const reasons = own.filter(({ kind, data }) => kind !== "fault" && typeof data.why === "string").map(({ data }) => data.why);
-  const why = reasons.at(-1) ?? "";
+  const last = reasons.at(-1) ?? "";
+  const why = isSame(last, what) || faults.some(({ id }) => last.includes(id)) ? "" : last;
   const advice = faults.length ? { text: "A fault caused this. Remove it to go on without it.", view: "faults" } : adviceFor(error);
   return {
     what,
     code: error.code || (error.status ? `status ${error.status}` : ""),
-    why: isSame(why, what) ? "" : why,
+    why,
     faults: faults.slice(-3),
     advice,
-    links: linksOf({ setting: why.match(NAMED_SETTING)?.[1], ...advice }),
+    links: linksOf({ setting: last.match(NAMED_SETTING)?.[1], ...advice }),
   };
+}
+
+/** Return the faults that fired, [{id, at, do, times}]. */
+function faultsOf(entries) {
+  const found = new Map();
+  for (const { kind, name, data } of entries) {
+    if (kind !== "fault") continue;
+    const id = String(data.id);
+    found.set(id, { id, at: name, do: String(data.do), times: (found.get(id)?.times ?? 0) + 1 });
+  }
+  return [...found.values()];
 }
 
 function adviceFor(error) {
@@ -80,6 +92,8 @@ function linksOf({ view, setting }) {
 }
 
 function sentence(text) {
+  // Names of fields and calls stay as they are.
+  if (!/^[a-z]+[ ,]/.test(text)) return text;
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 

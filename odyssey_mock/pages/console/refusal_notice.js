@@ -9,7 +9,7 @@ export function RefusalNotice({ refusal }) {
   return html`
     <div class="refusal" role="alert">
       <p class="refusal-what">${what}${code && html` <code>${code}</code>`}</p>
-      ${faults.map((fault) => html`<p key=${fault.id}>Fault <code>${fault.at}</code> fired: <code>${fault.do}</code></p>`)}
+      ${faults.map((fault) => html`<p key=${fault.id}>Fault <code>${fault.at}</code> fired: <code>${fault.do}</code>${fault.times > 1 ? `, ${fault.times} times` : ""}</p>`)}
       ${why && html`<p class="refusal-why"><span class="muted">The mock's reason:</span> ${why}</p>`}
       <p>${advice.text} ${links.map(({ view, query, label }, place) => html`<span key=${label}>${place > 0 && " · "}<a href=${addressOf(view, query)}>${label}</a></span>`)}</p>
     </div>

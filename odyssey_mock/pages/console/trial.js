@@ -11,6 +11,11 @@ const NONE = {
   refusal: null,
 };
 
+/** Return why the stream or the session has ended; null while the stream runs. */
+function endingOf(live) {
+  return live?.stream === null ? live.ending : null;
+}
+
 /** Create the session. It has one client at a time. */
 function createTrial(api) {
   const listeners = new Set();
@@ -45,7 +50,7 @@ function createTrial(api) {
   const onLive = (live) => {
     const before = current.live;
     change({ live });
-    if (live.ending && live.ending !== before?.ending && (live.stream === null || live.phase === "closed")) noteEnding(live);
+    if (endingOf(live) && endingOf(live) !== endingOf(before)) noteEnding(live);
   };
 
   return {

@@ -192,7 +192,7 @@ async def test_session_goes_on_while_other_views_are_shown(console: ConsoleTab, 
     async with console.opened(mock.url, "try") as page:
         await started(page)
         await page.get_by_role("link", name="Clock").click()
-        await expect(page.get_by_text("stream duration")).to_be_visible()
+        await expect(page.get_by_role("row", name="stream duration")).to_be_visible()
         await page.get_by_role("link", name="Try it").click()
         await page.get_by_label("Interaction").fill("It rains")
         await page.get_by_label("Interaction").press("Enter")

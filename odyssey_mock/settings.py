@@ -282,6 +282,8 @@ class AccountSettings:
             rule.without_text().check(f"{name} of a key", getattr(self, name))
 
 
+KEY_HEAD = "ody_"
+"""The characters with which every API key begins."""
 KEY_PATTERN = r"^ody_[A-Za-z0-9_-]{4,}$"
 """Regular expression for a well-formed API key."""
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -19,9 +19,10 @@ from odyssey_mock.accounts.errors import (
 )
 from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.entropy import Entropy
+from odyssey_mock.core.redaction import REDACTED
 from odyssey_mock.core.state_store import NO_STATE, RecordKind, StateStore
 from odyssey_mock.current_settings import CurrentSettings
-from odyssey_mock.settings import KEY_PATTERN, AccountSettings, Limits, Plan, Priority, Settings
+from odyssey_mock.settings import KEY_HEAD, KEY_PATTERN, AccountSettings, Limits, Plan, Priority, Settings
 
 type Refusal = Callable[[Settings, float], AccountError]
 """Creates the error that rejects requests of a test key, from the settings and the server's current time."""
@@ -31,6 +32,12 @@ TOKENS_KEPT = 10_000
 """Maximum number of access tokens that are remembered, because every API key can request any number of them."""
 EXPIRED_KEPT = 1000
 """Number of expired access tokens that the server remembers, to tell them from unknown ones."""
+
+SEEN_KEPT = 1000
+"""Maximum number of accounts of clients that `Accounts.known` lists: the latest ones."""
+
+LONG_KEY = 24
+"""Length from which the last four characters of a masked key are shown. Those of a shorter key reveal too much."""
 
 TEST_KEY_HOURS = 10.0
 """The hours that the error of the test key `ody_monthly_limit` states, both as hours used and as limit."""
@@ -100,6 +107,29 @@ def account_id(api_key: str) -> str:
     if re.fullmatch(r"acct_[0-9a-f]{12}", api_key):
         return api_key
     return f"acct_{hashlib.sha256(api_key.encode(errors='surrogatepass')).hexdigest()[:12]}"
+
+
+def masked_key(api_key: str) -> str:
+    """Return a key of a client, which could be a real one, as the control API shows it.
+
+    Test keys are no secrets: they are shown as they are in `TEST_KEYS`.
+    """
+    if api_key in TEST_KEYS:
+        return api_key
+    head = next((prefix for prefix in TEST_KEYS if api_key.startswith(prefix)), KEY_HEAD)
+    return f"{head}{REDACTED}{api_key[-4:] if len(api_key) >= LONG_KEY else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAccount:
+    """An account that the mock knows, as the control API shows it."""
+
+    id: str
+    """`acct_` and a digest of the key."""
+    key: str = field(repr=False)
+    """The key: in full if it is one of the mock's own, otherwise masked."""
+    is_own: bool
+    """Whether the key is one that the mock has created, or that its settings contain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +221,8 @@ class Accounts:
         self._state = state
         self._tokens: dict[str, _Issued] = {}
         """The access tokens, oldest first; of the expired ones only the latest `EXPIRED_KEPT`."""
+        self._seen: dict[str, str] = {}
+        """The masked keys of clients by account id, the latest last; at most `SEEN_KEPT`."""
         self._added: dict[str, AccountSettings] = {}
         """The accounts that were added later, by API key."""
         self._configured = {account_id(key): configured for key, configured in (settings.now.keys or {}).items()}
@@ -233,6 +265,7 @@ class Accounts:
                 f"expected one of the {len(keys)} keys of the setting `keys`, got another key"
             )
         configured = configured or AccountSettings()
+        self._note_seen(api_key)
         test_key = test_key_of(api_key)
         if test_key.at == "token":
             test_key.refuse(settings, self._clock.time())
@@ -243,6 +276,27 @@ class Accounts:
             simulation_priority=configured.simulation_priority or settings.simulation_priority,
             test_key=test_key,
         )
+
+    def _note_seen(self, api_key: str) -> None:
+        seen = account_id(api_key)
+        self._seen.pop(seen, None)
+        self._seen[seen] = masked_key(api_key)
+        if len(self._seen) > SEEN_KEPT:
+            del self._seen[next(iter(self._seen))]
+
+    def known(self, own_key: str) -> Sequence[KnownAccount]:
+        """Return the accounts of the mock's own keys, then those of clients since the last `clear`, the latest first.
+
+        Args:
+            own_key: a key of the mock itself, which is shown first.
+        """
+        own = [own_key, *(self._settings.now.keys or {}), *self._added]
+        listed = {account_id(key): KnownAccount(account_id(key), key, is_own=True) for key in own}
+        # After a restart, the keys of the holders of saved tokens are not known.
+        holders = {issued.account.id: f"{KEY_HEAD}{REDACTED}" for issued in self._tokens.values()}
+        for client, key in reversed({**holders, **self._seen}.items()):
+            listed.setdefault(client, KnownAccount(client, key, is_own=False))
+        return [*listed.values()]
 
     def limits_of(self, account_id: str) -> Limits:
         """Return the limits of an account."""
@@ -299,7 +353,8 @@ class Accounts:
             account.test_key.refuse(self._settings.now, self._clock.time())
 
     def clear(self) -> None:
-        """Remove all access tokens."""
+        """Remove all access tokens, and forget the keys of clients."""
+        self._seen.clear()
         for value in self._tokens:
             self._state.delete(_TOKENS, value)
         self._tokens.clear()

@@ -1,6 +1,7 @@
 """Hours of video that each account has used this month, and the monthly limit (`protocol.md` section 7)."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -54,6 +55,17 @@ class Usage:
         month = self._month()
         records = [each for each in self._streams.records.values() if each.account_id == account_id]
         return (self._counted[account_id, month] + sum(self._on_air(each, month) for each in records)) / HOUR
+
+    def all_hours(self) -> Mapping[str, float]:
+        """Return the hours of all accounts that have used some this month, by account id."""
+        month = self._month()
+        seconds = defaultdict[str, float](float)
+        for (account, counted), used in self._counted.items():
+            if counted == month:
+                seconds[account] += used
+        for record in self._streams.records.values():
+            seconds[record.account_id] += self._on_air(record, month)
+        return {account: used / HOUR for account, used in seconds.items() if used}
 
     def simulated(self, account_id: str, seconds: float) -> None:
         """Add the length of a simulated video to the account's hours."""

@@ -41,6 +41,7 @@ from odyssey_mock.http.lazy_routes import LazyRoutes
 from odyssey_mock.http.outage import GoAway, OutagePoint
 from odyssey_mock.http.public_urls import PublicUrls, service_path
 from odyssey_mock.http.request_body import UnreadBodies, known_body_of
+from odyssey_mock.http.routes.accounts import AccountRoutes
 from odyssey_mock.http.routes.artifacts import ArtifactRoutes
 from odyssey_mock.http.routes.auth import AuthRoutes
 from odyssey_mock.http.routes.clock import ClockRoutes
@@ -53,13 +54,14 @@ from odyssey_mock.http.routes.monitors import MonitorRoutes
 from odyssey_mock.http.routes.openapi import OPENAPI_PATH, OpenApiRoutes
 from odyssey_mock.http.routes.overview import OverviewRoutes
 from odyssey_mock.http.routes.pages import ROOT, ConsoleLink, PageRoutes, opens_console
+from odyssey_mock.http.routes.recorded_streams import RecordedStreamRoutes
 from odyssey_mock.http.routes.recordings import RecordingRoutes
 from odyssey_mock.http.routes.regions import REGIONS_PATH, RegionRoutes
 from odyssey_mock.http.routes.session_actions import SessionActionRoutes
 from odyssey_mock.http.routes.sessions import SessionRoutes
 from odyssey_mock.http.routes.settings import SettingRoutes
 from odyssey_mock.http.routes.signaling import SignalingRoutes
-from odyssey_mock.http.routes.simulations import SimulationRoutes
+from odyssey_mock.http.routes.simulations import ScriptCheckRoutes, SimulationRoutes
 from odyssey_mock.http.routes.telemetry import TelemetryRoutes
 from odyssey_mock.http.routes.whep import WhepRoutes
 from odyssey_mock.http.state_view import StateView
@@ -262,6 +264,15 @@ def _routes(backend: Backend, callers: Callers, go_away: GoAway, forms: UsageErr
                 *SessionActionRoutes(sessions=sessions).routes(),
                 *PageRoutes().routes(),
                 *ClockRoutes(clock).routes(),
+                *AccountRoutes(
+                    api_key=lambda: backend.api_key,
+                    accounts=accounts,
+                    usage=backend.usage,
+                    sessions=sessions,
+                    jobs=backend.jobs,
+                ).routes(),
+                *ScriptCheckRoutes().routes(),
+                *RecordedStreamRoutes(streams=streams, recordings=recordings, secrets=journal.secrets).routes(),
                 *OverviewRoutes(
                     api_key=lambda: backend.api_key,
                     listening_url=backend.listening_url,

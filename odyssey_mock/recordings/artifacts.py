@@ -75,10 +75,11 @@ def event_log(record: StreamRecord) -> str:
     time of an event is the time of the first frame that shows the event.
     """
     # ASCII, because a prompt may contain lone surrogates: JSON can escape them, but UTF-8 cannot encode them.
-    return "".join(json.dumps(event) + "\n" for event in _logged_events(record))
+    return "".join(json.dumps(event) + "\n" for event in logged_events(record))
 
 
-def _logged_events(record: StreamRecord) -> Iterator[dict[str, JSON]]:
+def logged_events(record: StreamRecord) -> Iterator[dict[str, JSON]]:
+    """Yield the events of an ended stream, as `event_log` has them."""
     timeline = record.timeline
     for change in timeline.changes:
         kind = "interact" if change.revision else "start"

@@ -1,8 +1,10 @@
 """The routes `/simulation-jobs`, for jobs that run scripts in the background (`protocol.md` sections 2 and 8)."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
@@ -25,7 +27,7 @@ from odyssey_mock.recordings.stream_records import StreamStore
 from odyssey_mock.simulations.job_machine import ENDED, JobState
 from odyssey_mock.simulations.job_records import JobRecord, JobStream, StreamStatus
 from odyssey_mock.simulations.jobs import Jobs
-from odyssey_mock.simulations.request import read_request
+from odyssey_mock.simulations.request import InvalidRequestError, read_request
 
 BODY_LIMIT = 64 << 20
 """Maximum bytes of a request for a job. Each script can contain an image: an image of 25 MB has 35 MB in base64."""
@@ -159,6 +161,28 @@ class SimulationRoutes:
         if stream.status is StreamStatus.FAILED:
             shown |= {"status": stream.status, "error_message": stream.error_message}
         return shown
+
+
+class ScriptCheckRoutes:
+    """The route of the control API that checks a request for a job, without creating one."""
+
+    def routes(self) -> list[BaseRoute]:
+        """Create the routes, below the prefix of the control API."""
+        return [ServiceRoute("/scripts/validate", {"POST": self.validate}, body_limit=BODY_LIMIT)]
+
+    async def validate(self, request: Request) -> Response:
+        """List the validation errors that `POST /simulation-jobs` would have for the same body."""
+        errors: JSON = []
+        try:
+            await body_of(request).process(read_request, await read_body(request))
+        except InvalidRequestError as error:
+            errors = [*error.faults]
+        except ApiError as error:
+            if error.status != HTTPStatus.UNPROCESSABLE_ENTITY:
+                raise
+            errors = error.detail
+        # ASCII only: keys of a script may contain lone surrogates, which JSON can escape but UTF-8 cannot encode.
+        return Response(json.dumps({"valid": not errors, "errors": errors}), media_type="application/json")
 
 
 def _head(job: JobRecord) -> dict[str, JSON]:

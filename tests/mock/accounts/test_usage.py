@@ -75,6 +75,7 @@ async def test_used_hours_match_a_simple_model(known: list[Stream], spans: list[
         now += span
         for account in "ab":
             assert backend.usage.hours(account) == pytest.approx(model(known, account, now))
+            assert backend.usage.all_hours().get(account, 0.0) == pytest.approx(backend.usage.hours(account))
 
 
 @given(st.floats(0, 253_402_300_799.0))

@@ -192,7 +192,7 @@ async def test_url_of_forgotten_stream_is_404(
 async def test_download_completes_after_its_stream_is_forgotten(
     odyssey_mock: MockOdyssey, stream: str, video: str, content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("odyssey_mock.http.routes.artifacts.CHUNK", 1000)
+    monkeypatch.setattr("odyssey_mock.http.stored_files.CHUNK", 1000)
     path = await odyssey_mock.recordings.file(stream, "video.mp4")
     received = bytearray()
 

@@ -1,0 +1,90 @@
+"""The recordings of all accounts in the control API (`/_mock/recordings`)."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from odyssey_mock.core.redaction import Secrets, masked_json
+from odyssey_mock.core.strict_json import JSON
+from odyssey_mock.http.control_access import QUERY_PARAMETER
+from odyssey_mock.http.errors import ApiError, validate
+from odyssey_mock.http.fault_points import ServiceRoute
+from odyssey_mock.http.stored_files import file_response
+from odyssey_mock.recordings.artifacts import ARTIFACTS, left_by, logged_events
+from odyssey_mock.recordings.recordings import Recordings
+from odyssey_mock.recordings.stream_records import StreamRecord, StreamStore
+
+
+class RecordedQuery(BaseModel):
+    """Query parameters of `GET /_mock/recordings`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Annotated[int, Field(ge=1, le=100)] = 50
+    offset: NonNegativeInt = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedStreamRoutes:
+    """Routes for the recordings of all accounts. Unlike those of the service, they need no presigned URL."""
+
+    streams: StreamStore
+    recordings: Recordings
+    secrets: Secrets
+
+    def routes(self) -> list[BaseRoute]:
+        """Create the routes, below the prefix of the control API."""
+        return [
+            ServiceRoute("/recordings", {"GET": self.listed}),
+            ServiceRoute("/recordings/{stream_id}", {"GET": self.show}),
+            ServiceRoute("/recordings/{stream_id}/{file}", {"GET": self.fetch}),
+        ]
+
+    async def listed(self, request: Request) -> Response:
+        """List one page of the ended streams, newest first."""
+        given = {name: value for name, value in request.query_params.items() if name != QUERY_PARAMETER}
+        query = validate(RecordedQuery, given, "query")
+        ended = [record for record in reversed([*self.streams.records.values()]) if record.ended_at is not None]
+        page = ended[query.offset : query.offset + query.limit]
+        return self._json(
+            {
+                "recordings": [self._summary(record) for record in page],
+                "total": len(ended),
+                "limit": query.limit,
+                "offset": query.offset,
+            }
+        )
+
+    async def show(self, request: Request) -> Response:
+        """Show one ended stream with its event log, which has the times of the interactions."""
+        record = self.streams.records.get(request.path_params["stream_id"])
+        if record is None or record.ended_at is None:
+            raise ApiError(
+                404, "Unknown stream, or one that is still running; GET /_mock/recordings lists all ended streams"
+            )
+        return self._json({**self._summary(record), "events": [*logged_events(record)]})
+
+    async def fetch(self, request: Request) -> Response:
+        """Send a file of a recording, or the requested parts of it."""
+        name = request.path_params["file"]
+        stored = await self.recordings.stored(request.path_params["stream_id"], name)
+        return file_response(request, stored, ARTIFACTS[name].media_type)
+
+    def _summary(self, record: StreamRecord) -> dict[str, JSON]:
+        return {
+            **record.snapshot(),
+            "frame_count": record.frame_count,
+            "duration_seconds": record.duration_seconds,
+            "files": [artifact.name for artifact in left_by(record)],
+            "why_unavailable": self.recordings.why_unavailable(record),
+        }
+
+    def _json(self, shown: Mapping[str, JSON]) -> Response:
+        # ASCII only: a prompt may contain lone surrogates, which JSON can escape but UTF-8 cannot encode.
+        return Response(json.dumps(masked_json(dict(shown), self.secrets)), media_type="application/json")

@@ -22,7 +22,7 @@ const VIEWS = [
   { name: "overview", label: "Overview", key: "o", View: OverviewView },
   { name: "sessions", label: "Sessions", key: "s", View: SessionsView, count: ({ state }) => state?.sessions.length },
   { name: "timeline", label: "Timeline", key: "t", View: TimelineView },
-  { name: "faults", label: "Faults", key: "f", View: FaultsView, count: ({ state }) => state?.faults?.length },
+  { name: "faults", label: "Faults", key: "f", View: FaultsView, count: ({ overview }) => overview?.counts?.faults },
   { name: "clock", label: "Clock", key: "c", View: ClockView },
   { name: "simulations", label: "Simulations", key: "m", View: SimulationsView, count: ({ state }) => state?.jobs.filter((job) => jobState(job).isRunning).length },
   { name: "try", label: "Try it", key: "y", View: TryItView },

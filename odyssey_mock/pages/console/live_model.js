@@ -131,7 +131,9 @@ export function createLiveModel({ api, onChange }) {
   };
 
   const stopListening = api.onSuccess(({ method, path }) => {
-    if (path === "settings" && method !== "GET") load("settings", "settings");
+    if (method === "GET") return;
+    load("overview", "overview");
+    if (path === "settings") load("settings", "settings");
   });
   const stream = readEvents({
     open: (signal) => api.request("GET", `events?since=${next}`, { signal, headers: { Accept: "text/event-stream" } }),

@@ -129,6 +129,7 @@ function Facts({ mock }) {
   const facts = [
     ["Clock", html`<time>${dayTime(timeOf(mock))}</time> <span class="muted">${paceOf(clock)}</span>`],
     ["Next deadline", clock.deadlines.length ? `${clock.deadlines[0].name} ${inTime(clock.deadlines[0].in_seconds)}` : "none"],
+    ["Faults", html`<a href=${addressOf("faults")}>${whole(overview?.counts?.faults ?? 0)} active</a>`],
     ["Running for", Number.isFinite(began) ? longDuration(Math.max(timeOf(mock) - began, 0)) : "…"],
     ["Plan", overview?.plan ?? "…"],
     ["Version", overview?.version ?? "…"],

@@ -92,9 +92,9 @@ async def test_actions_by_keyboard_and_their_refusals(console: ConsoleTab, mock:
         await client.start_stream("A cat")
         async with console.opened(mock.url, "sessions", expected=CLOSED) as page:
             await page.get_by_label("Prompt").focus()
-            await page.keyboard.type("It starts to rain")
+            await page.keyboard.type("It starts to rain <img src=x>")
             await page.keyboard.press("Enter")
-            await expect(page.locator(".prompt-now")).to_contain_text("It starts to rain")
+            await expect(page.locator(".prompt-now")).to_contain_text("It starts to rain <img src=x>")
             for _ in range(3):  # Interact, End stream, Break…
                 await page.keyboard.press("Tab")
             await page.keyboard.press("Enter")

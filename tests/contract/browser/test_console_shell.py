@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from odyssey_mock import MockOdyssey
-from tests.contract.browser.console_page import ConsoleTab, look_at
+from tests.contract.browser.console_page import ConsoleTab, look_at, violations
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -34,6 +34,32 @@ PARSE = """async ({ text, sizes }) => {
     return events;
   });
 }"""
+MODEL = """async (scenarios) => {
+  const { createLiveModel } = await import("console/live_model.js");
+  const run = async (streams) => {
+    const requested = [];
+    const text = ([event, data]) => `id: ${data.i ?? ""}\\nevent: ${event}\\ndata: ${JSON.stringify(data)}\\n\\n`;
+    const api = {
+      get: async () => ({ settings: {} }),
+      onSuccess: () => () => {},
+      request: (method, path) => {
+        requested.push(path);
+        const events = streams[requested.length - 1];
+        return events ? Promise.resolve(new Response(events.map(text).join(""))) : new Promise(() => {});
+      },
+    };
+    let last;
+    const model = createLiveModel({ api, onChange: (snapshot) => { last = snapshot; } });
+    while (requested.length <= streams.length) await new Promise(requestAnimationFrame);
+    await new Promise(requestAnimationFrame); // the frame of the last snapshot
+    model.close();
+    const { events, dropped, statistics } = last;
+    return { requested, events: events.map(({ i }) => i), dropped, statistics: [...statistics.keys()] };
+  };
+  const results = await Promise.all(Object.values(scenarios).map(run));
+  return Object.fromEntries(Object.keys(scenarios).map((name, place) => [name, results[place]]));
+}"""
+"""Create a model for each list of streams of events, each of which is lost at its end. Return what the model has then."""
 PAUSE = """async () => {
   const { readEvents } = await import("console/event_stream.js");
   const log = [];
@@ -95,6 +121,39 @@ async def test_event_stream_is_parsed_whatever_its_pieces(console: ConsoleTab, m
     assert [events for events in parsed if events != expected] == []
 
 
+def hello(began_at: int = 1, next_index: int = 9) -> list[object]:
+    return ["hello", {"began_at": began_at, "next": next_index}]
+
+
+def entries(*indices: int) -> list[list[object]]:
+    return [["entry", {"i": index}] for index in indices]
+
+
+async def test_model_has_every_entry_once(console: ConsoleTab, mock: MockOdyssey) -> None:
+    state: list[object] = ["state", {"sessions": [{"session_id": "a"}]}]
+    scenarios = {
+        "continued": [[hello(), *entries(0, 1)], [hello(), *entries(2)], [hello(), state]],
+        "gap": [[hello(), ["gap", {"from": 0, "to": 5}], *entries(5, 6), state]],
+        "reset": [[hello(), *entries(0, 1), ["reset", {"next": 2}], *entries(2), state]],
+        "restarted": [[hello(), *entries(0, 1, 2)], [hello(2), *entries(3)], [hello(2), *entries(0, 1), state]],
+        "statistics": [[hello(), ["statistics", {"a": {}, "gone": {}}], state]],
+    }
+    async with console.opened(mock.url) as page:
+        found = await page.evaluate(MODEL, scenarios)
+
+    def since(*indices: int) -> list[str]:
+        return [f"events?since={index}" for index in indices]
+
+    nothing: dict[str, list[object]] = {"statistics": []}
+    assert found == {
+        "continued": {"requested": since(0, 2, 3, 3), "events": [0, 1, 2], "dropped": 0, **nothing},
+        "gap": {"requested": since(0, 7), "events": [5, 6], "dropped": 5, **nothing},
+        "reset": {"requested": since(0, 3), "events": [2], "dropped": 0, **nothing},
+        "restarted": {"requested": since(0, 3, 0, 2), "events": [0, 1], "dropped": 0, **nothing},
+        "statistics": {"requested": since(0, 0), "events": [], "dropped": 0, "statistics": ["a"]},
+    }
+
+
 async def test_paused_stream_is_no_lost_connection(console: ConsoleTab, mock: MockOdyssey) -> None:
     async with console.opened(mock.url) as page:
         log = await page.evaluate(PAUSE)
@@ -139,11 +198,13 @@ async def test_keys_show_views(console: ConsoleTab, mock: MockOdyssey) -> None:
             await expect(page.locator("#view-title")).to_be_focused()
         await page.keyboard.press("?")
         await expect(page.get_by_role("dialog", name="Keys")).to_contain_text("Light or dark")
+        found = await violations(page)
         await page.keyboard.press("Escape")
         await page.keyboard.press("t")
         dark = await page.evaluate("document.documentElement.dataset.theme")
 
     assert dark == "dark"
+    assert found == []
 
 
 async def test_page_continues_with_a_mock_that_was_restarted(console: ConsoleTab) -> None:
@@ -167,6 +228,7 @@ async def test_token_of_the_link_is_kept_and_hidden(console: ConsoleTab) -> None
         token = mock.control_token
         async with console.opened(mock.url, expected=("status of 401", "status of 403")) as page:
             await expect(page.get_by_role("heading")).to_have_text("This mock needs its control token")
+            found = await violations(page)
             await page.get_by_label("Control token").fill("wrong")
             await page.keyboard.press("Enter")
             await expect(page.get_by_role("alert")).to_contain_text("token")
@@ -180,6 +242,7 @@ async def test_token_of_the_link_is_kept_and_hidden(console: ConsoleTab) -> None
             shown = page.url
 
     assert shown == f"{mock.url}/_mock/console/#/overview"
+    assert found == []
 
 
 async def test_overview_looks_right_before_a_client_connects(console: ConsoleTab, mock: MockOdyssey) -> None:

@@ -24,8 +24,9 @@ from odyssey_mock.faults.registry import Faults
 from odyssey_mock.media.frame_encoder import MakeFrameEncoder, drawn
 from odyssey_mock.recordings.artifact_urls import ArtifactUrls
 from odyssey_mock.recordings.file_store import FileStore
+from odyssey_mock.recordings.frame_pictures import FramePictures
 from odyssey_mock.recordings.recordings import Recordings
-from odyssey_mock.recordings.stream_records import INTERRUPTED, StreamStore
+from odyssey_mock.recordings.stream_records import INTERRUPTED, StreamRecord, StreamStore
 from odyssey_mock.rtc.protocols import MockNetwork, StreamerPeer
 from odyssey_mock.sessions.client_connection import ClientConnection
 from odyssey_mock.sessions.frame_pump import frame_turns
@@ -78,6 +79,7 @@ class Backend:
     broadcasts: Broadcasts = field(init=False)
     monitors: Monitors = field(init=False)
     recordings: Recordings = field(init=False)
+    pictures: FramePictures = field(init=False)
     jobs: Jobs = field(init=False)
     _deadlines_fired: int = field(init=False, default=0)
 
@@ -122,6 +124,7 @@ class Backend:
             remember=remember,
         )
         self.recordings = Recordings(self.streams, urls, self.clock, FileStore(self.recordings_directory))
+        self.pictures = FramePictures(self.streams, self._frames_made)
         self.jobs = Jobs(
             settings=self.settings,
             clock=self.clock,
@@ -251,6 +254,11 @@ class Backend:
 
     def _note_pace(self, change: PaceChange) -> None:
         self.journal.record("note", f"clock {change}", speed=self.clock.speed)
+
+    def _frames_made(self, record: StreamRecord) -> int:
+        """Return how many frames of a running stream were made; 0 for one of a simulation job, which makes none."""
+        session = self.sessions.get(record.session_id or "")
+        return session.frames_made if session is not None and session.stream is record else 0
 
     def _on_peer(self, peer: StreamerPeer, identity: SessionIdentity) -> None:
         for observer in self.peer_observers:

@@ -62,9 +62,9 @@ class Monitors:
             TooManyMonitorsError: the mock has `MONITORS` monitors.
             OSError: the peer cannot be created, for example because no file descriptors are left.
         """
+        monitors = self._of(stream_id)
         if self._hidden is None:
             self._hidden = await self._hidden_broadcasts()
-        monitors = self._of(stream_id)
         if monitors.broadcast is None:
             monitors.broadcast = self._hidden.open(monitors.record, monitors.encoders, monitors.keyframes)
         try:

@@ -48,6 +48,7 @@ from odyssey_mock.http.routes.clock import ClockRoutes
 from odyssey_mock.http.routes.control import ControlRoutes
 from odyssey_mock.http.routes.events import EventRoutes
 from odyssey_mock.http.routes.faults import FaultRoutes
+from odyssey_mock.http.routes.frames import FrameRoutes
 from odyssey_mock.http.routes.hls import HlsRoutes
 from odyssey_mock.http.routes.machines import MachineRoutes
 from odyssey_mock.http.routes.monitors import MonitorRoutes
@@ -262,6 +263,7 @@ def _routes(backend: Backend, callers: Callers, go_away: GoAway, forms: UsageErr
                 *MachineRoutes().routes(),
                 *MonitorRoutes(monitors=backend.monitors).routes(),
                 *SessionActionRoutes(sessions=sessions).routes(),
+                *FrameRoutes(pictures=backend.pictures).routes(),
                 *PageRoutes().routes(),
                 *ClockRoutes(clock).routes(),
                 *AccountRoutes(

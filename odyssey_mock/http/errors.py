@@ -37,6 +37,7 @@ from odyssey_mock.http.public_urls import service_path
 from odyssey_mock.http.request_body import SlowBodyError, body_of
 from odyssey_mock.http.usage_error_forms import DetailForm
 from odyssey_mock.recordings.artifact_urls import UrlError
+from odyssey_mock.recordings.frame_pictures import NoFrameError, TooManyPicturesError
 from odyssey_mock.recordings.recordings import NoArtifactError
 from odyssey_mock.rtc.sdp_fragment import MEDIA_TYPE as FRAGMENT
 from odyssey_mock.rtc.sdp_fragment import FragmentError
@@ -164,6 +165,8 @@ ANSWERS: Mapping[type[Exception], _Answer] = MappingProxyType(
         ),
         SessionStateError: lambda error, _: ApiError(409, str(error)),
         CloseFrameError: lambda error, _: unprocessable(["body", error.field], str(error), "value_error"),
+        NoFrameError: lambda error, _: ApiError(404, str(error)),
+        TooManyPicturesError: lambda error, _: ApiError(503, str(error), {"Retry-After": "1"}),
         NoRunningStreamError: lambda error, _: ApiError(404, str(error)),
         TooManyMonitorsError: lambda error, _: ApiError(503, str(error), {"Retry-After": SPECTATOR_RETRY}),
         FragmentError: lambda error, _: BroadcastError(400, f"invalid {FRAGMENT} (RFC 8840): {error}"),

@@ -113,6 +113,11 @@ class Session:
         return self._lifecycle.video.controller.stream
 
     @property
+    def frames_made(self) -> int:
+        """Number of frames of the running stream that were made so far; 0 if no stream is running."""
+        return self._lifecycle.video.controller.pump.next_index if self.stream is not None else 0
+
+    @property
     def is_over(self) -> bool:
         """Whether no client can use the session anymore; a stale session still occupies its streamer."""
         return self.state in {SessionState.STALE, SessionState.CLOSED}

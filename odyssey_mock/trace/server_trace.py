@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import io
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self, cast
-
-from PIL import Image
 
 from odyssey_client.models import JSON
 from odyssey_client.trace import Lane, Recorder, Recording, TraceEvent
@@ -21,6 +18,7 @@ from odyssey_mock.core.redaction import Secrets, get_logger
 from odyssey_mock.journal_events import event_of, lane_of
 from odyssey_mock.media.picture import PictureError
 from odyssey_mock.media.scene import Renderer
+from odyssey_mock.media.thumbnail import thumbnail_of
 from odyssey_mock.media.timeline import Timeline
 from odyssey_mock.recordings.stream_records import StreamRecord
 from odyssey_mock.rtc.protocols import StreamerPeer
@@ -33,10 +31,6 @@ ENTRY_BYTES = 300
 """Approximate size of a journal entry in bytes, apart from its data."""
 SAMPLED_EVERY = 0.5
 """Seconds between two records of the statistics of a peer."""
-THUMBNAIL_SIDE = 160
-"""Longest side of a thumbnail in pixels."""
-THUMBNAIL_QUALITY = 60
-"""JPEG quality of thumbnails."""
 THUMBNAILS = 600
 """Maximum number of thumbnails of one stream. Each takes about 2 ms to draw, and 5 kB."""
 STREAMS = 100
@@ -219,21 +213,16 @@ def _thumbnails(stream: str, shown: _Shown, now: float) -> Iterator[TraceEvent]:
     try:
         renderer = Renderer(shown.timeline)
         for index, (at, taken) in wanted.items():
-            frame = renderer.render(index)
-            scale = THUMBNAIL_SIDE / max(frame.width, frame.height)
-            size = (max(1, round(frame.width * scale)), max(1, round(frame.height * scale)))
-            pixels = frame.reformat(*size, format="rgb24", interpolation="AREA").to_ndarray()
-            image = io.BytesIO()
-            Image.fromarray(pixels).save(image, "JPEG", quality=THUMBNAIL_QUALITY)
+            thumbnail = thumbnail_of(renderer.render(index))
             yield TraceEvent(
                 at,
                 "frame",
                 "server",
                 f"frame {index}",
-                {"frame": index, "width": size[0], "height": size[1], "taken": taken, "stamp": None},
+                {"frame": index, "width": thumbnail.width, "height": thumbnail.height, "taken": taken, "stamp": None},
                 session=shown.session,
                 stream=stream,
-                image=image.getvalue(),
+                image=thumbnail.jpeg,
             )
     except PictureError as error:
         logger.warning("the stream %s has no thumbnails in the trace: %s", stream, error)

@@ -250,6 +250,7 @@ def _prepare(scene: Scene, server: Server, client: Odyssey) -> None:
             "spectator": headers["Location"].rpartition("/")[2],
             "file": "missing.mp4",
             "fault_id": "fault-0",
+            "index": "0",
             "name": "components/html.js",
         }
     )

@@ -48,8 +48,8 @@ INTERNAL = {
     Faults: {"any_at", "fire", "skip", "reached"},
     Jobs: {"close", "hand_out", "reset", "restore", "snapshot", "submit", "suspend"},
     Recordings: {"close", "describe", "is_available", "is_unused", "settle", "tidy", "why_unavailable"},
-    Session: {"is_over", "issued_token", "serve", "snapshot", "statistics", "unused"},
     Clock: {"advance", "advance_to_next", "call_later", "left", "monotonic", *_OBSERVED},
+    Session: {"frames_made", "is_over", "issued_token", "serve", "snapshot", "statistics", "unused"},
     Broadcast: {"accepts", "admit", "audience_size", "codecs", "delete", "end", "gone", "push", "snapshot", *_URLS},
     Spectator: {"add_candidate", "answer", "end", "is_leaving", "run", "snapshot"},
 }

@@ -11,8 +11,9 @@ from odyssey_client import Odyssey
 from odyssey_client.trace import Recorder, Recording, TraceEvent, read_trace, write_trace
 from odyssey_client.trace.events import Lane, Manifest
 from odyssey_mock import MockOdyssey
+from odyssey_mock.media.thumbnail import THUMBNAIL_SIDE
 from odyssey_mock.trace.run_information import redaction
-from odyssey_mock.trace.server_trace import THUMBNAIL_SIDE, ServerTrace
+from odyssey_mock.trace.server_trace import ServerTrace
 
 
 def in_lane(recording: Recording, *lanes: Lane) -> Sequence[TraceEvent]:

@@ -1,0 +1,50 @@
+"""The route of the control API with thumbnails of the frames of streams."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from odyssey_mock.http.control_access import QUERY_PARAMETER
+from odyssey_mock.http.errors import ApiError, validate
+from odyssey_mock.http.fault_points import ServiceRoute
+from odyssey_mock.media.thumbnail import THUMBNAIL_SIDE
+from odyssey_mock.recordings.frame_pictures import FramePictures
+
+LONGEST_SIDE = 640
+"""Maximum side of a thumbnail in pixels. Larger pictures are those of the recording."""
+INDEX_DIGITS = 9
+"""Maximum number of digits of the index of a frame."""
+
+
+class FrameQuery(BaseModel):
+    """Query parameters of `GET /_mock/streams/{stream_id}/frames/{index}.jpg`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    side: Annotated[int, Field(ge=16, le=LONGEST_SIDE)] = THUMBNAIL_SIDE
+    """Longest side in pixels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameRoutes:
+    """The route that draws a frame."""
+
+    pictures: FramePictures
+
+    def routes(self) -> list[BaseRoute]:
+        """Create the routes."""
+        return [ServiceRoute("/streams/{stream_id}/frames/{index}.jpg", {"GET": self.frame})]
+
+    async def frame(self, request: Request) -> Response:
+        """Draw a frame as JPEG. The frames of a stream never change, so a browser may keep them."""
+        given = {name: value for name, value in request.query_params.items() if name != QUERY_PARAMETER}
+        side = validate(FrameQuery, given, "query").side
+        index: str = request.path_params["index"]
+        if not (index.isascii() and index.isdecimal() and len(index) <= INDEX_DIGITS):
+            raise ApiError(404, f"expected the index of a frame, such as 0.jpg, got {index[:64]!r}")
+        jpeg = await self.pictures.jpeg(request.path_params["stream_id"], int(index), side)
+        return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=86400, immutable"})

@@ -1,0 +1,110 @@
+"""Tests of the thumbnails of frames, `GET /_mock/streams/{stream_id}/frames/{index}.jpg`."""
+
+import asyncio
+import io
+
+import httpx
+import pytest
+from PIL import Image
+
+from odyssey_client import Odyssey
+from odyssey_mock import MockOdyssey
+from odyssey_mock.media.scene import Renderer
+from odyssey_mock.media.thumbnail import thumbnail_of
+from odyssey_mock.recordings import frame_pictures
+from tests.support.simulations import script, wanted
+
+pytestmark = pytest.mark.odyssey(portrait_size=(88, 160))
+simulated = pytest.mark.odyssey(
+    portrait_size=(88, 160), simulation_dispatch_delay=0, simulation_start_delay=0, simulation_pace=0
+)
+
+
+async def finished_stream(http: httpx.AsyncClient, mock: MockOdyssey) -> str:
+    """Run a simulation job with one stream, and return the id of the stream."""
+    job = (await http.post("/simulation-jobs", json=wanted(script(1)))).json()["job_id"]
+    await mock.wait_for("state", "simulation", to="completed", job=job)
+    (stream_id,) = mock.streams
+    return stream_id
+
+
+def size_of(jpeg: bytes) -> tuple[int, int]:
+    with Image.open(io.BytesIO(jpeg)) as image:
+        assert image.format == "JPEG"
+        return image.size
+
+
+@simulated
+async def test_frames_of_an_ended_stream_are_drawn(authorized: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
+    stream_id = await finished_stream(authorized, odyssey_mock)
+    timeline = odyssey_mock.streams[stream_id].timeline
+    assert timeline.frames is not None
+    indexes = [0, 7, timeline.frames - 1]
+    answers = await asyncio.gather(
+        *(authorized.get(f"/_mock/streams/{stream_id}/frames/{index}.jpg?side=80") for index in indexes)
+    )
+    for index, answer in zip(indexes, answers, strict=True):
+        assert answer.headers["content-type"] == "image/jpeg"
+        assert "immutable" in answer.headers["cache-control"]
+        frame = await asyncio.to_thread(Renderer(timeline).render, index)
+        assert answer.content == thumbnail_of(frame, 80).jpeg
+    assert size_of(answers[0].content) == (44, 80)
+    default = await authorized.get(f"/_mock/streams/{stream_id}/frames/0.jpg")
+    assert size_of(default.content) == (88, 160)
+    missing = await authorized.get(f"/_mock/streams/{stream_id}/frames/{timeline.frames}.jpg")
+    assert missing.status_code == 404
+
+
+async def test_running_stream_has_its_frames_so_far(
+    http: httpx.AsyncClient, odyssey_client: Odyssey, odyssey_mock: MockOdyssey
+) -> None:
+    await odyssey_client.connect()
+    stream_id = await odyssey_client.start_stream("A cat")
+    assert (await http.get(f"/_mock/streams/{stream_id}/frames/0.jpg")).status_code == 200
+    (session,) = odyssey_mock.sessions.values()
+    # A later interaction could still change a frame that was not made.
+    later = await http.get(f"/_mock/streams/{stream_id}/frames/{session.frames_made + 100}.jpg")
+    assert (later.status_code, "which the stream" in later.json()["detail"]) == (404, True)
+
+
+@pytest.mark.parametrize("index", ["-1", "x", "1.5", "9" * 5000, "\u0661"])
+@simulated
+async def test_invalid_index_is_404(index: str, authorized: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
+    stream_id = await finished_stream(authorized, odyssey_mock)
+    assert (await authorized.get(f"/_mock/streams/{stream_id}/frames/{index}.jpg")).status_code == 404
+
+
+async def test_invalid_request_is_refused(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/_mock/streams/none/frames/0.jpg")).status_code == 404
+    for query in ("side=15", "side=641", "side=x", "size=80"):
+        answer = await http.get(f"/_mock/streams/none/frames/0.jpg?{query}")
+        assert (answer.status_code, answer.json()["detail"][0]["loc"]) == (422, ["query", query.partition("=")[0]])
+
+
+@simulated
+async def test_frames_above_the_limit_wait_elsewhere(
+    authorized: httpx.AsyncClient, odyssey_mock: MockOdyssey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream_id = await finished_stream(authorized, odyssey_mock)
+    monkeypatch.setattr(frame_pictures, "WAITING", 3)
+    url = f"/_mock/streams/{stream_id}/frames/0.jpg"
+    answers = await asyncio.gather(*(authorized.get(url) for _ in range(30)))
+    statuses = {answer.status_code for answer in answers}
+    assert statuses <= {200, 503}
+    assert [answer.headers["retry-after"] for answer in answers if answer.status_code == 503][:1] in ([], ["1"])
+    assert (await authorized.get(url)).status_code == 200
+
+
+@simulated
+async def test_renderers_are_bounded(
+    authorized: httpx.AsyncClient, odyssey_mock: MockOdyssey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frame_pictures, "RENDERERS", 1)
+    await authorized.post("/simulation-jobs", json=wanted(script(1), script(1)))
+    await odyssey_mock.wait_for("state", "simulation", to="completed")
+    for stream_id in [*odyssey_mock.streams] * 2:
+        assert (await authorized.get(f"/_mock/streams/{stream_id}/frames/0.jpg")).status_code == 200
+    renderers = odyssey_mock.backend.pictures._renderers
+    assert [*renderers] == [[*odyssey_mock.streams][-1]]
+    await odyssey_mock.reset()
+    assert not renderers

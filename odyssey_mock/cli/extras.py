@@ -4,10 +4,8 @@ import importlib.util
 
 import click
 
+from odyssey_mock.doctor.installation import MOCK_MODULES
 from odyssey_mock.explore.options import CannotExploreError
-
-MOCK = ("starlette", "uvicorn", "pydantic", "jwt")
-"""Modules that the extra `mock` installs."""
 
 
 def require_mock() -> None:
@@ -16,7 +14,7 @@ def require_mock() -> None:
     Raises:
         click.ClickException: the extra is not installed.
     """
-    if not all(importlib.util.find_spec(name) for name in MOCK):
+    if not all(importlib.util.find_spec(name) for name in MOCK_MODULES):
         raise click.ClickException("odyssey-mock requires the extra `mock`: pip install 'odyssey-testkit[mock]'")
 
 

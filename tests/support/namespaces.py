@@ -35,6 +35,7 @@ NETWORKS: Mapping[str, str] = MappingProxyType(
         "black-hole route": "ip link set lo up"
         + _ADDRESS
         + "ip neigh add 10.99.0.1 lladdr 02:00:00:00:00:01 dev uplink\nip route add default via 10.99.0.1\n",
+        "no interface": "true\n",
         "loopback only": "ip link set lo up\n",
         "unique local IPv6": "ip link set lo up\nip addr add fd00::1/128 dev lo nodad\n",
         "documentation IPv6": "ip link set lo up\nip addr add 2001:db8::1/128 dev lo nodad\n",

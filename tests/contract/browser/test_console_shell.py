@@ -56,10 +56,11 @@ MODEL = """async (scenarios) => {
     const { events, dropped, statistics } = last;
     return { requested, events: events.map(({ i }) => i), dropped, statistics: [...statistics.keys()] };
   };
-  const results = await Promise.all(Object.values(scenarios).map(run));
-  return Object.fromEntries(Object.keys(scenarios).map((name, place) => [name, results[place]]));
+  const names = Object.keys(scenarios);
+  const results = await Promise.all(names.map((name) => run(scenarios[name])));
+  return Object.fromEntries(names.map((name, place) => [name, results[place]]));
 }"""
-"""Create a model for each list of streams of events, each of which is lost at its end. Return what the model has then."""
+"""Create a model for each list of streams, each of which is lost at its end. Return what the model has then."""
 PAUSE = """async () => {
   const { readEvents } = await import("console/event_stream.js");
   const log = [];

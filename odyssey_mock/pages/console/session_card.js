@@ -47,7 +47,7 @@ export function SessionCard({ session, stream, mock, api, announce, places }) {
       <div class="session-body">
         <div class="session-video">
           ${stream
-            ? html`<${WhepPlayer} stream=${stream} label=${`Video of session ${id.slice(0, 8)}`} api=${api} places=${places} onMeasure=${onMeasure} />`
+            ? html`<${WhepPlayer} stream=${stream} label=${`Video of session ${id.slice(0, 8)}`} api=${api} places=${places} isFirst onMeasure=${onMeasure} />`
             : html`<${NoVideo} text="No stream is running" />`}
         </div>
         <div class="session-main">

@@ -6,7 +6,7 @@ import { addressOf } from "console/navigation.js";
 import { SessionCard } from "console/session_card.js";
 import { sessionState } from "console/state_words.js";
 import { Badge, EmptyState, Section, ViewHeader } from "console/view_parts.js";
-import { createPlaces, NoVideo, WhepPlayer } from "console/whep_player.js";
+import { createPlaces, MOST_PLAYING, NoVideo, WhepPlayer } from "console/whep_player.js";
 
 /** Sessions above which the wall is shown at first. */
 const MOST_CARDS = 3;
@@ -34,7 +34,7 @@ export function SessionsView({ mock, api, announce, query }) {
     <${SessionCard} key=${session.session_id} session=${session} stream=${streamOf(session)} mock=${mock} api=${api} announce=${announce} places=${places} />
   `;
   return html`
-    <${ViewHeader} title="Sessions" lead="What each client sees, and what the mock can do to it.">
+    <${ViewHeader} title="Sessions" lead=${`What each client sees, and what the mock can do to it.${sessions.length > MOST_PLAYING ? ` ${MOST_PLAYING} videos play at once.` : ""}`}>
       ${sessions.length > 1 && html`
         <div class="segments" role="group" aria-label="Layout">
           <button type="button" aria-pressed=${!isWall} onClick=${() => setLayout("cards")}>Cards</button>

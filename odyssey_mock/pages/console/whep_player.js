@@ -9,28 +9,41 @@ export const MOST_PLAYING = 6;
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 8000;
 const MEASURE_MS = 1000;
+/** The longer side of a picture of a stream that does not play, in pixels. */
+const STILL_SIDE = 320;
 /** Milliseconds that a player may be out of sight before it gives its place to another: scrolling back is common. */
 const LINGER_MS = 1500;
 
-/** Create the places of players: `take(onChange)` asks for one; `onChange(true)` grants it. It returns a function that gives it back. */
+/**
+ * Create the places of players: `take(onChange, isFirst)` asks for one; `onChange(true)` grants it, `onChange(false)` takes it away.
+ * It returns a function that gives the place back. Those that are `isFirst` take the place of one that is not.
+ */
 export function createPlaces(most = MOST_PLAYING) {
   const taken = new Set();
   const waiting = new Set();
   const grant = () => {
-    for (const onChange of waiting) {
-      if (taken.size >= most) return;
-      waiting.delete(onChange);
-      taken.add(onChange);
-      onChange(true);
+    const first = [...waiting].sort((one, other) => other.isFirst - one.isFirst);
+    for (const player of first) {
+      const evicted = taken.size < most ? null : player.isFirst && [...taken].findLast(({ isFirst }) => !isFirst);
+      if (taken.size >= most && !evicted) return;
+      if (evicted) {
+        taken.delete(evicted);
+        waiting.add(evicted);
+        evicted.onChange(false);
+      }
+      waiting.delete(player);
+      taken.add(player);
+      player.onChange(true);
     }
   };
   return {
-    take(onChange) {
-      waiting.add(onChange);
+    take(onChange, isFirst = false) {
+      const player = { onChange, isFirst };
+      waiting.add(player);
       grant();
       return () => {
-        waiting.delete(onChange);
-        if (taken.delete(onChange)) onChange(false);
+        waiting.delete(player);
+        if (taken.delete(player)) onChange(false);
         grant();
       };
     },
@@ -64,10 +77,10 @@ function useIsVisible(ref) {
 }
 
 /**
- * The video of a stream. `places` limits how many play at once (`createPlaces`). `onMeasure({fps, age})` gets the frames per
+ * The video of a stream. `places` limits how many play at once (`createPlaces`); `isFirst` plays before others. `onMeasure({fps, age})` gets the frames per
  * second and the seconds from the capture of a frame, or from its arrival, to its display, each second; null if unknown.
  */
-export function WhepPlayer({ stream, label, api, places, onMeasure }) {
+export function WhepPlayer({ stream, label, api, places, isFirst = false, onMeasure }) {
   const box = useRef(null);
   const video = useRef(null);
   const isVisible = useIsVisible(box);
@@ -76,7 +89,7 @@ export function WhepPlayer({ stream, label, api, places, onMeasure }) {
   const [problem, setProblem] = useState("");
   const isLive = stream.ended_at === null;
 
-  useEffect(() => (isVisible && isLive ? places.take(setHasPlace) : undefined), [isVisible, isLive, places]);
+  useEffect(() => (isVisible && isLive ? places.take(setHasPlace, isFirst) : undefined), [isVisible, isLive, isFirst, places]);
   useEffect(() => {
     if (!hasPlace) return undefined;
     return play({
@@ -92,13 +105,40 @@ export function WhepPlayer({ stream, label, api, places, onMeasure }) {
   useMeasure(video, hasPlace, onMeasure);
 
   const shape = useMemo(() => ({ aspectRatio: `${stream.width} / ${stream.height}` }), [stream.width, stream.height]);
+  const still = useStill(isVisible && isLive && !hasPlace, stream.stream_id, api);
   const text = playerText({ isLive, isVisible, hasPlace, status, problem });
   return html`
     <div class="player" data-shape=${stream.width > stream.height ? "landscape" : "portrait"} style=${shape} ref=${box} data-status=${hasPlace ? status : "waiting"}>
       <video ref=${video} muted playsinline autoplay aria-label=${label}></video>
+      ${still && html`<img class="still" src=${still} alt="" />`}
       ${text && html`<p class="player-text">${text}</p>`}
     </div>
   `;
+}
+
+/** Return the address of a picture of the stream's first frame while `isNeeded`, so that streams that do not play can be told apart. */
+function useStill(isNeeded, streamId, api) {
+  const [address, setAddress] = useState("");
+  useEffect(() => {
+    if (!isNeeded) return undefined;
+    const abort = new AbortController();
+    let created = "";
+    const load = async () => {
+      const path = `streams/${encodeURIComponent(streamId)}/frames/0.jpg?side=${STILL_SIDE}`;
+      const response = await api.request("GET", path, { signal: abort.signal, cache: "default" });
+      if (!response.ok) return;
+      created = URL.createObjectURL(await response.blob());
+      if (abort.signal.aborted) URL.revokeObjectURL(created);
+      else setAddress(created);
+    };
+    load().catch(() => {}); // without a picture, the text says enough
+    return () => {
+      abort.abort();
+      setAddress("");
+      URL.revokeObjectURL(created);
+    };
+  }, [isNeeded, streamId]);
+  return address;
 }
 
 /** A place for the video of a session that shows no stream. */
@@ -108,7 +148,7 @@ export function NoVideo({ text }) {
 
 function playerText({ isLive, isVisible, hasPlace, status, problem }) {
   if (!isLive) return "The stream has ended";
-  if (isVisible && !hasPlace) return `Paused: ${MOST_PLAYING} videos play at once`;
+  if (isVisible && !hasPlace) return "Paused";
   if (status === "failed") return problem;
   return status === "playing" ? "" : "Connecting…";
 }

@@ -42,6 +42,10 @@ PLACES = """async () => {
   ends[0]();
   ends[0]();
   ends[1]();
+  places.take((has) => log.push(`e ${has}`));
+  places.take((has) => log.push(`first ${has}`), true);
+  places.take((has) => log.push(`second ${has}`), true);
+  ends[2]();
   return log;
 }"""
 
@@ -117,7 +121,10 @@ async def test_few_videos_play_at_once(console: ConsoleTab, mock: MockOdyssey) -
     async with console.opened(mock.url, "sessions") as page:
         log = await page.evaluate(PLACES)
 
-    assert log == ["a true", "b true", "a false", "c true", "b false"]
+    assert log == [
+        *("a true", "b true", "a false", "c true", "b false", "e true"),
+        *("e false", "first true", "c false", "second true"),
+    ]
 
 
 async def test_sessions_and_overview_look_right(console: ConsoleTab, mock: MockOdyssey) -> None:

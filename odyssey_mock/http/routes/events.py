@@ -30,7 +30,7 @@ READERS = 20
 
 STATE_INTERVAL = 0.2
 """Minimum seconds between two events `state`: a page cannot show more changes than a person can see."""
-STATE_SHARE = 0.05
+STATE_SHARE = 0.1
 """Maximum share of the time that the mock spends on events `state`; with many records, they are sent less often."""
 CHECK_INTERVAL = 1.0
 """Seconds after which the state is compared with the latest one: some changes have no entry, as a job's progress."""

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from odyssey_mock.accounts.accounts import TEST_KEYS
 from odyssey_mock.cli.app import main
 from odyssey_mock.faults.fault import Fault
 from odyssey_mock.prompts.markers import markers_of
-from tests.support.forks import run_pytest
+from tests.support.forks import run_pytest, start_python
 from tests.support.pages import PAGES, ROOT, Block, Project, blocks, projects
 from tests.support.project import run_fork
 
@@ -249,7 +250,7 @@ def test_config_file_of_page_is_valid(block: Block, tmp_path: Path, serve: Calla
 
 @pytest.mark.parametrize("block", PROGRAMS, ids=str)
 async def test_program_runs_against_the_mock(block: Block, tmp_path: Path) -> None:
-    await run(sys.executable, "-c", block.code, folder=tmp_path)
+    await run(partial(start_python, "-c", block.code), folder=tmp_path)
 
 
 @pytest.mark.parametrize("block", [block for block in SHELL if not block.code.startswith(tuple(NOT_RUN))], ids=str)
@@ -258,30 +259,32 @@ async def test_shell_commands_run_against_the_mock(block: Block, tmp_path: Path)
         pytest.skip("curl is not installed")
     shutil.copytree(ROOT / "fixtures" / "scripts", tmp_path / "fixtures" / "scripts")
 
-    await run("sh", "-e", "-c", block.code.replace("curl ", "curl --fail --silent --show-error "), folder=tmp_path)
+    shell = ["sh", "-e", "-c", block.code.replace("curl ", "curl --fail --silent --show-error ")]
+    await run(partial(subprocess.Popen, shell, text=True), folder=tmp_path)
 
 
-async def run(*command: str, folder: Path) -> None:
+async def run(start: Callable[..., subprocess.Popen[str]], folder: Path) -> None:
     """Start a mock, run a program that uses it, and assert that the program exits with 0.
 
-    The input of the program is one empty line, because some programs wait for Enter.
+    `start` starts the program with the given options of `subprocess.Popen`. The input of the program is one empty
+    line, because some programs wait for Enter.
     """
     async with MockOdyssey() as mock:
         environment = {"ODYSSEY_API_URL": mock.url, "ODYSSEY_API_KEY": mock.api_key}
-        program = await asyncio.create_subprocess_exec(
-            *command,
+        program = await asyncio.to_thread(
+            start,
             cwd=folder,
             env={**os.environ, **environment, "PATH": scripts_first()},
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
-        async with asyncio.timeout(LIMIT):
-            _, errors = await program.communicate(b"\n")
+        try:
+            _, errors = await asyncio.to_thread(program.communicate, "\n", LIMIT)
+        finally:
+            program.kill()
 
-    assert program.returncode == 0, (
-        f"expected exit code 0, got {program.returncode} with this error output:\n{errors.decode()}"
-    )
+    assert program.returncode == 0, f"expected exit code 0, got {program.returncode} with this error output:\n{errors}"
 
 
 def test_every_ini_block_names_its_file() -> None:

@@ -1,8 +1,6 @@
 """Tests of `odyssey-mock demo`: its duration, its output, and the files that it writes."""
 
 import json
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -11,8 +9,9 @@ import pytest
 from PIL import Image
 
 from odyssey_mock import read_stamp
+from tests.support.forks import run_python
 
-COMMAND = (sys.executable, "-c", "from odyssey_mock.cli import main; main()", "demo")
+COMMAND = ("-c", "from odyssey_mock.cli import main; main()", "demo")
 PROMISED = 15.0
 """Maximum duration of `odyssey-mock demo` in seconds. It usually takes 9 s."""
 RUNS = 3
@@ -22,7 +21,7 @@ RUNS = 3
 def run_in(directory: Path) -> tuple[float, str]:
     """Run `odyssey-mock demo` in a folder; return its duration in seconds and its standard output."""
     began = time.perf_counter()
-    demo = subprocess.run(COMMAND, cwd=directory, capture_output=True, text=True, check=False, timeout=60)
+    demo = run_python(*COMMAND, cwd=directory, limit_s=60)
     took = time.perf_counter() - began
     assert demo.returncode == 0, f"expected exit code 0, got {demo.returncode} with this error output:\n{demo.stderr}"
     return took, demo.stdout

@@ -1,27 +1,40 @@
-"""A program that imports pytest and the mock once, and then runs pytest in forks of its process.
+"""A program that imports pytest and the packages once, and then runs Python commands in forks of its process.
 
-A fork takes milliseconds. A new interpreter with the same imports takes about two seconds of processor time.
-`tests/support/forks.py` starts the program. Each line of standard input describes a run, and each line of standard
-output is the exit status of a run. The program exits at the end of its input.
+A fork takes milliseconds. A new interpreter with the same imports takes one to two seconds of processor time.
+`tests/support/forks.py` starts the program. Standard input is a socket. Each request on it describes a command, with
+the files for the command's standard streams, and the answer is the id of the new process.
+
+The program does not wait for the new process: it is orphaned, and so becomes a child of the process that asked for it.
 """
 
 import gc
 import importlib
+import io
 import json
 import os
 import runpy
-import select
 import signal
+import socket
 import sys
 import tempfile
+import types
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
-IMPORTS = ("httpx", "odyssey_client.sync", "odyssey_mock.testing.per_test_mock")
-"""Modules that most tests import, besides pytest and its plugins."""
+IMPORTS = (
+    "httpx",
+    "odyssey_client.cli.app",
+    "odyssey_client.sync",
+    "odyssey_mock.cli.app",
+    "odyssey_mock.cli.serve",
+    "odyssey_mock.testing.per_test_mock",
+)
+"""Modules that most commands import, besides pytest and its plugins."""
 
 OPTIONS = (
     "--collect-only",
@@ -34,40 +47,63 @@ OPTIONS = (
 )
 """Options of a pytest run without tests. It must not use markers: pytest would know them in all later runs."""
 
+SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+"""Signals that a new process ignores if the process that started it does."""
+
+LENGTH_BYTES = 8
+"""The length of the number of bytes that begins a request."""
+
 
 @dataclass(frozen=True)
-class Run:
-    """One run of pytest.
+class Command:
+    """A command for the Python interpreter.
 
     Attributes:
-        arguments: the arguments of pytest.
+        arguments: those after the name of the interpreter: `-W` options, then `-c`, `-m` or a file, and its arguments.
         folder: the working directory.
-        environment: all environment variables. Variables that Python reads when it starts have no effect.
-        output: the file for standard output.
-        errors: the file for standard error.
-        limit_s: seconds after which the run is killed.
+        environment: all environment variables. Of those that Python reads when it starts, only `PYTHONPATH`,
+            `PYTHONUNBUFFERED` and the name of an encoding in `PYTHONIOENCODING` have an effect.
+        ignored: the numbers of the signals in `SIGNALS` that the process ignores.
+        is_session: whether the process is the leader of a new session.
     """
 
     arguments: Sequence[str]
     folder: str
     environment: Mapping[str, str]
-    output: str
-    errors: str
-    limit_s: float
+    ignored: Sequence[int] = ()
+    is_session: bool = False
 
-    def to_line(self) -> str:
-        return json.dumps(asdict(self)) + "\n"
+    def to_bytes(self) -> bytes:
+        body = json.dumps(asdict(self)).encode()
+        return len(body).to_bytes(LENGTH_BYTES) + body
 
 
 def main() -> None:
     prepare()
-    for line in sys.stdin:
-        run = Run(**json.loads(line))
-        process = os.fork()
-        if process == 0:
-            become(run)
-            runpy.run_module("pytest", run_name="__main__", alter_sys=True)
-        print(json.dumps(status(process, run.limit_s)), flush=True)
+    requests = socket.socket(fileno=0)
+    while (received := receive(requests)) is not None:
+        command, files = received
+        process = orphan()
+        if process is None:
+            requests.detach()  # the command's standard input replaces it
+            become(command, files)
+            run(command.arguments)
+            return
+        for file in files:
+            os.close(file)
+        requests.sendall(b"%d\n" % process)
+
+
+def receive(requests: socket.socket) -> tuple[Command, Sequence[int]] | None:
+    """Return the next command and the files of its standard streams; None at the end of the requests."""
+    length, files, _, _ = socket.recv_fds(requests, LENGTH_BYTES, 3)
+    if not length:
+        return None
+    missing = int.from_bytes(length)
+    body = bytearray()
+    while missing > len(body):
+        body += requests.recv(missing - len(body))
+    return Command(**json.loads(body)), files
 
 
 def prepare() -> None:
@@ -86,32 +122,83 @@ def prepare() -> None:
     gc.freeze()  # so that forks do not copy the memory of these objects
 
 
-def become(run: Run) -> None:
-    """Give this fork the arguments, working directory, environment and files of `run`, as if it was a new process."""
-    for number, name in enumerate((os.devnull, run.output, run.errors)):
-        file = os.open(name, os.O_RDONLY if number == 0 else os.O_WRONLY)
+def orphan() -> int | None:
+    """Fork a process whose parent has ended. Return its id in this process, and None in the new one."""
+    receiver, sender = os.pipe()
+    parent = os.fork()
+    if parent != 0:
+        os.close(sender)
+        with os.fdopen(receiver) as sent:
+            process = int(sent.read())
+        os.waitpid(parent, 0)
+        return process
+    process = os.fork()
+    if process != 0:
+        os.write(sender, b"%d" % process)
+        os._exit(0)
+    os.close(receiver)
+    os.close(sender)
+    return None
+
+
+def become(command: Command, files: Sequence[int]) -> None:
+    """Give this process the files, signals, working directory and environment of a new process for `command`."""
+    for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
-    os.chdir(run.folder)
+    if command.is_session:
+        os.setsid()
+    for signum in SIGNALS:
+        handler = signal.default_int_handler if signum == signal.SIGINT else signal.SIG_DFL
+        signal.signal(signum, signal.SIG_IGN if signum in command.ignored else handler)
+    os.chdir(command.folder)
     os.environ.clear()
-    os.environ.update(run.environment)
-    paths = run.environment.get("PYTHONPATH", "").split(os.pathsep)
-    sys.path[:] = dict.fromkeys([run.folder, *filter(None, paths), *sys.path])
-    sys.argv[1:] = run.arguments
+    os.environ.update(command.environment)
+    tempfile.tempdir = None  # it depends on the environment
+    sys.stdin = open_stream(sys.stdin, command.environment)
+    sys.stdout = open_stream(sys.stdout, command.environment)
+    sys.stderr = open_stream(sys.stderr, command.environment)
+    paths = command.environment.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:] = dict.fromkeys([*filter(None, paths), *sys.path])
     from hypothesis.configuration import set_hypothesis_home_dir  # noqa: PLC0415 - after pytest has rewritten it
 
-    set_hypothesis_home_dir(Path(run.folder) / ".hypothesis")
+    set_hypothesis_home_dir(Path(command.folder) / ".hypothesis")
 
 
-def status(process: int, limit_s: float) -> int | None:
-    """Return the exit status of the fork with the id `process`. After `limit_s` seconds, kill the fork; return None."""
-    descriptor = os.pidfd_open(process)
-    ended, _, _ = select.select([descriptor], [], [], limit_s)
-    os.close(descriptor)
-    if not ended:
-        os.kill(process, signal.SIGKILL)
-    _, code = os.waitpid(process, 0)
-    return os.waitstatus_to_exitcode(code) if ended else None
+def open_stream(before: TextIO, environment: Mapping[str, str]) -> TextIO:
+    """Return a standard stream like `before` for the file that now has its descriptor."""
+    number = before.fileno()
+    raw = io.FileIO(number, "r" if number == 0 else "w", closefd=False)
+    is_unbuffered = number != 0 and bool(environment.get("PYTHONUNBUFFERED"))
+    buffer = io.BufferedReader(raw) if number == 0 else raw if is_unbuffered else io.BufferedWriter(raw)
+    return io.TextIOWrapper(
+        buffer,
+        encoding=environment.get("PYTHONIOENCODING", before.encoding),
+        errors=before.errors,
+        line_buffering=number == 2 or raw.isatty(),
+        write_through=is_unbuffered,
+    )
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Do in this process what the interpreter does with these arguments."""
+    sys.orig_argv = [sys.executable, *arguments]
+    while arguments[0] == "-W":
+        warnings.simplefilter(arguments[1])  # type: ignore[arg-type]  # one of the words that it expects
+        sys.warnoptions.append(arguments[1])
+        arguments = arguments[2:]
+    kind, *rest = arguments
+    sys.argv[1:] = rest[1:]
+    if kind == "-m":
+        sys.path.insert(0, str(Path.cwd()))
+        runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
+    elif kind == "-c":
+        sys.path.insert(0, "")
+        sys.argv[0] = "-c"
+        module = sys.modules["__main__"] = types.ModuleType("__main__")
+        exec(compile(rest[0], "<string>", "exec"), module.__dict__)
+    else:
+        raise ValueError(f"expected the arguments -c CODE or -m MODULE after -W options, got {kind!r}")
 
 
 if __name__ == "__main__":

@@ -1,16 +1,56 @@
-"""A function that runs pytest in a fork of a process that has already imported pytest and the mock."""
+"""Functions that run Python commands in forks of a process that has already imported pytest and the packages.
+
+The processes behave as new interpreters do, except that modules are imported already. Tests of what a module imports,
+and tests with options or variables that Python reads when it starts, need a new interpreter.
+"""
 
 import atexit
-import json
+import ctypes
 import os
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from tests.support import fork_server
+
+HAS_FORKS = sys.platform == "linux"
+"""Whether commands run in forks. On other systems, where forks are not safe, they run in new interpreters."""
+
+_SET_SUBREAPER = 36
+"""`PR_SET_CHILD_SUBREAPER` of Linux: orphaned descendants become children of the process that sets it."""
+
+
+def start_python(*arguments: str, **options: Any) -> subprocess.Popen[str]:  # Any: the options of `subprocess.Popen`
+    """Start `python` with arguments of the form `[-W ACTION] -c CODE ...` or `[-W ACTION] -m MODULE ...`.
+
+    The options are those of `subprocess.Popen`, in text mode, without `preexec_fn`, `pass_fds` and `shell`.
+    """
+    process = ForkedPython if HAS_FORKS else subprocess.Popen[str]
+    return process([sys.executable, *arguments], text=True, **options)
+
+
+def run_python(*arguments: str, limit_s: float, **options: Any) -> subprocess.CompletedProcess[str]:  # Any: as above
+    """Run `python` as `start_python` does; return its exit status, standard output and standard error.
+
+    Raises:
+        subprocess.TimeoutExpired: the process did not end within `limit_s` seconds, and was killed.
+    """
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with start_python(*arguments, **(pipes | options)) as process:
+        try:
+            output, errors = process.communicate(timeout=limit_s)
+        except BaseException:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
 
 def run_pytest(
@@ -18,55 +58,130 @@ def run_pytest(
 ) -> subprocess.CompletedProcess[str]:
     """Run `python -m pytest` in `folder`, with `environment` as the only environment variables.
 
-    On Linux, the process is a fork. On other systems, where forks are not safe, it is a new interpreter. The option
-    `-n` requires a new interpreter: pytest-xdist gives its workers the `sys.path` of the time when it was imported.
+    The option `-n` requires a new interpreter: pytest-xdist gives its workers the `sys.path` of the time when it was
+    imported.
 
     Raises:
         subprocess.TimeoutExpired: the run did not end within `limit_s` seconds, and was killed.
     """
-    command = [sys.executable, "-m", "pytest", *arguments]
-    if sys.platform != "linux" or any(argument.startswith("-n") for argument in arguments):
+    if any(argument.startswith("-n") for argument in arguments):
+        command = [sys.executable, "-m", "pytest", *arguments]
         return subprocess.run(
             command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=limit_s
         )
-    with tempfile.TemporaryDirectory() as outputs:
-        output, errors = Path(outputs) / "stdout", Path(outputs) / "stderr"
-        output.touch()
-        errors.touch()
-        run = fork_server.Run(arguments, str(folder), environment, str(output), str(errors), limit_s)
-        status = _answer(run)
-        if status is None:
-            raise subprocess.TimeoutExpired(command, limit_s, output.read_bytes(), errors.read_bytes())
-        return subprocess.CompletedProcess(command, status, output.read_text(), errors.read_text())
+    # Files: a process that the tests leave behind would keep a pipe open.
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        streams = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": errors}
+        with start_python("-m", "pytest", *arguments, cwd=folder, env=environment, **streams) as process:
+            try:
+                process.wait(limit_s)
+            except BaseException:
+                process.kill()
+                raise
+        output.seek(0)
+        errors.seek(0)
+        return subprocess.CompletedProcess(process.args, process.returncode, output.read(), errors.read())
 
 
-def _answer(run: fork_server.Run) -> int | None:
-    server = _server()
-    assert server.stdin is not None
-    assert server.stdout is not None
-    is_answered = False
+class ForkedPython(subprocess.Popen[str]):
+    """A Python process that is a fork of the process of `fork_server.py`, and a child of this process."""
+
+    # Any: the arguments of a method of subprocess.Popen that is not public. It has them since Python 3.9.
+    def _execute_child(
+        self,
+        args: Sequence[str],
+        executable: Any,
+        preexec_fn: Any,
+        close_fds: bool,
+        pass_fds: Any,
+        cwd: str | Path | None,
+        env: Mapping[str, str] | None,
+        startupinfo: Any,
+        creationflags: Any,
+        shell: bool,
+        p2cread: int,
+        p2cwrite: int,
+        c2pread: int,
+        c2pwrite: int,
+        errread: int,
+        errwrite: int,
+        restore_signals: bool,
+        gid: Any,
+        gids: Any,
+        uid: Any,
+        umask: int,
+        start_new_session: bool,
+        process_group: int,
+    ) -> None:
+        if preexec_fn is not None or pass_fds or shell or executable is not None:
+            raise ValueError("expected none of the options preexec_fn, pass_fds, shell and executable")
+        command = fork_server.Command(
+            arguments=list(args[1:]),
+            folder=os.fspath(Path.cwd() if cwd is None else Path(cwd).absolute()),
+            environment=dict(os.environ if env is None else env),
+            ignored=[each for each in fork_server.SIGNALS if signal.getsignal(each) is signal.SIG_IGN],
+            is_session=start_new_session,
+        )
+        files = [number if file == -1 else file for number, file in enumerate((p2cread, c2pwrite, errwrite))]
+        self.pid: int = _fork(command, files)
+        self._child_created = True
+        self._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)  # type: ignore[attr-defined]
+
+
+_LOCK = threading.Lock()
+
+
+def _fork(command: fork_server.Command, files: Sequence[int]) -> int:
+    """Return the id of a new process that runs `command` with these files as its standard streams."""
+    with _LOCK:
+        requests = _server()
+        is_answered = False
+        try:
+            with _orphans_become_children():
+                body = command.to_bytes()
+                head = fork_server.LENGTH_BYTES
+                socket.send_fds(requests, [body[:head]], files)
+                requests.sendall(body[head:])
+                process = int(requests.makefile().readline())
+            is_answered = True
+        finally:
+            if not is_answered:
+                # The wait was interrupted, or the server has ended. The next command needs a server without a request.
+                requests.close()
+                _server.cache_clear()
+        return process
+
+
+@contextmanager
+def _orphans_become_children() -> Iterator[None]:
+    """Let processes that are orphaned during the block become children of this process."""
+    _prctl(_SET_SUBREAPER, 1)
     try:
-        server.stdin.write(run.to_line())
-        server.stdin.flush()
-        status: int | None = json.loads(server.stdout.readline())
-        is_answered = True
+        yield
     finally:
-        if not is_answered:
-            # The wait was interrupted, or the server has ended. The next run needs a server without an open answer.
-            server.kill()
-            _server.cache_clear()
-    return status
+        _prctl(_SET_SUBREAPER, 0)
+
+
+def _prctl(option: int, value: int) -> None:
+    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl failed")
 
 
 @cache
-def _server() -> subprocess.Popen[str]:
-    """Start `fork_server.py` on the first call; return its process, which ends when this process exits."""
-    server = subprocess.Popen(
-        [sys.executable, fork_server.__file__],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # a process with threads cannot be forked safely
-    )
-    atexit.register(server.communicate)
-    return server
+def _server() -> socket.socket:
+    """Start `fork_server.py` on the first call; return the socket for requests. The server ends when it is closed."""
+    requests, theirs = socket.socketpair()
+    with theirs:
+        server = subprocess.Popen(
+            [sys.executable, fork_server.__file__],
+            stdin=theirs.fileno(),
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # a process with threads cannot be forked safely
+        )
+
+    @atexit.register
+    def end() -> None:
+        requests.close()
+        server.wait()
+
+    return requests

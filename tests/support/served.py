@@ -1,15 +1,15 @@
-"""Runs `odyssey-mock serve` in a subprocess."""
+"""Runs `odyssey-mock serve` in a fork (`forks.py`)."""
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tests.support.forks import start_python
 from tests.support.interrupts import interruptible
 
-COMMAND = (sys.executable, "-W", "error", "-c", "from odyssey_mock.cli import main; main()", "serve")
+COMMAND = ("-W", "error", "-c", "from odyssey_mock.cli import main; main()", "serve")
 
 
 @contextmanager
@@ -19,7 +19,7 @@ def served(*options: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any
     The process is killed at the end.
     """
     with interruptible():
-        process = subprocess.Popen([*COMMAND, "--port", "0", "--json", *options], stdout=subprocess.PIPE, text=True)
+        process = start_python(*COMMAND, "--port", "0", "--json", *options, stdout=subprocess.PIPE)
     with process:
         try:
             assert process.stdout is not None

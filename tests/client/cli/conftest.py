@@ -3,7 +3,6 @@
 import asyncio
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from odyssey_client.cli import main
+from tests.support.forks import start_python
 from tests.support.interrupts import interruptible
 
 LIMIT = 60.0
@@ -68,7 +68,6 @@ def names(directory: Path) -> list[str]:
 
 def started(*arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
     """Start the command `odyssey` in a subprocess in which warnings are errors; return the process."""
-    command = [sys.executable, "-W", "error", "-m", "odyssey_client.cli", *map(str, arguments)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with interruptible():
-        return subprocess.Popen(command, **(pipes | options))
+        return start_python("-W", "error", "-m", "odyssey_client.cli", *map(str, arguments), **(pipes | options))

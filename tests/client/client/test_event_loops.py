@@ -1,11 +1,11 @@
 """Tests of one client in several event loops, and of a process that exits without closing its client."""
 
 import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 
+from tests.support.forks import run_python
 from tests.support.served import served
 
 PREAMBLE = """
@@ -64,5 +64,4 @@ def test_process_exits_with_unclosed_client_and_event_loop(elsewhere: list[str])
 
 
 def run(code: str, arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", PREAMBLE + code, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    return run_python("-c", PREAMBLE + code, *arguments, limit_s=20)

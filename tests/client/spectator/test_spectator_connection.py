@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,6 +20,7 @@ from odyssey_client import (
 )
 from odyssey_client.rtc import peer_connection
 from odyssey_client.spectator import disconnect_callbacks
+from tests.support.forks import run_python
 from tests.support.leftovers import nothing_left
 from tests.support.scripted_streamer import GreyTrack
 from tests.support.whep_server import TOKEN, WhepServer, whep_server
@@ -273,10 +273,8 @@ RUNS = {
 @pytest.mark.parametrize("run", RUNS)
 async def test_process_exits_without_disconnecting(run: str) -> None:
     async with whep_server() as server:
-        command = [sys.executable, "-c", FORGETFUL.format(run=RUNS[run]), server.url, TOKEN]
-        finished = await asyncio.to_thread(
-            subprocess.run, command, capture_output=True, text=True, check=False, timeout=30
-        )
+        code = FORGETFUL.format(run=RUNS[run])
+        finished = await asyncio.to_thread(run_python, "-c", code, server.url, TOKEN, limit_s=30)
     assert finished.stdout == "done\n", (
         f"expected the program to print 'done', got {finished.stdout!r} and this error output:\n{finished.stderr}"
     )

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from odyssey_client import InvalidStateError
 from odyssey_client.sync.background import BackgroundLoop, background
+from tests.support.forks import run_python
 
 LIMIT_S = 20.0
 
@@ -153,9 +154,7 @@ def in_kernel(*, initialized: bool) -> subprocess.CompletedProcess[str]:
     `IPKernelApp.initialized()`: whether a kernel runs.
     """
     code = NOTEBOOK.format(initialized=initialized)
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=LIMIT_S, check=False
-    )
+    return run_python("-W", "error", "-c", code, limit_s=LIMIT_S)
 
 
 def test_cell_of_a_notebook_may_wait() -> None:

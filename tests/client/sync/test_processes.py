@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import httpx
 import pytest
 
 from odyssey_mock.sync import MockOdyssey
+from tests.support.forks import start_python
 from tests.support.interrupts import interruptible
 from tests.support.served import served
 
@@ -39,13 +39,12 @@ def service() -> Iterator[dict[str, str]]:
 
 def begin(code: str, environment: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
     with interruptible():
-        return subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", PREAMBLE + code, *arguments],
+        return start_python(
+            *("-W", "error", "-c", PREAMBLE + code, *arguments),
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
         )
 
 

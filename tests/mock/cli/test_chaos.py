@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from odyssey_mock.cli.app import main
+from tests.support.forks import start_python
 from tests.support.interrupts import interruptible
 
 APP = """
@@ -89,15 +90,14 @@ def test_exit_code_is_two_without_runs(arguments: list[str], message: str) -> No
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_interrupt_prints_summary_so_far(signum: signal.Signals) -> None:
-    command = [sys.executable, "-c", "from odyssey_mock.cli import main; main()", "chaos", "--only", "*:[st]*"]
+    command = ("-c", "from odyssey_mock.cli import main; main()", "chaos", "--only", "*:[st]*")
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     slow = APP + "import time\nif os.environ.get('ODYSSEY_API_URL'): time.sleep(1)"
     with interruptible():
-        process = subprocess.Popen(
-            [*command, sys.executable, "-c", slow],
+        process = start_python(
+            *(*command, sys.executable, "-c", slow),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
             env=environment,
         )
     with process:

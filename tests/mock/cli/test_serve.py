@@ -31,6 +31,7 @@ from odyssey_mock.settings import LIMIT_NAMES, SETTINGS, AccountSettings, Region
 from odyssey_mock.system_network import SystemNetwork
 from tests.mock.test_setting_values import TEXTS
 from tests.support.fonts import require_fonts
+from tests.support.forks import start_python
 from tests.support.interrupts import interruptible
 
 LIMIT = 20.0
@@ -39,10 +40,10 @@ LIMIT = 20.0
 @contextmanager
 def serving(*options: str, stderr: int = subprocess.PIPE) -> Iterator[subprocess.Popen[str]]:
     """Run the server in a subprocess, yield the process, and kill it afterward if it is still running."""
-    command = [sys.executable, "-W", "error", "-c", "from odyssey_mock.cli import main; main()", "serve", *options]
+    command = ("-W", "error", "-c", "from odyssey_mock.cli import main; main()", "serve", *options)
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     with interruptible():
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment)
+        process = start_python(*command, stdout=subprocess.PIPE, stderr=stderr, env=environment)
     with process:
         try:
             yield process

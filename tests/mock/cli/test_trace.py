@@ -5,7 +5,6 @@ import os
 import re
 import struct
 import subprocess
-import sys
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from odyssey_mock.cli.app import main
+from tests.support.forks import start_python
 from tests.support.traces import event, failed_events, trace_file
 
 COMMANDS = {
@@ -216,12 +216,12 @@ def test_hostile_file_is_refused_in_one_line(file: Path, command: str, kind: str
 @pytest.mark.parametrize("command", [["print"], ["export", "--har"]], ids=" ".join)
 def test_closed_pipe_ends_the_command_silently(file: Path, command: list[str]) -> None:
     trace_file(file, [event(n / 1000, "fault", f"fault {n}") for n in range(3000)])
-    program = [sys.executable, "-c", "from odyssey_mock.cli import main; main()", "trace", *command, str(file)]
-    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+    program = ("-c", "from odyssey_mock.cli import main; main()", "trace", *command, str(file))
+    with start_python(*program, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
         assert running.stdout is not None
         assert running.stderr is not None
         running.stdout.read(100)
         running.stdout.close()
         errors = running.stderr.read()
         running.wait(60)
-    assert errors == b""
+    assert errors == ""

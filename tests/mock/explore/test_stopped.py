@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +20,7 @@ from odyssey_mock.explore.outcome import SeedRecord
 from odyssey_mock.explore.results_file import Results
 from tests.support.explore.commanded import CODE, COMMIT, explore
 from tests.support.explore.scenarios import draw
+from tests.support.forks import start_python
 from tests.support.interrupts import interruptible
 
 LIMIT = 60.0
@@ -44,11 +44,10 @@ def running(*options: str) -> Iterator[subprocess.Popen[str]]:
         "    explore(obj=Tools(draw, hangs, shrink))\n"
     )
     with interruptible():
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, *options],
+        process = start_python(
+            *("-c", code, *options),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
             start_new_session=True,
             cwd=Path(__file__).parents[3],
         )

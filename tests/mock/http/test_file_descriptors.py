@@ -20,6 +20,7 @@ import httpx
 import pytest
 
 from odyssey_mock.core.file_descriptors import ListeningSocket, is_shortage
+from tests.support.forks import start_python
 from tests.support.interrupts import interruptible
 
 LIMIT = 20.0
@@ -29,10 +30,10 @@ DESCRIPTORS = 64
 @contextmanager
 def scarce_mock(log: Path) -> Iterator[str]:
     """Run `odyssey-mock serve` with `DESCRIPTORS` file descriptors, and its log in the file `log`; yield its URL."""
-    command = [sys.executable, "-c", "from odyssey_mock.cli import main; main()", "serve", "--port", "0", "--json"]
+    command = ("-c", "from odyssey_mock.cli import main; main()", "serve", "--port", "0", "--json")
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     with interruptible(), log.open("wb") as stderr:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment)
+        process = start_python(*command, stdout=subprocess.PIPE, stderr=stderr, env=environment)
     with process:
         try:
             assert process.stdout is not None

@@ -2,8 +2,6 @@
 
 import asyncio
 import inspect
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +34,7 @@ from odyssey_mock.sync import (
     SpectatorView,
 )
 from odyssey_mock.sync.views import AsyncJobs, AsyncJournal, AsyncRecordings, AsyncSession, ClockView
+from tests.support.forks import run_python
 
 _URLS = {"webrtc_url", "webrtc_url_at", "hls_url", "hls_url_at"}
 """The URLs of a broadcast. Its sync view sets the two without an argument in `__init__`."""
@@ -276,13 +275,7 @@ def test_journal_can_be_read_after_the_block() -> None:
 
 
 def ran(code: str) -> str:
-    run = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    run = run_python("-c", code, limit_s=60)
     assert run.returncode == 0, f"expected exit status 0, got {run.returncode}:\n{run.stderr}"
     return run.stdout + run.stderr
 

@@ -1,0 +1,106 @@
+"""Tests that a command in a fork behaves as in a new interpreter (`tests/support/forks.py`)."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.forks import run_python, start_python
+from tests.support.interrupts import interruptible
+
+LIMIT_S = 60.0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("-c", "import os, sys; print(sys.argv, sys.path[0], sys.orig_argv, os.getcwd(), dict(os.environ))", "a", "b"),
+        ("-c", "import tempfile; print(tempfile.gettempdir(), __name__)"),
+        ("-c", "import sys; print(sys.stdin.read(), sys.stdout.encoding, sys.stdout.line_buffering)"),
+        ("-c", "import sys; print(*((each.errors, each.encoding) for each in (sys.stdin, sys.stdout, sys.stderr)))"),
+        ("-c", "import atexit, sys; atexit.register(print, 'at exit'); sys.exit(7)"),
+        ("-c", "import os, signal; os.kill(os.getpid(), signal.SIGTERM)"),
+        ("-c", "import threading; threading.Thread(target=print, args=('in a thread',)).start()"),
+        ("-c", "import os; print(sorted(os.listdir('/proc/self/fd')), os.getpgrp() == os.getpid())"),
+        ("-W", "error", "-c", "import sys, warnings; print(sys.warnoptions); warnings.warn('a warning')"),
+        ("-m", "odyssey_client.cli", "--version"),
+        ("-m", "odyssey_client.cli", "validate", "missing.json"),
+    ],
+    ids=lambda arguments: " ".join(arguments)[:60],
+)
+def test_fork_has_the_result_of_a_new_interpreter(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    options: dict[str, Any] = {"cwd": tmp_path, "env": {**os.environ, "TMPDIR": str(tmp_path)}}
+
+    fork = run_python(*arguments, limit_s=LIMIT_S, **options)
+
+    new = subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        check=False,
+        timeout=LIMIT_S,
+        **options,
+    )
+    assert (fork.returncode, fork.stdout) == (new.returncode, new.stdout)
+    # A traceback in the fork also has the lines of the program that forked.
+    assert fork.stderr.splitlines()[-1:] == new.stderr.splitlines()[-1:]
+
+
+WAITING = "import signal\nprint('ready', flush=True)\nsignal.pause()"
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_signal_ends_the_fork(signum: signal.Signals) -> None:
+    with interruptible(), start_python("-c", WAITING, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signum)
+        assert process.wait(LIMIT_S) == -signum
+
+
+def test_fork_ignores_the_signals_that_this_process_ignores(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "import signal; print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)"
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        ignoring = run_python("-c", code, limit_s=LIMIT_S).stdout
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with interruptible():
+        assert (ignoring, run_python("-c", code, limit_s=LIMIT_S).stdout) == ("True\n", "False\n")
+
+
+@pytest.mark.parametrize("name", ["PYTHONIOENCODING", "PYTHONUNBUFFERED"])
+def test_variables_of_standard_streams_have_an_effect(name: str) -> None:
+    code = "import sys; print(*((each.encoding, each.write_through) for each in (sys.stdout, sys.stderr)))"
+    environment = {**os.environ, name: "ascii"}
+
+    fork = run_python("-c", code, limit_s=LIMIT_S, env=environment).stdout
+
+    new = [sys.executable, "-c", code]
+    assert fork == subprocess.run(new, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def test_leader_of_a_session_is_a_group_of_its_own() -> None:
+    code = "import os; print(os.getsid(0) == os.getpgrp() == os.getpid())"
+    assert run_python("-c", code, limit_s=LIMIT_S, start_new_session=True).stdout == "True\n"
+
+
+def test_command_that_exceeds_its_limit_is_killed() -> None:
+    with pytest.raises(subprocess.TimeoutExpired):
+        run_python("-c", "import signal; signal.pause()", limit_s=0.1)
+    assert run_python("-c", "print('next')", limit_s=LIMIT_S).stdout == "next\n"
+
+
+def test_failed_start_leaves_the_next_one_possible(tmp_path: Path) -> None:
+    assert run_python("-c", "pass", limit_s=LIMIT_S, cwd=tmp_path / "missing").returncode == 1
+    assert run_python("-c", "print('next')", limit_s=LIMIT_S).stdout == "next\n"
+
+
+def test_unsupported_options_are_rejected() -> None:
+    with pytest.raises(ValueError, match="expected none of the options"):
+        start_python("-c", "pass", preexec_fn=lambda: None)

@@ -85,7 +85,7 @@ def test_variables_of_standard_streams_have_an_effect(name: str) -> None:
     assert fork == subprocess.run(new, env=environment, capture_output=True, text=True, check=True).stdout
 
 
-def test_leader_of_a_session_is_a_group_of_its_own() -> None:
+def test_session_leader_has_its_own_group() -> None:
     code = "import os; print(os.getsid(0) == os.getpgrp() == os.getpid())"
     assert run_python("-c", code, limit_s=LIMIT_S, start_new_session=True).stdout == "True\n"
 

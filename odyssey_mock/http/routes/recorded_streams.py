@@ -20,6 +20,9 @@ from odyssey_mock.recordings.artifacts import ARTIFACTS, left_by, logged_events
 from odyssey_mock.recordings.recordings import Recordings
 from odyssey_mock.recordings.stream_records import StreamRecord, StreamStore
 
+TEXTS = ("prompt", "applied_prompt", "current_prompt", "error")
+"""The fields of a stream that clients write, or that may repeat what they wrote. Only these can contain secrets."""
+
 
 class RecordedQuery(BaseModel):
     """Query parameters of `GET /_mock/recordings`."""
@@ -52,7 +55,7 @@ class RecordedStreamRoutes:
         query = validate(RecordedQuery, given, "query")
         ended = [record for record in reversed([*self.streams.records.values()]) if record.ended_at is not None]
         page = ended[query.offset : query.offset + query.limit]
-        return self._json(
+        return _json(
             {
                 "recordings": [self._summary(record) for record in page],
                 "total": len(ended),
@@ -68,7 +71,8 @@ class RecordedStreamRoutes:
             raise ApiError(
                 404, "Unknown stream, or one that is still running; GET /_mock/recordings lists all ended streams"
             )
-        return self._json({**self._summary(record), "events": [*logged_events(record)]})
+        events = masked_json([*logged_events(record)], self.secrets)
+        return _json({**self._summary(record), "events": events})
 
     async def fetch(self, request: Request) -> Response:
         """Send a file of a recording, or the requested parts of it."""
@@ -77,14 +81,17 @@ class RecordedStreamRoutes:
         return file_response(request, stored, ARTIFACTS[name].media_type)
 
     def _summary(self, record: StreamRecord) -> dict[str, JSON]:
+        shown = record.snapshot()
         return {
-            **record.snapshot(),
+            **shown,
+            **{name: masked_json(shown[name], self.secrets) for name in TEXTS},
             "frame_count": record.frame_count,
             "duration_seconds": record.duration_seconds,
             "files": [artifact.name for artifact in left_by(record)],
             "why_unavailable": self.recordings.why_unavailable(record),
         }
 
-    def _json(self, shown: Mapping[str, JSON]) -> Response:
-        # ASCII only: a prompt may contain lone surrogates, which JSON can escape but UTF-8 cannot encode.
-        return Response(json.dumps(masked_json(dict(shown), self.secrets)), media_type="application/json")
+
+def _json(shown: Mapping[str, JSON]) -> Response:
+    # ASCII only: a prompt may contain lone surrogates, which JSON can escape but UTF-8 cannot encode.
+    return Response(json.dumps(shown), media_type="application/json")

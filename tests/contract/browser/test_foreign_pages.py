@@ -32,7 +32,14 @@ ATTEMPTS = """async (url) => {
     "a request without CORS": await outcome("/_mock/faults", {method: "POST", body: fault, mode: "no-cors"}),
     "a reset": await outcome("/_mock/reset", {method: "POST", mode: "no-cors"}),
     "the journal": await outcome("/_mock/journal"),
+    "the overview, which has a key": await outcome("/_mock/overview"),
+    "the accounts": await outcome("/_mock/accounts", {mode: "no-cors"}),
+    "the events": await outcome("/_mock/events"),
+    "a pause of the clock": await outcome("/_mock/clock/pause", {method: "POST", mode: "no-cors"}),
+    "a page": await outcome("/_mock/console/"),
   };
+  const module = `${url}/_mock/console/files/components/html.js`;
+  found["a module"] = await import(module).then(() => "loaded", (error) => error.name);
   const script = Object.assign(document.createElement("script"), {src: `${url}/_mock/journal`});
   found["a script"] = await loaded(script, document.head);
   const frame = Object.assign(document.createElement("iframe"), {name: "target"});
@@ -56,8 +63,20 @@ REFUSED = {
     "a request without CORS": "opaque 0 ",
     "a reset": "opaque 0 ",
     "the journal": "TypeError",
+    "the overview, which has a key": "TypeError",
+    "the accounts": "opaque 0 ",
+    "the events": "TypeError",
+    "a pause of the clock": "opaque 0 ",
+    "a page": "TypeError",
+    "a module": "TypeError",
     "a script": "error",
 }
+
+FRAME = """(url) => new Promise((resolve) => {
+  const frame = Object.assign(document.createElement("iframe"), {src: `${url}/_mock/console/`, onload: resolve});
+  document.body.append(frame);
+})"""
+"""A function that shows the console at `url` in a frame."""
 
 SUBMIT = """async ([url, key, script_url]) => {
   const json = {"Content-Type": "application/json"};
@@ -76,8 +95,11 @@ async def test_foreign_page_cannot_control_the_mock(host: str, pages: Pages, pag
     before = len(mock.journal.entries)
     async with pages.opened(page_url.replace("127.0.0.1", host), api_url=mock.url) as page:
         assert await page.evaluate(ATTEMPTS, mock.url) == REFUSED
+        await page.evaluate(FRAME, mock.url)
+        assert "the control API accepts no requests of pages of other origins" in await page.frames[-1].content()
     assert [(each.fault.at, each.fault.do) for each in mock.faults] == [("stream.start", "silent")]
     assert len(mock.journal.entries) == before
+    assert not mock.clock.is_paused
     mock.faults.clear()
 
 

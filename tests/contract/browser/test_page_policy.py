@@ -1,5 +1,6 @@
 """Tests in Chromium of the Content Security Policy of the mock's pages."""
 
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -75,3 +76,15 @@ async def test_page_runs_only_its_own_modules(name: str, page: Page, mock: MockO
         "request": "TypeError",
         "ran": False,
     }
+
+
+async def test_pages_load_below_a_prefix(page: Page) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/below/a/prefix"
+    async with MockOdyssey(port=port, public_url=url):
+        await page.goto(f"{url}/")  # the redirect leads to the console
+        await page.wait_for_selector("#app > *")
+        assert page.url.partition("#")[0] == f"{url}/_mock/console/"
+        assert await page.evaluate(LOAD_EVERY_MODULE) == []
+        assert await page.evaluate("window.violations") == []

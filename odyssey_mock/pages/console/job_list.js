@@ -1,4 +1,4 @@
-// The list of simulation jobs, with their progress. JobList({mock, chosen, onCancel}).
+// The list of simulation jobs, with their progress. JobList({mock, chosen, own, onCancel}).
 
 import { classes, html } from "components/html.js";
 import { counted, point } from "components/time_format.js";
@@ -29,11 +29,10 @@ export function Progress({ share, label }) {
   `;
 }
 
-/** The jobs of all accounts, newest first; `chosen` is the id of one. `onCancel(id)` is called for a job of the mock's own account. */
-export function JobList({ mock, chosen, onCancel }) {
+/** The jobs of all accounts, newest first; `chosen` is the id of one, `own` that of the mock's own account, whose jobs can be cancelled. */
+export function JobList({ mock, chosen, own, onCancel }) {
   useTicks(500);
   const jobs = [...mock.state.jobs].reverse().slice(0, MOST_LISTED);
-  const own = mock.overview?.account;
   return html`
     <${Section} title="Jobs" class="jobs" actions=${mock.state.jobs.length > 0 && html`<span class="muted number">${counted(mock.state.jobs.length, "job")}</span>`}>
       ${jobs.length === 0
@@ -43,7 +42,7 @@ export function JobList({ mock, chosen, onCancel }) {
               ${jobs.map((job) => html`
                 <${Job}
                   key=${job.job_id} job=${job} now=${timeOf(mock)} isChosen=${job.job_id === chosen}
-                  onCancel=${(!own || job.account === own) && !ENDED.has(job.status) ? () => onCancel(job.job_id) : null}
+                  onCancel=${job.account === own && !ENDED.has(job.status) ? () => onCancel(job.job_id) : null}
                 />
               `)}
             </ul>

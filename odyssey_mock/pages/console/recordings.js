@@ -1,14 +1,15 @@
 // Recordings of streams: FilmPanel({id, job, api, announce}) plays one, RecordingList({mock, api, chosen}) lists them.
 
-import { classes, html, useEffect, useMemo, useState } from "components/html.js";
+import { classes, html, useEffect, useRef, useState } from "components/html.js";
 import { counted, point } from "components/time_format.js";
 import { FilmPlayer } from "console/film_player.js";
 import { ENDED, Progress, shareOf } from "console/job_list.js";
 import { addressOf } from "console/navigation.js";
-import { EmptyState, Section } from "console/view_parts.js";
+import { EmptyState, ErrorText, Section } from "console/view_parts.js";
 
-/** Recordings that are listed, until the user asks for more. */
+/** Recordings that are listed, until the user asks for more; the mock lists at most 100 at once. */
 const PAGE = 12;
+const MOST = 100;
 
 const FILES = [
   { name: "video.mp4", label: "Video" },
@@ -56,19 +57,18 @@ function useFile(api, id, file) {
   return isOpen && id ? new URL(pathOf(id, file), api.controlUrl).href : fetched;
 }
 
-async function loadFilm(api, id, signal) {
+async function loadFilm(api, id) {
   const about = await api.get(`recordings/${encodeURIComponent(id)}`);
-  const text = await (await fileOf(api, id, "events.jsonl", signal)).text();
-  const events = text.split("\n").filter(Boolean).map((line) => JSON.parse(line));
   return {
     id,
     title: about.prompt || "no prompt",
     width: about.width,
     height: about.height,
     seconds: about.duration_seconds,
-    frames: about.frame_count,
-    hasVideo: about.duration_seconds !== null && about.duration_seconds > 0,
-    events,
+    hasVideo: about.files.includes("video.mp4"),
+    files: FILES.filter(({ name }) => about.files.includes(name)),
+    events: about.events,
+    waits: about.why_unavailable,
   };
 }
 
@@ -76,20 +76,25 @@ async function loadFilm(api, id, signal) {
 export function FilmPanel({ id, job, api, announce }) {
   const [film, setFilm] = useState(null);
   const [problem, setProblem] = useState("");
+  const top = useRef(null);
+  // On a narrow page, the film is below the list in which it was chosen.
+  useEffect(() => top.current?.scrollIntoView({ block: "nearest" }), [film]);
   useEffect(() => {
     if (!id) return undefined;
-    const abort = new AbortController();
-    loadFilm(api, id, abort.signal).then(
-      (loaded) => !abort.signal.aborted && setFilm(loaded),
-      (error) => !abort.signal.aborted && setProblem(error.message),
+    let isCurrent = true;
+    loadFilm(api, id).then(
+      (loaded) => isCurrent && setFilm(loaded),
+      (error) => isCurrent && setProblem(error.message),
     );
-    return () => abort.abort();
+    return () => {
+      isCurrent = false;
+    };
   }, [id]);
   const src = useFile(api, film?.hasVideo ? id : null, "video.mp4");
   if (!id && !job) return null;
   return html`
     <${Section} title="Film" actions=${html`<a class="button" href=${addressOf("simulations")}>Close</a>`}>
-      <div class="card card-body film-panel">
+      <div class="card card-body film-panel" ref=${top}>
         ${!id
           ? html`<${JobStatus} job=${job} />`
           : problem
@@ -100,9 +105,10 @@ export function FilmPanel({ id, job, api, announce }) {
                   ${film.hasVideo
                     ? html`<${FilmPlayer} film=${film} src=${src} />`
                     : html`<p class="film-wait muted">The stream failed, or ended before its first frame. Only its event log is left.</p>`}
+                  ${film.waits && html`<p class="field-hint">Clients cannot get this recording yet: ${film.waits}.</p>`}
                   <div class="film-files" role="group" aria-label="Download">
                     <span class="muted">Download</span>
-                    ${FILES.filter(({ name }) => film.hasVideo || name === "events.jsonl").map(({ name, label }) => html`
+                    ${film.files.map(({ name, label }) => html`
                       <${Download} key=${name} api=${api} id=${id} file=${name} label=${label} announce=${announce} />
                     `)}
                   </div>
@@ -141,32 +147,47 @@ function Download({ api, id, file, label, announce }) {
 /** The recordings of all accounts, newest first. */
 export function RecordingList({ mock, api, chosen }) {
   const [most, setMost] = useState(PAGE);
-  const ended = useMemo(() => mock.state.streams.filter(({ ended_at: at }) => at !== null).reverse(), [mock.state.streams]);
+  const [page, setPage] = useState(null);
+  const [error, setError] = useState(null);
+  const ended = mock.state.streams.filter(({ ended_at: at }) => at !== null);
+  const latest = ended.at(-1)?.stream_id;
+  useEffect(() => {
+    let isCurrent = true;
+    api.get(`recordings?limit=${most}`).then(
+      (answer) => isCurrent && (setPage(answer), setError(null)),
+      (failed) => isCurrent && setError(failed),
+    );
+    return () => {
+      isCurrent = false;
+    };
+  }, [most, ended.length, latest]);
   return html`
-    <${Section} title="Recordings" actions=${ended.length > 0 && html`<span class="muted number">${counted(ended.length, "recording")}</span>`}>
-      ${ended.length === 0
-        ? html`<${EmptyState} title="No recording yet."><p>Each stream leaves one when it ends. <a href=${addressOf("try")}>Try a session</a>, or run the script.</p><//>`
-        : html`
-            <ul class="recording-grid">
-              ${ended.slice(0, most).map((stream) => html`<${RecordingCard} key=${stream.stream_id} stream=${stream} api=${api} isChosen=${stream.stream_id === chosen} />`)}
-            </ul>
-            ${ended.length > most && html`<button type="button" onClick=${() => setMost(most + PAGE)}>Show more</button>`}
-          `}
+    <${Section} title="Recordings" actions=${page?.total > 0 && html`<span class="muted number">${counted(page.total, "recording")}</span>`}>
+      <${ErrorText} error=${error} />
+      ${page === null
+        ? !error && html`<p class="muted" role="status">Loading the recordings…</p>`
+        : page.total === 0
+          ? html`<${EmptyState} title="No recording yet."><p>Each stream leaves one when it ends. Run the script, or try a session.</p><a class="button" href=${addressOf("try")}>Try it</a><//>`
+          : html`
+              <ul class="recording-grid">
+                ${page.recordings.map((recording) => html`<${RecordingCard} key=${recording.stream_id} recording=${recording} api=${api} isChosen=${recording.stream_id === chosen} />`)}
+              </ul>
+              ${page.total > most && most < MOST && html`<button type="button" onClick=${() => setMost(Math.min(most + PAGE, MOST))}>Show more</button>`}
+            `}
     <//>
   `;
 }
 
-function RecordingCard({ stream, api, isChosen }) {
-  const { stream_id: id, prompt, session_id: session, started_at: began, ended_at: ended, width, height } = stream;
-  const src = useFile(api, id, "thumbnail.jpg");
-  const [isMissing, setMissing] = useState(false);
-  const kind = session ? `Live · ${point(ended - began, 1)}` : "Simulated";
+function RecordingCard({ recording, api, isChosen }) {
+  const { stream_id: id, prompt, session_id: session, started_at: began, width, height, duration_seconds: seconds, files } = recording;
+  const src = useFile(api, files.includes("thumbnail.jpg") ? id : null, "thumbnail.jpg");
+  const length = seconds === null ? "no video" : point(seconds, 1);
   return html`
     <li>
       <a class=${classes("recording", isChosen && "chosen")} href=${addressOf("simulations", { stream: id })} aria-current=${isChosen ? "true" : undefined}>
-        <span class="recording-picture">${src && !isMissing && html`<img src=${src} alt="" loading="lazy" width=${width / 2} height=${height / 2} onError=${() => setMissing(true)} />`}</span>
+        <span class="recording-picture">${src && html`<img src=${src} alt="" loading="lazy" width=${width / 2} height=${height / 2} />`}</span>
         <span class="recording-prompt">${prompt || "No prompt"}</span>
-        <span class="recording-about number">${kind} · ${new Date(began * 1000).toLocaleTimeString()}</span>
+        <span class="recording-about number">${session ? "Live" : "Simulated"} · ${length} · ${new Date(began * 1000).toLocaleTimeString()}</span>
       </a>
     </li>
   `;

@@ -60,7 +60,7 @@ export async function explain(error, { api, since, session = null, account = nul
   const advice = faults.length ? { text: "A fault caused this. Remove it to go on without it.", view: "faults" } : adviceFor(error);
   return {
     what,
-    code: error.code || (error.status ? `status ${error.status}` : ""),
+    code: error.code === error.message ? "" : error.code || (error.status ? `status ${error.status}` : ""),
     why,
     faults: faults.slice(-3),
     advice,

@@ -48,14 +48,14 @@ export function readScript(text, { portrait, images }) {
     if (typeof image !== "string" || !image.startsWith("attached:")) continue;
     const attached = images.get(image.slice("attached:".length));
     if (attached) used.push({ start: end - JSON.stringify(image).length, end, url: attached });
-    else problems.push(problemAt(text, placeOfPath(places, keys), `expected the name of an attached image, got ${image}; attach the image below`, ""));
+    else problems.push(problemAt(text, placeOfPath(places, keys), `expected the name of an attached image, got ${JSON.stringify(image)}; attach the image below`, ""));
   }
   const filled = (urlOf) => {
     let result = text;
     for (const { start, end, url } of [...used].sort((one, other) => other.start - one.start)) {
       result = `${result.slice(0, start)}${JSON.stringify(urlOf(url))}${result.slice(end)}`;
     }
-    return isRequest ? result : `{"portrait": ${portrait}, "${name}": ${result}}`;
+    return isRequest ? result : `{"portrait": ${portrait}, "output_video": true, "${name}": ${result}}`;
   };
   return {
     body: filled((url) => url),

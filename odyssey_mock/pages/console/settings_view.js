@@ -43,9 +43,10 @@ export function SettingsView({ mock, api, announce, focused }) {
       if (!isFound || (isOnlyChanged && isSame(setting.value, setting.default))) continue;
       found.set(setting.group, [...(found.get(setting.group) ?? []), name]);
     }
-    // First what can be changed here.
-    const isFixed = ([, names]) => (names.some((name) => settings[name].changeable) ? 0 : 1);
-    return [...found].sort((one, other) => isFixed(one) - isFixed(other));
+    // First what can be changed here: the groups, and the settings of a group.
+    const isFixed = (name) => (settings[name].changeable ? 0 : 1);
+    for (const names of found.values()) names.sort((one, other) => isFixed(one) - isFixed(other));
+    return [...found].sort(([, [one]], [, [other]]) => isFixed(one) - isFixed(other));
   }, [settings, text, isOnlyChanged]);
   if (!settings) return html`<${Section} title="Settings"><p class="muted" role="status">Loading the settings…</p><//>`;
   const count = groups.reduce((sum, [, names]) => sum + names.length, 0);

@@ -43,6 +43,26 @@ async def test_settings_change_and_errors_are_at_the_field(console: ConsoleTab, 
     assert mock.settings.fps == 20
 
 
+async def test_accounts_show_keys_usage_and_limits(console: ConsoleTab, mock: MockOdyssey) -> None:
+    async with (
+        Odyssey(mock.api_key, api_url=mock.url) as own,
+        Odyssey("ody_brought_by_a_client", api_url=mock.url) as other,
+        console.opened(mock.url, "accounts") as page,
+    ):
+        await own.connect()
+        await expect(page.locator(".account")).to_have_count(1)
+        await expect(page.locator(".account-key")).to_have_text(mock.api_key)
+        await expect(page.get_by_text("The mock's own")).to_be_visible()
+        await expect(page.locator(".meter dd").first).to_contain_text("1 of 5")
+        await other.connect()
+        await expect(page.locator(".account")).to_have_count(2)
+        shown = await page.locator(".account-list").inner_text()
+        problems = await look_at(page, "accounts")
+
+    assert "brought_by_a_client" not in shown
+    assert problems == []
+
+
 async def test_clock_is_controlled(console: ConsoleTab, mock: MockOdyssey) -> None:
     async with Odyssey(mock.api_key, api_url=mock.url) as client, console.opened(mock.url, "clock") as page:
         await client.connect()

@@ -95,9 +95,11 @@ async def test_session_without_a_mouse(console: ConsoleTab, mock: MockOdyssey) -
     mock.expect("client_disconnecting", kind="signaling")
 
 
+@pytest.mark.odyssey(host="0.0.0.0")  # so that the control API needs its token, and the page of the broadcast none
 async def test_broadcast_is_watched_through_its_qr_code(console: ConsoleTab, mock: MockOdyssey) -> None:
     require(None if JSQR.is_file() else "the npm package jsqr is not installed")
-    async with console.opened(mock.url, "try") as page:
+    async with console.opened(mock.url, f"?token={mock.control_token}") as page:
+        await page.locator(".nav").get_by_role("link", name="Try it").click()
         await started(page, options=["Broadcast"])
         link = await decoded(page)
         assert link is not None
@@ -193,7 +195,7 @@ async def test_session_goes_on_while_other_views_are_shown(console: ConsoleTab, 
         await started(page)
         await page.get_by_role("link", name="Clock").click()
         await expect(page.get_by_role("row", name="stream duration")).to_be_visible()
-        await page.get_by_role("link", name="Try it").click()
+        await page.locator(".nav").get_by_role("link", name="Try it").click()
         await page.get_by_label("Interaction").fill("It rains")
         await page.get_by_label("Interaction").press("Enter")
         await expect(page.locator(".prompts li .badge")).to_have_text(["applied", "applied"])

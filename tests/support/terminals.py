@@ -3,6 +3,8 @@
 import io
 import os
 import re
+import sys
+from collections.abc import Sequence
 
 import pytest
 
@@ -44,6 +46,15 @@ class Terminal(io.StringIO):
     def drawn(self) -> list[str]:
         """Each state of the lines, in the order in which they were drawn."""
         return [line for line in re.split(r"[\r\n]+", without_escapes(self.getvalue())) if line]
+
+
+def with_own_terminal(command: Sequence[str]) -> list[str]:
+    """Return a command that makes its standard input its controlling terminal, and then runs `command`.
+
+    The process must be the leader of a session without a terminal (`start_new_session`).
+    """
+    code = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+    return [sys.executable, "-c", code, *command]
 
 
 def without_escapes(text: str) -> str:

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from odyssey_mock.cli.app import main
 from tests.support.interrupts import interruptible
+from tests.support.terminals import with_own_terminal
 
 LIMIT_S = 60.0
 
@@ -138,12 +139,9 @@ def test_signals_are_forwarded() -> None:
 
 def test_interrupt_of_terminal_reaches_command_once() -> None:
     leader, follower = os.openpty()
-    own_terminal = (
-        "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
-    )
     with interruptible():
         process = subprocess.Popen(
-            python(own_terminal, *started(python(COUNT))),
+            with_own_terminal(started(python(COUNT))),
             stdin=follower,
             stdout=follower,
             stderr=follower,

@@ -1,0 +1,99 @@
+"""Tests of the completion of both commands in shells, which click generates."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.shell_completion import ShellComplete
+
+from odyssey_client.cli import main as odyssey
+from odyssey_mock.cli import main as odyssey_mock
+from tests.support.interrupts import interruptible
+from tests.support.terminals import with_own_terminal, without_escapes
+
+COMMANDS = {"odyssey": odyssey, "odyssey-mock": odyssey_mock}
+
+SHELLS = {
+    "bash": (["--norc", "--noprofile", "-i"], 'eval "$(_ODYSSEY_MOCK_COMPLETE=bash_source odyssey-mock)"'),
+    "zsh": (
+        ["-f", "-i"],
+        'autoload -U compinit; compinit -u; eval "$(_ODYSSEY_MOCK_COMPLETE=zsh_source odyssey-mock)"',
+    ),
+    "fish": (["--no-config", "--interactive"], "_ODYSSEY_MOCK_COMPLETE=fish_source odyssey-mock | source"),
+}
+"""For each shell: its options, and the line that activates the completion, as the documentation shows it."""
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("odyssey si", ["simulate", "simulations"]),
+        ("odyssey simulations list --sta", ["--status"]),
+        ("odyssey simulations list --status c", ["completed", "cancelled"]),
+        ("odyssey stream cat --inter", ["--interact"]),
+        ("odyssey-mock e", ["exec", "explore"]),
+        ("odyssey-mock exec --plan u", ["unlimited"]),
+        ("odyssey-mock serve --cl", ["--clock"]),
+    ],
+)
+def test_words_are_completed(line: str, expected: list[str]) -> None:
+    program, *words, incomplete = line.split()
+    completer = ShellComplete(COMMANDS[program], {}, program, "_COMPLETE")
+    assert [item.value for item in completer.get_completions(words, incomplete)] == expected
+
+
+def parameters(command: click.Command, path: str) -> Iterator[tuple[str, click.Command, click.Parameter]]:
+    yield from ((f"{path} {parameter.name}", command, parameter) for parameter in command.params)
+    if isinstance(command, click.Group):
+        for name, child in command.commands.items():
+            yield from parameters(child, f"{path} {name}")
+
+
+def test_every_parameter_can_be_completed() -> None:
+    for program, command in COMMANDS.items():
+        for path, owner, parameter in parameters(command, program):
+            found = parameter.shell_complete(click.Context(owner), "x")
+            assert isinstance(found, list), f"expected a list of completions of {path}, got {found!r}"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_tab_completes_in_a_shell(shell: str, tmp_path: Path) -> None:
+    path = shutil.which(shell)
+    if path is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{shell} is not installed; run scripts/test-needs")
+        pytest.skip(f"{shell} is not installed")
+    options, activation = SHELLS[shell]
+    leader, follower = os.openpty()
+    environment = {
+        "HOME": str(tmp_path),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "TERM": "dumb",
+    }
+    with interruptible():
+        process = subprocess.Popen(
+            with_own_terminal([path, *options]),
+            stdin=follower,
+            stdout=follower,
+            stderr=follower,
+            env=environment,
+            cwd=tmp_path,
+            start_new_session=True,
+        )
+    os.close(follower)
+    with os.fdopen(leader, "r+b", buffering=0) as terminal:
+        try:
+            terminal.write(f"{activation}\nodyssey-mock serv\t--help\n".encode())
+            seen = ""
+            while "Usage: odyssey-mock serve " not in seen:
+                seen += without_escapes(terminal.read(4096).decode(errors="replace"))
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()

@@ -16,6 +16,7 @@ from tests.support.leftovers import nothing_left
 from tests.support.raw import LIMIT, RawPeer, raw_peer
 from tests.support.simulations import script, wanted
 from tests.support.streams import START
+from tests.support.visits import visits
 from tests.support.whep import SDP, Live, RawSpectator, go_live
 
 pytestmark = pytest.mark.odyssey(portrait_size=(88, 160))
@@ -109,6 +110,15 @@ async def test_monitor_sees_the_stream_to_its_end(http: httpx.AsyncClient, odyss
         # The next stream of the session can be watched.
         async with RawSpectator(await started(odyssey_mock, stream.host)) as monitor:
             await monitor.stamp()
+
+
+async def test_monitor_watches_while_the_client_is_away(odyssey_mock: MockOdyssey) -> None:
+    async with visits(odyssey_mock) as to, to.peer() as peer:
+        stream = await started(odyssey_mock, peer)
+        await to.lose(peer.socket)
+        async with RawSpectator(stream) as monitor:
+            seen = [(await monitor.stamp()).frame_index for _ in range(5)]
+        assert seen == list(range(seen[0], seen[0] + 5))
 
 
 async def test_client_of_the_project_can_monitor(odyssey_mock: MockOdyssey) -> None:

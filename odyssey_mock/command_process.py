@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO
 
+from odyssey_mock.core.picklable_error import PicklableError
 from odyssey_mock.server import MockOdyssey
 
 END_LIMIT = 5.0
 """Seconds that a stopped command has to end its child processes, before it is killed."""
 
 
-class CannotStartError(Exception):
+class CannotStartError(PicklableError):
     """A command cannot be started.
 
     Attributes:

@@ -55,6 +55,14 @@ export function placesOf(text) {
     }
     at += 1;
   };
+  /** Remove the places in an earlier value of the same key: the last one counts. */
+  const forget = (path) => {
+    const own = JSON.stringify(path);
+    if (!places.has(own)) return;
+    for (const each of places.keys()) {
+      if (each.startsWith(`${own.slice(0, -1)},`)) places.delete(each);
+    }
+  };
   const value = (path, start) => {
     if (path.length > MOST_LEVELS) fail(`at most ${MOST_LEVELS} levels`);
     if (text[at] === "[") {
@@ -66,6 +74,7 @@ export function placesOf(text) {
         const key = string("a key in quotation marks");
         match(SPACE);
         take(":", "a colon after the key");
+        forget([...path, key]);
         value([...path, key], keyAt);
       });
     } else if (text[at] === '"') string();

@@ -12,7 +12,7 @@ from playwright.async_api import Page, expect
 
 from odyssey_mock import MockOdyssey
 from tests.contract.browser.chromium import HERE, require
-from tests.contract.browser.console_page import ConsoleTab, look_at
+from tests.contract.browser.console_page import ConsoleTab, look_at, violations
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -111,6 +111,7 @@ async def test_broadcast_is_watched_through_its_qr_code(console: ConsoleTab, moc
         await spectator.goto(link)
         await spectator.wait_for_selector("[data-state=live]")
         await spectator.wait_for_function(FRAMES)
+        found = await violations(spectator)
         await expect(page.get_by_text("1 spectator", exact=True)).to_be_visible()
 
         await page.get_by_role("button", name="End the stream").click()
@@ -119,9 +120,11 @@ async def test_broadcast_is_watched_through_its_qr_code(console: ConsoleTab, moc
         await expect(spectator.get_by_text("The broadcast has ended, or the link is not complete.")).to_be_visible()
         await spectator.goto(f"{mock.url}/_mock/watch/")
         await expect(spectator.get_by_role("heading", name="This link has no broadcast")).to_be_visible()
+        found += await look_at(spectator, "watch-nothing")
         await spectator.close()
         await page.get_by_role("button", name="Disconnect").click()
 
+    assert found == []
     assert [text for text in problems if not any(each in text for each in ENDED)] == []
 
 

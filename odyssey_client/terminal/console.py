@@ -15,7 +15,8 @@ class PlainConsole(Console):
     """
 
     def __init__(self, stream: TextIO) -> None:
-        super().__init__(file=stream, markup=False, emoji=False, highlight=False)
+        # Otherwise, FORCE_COLOR would also turn on colors, and wrapped lines, in pipes.
+        super().__init__(file=stream, force_terminal=stream.isatty(), markup=False, emoji=False, highlight=False)
 
     @override
     def on_broken_pipe(self) -> None:

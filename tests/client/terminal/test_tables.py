@@ -69,6 +69,12 @@ def test_terminal_has_colors() -> None:
     assert without_escapes(text).split() == " ".join(lines_of(JOBS)).split()
 
 
+def test_pipe_is_no_terminal_even_with_forced_colors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    text = text_of([JOBS], io.StringIO())
+    assert ("\x1b" in text, len(text.splitlines())) == (False, 3), text
+
+
 @pytest.mark.parametrize("name", ["NO_COLOR", "pipe"])
 def test_colors_are_left_out(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1" if name == "NO_COLOR" else "")

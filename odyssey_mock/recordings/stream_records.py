@@ -58,7 +58,7 @@ class StreamRecord:
         return None if self.frame_count is None else self.frame_count / self.timeline.fps
 
     def snapshot(self) -> dict[str, JSON]:
-        """Return the stream's entry in the response to `GET /_mock/state`."""
+        """Return the stream's entry in the response to `GET /_mock/state`; `frames` is null until the stream ends."""
         return {
             "stream_id": self.id,
             "session_id": self.session_id,
@@ -68,6 +68,7 @@ class StreamRecord:
             "current_prompt": self.timeline.changes[-1].prompt,
             "interactions": len(self.timeline.changes) - 1,
             "fps": self.timeline.fps,
+            "frames": self.timeline.frames,
             "width": self.timeline.size.width,
             "height": self.timeline.size.height,
             "broadcast": self.broadcast,

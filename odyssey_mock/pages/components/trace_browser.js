@@ -24,9 +24,11 @@ import { framesAt, isPending, LANE_LABELS, tracksOf } from "components/trace_mod
  * - `keys`, `commands`: the table of keys and the functions of those commands that belong to the page.
  * - `empty`: what the list says if there are no events; `firstFilter`: the filter at the beginning; `hasSession`: whether
  *   a session can be chosen, by default if there are several.
+ * - `film`: the tracks of the film strip, by default those of the model.
  */
 export function TraceBrowser({
   model, view, revision = 0, urlOf, head, tools, actionsOf, third = null, onFailure, keys, commands, empty, firstFilter = NO_FILTER, hasSession,
+  film = model.frames,
 }) {
   const { events } = model;
   const [filter, setFilter] = useState(firstFilter);
@@ -44,7 +46,7 @@ export function TraceBrowser({
   const selected = useMemo(() => (chosen === null ? -1 : events[chosen.index] === chosen.event ? chosen.index : events.indexOf(chosen.event)), [model, chosen]);
 
   const isShownTrack = ({ session, actor }) => (!filter.session || session === filter.session) && (!filter.actor || actor === filter.actor);
-  const tracks = useMemo(() => model.frames.filter((track) => !filter.hidden.has("frame") && isShownTrack(track)), [filter, model.frames]);
+  const tracks = useMemo(() => film.filter((track) => !filter.hidden.has("frame") && isShownTrack(track)), [filter, film]);
   const peers = useMemo(() => model.statistics.filter((peer) => !filter.hidden.has("stats") && isShownTrack(peer)), [filter, model.statistics]);
   const isShown = (index) => placeOf(shown, index) >= 0;
 

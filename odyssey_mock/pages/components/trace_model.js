@@ -112,10 +112,18 @@ const PAIRED = new Set(["signaling", "sdp", "channel", "http"]);
  */
 function createPairs(events, pairs) {
   const waiting = new Map();
+  const seen = new Set();
+  let done = 0;
   return (begin, sessions) => {
     for (let index = begin; index < events.length; index++) {
-      const event = events[index];
       pairs.push(-1);
+      if (PAIRED.has(events[index].lane)) seen.add(events[index].side);
+    }
+    // A running mock records only its own side: there is nothing to look for.
+    if (!seen.has("client") || !seen.has("server")) return;
+    for (; done < events.length; done++) {
+      const index = done;
+      const event = events[index];
       if (!PAIRED.has(event.lane) || event.side === "test") continue;
       const isRequest = event.lane === "http";
       const session = sessions > 1 && !isRequest ? (event.session ?? "") : "";

@@ -16,7 +16,7 @@ const PARAMETERS = ["name", "kind", "count", "since"];
  * The journal masks secrets, so the command has the key of the mock, and gets an access token of its own.
  */
 export function curlOf({ lane, data }, { serviceUrl, apiKey }) {
-  if (lane !== "http" || !METHODS.has(data.method) || typeof data.url !== "string") return null;
+  if (lane !== "http" || !METHODS.has(data.method) || typeof data.url !== "string" || !apiKey) return null;
   const body = data.request?.body ?? null;
   const isToken = data.url === "/auth/token" && body !== null && typeof body === "object";
   const sent = isToken ? { ...body, api_key: apiKey } : body;

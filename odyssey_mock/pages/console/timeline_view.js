@@ -11,6 +11,7 @@ import { writeTrace } from "components/trace_writer.js";
 import { createView } from "components/view.js";
 import { WholeTrace } from "components/whole_trace.js";
 import { curlOf, faultAt, pytestOf } from "console/copied_lines.js";
+import { createFilm, createFrameUrls } from "console/film_tracks.js";
 import { createLiveTrace } from "console/live_trace.js";
 import { timeOf } from "console/mock_time.js";
 import { addressOf } from "console/navigation.js";
@@ -93,7 +94,11 @@ function LiveTimeline({ mock, api, announce, query, onOpen }) {
   const firstFilter = useMemo(() => ({ ...NO_FILTER, session: query?.get("session") ?? "" }), []);
   const isFollowing = useFollowing(view);
   const [isSaving, setSaving] = useState(false);
-  useMovingAxis({ mock, model, view, isFollowing });
+  const beganAt = beganAtOf(model.events, mock);
+  useMovingAxis({ mock, model, view, isFollowing, beganAt });
+  const film = useMemo(() => createFilm(model), [model]);
+  const tracks = film.update(mock.state.streams, beganAt);
+  const urlOf = useMemo(() => createFrameUrls(api), [api]);
 
   const save = async () => {
     if (isSaving) return;
@@ -111,7 +116,7 @@ function LiveTimeline({ mock, api, announce, query, onOpen }) {
   const dropped = mock.dropped > 0 ? `; ${whole(mock.dropped)} older ones are not there any more` : "";
   return html`
     <${TraceBrowser}
-      model=${model} revision=${revision} view=${view} urlOf=${noImage} firstFilter=${firstFilter} hasSession=${true} actionsOf=${actionsOf}
+      model=${model} revision=${revision} view=${view} urlOf=${urlOf} film=${tracks} firstFilter=${firstFilter} hasSession=${true} actionsOf=${actionsOf}
       keys=${TIMELINE_KEYS} commands=${{ follow, save, open: onOpen }} empty=${html`<${Nothing} />`}
       head=${() => html`
         <${ViewHeader} title="Timeline" lead=${`${entries(model.events.length)} of the journal${dropped}`}>
@@ -140,8 +145,9 @@ function entries(count) {
   return `${whole(count)} ${count === 1 ? "entry" : "entries"}`;
 }
 
-function noImage() {
-  return "";
+/** Return when the journal began, in seconds of the mock's clock. */
+function beganAtOf(events, mock) {
+  return events.length ? events[0].data.server_time - events[0].t : (mock.overview?.began_at ?? mock.state.clock.time);
 }
 
 function followingView() {
@@ -151,11 +157,10 @@ function followingView() {
 }
 
 /** Make the time axis reach to now: after each snapshot, and as time passes while the view follows it. */
-function useMovingAxis({ mock, model, view, isFollowing }) {
+function useMovingAxis({ mock, model, view, isFollowing, beganAt }) {
   const latest = useRef(null);
   latest.current = () => {
     const { events } = model;
-    const beganAt = events.length ? events[0].data.server_time - events[0].t : (mock.overview?.began_at ?? mock.state.clock.time);
     const now = Math.max(timeOf(mock) - beganAt, model.last);
     const first = Math.min(events.length ? events[0].t : now, Math.max(now - SPAN, 0));
     view.extend(first, Math.max(now, first + SPAN));
@@ -170,7 +175,7 @@ function useMovingAxis({ mock, model, view, isFollowing }) {
 
 /** Save the events as a trace file, and return its name. */
 async function saveTrace({ events, mock, api }) {
-  const beganAt = events.length ? events[0].data.server_time - events[0].t : mock.state.clock.time;
+  const beganAt = beganAtOf(events, mock);
   const missing = mock.dropped > 0 ? ` (${whole(mock.dropped)} older entries are missing)` : "";
   const about = {
     title: `Odyssey mock at ${api.serviceUrl}${missing}`,

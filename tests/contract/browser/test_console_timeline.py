@@ -177,8 +177,11 @@ async def test_keyboard_reaches_an_entry_and_its_copies(console: ConsoleTab, vis
         await expect(page.locator("[role=option]").first).to_be_visible()
         await page.keyboard.press("/")
         await page.keyboard.type("sessions/token session_token")
-        await expect(page.locator(".filter-count")).to_contain_text("1 of")
-        for key in ("Escape", "j", "2", "Tab", "Enter"):
+        await expect(page.locator(".event-name").first).to_have_text("POST /sessions/token 200")
+        for key in ("Escape", "j", "2"):
+            await page.keyboard.press(key)
+        await expect(page.get_by_role("region", name="Event", exact=True)).to_be_focused()
+        for key in ("Tab", "Enter"):
             await page.keyboard.press(key)
         await expect(page.locator(".toast")).to_have_text("The request copied")
         curl = await page.evaluate("navigator.clipboard.readText()")
@@ -241,6 +244,21 @@ async def test_events_in_pieces_give_the_same_lanes(console: ConsoleTab, visited
     async with console.opened(visited.url, "timeline") as page:
         for sizes in ([1] * len(events), [10, 0, len(events) - 10], [len(events)]):
             assert await page.evaluate(IN_PIECES, [events, sizes]) == "equal", f"in pieces of {sizes}"
+
+
+async def test_film_strip_shows_the_frames_of_streams(console: ConsoleTab, mock: MockOdyssey) -> None:
+    async with console.opened(mock.url, "timeline") as page:
+        async with session(mock) as client:
+            stream_id = next(iter(mock.streams))
+            await client.interact("It jumps")
+            first = page.locator(".thumbnail").first
+            await expect(first).to_have_js_property("naturalWidth", 88)
+            assert (await first.get_attribute("src") or "").endswith(f"{stream_id}/frames/0.jpg")
+            await client.end_stream()
+        await page.get_by_label("Filter by text").fill("update_acknowledged")
+        await expect(page.locator(".event-name")).to_have_count(1)
+        await page.locator("[role=option]").click()
+        await expect(page.locator(".moment-frames img")).to_have_js_property("naturalWidth", 88)
 
 
 async def test_reset_empties_the_timeline(console: ConsoleTab, mock: MockOdyssey) -> None:

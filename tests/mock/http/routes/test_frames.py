@@ -53,6 +53,8 @@ async def test_frames_of_an_ended_stream_are_drawn(authorized: httpx.AsyncClient
     assert size_of(default.content) == (88, 160)
     missing = await authorized.get(f"/_mock/streams/{stream_id}/frames/{timeline.frames}.jpg")
     assert missing.status_code == 404
+    (shown,) = (await authorized.get("/_mock/state")).json()["streams"]
+    assert shown["frames"] == timeline.frames
 
 
 async def test_running_stream_has_its_frames_so_far(
@@ -61,6 +63,11 @@ async def test_running_stream_has_its_frames_so_far(
     await odyssey_client.connect()
     stream_id = await odyssey_client.start_stream("A cat")
     assert (await http.get(f"/_mock/streams/{stream_id}/frames/0.jpg")).status_code == 200
+    await odyssey_client.interact("It jumps")
+    changed = odyssey_mock.expect("update_acknowledged").data["frame_index"]
+    assert (await http.get(f"/_mock/streams/{stream_id}/frames/{changed}.jpg")).status_code == 200
+    (shown,) = (await http.get("/_mock/state")).json()["streams"]
+    assert shown["frames"] is None
     (session,) = odyssey_mock.sessions.values()
     # A later interaction could still change a frame that was not made.
     later = await http.get(f"/_mock/streams/{stream_id}/frames/{session.frames_made + 100}.jpg")

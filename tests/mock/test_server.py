@@ -218,6 +218,27 @@ async def test_advanced_real_clock_ends_stream_at_its_limit() -> None:
         assert (await peer.hear())["reason"] == "session_timeout"
 
 
+async def test_video_continues_while_the_clock_is_paused() -> None:
+    async with MockOdyssey(stream_duration=0.2, portrait_size=(176, 320)) as mock, raw_peer(mock) as peer:
+        mock.clock.pause()
+        stream = await start(peer)
+        assert peer.track is not None
+        for _ in range(10):  # half a second of video
+            await peer.track.recv()
+        assert mock.streams[stream].ended_at is None
+        mock.clock.resume()
+        assert (await peer.hear())["reason"] == "session_timeout"
+
+
+async def test_clock_advances_to_its_next_deadline() -> None:
+    async with MockOdyssey(clock="manual") as mock:
+        before = mock.clock.time()
+        expected = mock.clock.call_later(150, "limit", lambda: None)
+        assert await mock.advance_to_next() is expected
+        assert mock.clock.time() == before + 150
+        assert await mock.advance_to_next() is None
+
+
 async def test_same_seed_gives_the_same_key() -> None:
     assert MockOdyssey(seed=3).api_key == MockOdyssey(seed=3).api_key
     assert MockOdyssey(entropy=SeededEntropy(3)).api_key == MockOdyssey(seed=3).api_key

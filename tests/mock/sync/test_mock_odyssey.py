@@ -111,6 +111,18 @@ def test_calls_have_the_parameters_of_the_original(original: type, view: type, a
     assert forms == waiting
 
 
+def test_clock_has_a_pace_for_other_threads() -> None:
+    with MockOdyssey() as mock:
+        mock.clock.set_speed(3)
+        mock.clock.pause()
+        before = mock.clock.time()
+        mock.advance(60)
+        assert mock.clock.time() - before == pytest.approx(60)
+        assert (mock.clock.speed, mock.clock.is_paused) == (3, True)
+        mock.clock.resume()
+        assert not mock.clock.is_paused
+
+
 def test_sync_code_can_use_the_whole_mock() -> None:
     with MockOdyssey(clock="manual", streamers=3) as mock:
         assert mock.settings.streamers == 3
@@ -121,6 +133,7 @@ def test_sync_code_can_use_the_whole_mock() -> None:
         before = mock.clock.time()
         mock.advance(3600)
         assert mock.clock.time() == before + 3600
+        assert (mock.clock.speed, mock.clock.is_paused, mock.advance_to_next()) == (None, False, None)
         fault = mock.faults.add(at="whep.config", do="status", status=503, times=1)
         assert [each.id for each in mock.faults] == [fault.id]
         assert httpx.get(f"{mock.url}/config", trust_env=False).status_code == 503

@@ -16,11 +16,12 @@ export class WhepError extends Error {
 }
 
 /**
- * Connect to a WHEP endpoint, and return {stream, peer, isThere(), close()}.
+ * Connect to a WHEP endpoint, and return {stream, peer, packets(), isThere(), close()}.
  *
  * `headers` are sent with each request. `onState(state)` is called with each state of the connection: `connecting`,
- * `connected`, `disconnected`, `failed`. `signal` aborts the attempt. `isThere()` asks the server whether the connection goes on:
- * a browser notices the end of a stream only after many seconds. `close()` ends the connection and tells the server.
+ * `connected`, `disconnected`, `failed`. `signal` aborts the attempt. `packets()` returns how many packets have arrived.
+ * `isThere()` asks the server whether the connection goes on: a browser notices the end of a stream only after many seconds.
+ * `close()` ends the connection and tells the server.
  */
 export async function connectWhep(url, { headers = {}, onState = () => {}, signal } = {}) {
   const peer = new RTCPeerConnection();
@@ -35,6 +36,12 @@ export async function connectWhep(url, { headers = {}, onState = () => {}, signa
     peer.close();
     // `keepalive`: the request leaves even if the page is being closed. A stream that has ended answers 404.
     if (resource) fetch(resource, { method: "DELETE", headers, keepalive: true }).catch(() => {});
+  }
+
+  async function packets() {
+    // Not the frames of the element: Firefox counts none for a stream.
+    const reports = isClosed ? [] : [...(await peer.getStats()).values()];
+    return reports.find(({ type }) => type === "inbound-rtp")?.packetsReceived ?? 0;
   }
 
   /** Return whether the server knows the connection; true if it does not respond. The request repeats the end of the candidates. */
@@ -80,7 +87,7 @@ export async function connectWhep(url, { headers = {}, onState = () => {}, signa
     const sdp = await response.text();
     signal?.throwIfAborted();
     await peer.setRemoteDescription({ type: "answer", sdp });
-    return { stream, peer, isThere, close };
+    return { stream, peer, packets, isThere, close };
   } catch (error) {
     close();
     throw error;

@@ -3,7 +3,7 @@
 import { html, render, useEffect, useRef, useState } from "components/html.js";
 import { connectWhep } from "components/whep.js";
 
-/** Milliseconds without a new frame after which the page asks whether the broadcast goes on. */
+/** Milliseconds without a packet after which the page asks whether the broadcast goes on. */
 const STALL = 1500;
 
 /** Return {stream, token} of the address; null if it has none. */
@@ -35,17 +35,17 @@ function Watch({ broadcast }) {
     setState({ name: "connecting", words: "" });
     const url = new URL(`../../broadcast/${encodeURIComponent(broadcast.stream)}/whep`, document.baseURI).href;
     let connection = null;
-    let frames = 0;
+    let packets = 0;
     let checked = 0;
     let stalled = 0;
     const { current } = video;
     const onState = (name) => {
       if (name === "failed" || name === "closed") end("ended", "The broadcast has ended.");
     };
-    const watchFrames = async () => {
-      const { totalVideoFrames: now } = current.getVideoPlaybackQuality();
-      if (now !== frames) {
-        frames = now;
+    const watchPackets = async () => {
+      const now = await connection.packets();
+      if (now !== packets) {
+        packets = now;
         checked = performance.now();
       }
       if (document.hidden || performance.now() - checked < STALL) return;
@@ -61,7 +61,7 @@ function Watch({ broadcast }) {
         current.srcObject = opened.stream;
         current.play().catch(() => {}); // A browser can ask for a click first: the player has controls.
         checked = performance.now();
-        stalled = setInterval(watchFrames, 1000);
+        stalled = setInterval(watchPackets, 1000);
       },
       (error) => end("failed", wordsFor(error)),
     );

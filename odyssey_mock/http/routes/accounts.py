@@ -55,4 +55,5 @@ class AccountRoutes:
                 },
             }
 
-        return JSONResponse({"accounts": [shown(each) for each in self.accounts.known(self.api_key())]})
+        listed = [shown(each) for each in self.accounts.known(self.api_key())]
+        return JSONResponse({"accounts": listed}, headers={"Cache-Control": "no-store"})  # they contain keys

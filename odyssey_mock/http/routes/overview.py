@@ -67,4 +67,4 @@ class OverviewRoutes:
             "clock": clock_json(self.clock, self.clock.time()),
             "counts": counts,
         }
-        return JSONResponse(shown)
+        return JSONResponse(shown, headers={"Cache-Control": "no-store"})  # it contains a key

@@ -62,6 +62,11 @@ async def test_key_is_one_of_the_settings() -> None:
         assert (await http.get("/_mock/overview")).json()["api_key"] == "ody_first"
 
 
+@pytest.mark.parametrize("path", ["overview", "accounts"])
+async def test_browsers_do_not_store_keys(http: httpx.AsyncClient, path: str) -> None:
+    assert (await http.get(f"/_mock/{path}")).headers["Cache-Control"] == "no-store"
+
+
 async def test_key_of_a_client_is_not_shown(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
     await http.post("/auth/token", json={"api_key": "ody_could_be_a_real_key"})
     assert "real_key" not in (await http.get("/_mock/overview")).text

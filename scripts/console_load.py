@@ -54,6 +54,7 @@ WATCH = """async () => {
       if (written > begun) window.delays.push(Date.now() / 1000 - written);
     }
     last = events.at(-1)?.i ?? -1;
+    window.kept = events.length;
   } });
 }"""
 
@@ -137,9 +138,11 @@ async def main(sessions: int, entries: int) -> bool:
         sys.stdout.flush()
 
     # Small pictures: the page is measured, and not the encoder, which runs on the same processors.
-    small = {"fps": 2, "portrait_size": (88, 160), "concurrent_sessions": None, "stream_duration": None}
+    small = MockOdyssey(
+        fps=2, portrait_size=(88, 160), concurrent_sessions=None, stream_duration=None, journal_limit=entries
+    )
     async with AsyncExitStack() as stack:
-        mock = await stack.enter_async_context(MockOdyssey(**small, inactivity=None))  # type: ignore[arg-type]
+        mock = await stack.enter_async_context(small)
         for number in range(sessions):
             client = await stack.enter_async_context(Odyssey(mock.api_key, api_url=mock.url))
             await client.connect()
@@ -157,7 +160,7 @@ async def main(sessions: int, entries: int) -> bool:
             script, task = await busy(mock, page, devtools)
             report(f"{view:12} {script:6.0f} ms per s of scripts, {task:6.0f} ms in all", is_ok=task < BUSY_MS)
         await page.evaluate(WATCH)
-        await page.wait_for_timeout(5_000)  # the earlier entries are read
+        await page.wait_for_function("entries => window.kept >= entries", arg=entries)
         async with traffic(mock):
             await page.wait_for_timeout(SECONDS * 1000)
         delays = await page.evaluate("window.watched.close() ?? window.delays")

@@ -2,7 +2,7 @@
 
 import { readEvents } from "console/event_stream.js";
 
-/** Events that the page keeps. The mock's journal has the same default. */
+/** Events that the page keeps, more than the mock's journal has by default (`journal_limit`). */
 export const MOST_EVENTS = 50_000;
 /** Statistics of one session that the page keeps, one each second. */
 const MOST_STATISTICS = 120;

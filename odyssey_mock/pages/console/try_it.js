@@ -1,6 +1,7 @@
 // The view Try it: a session without code. The page itself is a client of the service.
 
 import { classes, html, useEffect, useRef, useState } from "components/html.js";
+import { counted } from "components/time_format.js";
 import { BroadcastCard } from "console/broadcast_card.js";
 import { STEPS } from "console/live_client.js";
 import { addressOf } from "console/navigation.js";
@@ -187,7 +188,7 @@ function Steps({ live, isFailed }) {
           </li>
         `;
       })}
-      ${live.refusals > 0 && !isFailed && html`<li class="step-note" role="status">No streamer is free (503, ${live.refusals} times). The client asks each second, for 30 seconds.</li>`}
+      ${live.refusals > 0 && !isFailed && html`<li class="step-note" role="status">No streamer is free (503, ${counted(live.refusals, "time")}). The client asks each second, for 30 seconds.</li>`}
     </ol>
   `;
 }

@@ -58,17 +58,9 @@ def run_pytest(
 ) -> subprocess.CompletedProcess[str]:
     """Run `python -m pytest` in `folder`, with `environment` as the only environment variables.
 
-    The option `-n` requires a new interpreter: pytest-xdist gives its workers the `sys.path` of the time when it was
-    imported.
-
     Raises:
         subprocess.TimeoutExpired: the run did not end within `limit_s` seconds, and was killed.
     """
-    if any(argument.startswith("-n") for argument in arguments):
-        command = [sys.executable, "-m", "pytest", *arguments]
-        return subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=limit_s
-        )
     # Files: a process that the tests leave behind would keep a pipe open.
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         streams = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": errors}

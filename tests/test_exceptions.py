@@ -72,6 +72,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "odyssey_mock.ApiError": (404, {"no": "such"}, {"Retry-After": "1"}),
     "odyssey_mock.BroadcastError": (404, "no such broadcast"),
     "odyssey_mock.CannotStartError": (["no-such-program"], FileNotFoundError(2, "No such file or directory")),
+    "odyssey_mock.CloseFrameError": ("code", "1000, or 3000 to 4999", 1),
     "odyssey_mock.ConcurrentLimitError": (2, 2),
     "odyssey_mock.InvalidKeyError": (),
     "odyssey_mock.NoCapacityError": (),

@@ -24,6 +24,7 @@ WITHOUT_A_POINT = {
     ("OPTIONS", "/broadcast/{stream_id}/whep"),
     ("OPTIONS", "/broadcast/{stream_id}/whep/{resource}"),
     ("GET", "/openapi.json"),
+    ("GET", "/"),
 }
 """Method and route of the requests for which the mock offers no faults.
 

@@ -207,7 +207,8 @@ async def test_unknown_prefix_is_not_removed() -> None:
 async def test_prefix_of_a_service_path_is_ignored(odyssey_mock: MockOdyssey) -> None:
     """With `X-Forwarded-Prefix: /auth`, `/auth/token` is the token route, not `/token` below the prefix."""
     routes = create_app(odyssey_mock.backend, odyssey_mock.go_away).routes
-    assert {route.path.split("/")[1] for route in routes if isinstance(route, Route | Mount)} == SERVICE_SEGMENTS
+    segments = {route.path.split("/")[1] for route in routes if isinstance(route, Route | Mount)}
+    assert segments == {*SERVICE_SEGMENTS, ""}, "expected the segments of the service, and the redirect at /"
     for segment in SERVICE_SEGMENTS:
         found = await reported({"X-Forwarded-Prefix": f"/{segment}"})
         assert (found["url"], found["path"]) == (OWN, "/report")

@@ -85,6 +85,13 @@ def test_variables_of_standard_streams_have_an_effect(name: str) -> None:
     assert fork == subprocess.run(new, env=environment, capture_output=True, text=True, check=True).stdout
 
 
+def test_undecodable_variable_reaches_the_fork() -> None:
+    environment = {**os.environb, b"ODD": b"h\xffst"}
+    assert run_python("-c", "import os; print(os.environb[b'ODD'])", limit_s=LIMIT_S, env=environment).stdout == (
+        "b'h\\xffst'\n"
+    )
+
+
 def test_session_leader_has_its_own_group() -> None:
     code = "import os; print(os.getsid(0) == os.getpgrp() == os.getpid())"
     assert run_python("-c", code, limit_s=LIMIT_S, start_new_session=True).stdout == "True\n"

@@ -87,7 +87,7 @@ class ForkedPython(subprocess.Popen[str]):
         close_fds: bool,
         pass_fds: Any,
         cwd: str | Path | None,
-        env: Mapping[str, str] | None,
+        env: Mapping[str, str] | Mapping[bytes, bytes] | None,
         startupinfo: Any,
         creationflags: Any,
         shell: bool,
@@ -107,10 +107,11 @@ class ForkedPython(subprocess.Popen[str]):
     ) -> None:
         if preexec_fn is not None or pass_fds or shell or executable is not None:
             raise ValueError("expected none of the options preexec_fn, pass_fds, shell and executable")
+        variables = os.environ if env is None else env
         command = fork_server.Command(
             arguments=list(args[1:]),
             folder=os.fspath(Path.cwd() if cwd is None else Path(cwd).absolute()),
-            environment=dict(os.environ if env is None else env),
+            environment={os.fsdecode(name): os.fsdecode(value) for name, value in variables.items()},
             ignored=[each for each in fork_server.SIGNALS if signal.getsignal(each) is signal.SIG_IGN],
             is_session=start_new_session,
         )

@@ -48,6 +48,10 @@ class ClockKindError(RuntimeError):
     """The kind of the clock does not permit the call. The message states why, and what to do."""
 
 
+class ClockEndError(ValueError):
+    """The clock would be advanced beyond its end, the year 9999. The message states how many seconds are left."""
+
+
 class Deadline(Protocol):
     """A callback scheduled for an instant of the server's time."""
 
@@ -72,7 +76,7 @@ class Clock(Protocol):
     """The server's clock. An async context manager: on exit it cancels pending deadlines and ends running callbacks."""
 
     def time(self) -> float:
-        """Return the time in seconds since the epoch."""
+        """Return the time in seconds since the epoch, at most that of the end of the year 9999."""
 
     def monotonic(self) -> float:
         """Return the seconds since an arbitrary start, to measure durations.
@@ -146,7 +150,8 @@ class Clock(Protocol):
         when the callback has finished. Concurrent calls run one after the other.
 
         Raises:
-            ValueError: `seconds` is negative, not a number, or greater than `left`.
+            ValueError: `seconds` is negative or not a number.
+            ClockEndError: `seconds` is greater than `left`.
             RuntimeError: a callback of a deadline called `advance`, which would be a deadlock.
             ExceptionGroup: at least one callback failed. All other callbacks were called.
         """
@@ -157,7 +162,7 @@ class Clock(Protocol):
         Other deadlines at the same time fire too.
 
         Raises:
-            ValueError: the deadline is more than `left` seconds away.
+            ClockEndError: the deadline is more than `left` seconds away.
             RuntimeError: a callback of a deadline called `advance_to_next`, which would be a deadlock.
             ExceptionGroup: at least one callback failed. All other callbacks were called.
         """
@@ -211,7 +216,7 @@ class _Advances:
         At the end of the block, the exceptions in the list are raised as a group.
 
         Raises:
-            ValueError: `seconds()` is greater than `left()` after earlier calls.
+            ClockEndError: `seconds()` is greater than `left()` after earlier calls.
             RuntimeError: a callback that an earlier call awaits has called `advance`.
             ExceptionGroup: the list is not empty.
         """
@@ -222,7 +227,7 @@ class _Advances:
         errors: list[Exception] = []
         async with self._lock:
             if (wanted := seconds()) > (most := left()):
-                raise ValueError(
+                raise ClockEndError(
                     f"seconds must be at most {most:.0f}, because the clock ends with the year 9999; got {wanted!r}"
                 )
             self._running = asyncio.current_task()
@@ -306,7 +311,7 @@ class RealClock:
         """Whether deadlines fire by themselves: not while `advance` runs."""
 
     def time(self) -> float:
-        return self._epoch + self.monotonic()
+        return min(self._epoch + self.monotonic(), LAST_INSTANT)
 
     def monotonic(self) -> float:
         return (self._running().time() - self._origin) * self._rate + self._advanced

@@ -29,7 +29,7 @@ from odyssey_mock.broadcasts.hls import NoPlaylistError
 from odyssey_mock.broadcasts.monitors import NoRunningStreamError, TooManyMonitorsError
 from odyssey_mock.broadcasts.registry import TooManySpectatorsError
 from odyssey_mock.broadcasts.spectator import LateAnswerError, SpectatorGoneError
-from odyssey_mock.core.clock import ClockKindError
+from odyssey_mock.core.clock import ClockEndError, ClockKindError
 from odyssey_mock.core.picklable_error import PicklableError
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.fault import FaultError
@@ -154,6 +154,7 @@ ANSWERS: Mapping[type[Exception], _Answer] = MappingProxyType(
         UrlError: lambda error, _: ApiError(403, str(error)),
         NoArtifactError: lambda error, _: ApiError(404, f"Artifact not found: {error}"),
         ClockKindError: lambda error, _: ApiError(409, str(error)),
+        ClockEndError: lambda error, _: ApiError(409, str(error)),
         FaultError: lambda error, _: unprocessable(["body", *error.loc], str(error), "value_error"),
         SpectatorGoneError: lambda error, _: BroadcastError(
             404, f"the spectator ended before the SDP answer was sent: {error}"

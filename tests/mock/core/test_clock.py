@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from odyssey_mock.core.clock import (
     MANUAL_START,
     Clock,
+    ClockEndError,
     ClockKindError,
     Deadline,
     ManualClock,
@@ -175,7 +176,7 @@ async def test_concurrent_advances_stay_before_the_last_instant(make: Callable[[
     async with make() as clock:
         spans = [clock.left - 1000, clock.left - 1000]
         results = await asyncio.gather(*map(clock.advance, spans), return_exceptions=True)
-        assert [type(result) for result in results] == [type(None), ValueError]
+        assert [type(result) for result in results] == [type(None), ClockEndError]
         assert clock.left > 0
 
 
@@ -248,6 +249,19 @@ async def test_manual_clock_stops_at_year_9999() -> None:
     assert clock.time() == MANUAL_START
     await clock.advance(clock.left)
     assert formatdate(clock.time(), usegmt=True) == "Fri, 31 Dec 9999 23:59:59 GMT"
+
+
+def test_real_clock_ends_with_the_year_9999() -> None:
+    async def scenario() -> None:
+        async with RealClock() as clock:
+            await clock.advance(clock.left - 1)
+            fired: list[float] = []
+            clock.call_later(10, "limit", lambda: fired.append(clock.time()))
+            await wait(11)
+            assert formatdate(clock.time(), usegmt=True) == "Fri, 31 Dec 9999 23:59:59 GMT"
+            assert (fired, clock.left) == ([clock.time()], 0)
+
+    play(scenario)
 
 
 @pytest.mark.parametrize("seconds", [-1.0, -1e-9, math.nan, math.inf, 10**400])

@@ -150,3 +150,20 @@ async def test_paused_mock_cannot_go_away_over_http(http: httpx.AsyncClient) -> 
     await http.post("/_mock/clock/pause")
     response = await http.post("/_mock/server/away", json={"seconds": 1})
     assert (response.status_code, "POST /_mock/clock/resume" in response.json()["detail"]) == (409, True)
+
+
+@manual
+async def test_next_deadline_beyond_the_year_9999_is_409(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
+    await odyssey_mock.advance(odyssey_mock.clock.left)
+    odyssey_mock.clock.call_later(60, "limit", lambda: None)
+    answer = await http.post("/_mock/clock/next")
+    assert (answer.status_code, "the clock ends with the year 9999" in answer.json()["detail"]) == (409, True)
+
+
+async def test_mock_answers_after_the_year_9999(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
+    odyssey_mock.clock.pause()
+    await odyssey_mock.advance(odyssey_mock.clock.left)
+    odyssey_mock.clock.resume()
+    shown = await http.get("/_mock/clock")
+    assert (shown.status_code, shown.json()["iso"]) == (200, "9999-12-31T23:59:59+00:00")
+    assert shown.headers["date"] == "Fri, 31 Dec 9999 23:59:59 GMT"

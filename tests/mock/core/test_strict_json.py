@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from odyssey_mock.core.strict_json import items_in, read_json
 
+DEEP = "the JSON is nested too deeply: expected at most 100 levels of arrays and objects, got more"
+
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))
 def test_valid_json_is_parsed(value: object) -> None:
@@ -27,10 +29,12 @@ def test_invalid_json_is_a_value_error(text: bytes) -> None:
     [
         (b"[" + b"1," * 99_999 + b"1,1]", "expected at most 100000 commas and opening brackets, got 100001"),
         ("{" * 100_001, "expected at most 100000 commas and opening brackets, got 100001"),
-        ("[" * 90_000, "the JSON is nested too deeply"),
+        ("[" * 90_000, DEEP),
+        ("[" * 101 + "]" * 101, DEEP),
+        (b'[1, {"a":' * 51 + b"1" + b"}]" * 51, DEEP),
         (b'{"n": ' + b"9" * 501 + b"}", "expected an integer of at most 500 digits, got 501 digits"),
     ],
-    ids=["commas", "brackets in text", "depth", "digits"],
+    ids=["commas", "brackets in text", "brackets", "arrays", "objects", "digits"],
 )
 def test_json_above_a_limit_is_rejected(text: str | bytes, message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}$"):
@@ -40,6 +44,8 @@ def test_json_above_a_limit_is_rejected(text: str | bytes, message: str) -> None
 def test_json_at_the_limits_is_parsed() -> None:
     assert read_json(b"[" + b"1," * 99_999 + b"1]") == [1] * 100_000
     assert read_json("9" * 500) == 10**500 - 1
+    assert json.dumps(read_json("[" * 100 + "]" * 100)) == "[" * 100 + "]" * 100
+    assert read_json(json.dumps(["[" * 500] * 100)) == ["[" * 500] * 100
 
 
 @pytest.mark.parametrize("text", ['[1, {"a": [2, 3]}]', '{"a": {"b": 1}, "c": []}', "[[[]]]", "7"])

@@ -52,6 +52,16 @@ async def test_invalid_chunk_after_the_response_closes_the_connection(
     await expect_no_error(odyssey_mock, caplog)
 
 
+@pytest.mark.parametrize("path", ["/auth/token", "/sessions/request", "/simulation-jobs"])
+async def test_deep_json_gets_status_422(
+    odyssey_mock: MockOdyssey, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    async with RawApi(odyssey_mock) as api:
+        answer = await api.http.post(path, content=b'{"a":' * 2000 + b"1" + b"}" * 2000)
+    assert (answer.status_code, "nested too deeply" in answer.text) == (422, True), answer.text
+    await expect_no_error(odyssey_mock, caplog)
+
+
 async def expect_no_error(mock: MockOdyssey, caplog: pytest.LogCaptureFixture) -> None:
     """Check that the mock still answers, and has logged no error."""
     async with RawApi(mock) as api:

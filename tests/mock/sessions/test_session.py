@@ -301,6 +301,18 @@ async def test_candidates_before_the_answer_are_used_after_it(
     assert used == [50001, 50002]
 
 
+@pytest.mark.off_contract("sends messages that are nested too deeply")
+async def test_deep_json_is_refused_on_both_channels(odyssey_mock: MockOdyssey) -> None:
+    deep = '{"type": "update", "prompt": ' + "[" * 2000 + "]" * 2000 + "}"
+    async with raw_peer(odyssey_mock) as peer:
+        await peer.say_on_socket(deep)
+        first = await peer.hear()
+        peer.say(deep)
+        for refused in (first, await peer.hear()):
+            assert (refused["reason"], "nested too deeply" in refused["message"]) == ("invalid_message", True), refused
+        await start(peer)
+
+
 @pytest.mark.off_contract("sends candidates with an invalid port, and too many")
 async def test_invalid_and_too_many_candidates_are_refused(odyssey_mock: MockOdyssey) -> None:
     async with raw_peer(odyssey_mock) as peer:

@@ -47,13 +47,13 @@ class FramePictures:
             NoFrameError: the stream is unknown, or has no such frame yet.
             TooManyPicturesError: `WAITING` thumbnails wait already.
         """
-        self._check(stream_id, index)
+        self.check(stream_id, index)
         if self._waiting >= WAITING:
             raise TooManyPicturesError(f"expected at most {WAITING} frames to be drawn at a time, got another one")
         self._waiting += 1
         try:
             async with self._turn:
-                record = self._check(stream_id, index)  # it may have been forgotten in the meantime
+                record = self.check(stream_id, index)  # it may have been forgotten in the meantime
                 renderer = self._renderer(record)
                 drawing = asyncio.get_running_loop().run_in_executor(None, _draw, renderer, index, side)
                 try:
@@ -66,7 +66,12 @@ class FramePictures:
         finally:
             self._waiting -= 1
 
-    def _check(self, stream_id: str, index: int) -> StreamRecord:
+    def check(self, stream_id: str, index: int) -> StreamRecord:
+        """Return the record of a stream that has frame `index`.
+
+        Raises:
+            NoFrameError: the stream is unknown, or has no such frame yet.
+        """
         record = self._streams.records.get(stream_id)
         if record is None:
             raise NoFrameError(f"no stream {stream_id[:64]!r}; GET /_mock/state lists the streams")

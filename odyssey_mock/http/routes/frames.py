@@ -1,6 +1,6 @@
 """The route of the control API with thumbnails of the frames of streams."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -8,9 +8,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from odyssey_mock.core.entropy import SystemEntropy
 from odyssey_mock.http.control_access import QUERY_PARAMETER
 from odyssey_mock.http.errors import ApiError, validate
 from odyssey_mock.http.fault_points import ServiceRoute
+from odyssey_mock.http.ranges import is_known
 from odyssey_mock.media.thumbnail import THUMBNAIL_SIDE
 from odyssey_mock.recordings.frame_pictures import FramePictures
 
@@ -34,17 +36,23 @@ class FrameRoutes:
     """The route that draws a frame."""
 
     pictures: FramePictures
+    etag: str = field(default_factory=lambda: f'"{SystemEntropy().token(9)}"')
+    """The entity tag of every thumbnail. Mocks with the same seed have streams with the same ids and other frames."""
 
     def routes(self) -> list[BaseRoute]:
         """Create the routes."""
         return [ServiceRoute("/streams/{stream_id}/frames/{index}.jpg", {"GET": self.frame})]
 
     async def frame(self, request: Request) -> Response:
-        """Draw a frame as JPEG. The frames of a stream never change, so a browser may keep them."""
+        """Draw a frame as JPEG. The frames of a stream never change while the mock runs."""
         given = {name: value for name, value in request.query_params.items() if name != QUERY_PARAMETER}
         side = validate(FrameQuery, given, "query").side
         index: str = request.path_params["index"]
         if not (index.isascii() and index.isdecimal() and len(index) <= INDEX_DIGITS):
             raise ApiError(404, f"expected the index of a frame, such as 0.jpg, got {index[:64]!r}")
-        jpeg = await self.pictures.jpeg(request.path_params["stream_id"], int(index), side)
-        return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=86400, immutable"})
+        stream_id: str = request.path_params["stream_id"]
+        headers = {"Cache-Control": "private, no-cache", "ETag": self.etag}
+        self.pictures.check(stream_id, int(index))
+        if is_known(request.headers, self.etag):
+            return Response(None, 304, headers)
+        return Response(await self.pictures.jpeg(stream_id, int(index), side), media_type="image/jpeg", headers=headers)

@@ -12,7 +12,10 @@ from odyssey_mock import MockOdyssey
 from odyssey_mock.media.scene import Renderer
 from odyssey_mock.media.thumbnail import thumbnail_of
 from odyssey_mock.recordings import frame_pictures
+from tests.support.raw import raw_peer
 from tests.support.simulations import script, wanted
+from tests.support.streams import START
+from tests.support.tls_contexts import NO_CERTIFICATES
 
 pytestmark = pytest.mark.odyssey(portrait_size=(88, 160))
 simulated = pytest.mark.odyssey(
@@ -45,7 +48,6 @@ async def test_frames_of_an_ended_stream_are_drawn(authorized: httpx.AsyncClient
     )
     for index, answer in zip(indexes, answers, strict=True):
         assert answer.headers["content-type"] == "image/jpeg"
-        assert "immutable" in answer.headers["cache-control"]
         frame = await asyncio.to_thread(Renderer(timeline).render, index)
         assert answer.content == thumbnail_of(frame, 80).jpeg
     assert size_of(answers[0].content) == (44, 80)
@@ -55,6 +57,34 @@ async def test_frames_of_an_ended_stream_are_drawn(authorized: httpx.AsyncClient
     assert missing.status_code == 404
     (shown,) = (await authorized.get("/_mock/state")).json()["streams"]
     assert shown["frames"] == timeline.frames
+
+
+@simulated
+async def test_known_frame_is_not_sent_again(authorized: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
+    url = f"/_mock/streams/{await finished_stream(authorized, odyssey_mock)}/frames"
+    etag = (await authorized.get(f"{url}/0.jpg")).headers["etag"]
+    known = await authorized.get(f"{url}/0.jpg", headers={"If-None-Match": etag})
+    assert (known.status_code, known.content) == (304, b"")
+    assert (await authorized.get(f"{url}/999.jpg", headers={"If-None-Match": etag})).status_code == 404
+
+
+async def test_mock_with_a_seed_sends_its_own_frames() -> None:
+    sent: list[httpx.Response] = []
+    for prompt in ("A red cat", "A blue whale"):
+        async with (
+            MockOdyssey(seed=1, portrait_size=(88, 160)) as mock,
+            raw_peer(mock) as host,
+            httpx.AsyncClient(base_url=mock.url, trust_env=False, verify=NO_CERTIFICATES) as http,
+        ):
+            host.say({**START, "prompt": prompt})
+            url = f"/_mock/streams/{(await host.hear())['stream_id']}/frames/0.jpg"
+            # As a browser asks that has the frame of the mock before.
+            known = {"If-None-Match": sent[0].headers["etag"]} if sent else {}
+            sent.append(await http.get(url, headers=known))
+            assert sent[-1].headers["cache-control"] == "private, no-cache"
+    assert [answer.status_code for answer in sent] == [200, 200]
+    assert sent[0].url.path == sent[1].url.path
+    assert sent[0].content != sent[1].content
 
 
 async def test_running_stream_has_its_frames_so_far(

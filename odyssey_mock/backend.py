@@ -82,6 +82,8 @@ class Backend:
     pictures: FramePictures = field(init=False)
     jobs: Jobs = field(init=False)
     _deadlines_fired: int = field(init=False, default=0)
+    _speed: float | None = field(init=False)
+    """The speed of the clock at the start; None if the clock never moves by itself."""
 
     def __post_init__(self) -> None:
         initial = self.settings.now
@@ -89,6 +91,7 @@ class Backend:
         self.state.keep_journal(self.journal)
         self.entropy = RememberingEntropy(self.entropy, self.journal.secrets)
         self.secrets = SavedSecrets(self.state, self.entropy)
+        self._speed = self.clock.speed
         self.clock.observe(self._note_deadline)
         self.clock.observe_pace(self._note_pace)
         self.faults = Faults(self.journal, self.secrets.token("faults", 16), initial.faults, self.state)
@@ -280,7 +283,7 @@ class Backend:
     async def reset(self) -> None:
         """End all sessions, broadcasts and jobs, and delete all records and the journal; see `MockOdyssey.reset`."""
         # First, for requests that arrive while this waits, and again at the end, for changes made in the meantime.
-        self.settings.reset()
+        self._reset_settings()
         await self.sessions.close()
         await self.broadcasts.close()
         await self.monitors.close()
@@ -291,5 +294,11 @@ class Backend:
         self.faults.reset()
         self.accounts.clear()
         self.telemetry.clear()
-        self.settings.reset()
+        self._reset_settings()
         self.journal.clear()
+
+    def _reset_settings(self) -> None:
+        self.settings.reset()
+        if self._speed is not None:
+            self.clock.set_speed(self._speed)
+            self.clock.resume()

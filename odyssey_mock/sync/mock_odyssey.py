@@ -186,8 +186,9 @@ class MockOdyssey:
     def reset(self) -> None:
         """End all sessions, broadcasts and jobs. Delete the records of streams and jobs, the telemetry and the journal.
 
-        Access tokens become invalid, and the used hours of every account become 0. Clock and address are kept. Settings
-        and faults are set back to those of the start. An outage (`go_away`) is ended first.
+        Access tokens become invalid, and the used hours of every account become 0. Time and address are kept.
+        Settings, faults and the speed of the clock are set back to those of the start, and a paused clock continues. An
+        outage (`go_away`) is ended first.
         """
         self._thread.run("reset()", self._mock.reset)
 

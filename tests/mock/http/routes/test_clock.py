@@ -167,3 +167,14 @@ async def test_mock_answers_after_the_year_9999(http: httpx.AsyncClient, odyssey
     shown = await http.get("/_mock/clock")
     assert (shown.status_code, shown.json()["iso"]) == (200, "9999-12-31T23:59:59+00:00")
     assert shown.headers["date"] == "Fri, 31 Dec 9999 23:59:59 GMT"
+
+
+@pytest.mark.odyssey(speed=2)
+async def test_reset_restores_the_pace(http: httpx.AsyncClient) -> None:
+    before = (await http.put("/_mock/clock/speed", json={"speed": 50})).json()
+    await http.post("/_mock/clock/pause")
+    assert (await http.post("/_mock/reset")).status_code == 200
+    after = (await http.get("/_mock/clock")).json()
+    assert (after["speed"], after["paused"]) == (2, False)
+    assert after["time"] >= before["time"]
+    assert (await http.get("/_mock/journal")).json()["entries"] == []

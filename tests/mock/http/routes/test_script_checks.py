@@ -5,6 +5,8 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from odyssey_mock import MockOdyssey
 from tests.support.simulations import script, wanted
@@ -21,6 +23,36 @@ INVALID: dict[str, Any] = {
     "an array": [],
     "a private URL": {"script_url": "ftp://example.com/script.json"},
 }
+
+NAMES = (
+    "script",
+    "scripts",
+    "script_url",
+    "portrait",
+    "priority",
+    "timestamp_ms",
+    "start",
+    "interact",
+    "end",
+    "prompt",
+)
+like_scripts = st.recursive(
+    st.none() | st.booleans() | st.integers(-1, 9000) | st.sampled_from(["", "A cat", "\ud800", *NAMES]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),
+    max_leaves=15,
+)
+
+
+@pytest.mark.off_contract("sends requests with unknown fields")
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.builds(lambda place, value: wanted(script(1)) | {place: value}, st.sampled_from(NAMES), like_scripts))
+async def test_both_routes_have_the_same_errors(authorized: httpx.AsyncClient, body: dict[str, Any]) -> None:
+    content = json.dumps(body)
+    checked = (await authorized.post("/_mock/scripts/validate", content=content)).raise_for_status().json()
+    job = await authorized.post("/simulation-jobs", content=content)
+    assert job.status_code in {200, 422, 429}
+    assert checked["errors"] == (job.json()["detail"] if job.status_code == 422 else [])
+    assert checked["valid"] is (job.status_code != 422)
 
 
 @pytest.mark.parametrize("case", INVALID)

@@ -4,6 +4,7 @@ import { AccountsView } from "console/accounts.js";
 import { createApi, takeToken } from "console/api.js";
 import { ClockView } from "console/clock.js";
 import { FaultsView } from "console/faults.js";
+import { keepFocus } from "console/kept_focus.js";
 import { createLiveModel } from "console/live_model.js";
 import { addressOf, navigate, useRoute } from "console/navigation.js";
 import { OverviewView } from "console/overview.js";
@@ -81,6 +82,7 @@ function Console({ api }) {
     model.current = createLiveModel({ api, onChange: setMock });
     return () => model.current.close();
   }, []);
+  useEffect(() => keepFocus(root), []);
   const announce = useCallback((text) => setToast(({ number }) => ({ text, number: number + 1 })), []);
   useEffect(() => {
     if (!toast.text) return undefined;

@@ -14,14 +14,16 @@ const STEPS = [
   { seconds: 3600, label: "1 h" },
 ];
 const UNITS = { ms: 0.001, s: 1, min: 60, m: 60, h: 3600, d: 86400 };
-const DURATION = /^\s*(?:\d+(?:\.\d+)?\s*(?:ms|s|min|m|h|d)?\s*)+$/;
+/** Only the last number can be without a unit: with two ways to read digits, the time of a match would double with each of them. */
+const DURATION = /^(?:\d+(?:\.\d+)?\s*(?:ms|min|s|m|h|d)\s*)*(?:\d+(?:\.\d+)?)?$/;
 const PART = /(\d+(?:\.\d+)?)\s*(ms|min|s|m|h|d)?/g;
 const PLACES = 6;
 
 /** Return the seconds of a text such as `90`, `1m 30s` or `250 ms`; null if it is none. */
 export function secondsOfText(text) {
-  if (!DURATION.test(text)) return null;
-  const parts = [...text.matchAll(PART)].map(([, number, unit = "s"]) => Number(number) * UNITS[unit]);
+  const written = text.trim();
+  if (written === "" || !DURATION.test(written)) return null;
+  const parts = [...written.matchAll(PART)].map(([, number, unit = "s"]) => Number(number) * UNITS[unit]);
   return Number(parts.reduce((sum, each) => sum + each, 0).toFixed(PLACES));
 }
 

@@ -98,7 +98,8 @@ export function readEvents({ open, onEvent, onConnection }) {
       onConnection("lost", "the mock closed the connection");
     } catch (error) {
       if (isOutdated || isPaused) return 0;
-      if (!isClosed) onConnection("lost", error.message);
+      // What a browser calls a request without a response: "Failed to fetch" in one, "Load failed" in another.
+      if (!isClosed) onConnection("lost", error instanceof TypeError ? "the mock does not respond" : error.message);
     } finally {
       clearTimeout(silence);
       abort.abort();

@@ -35,7 +35,8 @@ function meansOf(catalog, at) {
  * if there is no such point, or if the points of the group have no action in common.
  */
 export function pointOf(catalog, at) {
-  if (!at.endsWith(".*")) return catalog.points[at] ?? null;
+  if (typeof at !== "string") return null;
+  if (!at.endsWith(".*")) return Object.hasOwn(catalog.points, at) ? catalog.points[at] : null;
   const points = membersOf(catalog, at).map((name) => catalog.points[name]);
   if (points.length === 0) return null;
   const actions = Object.entries(points[0].actions).filter(([name]) => points.every((point) => name in point.actions));

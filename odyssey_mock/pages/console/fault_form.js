@@ -7,7 +7,7 @@ import { FieldError, fieldOf, pointGroups, pointOf, valueOf, writtenOf } from "c
 export function draftOf(catalog, fault) {
   const at = pointOf(catalog, fault?.at ?? "") ? fault.at : Object.keys(catalog.points)[0];
   const { actions, match } = pointOf(catalog, at);
-  const action = fault?.do in actions ? fault.do : Object.keys(actions)[0];
+  const action = fault && Object.hasOwn(actions, fault.do) ? fault.do : Object.keys(actions)[0];
   const schemas = Object.entries({ ...actions[action].parameters, ...catalog.parameters });
   return {
     at,
@@ -67,7 +67,7 @@ export function FaultForm({ catalog, first, onAdd }) {
   const action = point.actions[draft.do];
   const choose = (at) => {
     const { actions } = pointOf(catalog, at);
-    setDraft({ ...draft, at, do: draft.do in actions ? draft.do : Object.keys(actions)[0] });
+    setDraft({ ...draft, at, do: Object.hasOwn(actions, draft.do) ? draft.do : Object.keys(actions)[0] });
     setErrors({});
   };
   const change = (part, name) => (value) => setDraft({ ...draft, [part]: { ...draft[part], [name]: value } });

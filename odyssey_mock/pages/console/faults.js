@@ -38,7 +38,7 @@ export function FaultsView({ mock, api, announce, query }) {
     <//>
     <${ErrorText} error=${error} />
     <${Section} title="Active faults">
-      <${ActiveFaults} faults=${faults} catalog=${catalog} onRemove=${remove} />
+      <${ActiveFaults} faults=${faults} hasFailed=${error !== null} catalog=${catalog} onRemove=${remove} />
     <//>
     ${catalog && html`
       <div class="faults-add">
@@ -121,7 +121,8 @@ function parsed(text) {
   }
 }
 
-function ActiveFaults({ faults, catalog, onRemove }) {
+function ActiveFaults({ faults, hasFailed, catalog, onRemove }) {
+  if (faults === null && hasFailed) return null;
   if (faults === null) return html`<div class="card card-body muted">Reading the faults…</div>`;
   if (faults.length === 0) {
     return html`<${EmptyState} title="No active faults"><p>The mock behaves like a healthy service. Add a preset or a fault below, then use your app.</p><//>`;

@@ -92,7 +92,7 @@ export function FilmPlayer({ film, src }) {
             <button type="button" class=${classes("film-event", place === current && "current")} aria-current=${place === current ? "step" : undefined} onClick=${() => seek(event.timestamp_ms / 1000)}>
               <span class="film-event-time number">${point(event.timestamp_ms / 1000, 2)}</span>
               <span class="film-event-type">${event.type}</span>
-              <span class="film-event-text">${event.prompt ?? event.message ?? ""}</span>
+              <span class="film-event-text" dir="auto">${event.prompt ?? event.message ?? ""}</span>
             </button>
           </li>
         `)}

@@ -186,7 +186,7 @@ function RecordingCard({ recording, api, isChosen }) {
     <li>
       <a class=${classes("recording", isChosen && "chosen")} href=${addressOf("simulations", { stream: id })} aria-current=${isChosen ? "true" : undefined}>
         <span class="recording-picture">${src && html`<img src=${src} alt="" loading="lazy" width=${width / 2} height=${height / 2} />`}</span>
-        <span class="recording-prompt">${prompt || "No prompt"}</span>
+        <span class="recording-prompt" dir="auto">${prompt || "No prompt"}</span>
         <span class="recording-about number">${session ? "Live" : "Simulated"} · ${length} · ${new Date(began * 1000).toLocaleTimeString()}</span>
       </a>
     </li>

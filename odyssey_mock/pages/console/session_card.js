@@ -73,7 +73,7 @@ function Prompt({ stream }) {
   if (!stream) return html`<p class="session-prompt muted">The client has not started a stream.</p>`;
   return html`
     <div class="session-prompt">
-      <p class="prompt-now">${stream.current_prompt ?? stream.prompt}</p>
+      <p class="prompt-now" dir="auto">${stream.current_prompt ?? stream.prompt}</p>
       <p class="muted">${[
         `${stream.width} × ${stream.height}`,
         stream.fps && `${stream.fps} fps`,

@@ -79,7 +79,7 @@ function Tile({ session, stream, isSelected, api, places, onSelect }) {
       </div>
       <button type="button" class="tile-button" aria-pressed=${isSelected} onClick=${onSelect}>
         <span class="tile-line"><${Badge} tone=${tone}>${label}<//><span class="mono muted">${id}</span></span>
-        <span class="tile-prompt">${stream?.current_prompt ?? stream?.prompt ?? "no stream"}</span>
+        <span class="tile-prompt" dir="auto">${stream?.current_prompt ?? stream?.prompt ?? "no stream"}</span>
       </button>
     </li>
   `;

@@ -203,8 +203,8 @@ function Prompts({ prompts }) {
       <ol class="card prompts" reversed>
         ${[...prompts].reverse().map(({ number, kind, prompt, state, applied, message }) => html`
           <li key=${number}>
-            <div class="prompt-line"><span class="prompt-kind">${kind}</span><span class="prompt-text">${prompt}</span><${Badge} tone=${PROMPT_BADGES[state].tone}>${PROMPT_BADGES[state].label}<//></div>
-            ${applied && applied !== prompt && html`<p class="prompt-applied muted">${applied}</p>`}
+            <div class="prompt-line"><span class="prompt-kind">${kind}</span><span class="prompt-text" dir="auto">${prompt}</span><${Badge} tone=${PROMPT_BADGES[state].tone}>${PROMPT_BADGES[state].label}<//></div>
+            ${applied && applied !== prompt && html`<p class="prompt-applied muted" dir="auto">${applied}</p>`}
             ${message && html`<p class="field-error">${message}</p>`}
           </li>
         `)}

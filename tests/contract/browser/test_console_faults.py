@@ -5,6 +5,7 @@ import json
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from playwright.async_api import Page, expect
@@ -119,6 +120,23 @@ async def test_entry_of_the_timeline_fills_in_the_form(console: ConsoleTab, mock
         await expect(page.get_by_label("Where")).to_have_value("rest.regions.ping")
         await expect(page.get_by_label("times")).to_have_value("1")
         await expect(page.get_by_label("What")).to_be_focused()
+
+
+async def test_links_that_no_entry_has_fill_in_nothing(console: ConsoleTab, mock: MockOdyssey) -> None:
+    strange: list[Any] = [
+        [1],
+        "x",
+        None,
+        *({"at": at} for at in (5, ["rest.auth.token"], "toString", "__proto__", "constructor.*")),
+        {"at": "rest.auth.token", "do": "toString", "match": 5},
+    ]
+    async with console.opened(mock.url, "faults") as page:
+        for fault in strange:
+            await page.evaluate(
+                "(hash) => { location.hash = hash; }", f"#/faults?{urlencode({'fault': json.dumps(fault)})}"
+            )
+            await page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+            await expect(page.get_by_label("Where"), f"after a link with {fault}").to_have_value("rest.auth.token")
 
 
 async def test_copied_yaml_starts_a_mock(console: ConsoleTab, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Tests of the console's views Clock, and Accounts and settings, in Chromium."""
 
+import asyncio
+
 import pytest
 from playwright.async_api import expect
 
@@ -100,6 +102,14 @@ async def test_manual_clock_is_advanced(console: ConsoleTab, mock: MockOdyssey) 
         await expect(page.get_by_role("status")).to_have_text("Advanced to the next deadline")
 
     mock.expect("inactivity", kind="deadline")
+
+
+async def test_wrong_durations_are_refused_at_once(console: ConsoleTab, mock: MockOdyssey) -> None:
+    async with console.opened(mock.url, "clock") as page:
+        async with asyncio.timeout(5):
+            found = await page.evaluate(DURATIONS, ["1" * 40 + "x", "1 " * 40 + "x", "1m" * 1000, "1" * 300 + "s s"])
+
+    assert found == [None, None, 60_000, None]
 
 
 async def test_durations_are_read(console: ConsoleTab, mock: MockOdyssey) -> None:

@@ -208,6 +208,33 @@ async def test_keys_show_views(console: ConsoleTab, mock: MockOdyssey) -> None:
     assert found == []
 
 
+async def test_focus_stays_near_controls_that_vanish(console: ConsoleTab, mock: MockOdyssey) -> None:
+    for reason in ("model_error", "lease_denied"):
+        mock.faults.add({"at": "stream.start", "do": "error", "reason": reason})
+    async with console.opened(mock.url, "faults") as page:
+
+        async def press(name: str) -> None:
+            await page.get_by_role("button", name=name).focus()
+            await page.keyboard.press("Enter")
+
+        await press("Remove fault-1")
+        await expect(page.get_by_role("button", name="Remove fault-2")).to_be_focused()
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("heading", name="Faults", exact=True)).to_be_focused()
+        await page.goto(f"{mock.url}/_mock/console/#/clock")
+        await press("Pause")
+        await expect(page.get_by_role("button", name="Resume")).to_be_focused()
+        await press("Step by 1 s")
+        await expect(page.get_by_role("status")).to_have_text("Advanced by 1.0 s")
+        await expect(page.get_by_role("button", name="Step by 1 s")).to_be_focused()
+        await page.goto(f"{mock.url}/_mock/console/#/accounts")
+        setting = page.locator("[data-setting=fps]")
+        await setting.get_by_role("textbox").fill("30")
+        await setting.get_by_role("button", name="Save").focus()
+        await page.keyboard.press("Enter")
+        await expect(setting.get_by_role("textbox")).to_be_focused()
+
+
 async def test_page_continues_with_a_mock_that_was_restarted(console: ConsoleTab) -> None:
     async with AsyncExitStack() as running:
         first = await running.enter_async_context(MockOdyssey())

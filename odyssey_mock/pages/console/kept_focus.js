@@ -23,6 +23,13 @@ export function keepFocus(root) {
     path = [];
     for (let element = target; element && element !== root; element = element.parentElement) path.push(element);
   };
+  /** Forget the control if it gave the focus away, such as a filter after Escape: it is still there, and not disabled. */
+  const onBlur = ({ target }) => {
+    // After the task that removes or disables the control.
+    queueMicrotask(() => {
+      if (path[0] === target && target.isConnected && !target.matches(":disabled")) path = [];
+    });
+  };
   const onPress = () => {
     path = [];
   };
@@ -66,12 +73,14 @@ export function keepFocus(root) {
   const observer = new MutationObserver(onChange);
   observer.observe(root, { childList: true, subtree: true, attributeFilter: ["disabled"] });
   root.addEventListener("focusin", onFocus);
+  root.addEventListener("focusout", onBlur);
   root.addEventListener("pointerdown", onPress, { capture: true });
   return () => {
     observer.disconnect();
     clearTimeout(timer);
     cancelAnimationFrame(frame);
     root.removeEventListener("focusin", onFocus);
+    root.removeEventListener("focusout", onBlur);
     root.removeEventListener("pointerdown", onPress, { capture: true });
   };
 }

@@ -113,6 +113,23 @@ async def test_entries_appear_and_can_be_filtered(console: ConsoleTab, mock: Moc
         await expect(page.locator("[data-panel=events] .empty")).to_have_text("No event passes the filter.")
 
 
+async def test_characters_that_reverse_text_are_escaped(console: ConsoleTab, mock: MockOdyssey) -> None:
+    async with console.opened(mock.url, "timeline") as page:
+        mock.journal.record("note", "greeting", text="\u202eabc\u2066 \U0001f469\u200d\U0001f680")
+        await page.locator("[role=option]").click()
+        shown = await page.get_by_role("region", name="Data").inner_text()
+
+    assert '"text": "\\u202eabc\\u2066 \U0001f469\u200d\U0001f680"' in shown
+
+
+async def test_low_windows_scroll_to_the_list(console: ConsoleTab, mock: MockOdyssey) -> None:
+    async with console.opened(mock.url, "timeline", viewport={"width": 640, "height": 400}) as page:
+        mock.journal.record("note", "greeting")
+        entry = page.locator("[role=option]")
+        await entry.scroll_into_view_if_needed()
+        await expect(entry).to_be_in_viewport(ratio=1)
+
+
 async def test_list_follows_until_the_user_scrolls(console: ConsoleTab, mock: MockOdyssey) -> None:
     def write(count: int) -> None:
         for number in range(count):

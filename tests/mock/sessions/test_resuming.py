@@ -41,11 +41,14 @@ LOSSES = [breaks, leaves_it_behind, closes_with_an_error, falls_silent]
 
 
 @manual
-@pytest.mark.usefixtures("quick_consent")
 @pytest.mark.parametrize("lose", LOSSES)
 async def test_stream_continues_for_returning_client(
-    odyssey_mock: MockOdyssey, lose: Callable[[ClientConnection, RawPeer], Awaitable[None]]
+    odyssey_mock: MockOdyssey,
+    lose: Callable[[ClientConnection, RawPeer], Awaitable[None]],
+    request: pytest.FixtureRequest,
 ) -> None:
+    if lose is falls_silent:
+        request.getfixturevalue("quick_consent")
     async with visits(odyssey_mock) as to:
         async with to.peer() as peer:
             stream = await start(peer)

@@ -299,6 +299,7 @@ class Backend:
 
     def _reset_settings(self) -> None:
         self.settings.reset()
-        if self._speed is not None:
-            self.clock.set_speed(self._speed)
+        if self.clock.is_paused:
             self.clock.resume()
+        if self._speed is not None and self.clock.speed != self._speed:
+            self.clock.set_speed(self._speed)

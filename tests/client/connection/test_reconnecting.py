@@ -105,13 +105,14 @@ async def test_frame_timestamps_include_the_time_without_connection(tmp_path: Pa
 
     def show(frame: VideoFrame) -> None:
         shown.append(frame.timestamp_ms)
-        is_shown.set()
 
     async with asyncio.timeout(LIMIT), whole_service(lose_later, after(permitted, stay_up)) as service:
         async with client_of(service) as odyssey:
             video = await odyssey.connect(**told.handlers(), on_video_frame=show)
             frames, counted = video.frames(buffer=1000), video.frames()
             async with video.record(tmp_path / "film.mp4") as recorder:
+                await anext(counted)  # the readers have a frame of the first connection
+                is_shown.set()
                 await told.until("status_change", "reconnecting")
                 before = video.frames_received
                 asyncio.get_running_loop().call_later(0.3, permitted.set)

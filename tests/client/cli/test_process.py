@@ -183,9 +183,10 @@ def test_link_to_standard_output_is_not_replaced(server: Server, tmp_path: Path)
 
 
 def test_closed_pipe_ends_command_silently(server: Server) -> None:
-    with server.start("simulations", "list") as process:
-        assert process.stdout is not None
-        process.stdout.close()
+    reading, writing = os.pipe()
+    os.close(reading)  # before the start: the command could end before the pipe is closed
+    with server.start("simulations", "list", stdout=writing) as process:
+        os.close(writing)
         assert process.stderr is not None
         assert process.stderr.read() == ""
         assert process.wait(LIMIT) == 1

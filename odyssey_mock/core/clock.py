@@ -7,6 +7,7 @@ The event loop paces the video, so the video continues while a manual or paused 
 import asyncio
 import heapq
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -292,14 +293,16 @@ class RealClock:
 
     def __init__(self, speed: float = 1.0) -> None:
         _check_speed(speed)
+        self._pace_lock = threading.Lock()
+        """Held while the next four attributes are read together or changed, because other threads read the time."""
         self._speed = speed
         self._is_paused = False
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._epoch = 0.0
         self._origin = 0.0
         """The time of the event loop at the latest change of the pace."""
         self._advanced = 0.0
         """Seconds that had passed at the latest change of the pace, and those of `advance` since then."""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._epoch = 0.0
         self._created = 0
         self._deadlines: dict[_RealDeadline, None] = {}  # used as an ordered set
         self._tasks: set[asyncio.Task[None]] = set()
@@ -314,12 +317,13 @@ class RealClock:
         return min(self._epoch + self.monotonic(), LAST_INSTANT)
 
     def monotonic(self) -> float:
-        return (self._running().time() - self._origin) * self._rate + self._advanced
+        loop = self._running()
+        with self._pace_lock:
+            return self._passed_at(loop.time())  # a change of the pace also reads the time of the loop within the lock
 
-    @property
-    def _rate(self) -> float:
-        """Seconds of this clock per second of the event loop; 0 while the clock is paused."""
-        return 0.0 if self._is_paused else self._speed
+    def _passed_at(self, now: float) -> float:
+        """Return the seconds that have passed at `now`, a time of the event loop."""
+        return self._advanced if self._is_paused else (now - self._origin) * self._speed + self._advanced
 
     @property
     def speed(self) -> float:
@@ -343,10 +347,12 @@ class RealClock:
     def _change_pace(self, change: PaceChange, speed: float, *, is_paused: bool) -> None:
         if (speed, is_paused) == (self._speed, self._is_paused):
             return
-        if self._loop is not None:
-            # The time goes on from the present one.
-            self._advanced, self._origin = self.monotonic(), self._loop.time()
-        self._speed, self._is_paused = speed, is_paused
+        with self._pace_lock:
+            if self._loop is not None:
+                # The time goes on from the present one.
+                now = self._loop.time()
+                self._advanced, self._origin = self._passed_at(now), now
+            self._speed, self._is_paused = speed, is_paused
         if self._fires:
             self._restart_timers()
         for observer in self._pace_observers:
@@ -439,7 +445,9 @@ class RealClock:
 
     def _jump(self, instant: float) -> None:
         """Move the clock forward to a time of `monotonic`; do nothing if the clock is already past it."""
-        self._advanced += max(0.0, instant - self.monotonic())
+        now = self._running().time()
+        with self._pace_lock:
+            self._advanced += max(0.0, instant - self._passed_at(now))
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()

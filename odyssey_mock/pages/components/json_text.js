@@ -5,7 +5,7 @@ import { bytes } from "components/time_format.js";
 
 const MOST_SHOWN = 100_000;
 const MOST_COLORED = 40_000;
-/** Characters that nobody sees, some of which reverse the text around them. */
+/** Invisible characters. Some of them reverse the text around them. */
 const INVISIBLE = /[\u007f-\u009f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 const TOKEN = /("(?:\\.|[^"\\])*")(\s*:)?|(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)/g;
 

@@ -33,7 +33,7 @@ export function keepToken(token) {
  *
  * `get(path)`, `post(path, body)`, `put(path, body)`, `patch(path, body)` and `remove(path)` request the control API: the path is
  * relative to PREFIX/_mock/, without a slash at the start. They return the JSON of the response, and throw `ApiError`.
- * `request(method, path, {body, headers, signal})` returns the `Response`, whatever its status.
+ * `request(method, path, {body, headers, signal})` returns the `Response` with any status.
  */
 export function createApi({ page, token }) {
   const control = new URL("../", page);

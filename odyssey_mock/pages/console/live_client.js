@@ -338,7 +338,7 @@ export function createLiveClient({ service, onChange }) {
       openSocket(`${base}/client/${session.id}?token=${encodeURIComponent(tokenAnswer.session_token)}`, {
         onFailed: failed,
         onOffer(sdp) {
-          if (peer) return; // The offer came twice.
+          if (peer) return; // A second offer is ignored.
           begin("peer");
           answer(sdp, Array.isArray(config?.iceServers) ? config.iceServers : [], { onPart, onFailed: failed }).catch(failed);
         },

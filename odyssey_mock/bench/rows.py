@@ -44,11 +44,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """The growth of a resource in the second half of a long run, after caches have filled in the first half."""
+    """The growth of a resource in a part of a long run, after caches have filled."""
 
     name: str
     grown: float
-    """The value at the end minus the value in the middle."""
+    """The value at the end of the part minus the value at its beginning."""
     rounds: int
     """Number of repetitions of the work between the two measurements."""
     unit: str

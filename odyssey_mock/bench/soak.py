@@ -1,7 +1,8 @@
 """`bench soak`: the growth of memory and other resources while client and mock work for a long time.
 
-Each phase repeats its work, and measures in the middle and at the end. Caches, thread pools and the allocator's arenas
-fill in the first half. Growth in the second half is a leak.
+Caches, thread pools and the allocator's arenas fill in the first half of each phase. The second half is measured in
+`WINDOWS` windows. A leak grows in each of them. A cache that something has cleared is filled again in one of them. So
+the median of the windows counts for objects and memory.
 """
 
 import asyncio
@@ -9,9 +10,11 @@ import base64
 import ctypes
 import gc
 import importlib
+import itertools
 import multiprocessing
 import os
 import socket
+import statistics
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -33,6 +36,9 @@ SMALL = Settings(
     portrait_size=(176, 320), landscape_size=(320, 176), journal_limit=200, streams_limit=50, concurrent_sessions=None
 )
 """Small frames, which are encoded fast, and short records, which are full after a few sessions."""
+
+WINDOWS = 3
+"""Number of windows in the second half of a phase."""
 
 CYCLES = 2000
 QUICK_CYCLES = 100
@@ -147,34 +153,52 @@ class Level:
             files=process.num_fds(),
         )
 
-    def grown(
-        self, name: str, since: "Level", rounds: int, *, objects: float, size: float | None = None
-    ) -> list[Growth]:
-        """Return the growth since the level `since`. `objects` and `size` limit the growth per round.
 
-        Tasks, threads and file descriptors must not grow at all. Without `size`, memory is not compared.
-        """
-        rows = [Growth(f"{name}, objects", self.objects - since.objects, rounds, "objects", objects)]
-        if size is not None:
-            rows.append(Growth(f"{name}, memory", self.size - since.size, rounds, "bytes", size))
-        return [
-            *rows,
-            Growth(f"{name}, tasks", self.tasks - since.tasks, rounds, "tasks", 0.0),
-            Growth(f"{name}, threads", self.threads - since.threads, rounds, "threads", 0.0),
-            Growth(f"{name}, descriptors", self.files - since.files, rounds, "descriptors", 0.0),
-        ]
+async def levels(count: int, work: Callable[[int], Awaitable[None]]) -> tuple[list[Level], int]:
+    """Do `count` rounds of work; return the levels at the limits of the windows, and the rounds in each window.
+
+    `work` is called with a number of rounds.
+    """
+    each = count // 2 // WINDOWS
+    await work(count - WINDOWS * each)
+    measured = [Level.now()]
+    for _ in range(WINDOWS):
+        await work(each)
+        measured.append(Level.now())
+    return measured, each
+
+
+def growth(name: str, levels: Sequence[Level], each: int, *, objects: float, size: float | None = None) -> list[Growth]:
+    """Return the growth between levels that are `each` rounds apart. `objects` and `size` limit it per round.
+
+    Tasks, threads and file descriptors must not grow at all. Without `size`, memory is not compared.
+    """
+
+    def median(resource: Callable[[Level], int]) -> float:
+        return statistics.median(resource(after) - resource(before) for before, after in itertools.pairwise(levels))
+
+    first, last = levels[0], levels[-1]
+    rounds = each * (len(levels) - 1)
+    rows = [Growth(f"{name}, objects", median(lambda level: level.objects), each, "objects", objects)]
+    if size is not None:
+        rows.append(Growth(f"{name}, memory", median(lambda level: level.size), each, "bytes", size))
+    return [
+        *rows,
+        Growth(f"{name}, tasks", last.tasks - first.tasks, rounds, "tasks", 0.0),
+        Growth(f"{name}, threads", last.threads - first.threads, rounds, "threads", 0.0),
+        Growth(f"{name}, descriptors", last.files - first.files, rounds, "descriptors", 0.0),
+    ]
 
 
 async def cycles(count: int, *, most_bytes: float) -> list[Growth]:
     """Connect, stream, interact and disconnect `count` times."""
     async with MockOdyssey(SMALL) as mock:
-        await _repeat(count // 2, lambda: session(mock))
-        await mock.reset()
-        middle = Level.now()
-        await _repeat(count - count // 2, lambda: session(mock))
-        await mock.reset()
-        name = f"{count} sessions"
-        return Level.now().grown(name, middle, count - count // 2, objects=CYCLE_OBJECTS, size=most_bytes)
+
+        async def work(rounds: int) -> None:
+            await _repeat(rounds, lambda: session(mock))
+            await mock.reset()
+
+        return growth(f"{count} sessions", *await levels(count, work), objects=CYCLE_OBJECTS, size=most_bytes)
 
 
 async def _repeat(count: int, work: Callable[[], Awaitable[None]]) -> None:
@@ -244,11 +268,8 @@ async def unused(count: int) -> list[Growth]:
     """Request `count` sessions to which no client connects, and let them expire."""
     settings = SMALL.replace(clock="manual", streamers=count)
     async with MockOdyssey(settings) as mock:
-        await _unused(mock, count // 2)
-        middle = Level.now()
-        await _unused(mock, count - count // 2)
-        name = f"{count} unused sessions"
-        return Level.now().grown(name, middle, count - count // 2, objects=UNUSED_OBJECTS)
+        measured, each = await levels(count, lambda rounds: _unused(mock, rounds))
+        return growth(f"{count} unused sessions", measured, each, objects=UNUSED_OBJECTS)
 
 
 async def _unused(mock: MockOdyssey, count: int) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from odyssey_client import Odyssey
 from odyssey_mock import MockOdyssey
-from odyssey_mock.bench.soak import Level, session
+from odyssey_mock.bench.soak import growth, levels, session
 from tests.support.leftovers import nothing_left
 
 LIMIT = 300.0
@@ -36,19 +36,37 @@ def test_short_soak_finds_no_growth(tmp_path: Path) -> None:
     assert "never retrieved" not in finished.stderr
 
 
-async def test_kept_objects_and_tasks_are_reported_as_growth() -> None:
-    before = Level.now()
-    # More than 10 per round, because some older objects may go at the same time.
-    kept = [[number] for number in range(1500)]
-    task = asyncio.create_task(asyncio.Event().wait())
-    grown = {row.name: row for row in Level.now().grown("leak", before, 100, objects=5.0)}
-    task.cancel()
+async def test_leak_in_each_window_is_reported_as_growth() -> None:
+    kept: list[object] = []
 
-    assert kept
-    assert grown["leak, objects"].each >= 10
-    assert not grown["leak, objects"].ok
-    assert (grown["leak, tasks"].grown, grown["leak, tasks"].ok) == (1, False)
-    assert grown["leak, threads"].ok
+    async def work(rounds: int) -> None:
+        # More than 5 per round, because some older objects may go at the same time.
+        kept.extend([number] for number in range(10 * rounds))
+        kept.append(asyncio.create_task(asyncio.Event().wait()))
+
+    rows = {row.name: row for row in growth("leak", *await levels(600, work), objects=5.0)}
+    for task in kept:
+        if isinstance(task, asyncio.Task):
+            task.cancel()
+
+    assert rows["leak, objects"].each >= 9
+    assert not rows["leak, objects"].ok
+    assert (rows["leak, tasks"].grown, rows["leak, tasks"].ok) == (3, False)
+    assert rows["leak, threads"].ok
+
+
+async def test_cache_that_fills_once_is_no_growth() -> None:
+    cache: list[list[int]] = []
+    windows = iter(range(10))
+
+    async def work(rounds: int) -> None:
+        if next(windows) == 2:
+            cache.extend([number] for number in range(50 * rounds))
+
+    rows = {row.name: row for row in growth("cache", *await levels(600, work), objects=5.0)}
+
+    assert len(cache) == 5000
+    assert rows["cache, objects"].ok
 
 
 async def test_cancelled_connect_leaks_nothing() -> None:

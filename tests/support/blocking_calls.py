@@ -56,6 +56,10 @@ NO_DISK = ("os.getcwd", "os.path.abspath", "os.path.samestat")
 """Functions that blockbuster knows, but which need no disk and no other process."""
 
 
+TRACER_LOCKS = ("threading.Lock.acquire",)
+"""Functions that are not watched under coverage.py: its tracer takes a lock each time a function enters a new file."""
+
+
 @dataclass(frozen=True)
 class Excuse:
     """Functions in which a call may block."""
@@ -170,7 +174,7 @@ def noted_blocking_calls() -> Iterator[BlockingCalls]:
     from blockbuster import BlockBuster, BlockBusterFunction  # noqa: PLC0415 - it may be missing
 
     buster = BlockBuster()
-    for name in NO_DISK:
+    for name in (*NO_DISK, *(() if sys.gettrace() is None else TRACER_LOCKS)):
         buster.functions.pop(name, None)
     for name in MORE_FUNCTIONS:
         with suppress(ImportError):  # fcntl on Windows

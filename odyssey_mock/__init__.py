@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from odyssey_mock.broadcasts.broadcast import Broadcast
     from odyssey_mock.broadcasts.registry import Broadcasts
     from odyssey_mock.broadcasts.spectator import Spectator
-    from odyssey_mock.core.clock import Clock, Deadline, ManualClock, RealClock
+    from odyssey_mock.core.clock import Clock, ClockEndError, ClockKindError, Deadline, ManualClock, RealClock
     from odyssey_mock.core.journal import Entry, Journal, JournalTimeoutError
     from odyssey_mock.faults.fault import Fault, FaultError
     from odyssey_mock.faults.registry import Faults
@@ -49,6 +49,7 @@ __all__ = [
     "Broadcast",
     "Broadcasts",
     "Clock",
+    "ClockEndError",
     "ClockKindError",
     "CloseFrameError",
     "Deadline",
@@ -87,7 +88,7 @@ __all__ = [
 
 _MODULES = {
     "accounts.accounts": ("MockAccount",),
-    "core.clock": ("Clock", "ClockKindError", "Deadline", "ManualClock", "RealClock"),
+    "core.clock": ("Clock", "ClockEndError", "ClockKindError", "Deadline", "ManualClock", "RealClock"),
     "assertions.failures": ("ExpectationError",),
     "assertions.frames": ("assert_frames",),
     "assertions.histories": ("History",),

@@ -283,7 +283,7 @@ class Backend:
     async def reset(self) -> None:
         """End all sessions, broadcasts and jobs, and delete all records and the journal; see `MockOdyssey.reset`."""
         # First, for requests that arrive while this waits, and again at the end, for changes made in the meantime.
-        self._reset_settings()
+        self._restore_start()
         await self.sessions.close()
         await self.broadcasts.close()
         await self.monitors.close()
@@ -294,10 +294,11 @@ class Backend:
         self.faults.reset()
         self.accounts.clear()
         self.telemetry.clear()
-        self._reset_settings()
+        self._restore_start()
         self.journal.clear()
 
-    def _reset_settings(self) -> None:
+    def _restore_start(self) -> None:
+        """Restore the settings and the pace of the clock with which the mock was started."""
         self.settings.reset()
         if self.clock.is_paused:
             self.clock.resume()

@@ -543,11 +543,13 @@ class MockOdyssey:
 
 
 async def _end_all(backend: Backend, end_jobs: Callable[[], Awaitable[None]]) -> None:
-    if not backend.is_unused:
-        await _close_in_time("simulation jobs", end_jobs)
-        await _close_in_time("sessions", backend.sessions.close)
-        await _close_in_time("videos of the console", backend.monitors.close)
-        await _close_in_time("spectators", backend.broadcasts.close)
+    if backend.is_unused:
+        return
+    async with AsyncExitStack() as ends:  # in the reverse order, and each of them even if another one fails
+        ends.push_async_callback(_close_in_time, "spectators", backend.broadcasts.close)
+        ends.push_async_callback(_close_in_time, "videos of the console", backend.monitors.close)
+        ends.push_async_callback(_close_in_time, "sessions", backend.sessions.close)
+        ends.push_async_callback(_close_in_time, "simulation jobs", end_jobs)
 
 
 async def _close_in_time(what: str, close: Callable[[], Awaitable[None]]) -> None:

@@ -168,17 +168,19 @@ async def levels(count: int, work: Callable[[int], Awaitable[None]]) -> tuple[li
     return measured, each
 
 
-def growth(name: str, levels: Sequence[Level], each: int, *, objects: float, size: float | None = None) -> list[Growth]:
+def growth(
+    name: str, measured: Sequence[Level], each: int, *, objects: float, size: float | None = None
+) -> list[Growth]:
     """Return the growth between levels that are `each` rounds apart. `objects` and `size` limit it per round.
 
     Tasks, threads and file descriptors must not grow at all. Without `size`, memory is not compared.
     """
 
     def median(resource: Callable[[Level], int]) -> float:
-        return statistics.median(resource(after) - resource(before) for before, after in itertools.pairwise(levels))
+        return statistics.median(resource(after) - resource(before) for before, after in itertools.pairwise(measured))
 
-    first, last = levels[0], levels[-1]
-    rounds = each * (len(levels) - 1)
+    first, last = measured[0], measured[-1]
+    rounds = each * (len(measured) - 1)
     rows = [Growth(f"{name}, objects", median(lambda level: level.objects), each, "objects", objects)]
     if size is not None:
         rows.append(Growth(f"{name}, memory", median(lambda level: level.size), each, "bytes", size))

@@ -1,4 +1,4 @@
-"""Monitors: WebRTC peers with which the console shows a running stream, and of which no client of the service learns.
+"""Monitors: WebRTC peers with which the console shows a running stream. Clients of the service cannot detect them.
 
 A monitor is a spectator of a broadcast that is announced to no client. This broadcast has a journal, a clock, limits
 and a source of ids of its own. So nothing that clients, tests or the count of spectators can see depends on the

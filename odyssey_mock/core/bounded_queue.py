@@ -41,6 +41,10 @@ class BoundedQueue[T]:
     def __reversed__(self) -> Iterator[T]:
         return reversed(self._entries)
 
+    def __getitem__(self, position: int) -> T:
+        """Return the entry at a position; 0 is the oldest. Positions near both ends are found at once."""
+        return self._entries[position]
+
     @property
     def snapshot(self) -> tuple[T, ...]:
         """The entries, oldest first; may be read in any thread."""

@@ -262,8 +262,8 @@ class Journal:
 
     def page(self, index: int, limit: int) -> Sequence[Entry]:
         """Return at most `limit` entries from `index` on, oldest first. The journal must still have entry `index`."""
-        skipped = index - self.oldest_index
-        return list(itertools.islice(self._entries, skipped, skipped + limit))
+        first = index - self.oldest_index
+        return [self._entries[at] for at in range(first, min(first + limit, len(self._entries)))]
 
     @property
     def oldest_index(self) -> int:

@@ -268,13 +268,11 @@ def _cleaned_value(key: str, value: JSON) -> JSON:
 
 
 def _cleaned_text(text: str) -> str:
-    if text.isascii() and "ody_" not in text and "://" not in text:
-        return text  # most texts
     return encodable(without_url_secrets(without_keys(text)))
 
 
 def _cleaned_key(key: str) -> str:
-    return key if key.isascii() and "ody_" not in key else encodable(without_keys(key))
+    return encodable(without_keys(key))
 
 
 def masked_json(value: JSON, secrets: Secrets) -> JSON:

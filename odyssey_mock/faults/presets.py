@@ -33,7 +33,7 @@ PRESETS = (
     ),
     Preset(
         "Lost connection",
-        "five seconds after the connection, the media peer vanishes without a word",
+        "five seconds after the connection, the media peer stops sending and receiving, and closes nothing",
         ({"at": "peer.connected", "do": "vanish", "seconds": 5, "times": 1},),
     ),
     Preset(
@@ -124,7 +124,7 @@ PRESETS = (
     ),
     Preset(
         "Restarting server",
-        "the next request finds the server gone, which is back after ten seconds",
+        "the next request takes the server away for ten seconds",
         ({"at": "server", "do": "away", "seconds": 10, "times": 1},),
     ),
     Preset(

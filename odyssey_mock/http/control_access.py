@@ -16,12 +16,14 @@ import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from pydantic import BaseModel
 from starlette.datastructures import Headers, QueryParams
+from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from odyssey_mock.core.url_parts import Authority, BaseUrl, canonical_host, is_loopback, read_ip
-from odyssey_mock.http.errors import ApiError
+from odyssey_mock.http.errors import ApiError, validate
 from odyssey_mock.http.public_urls import received, service_path
 
 CONTROL_PATH = "/_mock"
@@ -250,3 +252,13 @@ def _tokens(scope: Scope) -> Sequence[str]:
     scheme, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
     in_header = [token.strip()] if scheme.lower() == "bearer" else []
     return [each for each in [*in_header, *QueryParams(scope["query_string"]).getlist(QUERY_PARAMETER)] if each]
+
+
+def parse_query[M: BaseModel](model: type[M], request: Request) -> M:
+    """Parse the query parameters of a request as a `model`. The control token is not one of them.
+
+    Raises:
+        ApiError: 422, with one entry for each invalid value.
+    """
+    given = {name: value for name, value in request.query_params.items() if name != QUERY_PARAMETER}
+    return validate(model, given, "query")

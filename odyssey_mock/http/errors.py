@@ -33,6 +33,7 @@ from odyssey_mock.core.clock import ClockEndError, ClockKindError
 from odyssey_mock.core.picklable_error import PicklableError
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.fault import FaultError
+from odyssey_mock.http.ascii_json import AsciiJSONResponse
 from odyssey_mock.http.public_urls import service_path
 from odyssey_mock.http.request_body import SlowBodyError, body_of
 from odyssey_mock.http.usage_error_forms import DetailForm
@@ -65,8 +66,7 @@ class ApiError(PicklableError):
 
     def response(self) -> Response:
         """Create the response, in FastAPI's form: `{"detail": ...}`."""
-        # ASCII only: `detail` may repeat lone surrogates, which JSON can escape but UTF-8 cannot encode.
-        return Response(json.dumps({"detail": self.detail}), self.status, self.headers, media_type="application/json")
+        return AsciiJSONResponse({"detail": self.detail}, self.status, self.headers)
 
 
 class BroadcastError(ApiError):

@@ -1,4 +1,4 @@
-"""`JournalCursor`, the position of one reader in the journal, who reads it while it grows."""
+"""JournalCursor, the position of one reader in a journal that grows."""
 
 import itertools
 from collections.abc import Sequence

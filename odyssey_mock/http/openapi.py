@@ -9,7 +9,6 @@ contract describes what clients send, and the mock accepts more.
 import json
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType, NoneType
 from typing import Any, Literal, get_args, get_origin
@@ -17,6 +16,7 @@ from typing import Any, Literal, get_args, get_origin
 from odyssey_mock.core.journal import KINDS
 from odyssey_mock.faults.catalog import POINTS
 from odyssey_mock.http.control_access import is_control, is_free
+from odyssey_mock.http.mock_version import mock_version
 from odyssey_mock.setting_values import NO_LIMIT, to_data
 from odyssey_mock.settings import KEY_PATTERN, PLANS, SETTINGS, Setting
 
@@ -66,7 +66,7 @@ def _described() -> Document:
     contract, patch = (json.loads(path.read_text("utf-8")) for path in (CONTRACT, PATCH))
     patch["tags"] = [*contract["tags"], *patch["tags"]]
     described: Document = merged(contract, patch)
-    described["info"]["version"] = version("odyssey-testkit")
+    described["info"]["version"] = mock_version()
     described["paths"] = {
         place: _item_at(place, item, operation_id, given=path)
         for path, item in described["paths"].items()

@@ -34,7 +34,7 @@ def check_close_frame(code: int, reason: str) -> None:
     """
     for field, value in (("code", code), ("reason", reason)):
         rule = _CLOSING[field]
-        if not rule.values.hold(value):
+        if not rule.holds(value):
             raise CloseFrameError(field, rule.expected, value)
 
 

@@ -16,6 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from odyssey_mock import (
     AccountSettings,
+    Jobs,
     JournalTimeoutError,
     ManualClock,
     MockOdyssey,
@@ -156,6 +157,22 @@ async def test_exit_cuts_session_that_does_not_end(
         async with asyncio.timeout(LIMIT):
             await websocket.wait_closed()
     assert "sessions did not end" in caplog.text
+
+
+async def test_sessions_end_though_jobs_fail_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(jobs: Jobs) -> None:
+        await close(jobs)
+        raise RuntimeError("no end")
+
+    close = Jobs.close
+    monkeypatch.setattr(Jobs, "close", broken)
+    async with httpx.AsyncClient(trust_env=False) as http:
+        with pytest.raises(RuntimeError, match="no end"):
+            async with MockOdyssey() as mock:
+                websocket, _ = await open_socket(mock, http)
+        async with asyncio.timeout(LIMIT):
+            await websocket.wait_closed()
+    mock.expect("session", kind="state", to="closed", event="shut_down")
 
 
 async def test_journal_is_readable_after_the_exit() -> None:

@@ -12,8 +12,7 @@ from starlette.routing import BaseRoute, Mount
 
 from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.journal import Journal, Kind, to_jsonl, to_text
-from odyssey_mock.http.control_access import CONTROL_PATH, QUERY_PARAMETER
-from odyssey_mock.http.errors import validate
+from odyssey_mock.http.control_access import CONTROL_PATH, parse_query
 from odyssey_mock.http.fault_points import ServiceRoute
 from odyssey_mock.http.mock_version import mock_version
 from odyssey_mock.http.public_urls import base_url
@@ -80,8 +79,7 @@ class ControlRoutes:
 
     async def show_journal(self, request: Request) -> Response:
         """Show the matching journal entries, oldest first, and how many older entries were dropped."""
-        given = {name: value for name, value in request.query_params.items() if name != QUERY_PARAMETER}
-        query = validate(JournalQuery, given, "query")
+        query = parse_query(JournalQuery, request)
         where = {key: value for key in ("account", "session", "stream") if (value := getattr(query, key)) is not None}
         entries = self.journal.find(query.kind, query.name, since=query.since, **where)
         if query.why:

@@ -15,8 +15,8 @@ from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.journal import Entry, Journal
 from odyssey_mock.core.redaction import masked_json
 from odyssey_mock.core.strict_json import JSON
-from odyssey_mock.http.control_access import QUERY_PARAMETER
-from odyssey_mock.http.errors import ApiError, unprocessable, validate
+from odyssey_mock.http.control_access import parse_query
+from odyssey_mock.http.errors import ApiError, unprocessable
 from odyssey_mock.http.fault_points import ServiceRoute
 from odyssey_mock.http.journal_cursor import Gap, JournalCursor, Reset
 from odyssey_mock.http.mock_version import mock_version
@@ -80,8 +80,7 @@ class EventRoutes:
 
     async def events(self, request: Request) -> Response:
         """Open an event stream that begins after the entry `Last-Event-ID`, or with the entry `since`."""
-        given = {name: value for name, value in request.query_params.items() if name != QUERY_PARAMETER}
-        since = validate(EventsQuery, given, "query").since
+        since = parse_query(EventsQuery, request).since
         if (last := request.headers.get(LAST_EVENT_ID)) is not None:
             # A browser that connects again sends the header with the URL of the first request.
             since = _index(last) + 1
@@ -212,7 +211,7 @@ class _EventStream(Response):
         self._wake = asyncio.Event()
         self._state_sent = self._statistics_sent = 0
 
-    def wake(self) -> None:
+    def wake(self, _lost: object = None) -> None:
         """Look for new events."""
         self._wake.set()
 
@@ -230,7 +229,7 @@ class _EventStream(Response):
                 connection.abort()
             sent_at = loop.time()
 
-        connection.lost.add_done_callback(lambda _lost: self.wake())
+        connection.lost.add_done_callback(self.wake)
         connection.on_ending = self.wake
         self._routes.open(self)
         try:
@@ -252,6 +251,8 @@ class _EventStream(Response):
                         await self._wake.wait()
             await send({"type": "http.response.body", "body": b""})
         finally:
+            connection.lost.remove_done_callback(self.wake)
+            connection.on_ending = lambda: None
             self._routes.close(self)
 
     def _hello(self) -> str:

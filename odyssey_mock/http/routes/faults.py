@@ -1,6 +1,5 @@
 """Faults and outages in the control API (`/_mock/faults`, `/_mock/server`)."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -17,6 +16,7 @@ from odyssey_mock.faults.catalog import LONGEST, POINTS, WHERE, Parameter
 from odyssey_mock.faults.fault import HOW_OFTEN, FaultError
 from odyssey_mock.faults.presets import PRESETS
 from odyssey_mock.faults.registry import ActiveFault, Faults
+from odyssey_mock.http.ascii_json import AsciiJSONResponse
 from odyssey_mock.http.errors import ApiError, parse, read_body
 from odyssey_mock.http.fault_points import ServiceRoute
 from odyssey_mock.http.outage import GoAway
@@ -119,9 +119,7 @@ class FaultRoutes:
 
 
 def _listed(faults: Iterable[ActiveFault], status: int = 200) -> Response:
-    # ASCII only: a fault may contain lone surrogates, which JSON can escape but UTF-8 cannot encode.
-    body = json.dumps({"faults": [each.to_json() for each in faults]}, allow_nan=False)
-    return Response(body, status, media_type="application/json")
+    return AsciiJSONResponse({"faults": [each.to_json() for each in faults]}, status)
 
 
 def _shown(parameters: Mapping[str, Parameter]) -> dict[str, JSON]:

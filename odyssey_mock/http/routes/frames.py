@@ -9,8 +9,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from odyssey_mock.core.entropy import SystemEntropy
-from odyssey_mock.http.control_access import QUERY_PARAMETER
-from odyssey_mock.http.errors import ApiError, validate
+from odyssey_mock.http.control_access import parse_query
+from odyssey_mock.http.errors import ApiError
 from odyssey_mock.http.fault_points import ServiceRoute
 from odyssey_mock.http.ranges import is_known
 from odyssey_mock.media.thumbnail import THUMBNAIL_SIDE
@@ -45,8 +45,7 @@ class FrameRoutes:
 
     async def frame(self, request: Request) -> Response:
         """Draw a frame as JPEG. The frames of a stream never change while the mock runs."""
-        given = {name: value for name, value in request.query_params.items() if name != QUERY_PARAMETER}
-        side = validate(FrameQuery, given, "query").side
+        side = parse_query(FrameQuery, request).side
         index: str = request.path_params["index"]
         if not (index.isascii() and index.isdecimal() and len(index) <= INDEX_DIGITS):
             raise ApiError(404, f"expected the index of a frame, such as 0.jpg, got {index[:64]!r}")

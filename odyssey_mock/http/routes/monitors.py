@@ -8,9 +8,8 @@ from starlette.routing import BaseRoute
 
 from odyssey_mock.broadcasts.monitors import Monitors
 from odyssey_mock.broadcasts.spectator import LateAnswerError, SpectatorGoneError
-from odyssey_mock.core.file_descriptors import DETAIL, RETRY_AFTER, is_shortage
 from odyssey_mock.http.control_access import CONTROL_PATH
-from odyssey_mock.http.errors import SPECTATOR_RETRY, ApiError, BroadcastError
+from odyssey_mock.http.errors import ApiError, BroadcastError, answer_to
 from odyssey_mock.http.fault_points import ServiceRoute
 from odyssey_mock.http.whep_messages import DESCRIPTION_LIMIT, SDP, answer_of, ice_link, offer_of
 from odyssey_mock.rtc.remote_description import DescriptionError
@@ -35,16 +34,9 @@ class MonitorRoutes:
         try:
             monitor = await self.monitors.admit(stream_id, await offer_of(request))
             answer = await answer_of(monitor)
-        except BroadcastError as error:
-            raise ApiError(error.status, error.detail, error.headers) from error
-        except SpectatorGoneError as error:
-            raise ApiError(404, f"the video was closed before the SDP answer was sent: {error}") from error
-        except LateAnswerError as error:
-            raise ApiError(503, f"{error}; try again later", {"Retry-After": SPECTATOR_RETRY}) from error
-        except OSError as error:
-            if not is_shortage(error):
-                raise
-            raise ApiError(503, DETAIL, {"Retry-After": RETRY_AFTER}) from error
+        except (BroadcastError, SpectatorGoneError, LateAnswerError) as error:
+            refusal = answer_to(error)
+            raise ApiError(refusal.status, refusal.detail, refusal.headers) from error  # in the form of the control API
         except DescriptionError as error:
             raise ApiError(400, f"{error}; send a complete offer that receives video") from error
         path = f"{request.base_url.path}{CONTROL_PATH[1:]}/streams/{stream_id}/whep/{monitor.resource}"

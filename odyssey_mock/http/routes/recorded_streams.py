@@ -1,7 +1,5 @@
 """The recordings of all accounts in the control API (`/_mock/recordings`)."""
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -12,8 +10,9 @@ from starlette.routing import BaseRoute
 
 from odyssey_mock.core.redaction import Secrets, masked_json
 from odyssey_mock.core.strict_json import JSON
-from odyssey_mock.http.control_access import QUERY_PARAMETER
-from odyssey_mock.http.errors import ApiError, validate
+from odyssey_mock.http.ascii_json import AsciiJSONResponse
+from odyssey_mock.http.control_access import parse_query
+from odyssey_mock.http.errors import ApiError
 from odyssey_mock.http.fault_points import ServiceRoute
 from odyssey_mock.http.stored_files import file_response
 from odyssey_mock.recordings.artifacts import ARTIFACTS, left_by, logged_events
@@ -51,11 +50,10 @@ class RecordedStreamRoutes:
 
     async def listed(self, request: Request) -> Response:
         """List one page of the ended streams, newest first."""
-        given = {name: value for name, value in request.query_params.items() if name != QUERY_PARAMETER}
-        query = validate(RecordedQuery, given, "query")
+        query = parse_query(RecordedQuery, request)
         ended = [record for record in reversed([*self.streams.records.values()]) if record.ended_at is not None]
         page = ended[query.offset : query.offset + query.limit]
-        return _json(
+        return AsciiJSONResponse(
             {
                 "recordings": [self._summary(record) for record in page],
                 "total": len(ended),
@@ -72,7 +70,7 @@ class RecordedStreamRoutes:
                 404, "Unknown stream, or one that is still running; GET /_mock/recordings lists all ended streams"
             )
         events = masked_json([*logged_events(record)], self.secrets)
-        return _json({**self._summary(record), "events": events})
+        return AsciiJSONResponse({**self._summary(record), "events": events})
 
     async def fetch(self, request: Request) -> Response:
         """Send a file of a recording, or the requested parts of it."""
@@ -90,8 +88,3 @@ class RecordedStreamRoutes:
             "files": [artifact.name for artifact in left_by(record)],
             "why_unavailable": self.recordings.why_unavailable(record),
         }
-
-
-def _json(shown: Mapping[str, JSON]) -> Response:
-    # ASCII only: a prompt may contain lone surrogates, which JSON can escape but UTF-8 cannot encode.
-    return Response(json.dumps(shown), media_type="application/json")

@@ -1,6 +1,5 @@
 """Routes of the control API that act on a live session, as the service, its model or a network can do."""
 
-import json
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -9,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from odyssey_mock.http.ascii_json import AsciiJSONResponse
 from odyssey_mock.http.errors import ApiError, parse
 from odyssey_mock.http.fault_points import ServiceRoute
 from odyssey_mock.sessions.registry import SessionRegistry
@@ -66,8 +66,7 @@ class SessionActionRoutes:
         """Change the picture of the running stream; see `Session.interact`."""
         session = self._session_of(request)
         applied = session.interact((await parse(Interaction, request)).prompt)
-        # ASCII only: a prompt may contain lone surrogates, which JSON can escape but UTF-8 cannot encode.
-        return Response(json.dumps({"applied_prompt": applied}), media_type="application/json")
+        return AsciiJSONResponse({"applied_prompt": applied})
 
     async def end_stream(self, request: Request) -> Response:
         """End the running stream; see `Session.end_stream`."""

@@ -1,7 +1,6 @@
 """The settings in the control API (`/_mock/settings`)."""
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from odyssey_mock.core.redaction import REDACTED
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.current_settings import ChangeSettings, CurrentSettings, check_changeable
 from odyssey_mock.faults.fault import Fault
+from odyssey_mock.http.ascii_json import AsciiJSONResponse
 from odyssey_mock.http.errors import ApiError, read_body, unprocessable
 from odyssey_mock.http.fault_points import ServiceRoute
 from odyssey_mock.setting_rules import SettingsError
@@ -56,7 +56,7 @@ class SettingRoutes:
                 "group": setting.group,
                 "description": setting.description,
             }
-        return _json(listed)
+        return AsciiJSONResponse({"settings": listed})
 
     async def changed(self, request: Request) -> Response:
         """Change settings, and show their new values. If one value is invalid, nothing changes."""
@@ -76,7 +76,7 @@ class SettingRoutes:
             raise unprocessable(["body"], str(error), "value_error") from error
         now = self.settings.now
         names = [*changes, *(name for name in LIMIT_NAMES if plan is not None and name not in changes)]
-        return _json({name: _shown(name, getattr(now, name)) for name in names})
+        return AsciiJSONResponse({"settings": {name: _shown(name, getattr(now, name)) for name in names}})
 
 
 def _value(name: str, data: JSON) -> Any:  # Any: settings differ in type
@@ -99,8 +99,3 @@ def _own(configured: AccountSettings) -> dict[str, JSON]:
     """Return the settings of an account that differ from their defaults, by name."""
     fields = {each.name: (getattr(configured, each.name), each.default) for each in dataclasses.fields(configured)}
     return {name: value for name, (value, default) in fields.items() if value != default}
-
-
-def _json(settings: Mapping[str, JSON]) -> Response:
-    # ASCII only: a fault may contain lone surrogates, which JSON can escape but UTF-8 cannot encode.
-    return Response(json.dumps({"settings": settings}), media_type="application/json")

@@ -1,6 +1,5 @@
 """The routes `/simulation-jobs`, for jobs that run scripts in the background (`protocol.md` sections 2 and 8)."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +16,7 @@ from odyssey_mock.accounts.accounts import Accounts
 from odyssey_mock.accounts.usage import Usage
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.core.timestamps import iso
+from odyssey_mock.http.ascii_json import AsciiJSONResponse
 from odyssey_mock.http.callers import Callers, authorized
 from odyssey_mock.http.errors import ApiError, read_body, validate
 from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
@@ -181,8 +181,7 @@ class ScriptCheckRoutes:
             if error.status != HTTPStatus.UNPROCESSABLE_ENTITY:
                 raise
             errors = error.detail
-        # ASCII only: keys of a script may contain lone surrogates, which JSON can escape but UTF-8 cannot encode.
-        return Response(json.dumps({"valid": not errors, "errors": errors}), media_type="application/json")
+        return AsciiJSONResponse({"valid": not errors, "errors": errors})
 
 
 def _head(job: JobRecord) -> dict[str, JSON]:

@@ -207,7 +207,10 @@ function useMeasure(video, isActive, onMeasure) {
     let request = 0;
     let age = null;
     let before = null;
-    const onFrame = (now, { captureTime, receiveTime }) => {
+    // Not `getVideoPlaybackQuality`: Firefox counts no frames of a stream there.
+    let frames = 0;
+    const onFrame = (now, { captureTime, receiveTime, presentedFrames }) => {
+      frames = presentedFrames;
       // The browser knows the time of the capture from the sender reports of RTCP, which the first frames do not have.
       const since = captureTime ?? receiveTime;
       age = since === undefined ? null : Math.max(now - since, 0) / 1000;
@@ -215,7 +218,7 @@ function useMeasure(video, isActive, onMeasure) {
     };
     request = element.requestVideoFrameCallback(onFrame);
     const timer = setInterval(() => {
-      const now = { at: performance.now(), frames: element.getVideoPlaybackQuality().totalVideoFrames };
+      const now = { at: performance.now(), frames };
       const fps = before && now.frames >= before.frames ? ((now.frames - before.frames) * 1000) / (now.at - before.at) : null;
       before = now;
       latest.current?.({ fps, age });

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odyssey_mock.core.clock import MANUAL_START, ClockKindError, ManualClock, RealClock
+from odyssey_mock import ClockKindError
+from odyssey_mock.core.clock import MANUAL_START, ManualClock, RealClock
 from tests.support.simulated_loops import play
 from tests.support.simulated_worlds import wait
 

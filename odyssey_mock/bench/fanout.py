@@ -11,36 +11,25 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from fractions import Fraction
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from typing import override
 
-import av
 import httpx
-from aiortc import MediaStreamTrack, RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from odyssey_client import BroadcastInfo, Odyssey
+from odyssey_mock.bench.plain_sender import PROMPT, Answer, plain_sender
 from odyssey_mock.bench.rows import Row
-from odyssey_mock.media.scene import Renderer
-from odyssey_mock.media.timeline import Size, Timeline
-from odyssey_mock.rtc.peer_connection import preferred_codecs
 from odyssey_mock.server import MockOdyssey
-from odyssey_mock.sessions.frame_pump import Pacer
 
 REACH = 0.25
 SPECTATORS = 4
 ROUNDS, WINDOW = 3, 4.0
 QUICK_ROUNDS, QUICK_WINDOW = 1, 2.0
 """Number of alternating measurements, and the length of each measurement in seconds."""
-FPS = 20
-PROMPT = "A lighthouse in a storm"
 LIMIT = 60.0
 """Timeout in seconds for spectators to connect or to leave."""
-
-type Answer = Callable[[str], Awaitable[str]]
-"""A function that returns the SDP answer to an SDP offer."""
 
 
 async def run(*, quick: bool = False) -> list[Row]:
@@ -52,7 +41,7 @@ async def run(*, quick: bool = False) -> list[Row]:
         for _ in range(rounds):
             async with _broadcast(host) as info:
                 ours.append(await _added(partial(_watching, info), window))
-            plain.append(await _added(_plain, window))
+            plain.append(await _added(partial(plain_sender, "h264"), window))
     return [Row("fanout", statistics.median(ours), statistics.median(plain), "ms of CPU per second", REACH)]
 
 
@@ -101,51 +90,6 @@ async def _watching(info: BroadcastInfo) -> AsyncIterator[Answer]:
             return answered.raise_for_status().text
 
         yield answer
-
-
-@asynccontextmanager
-async def _plain() -> AsyncIterator[Answer]:
-    """Yield a function that creates a bare aiortc peer with its own track for an SDP offer and returns its answer."""
-    configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
-    async with AsyncExitStack() as peers:
-
-        async def answer(offer: str) -> str:
-            peer = RTCPeerConnection(configuration)
-            peers.push_async_callback(peer.close)
-            transceiver = peer.addTransceiver(_Plain(_rendered()), direction="sendonly")
-            transceiver.setCodecPreferences(preferred_codecs("h264"))
-            await peer.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
-            await peer.setLocalDescription(await peer.createAnswer())
-            return str(peer.localDescription.sdp)
-
-        yield answer
-
-
-class _Plain(MediaStreamTrack):
-    """A video track that sends prerendered frames, 20 per second.
-
-    The frames are sent forwards and then backwards, in a loop, so that consecutive frames are always similar.
-    """
-
-    kind = "video"
-
-    def __init__(self, frames: list[av.VideoFrame]) -> None:
-        super().__init__()
-        self._frames = [*frames, *reversed(frames[1:-1])]
-        self._pacer = Pacer(FPS)
-
-    @override
-    async def recv(self) -> av.VideoFrame:
-        slot = await self._pacer.next()
-        frame = self._frames[slot % len(self._frames)]
-        frame.pts, frame.time_base = slot, Fraction(1, FPS)
-        return frame
-
-
-def _rendered() -> list[av.VideoFrame]:
-    """Return the first frames of a stream, each with its own pixel buffer."""
-    renderer = Renderer(Timeline(tag=1, size=Size(704, 1280), fps=FPS, prompt=PROMPT))
-    return [av.VideoFrame.from_ndarray(renderer.render(index).to_ndarray(), format="yuv420p") for index in range(30)]
 
 
 @asynccontextmanager

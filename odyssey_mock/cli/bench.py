@@ -10,7 +10,7 @@ import click
 from odyssey_mock.bench.rows import MissingBaselineError
 from odyssey_mock.cli.extras import require_sim
 
-BENCHMARKS = ("connect", "explore", "fanout", "fixture", "soak")
+BENCHMARKS = ("connect", "explore", "fanout", "fixture", "sessions", "soak")
 """Modules of `odyssey_mock.bench`; each has a function `run`."""
 COMPARISONS = tuple(name for name in BENCHMARKS if name != "soak")
 SIMULATED = frozenset({"explore", "soak"})
@@ -35,11 +35,14 @@ def bench(name: str, quick: bool, report: Path | None) -> None:
     fixture: a test with the fixture odyssey_mock, compared with pytest-httpserver; and a live test, compared with bare
     peers.
 
+    sessions: the CPU time of one live session, streaming and idle, and the sessions per processor, compared with one
+    plain aiortc track with its own encoder per session.
+
     soak: growth of memory, tasks, threads and descriptors in thousands of sessions, in 30 simulated minutes with
     faults, with unused sessions and with connections that do not read. It takes about ten minutes and requires the
     extra `sim`. It is not part of `all`.
 
-    all: connect, explore, fanout and fixture, one after the other.
+    all: connect, explore, fanout, fixture and sessions, one after the other.
 
     The exit code is 1 if a value exceeds its limit.
 

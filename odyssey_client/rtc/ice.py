@@ -2,7 +2,8 @@
 
 aioice reads the addresses of the machine's interfaces; a `Network` cannot choose them. It leaves out 127.0.0.1, so a
 machine with only a loopback interface has no candidates. It waits five seconds for a STUN server. It ignores late
-responses to consent checks. `gather_on` changes these four properties for one ICE connection.
+responses to consent checks, and notices the result of connectivity checks late. `gather_on` changes these five
+properties for one ICE connection.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from aiortc import RTCDtlsTransport, RTCIceTransport, RTCPeerConnection
 from aiortc.rtcicetransport import parse_stun_turn_uri
 
 from odyssey_client.loopback import is_loopback
+from odyssey_client.rtc.connectivity_checks import complete_at_once
 from odyssey_client.rtc.consent import accept_late_consent
 
 STUN_LIMIT_S = 2
@@ -52,6 +54,7 @@ def _gather_on(connection: Connection, ours: list[str] | None) -> None:
         return await gather(component, addresses if ours is None else ours, min(timeout, STUN_LIMIT_S))
 
     connection.get_component_candidates = get_component_candidates  # type: ignore[method-assign]
+    complete_at_once(connection)
     accept_late_consent(connection)
 
 

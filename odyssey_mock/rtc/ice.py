@@ -14,13 +14,15 @@ from typing import Any, override
 from aioice import Candidate
 from aiortc import RTCIceTransport, RTCPeerConnection
 
+from odyssey_mock.rtc.connectivity_checks import complete_at_once
 from odyssey_mock.rtc.consent import accept_late_consent
 
 
 def offer_addresses(peer: RTCPeerConnection, addresses: list[str]) -> None:
     """Make `peer` gather its host candidates on `addresses` instead of the addresses of the machine.
 
-    The ICE connections also accept late responses to consent checks (`consent.py`).
+    The ICE connections also complete as soon as a check has succeeded (`connectivity_checks.py`), and accept late
+    responses to consent checks (`consent.py`).
 
     Call this function after the transceivers and the SCTP transport are created, and before the local description is
     set: aiortc gathers the candidates when it sets the description.
@@ -29,6 +31,7 @@ def offer_addresses(peer: RTCPeerConnection, addresses: list[str]) -> None:
         connection = transport.iceGatherer._connection  # noqa: SLF001 - aioice has no public way to choose addresses
         gather = functools.partial(_gather, connection.get_component_candidates, addresses)
         connection.get_component_candidates = gather  # type: ignore[method-assign]
+        complete_at_once(connection)
         accept_late_consent(connection)
 
 

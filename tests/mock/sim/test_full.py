@@ -186,6 +186,19 @@ def test_frames_are_stamped_with_virtual_time() -> None:
     )
 
 
+def test_connection_waits_for_no_timer() -> None:
+    """The simulated network takes no time here, and neither does computing, so only timers do."""
+
+    async def scenario(world: World) -> float:
+        client = world.client()
+        await client.connect()
+        connected_at = world.now()
+        await client.disconnect()
+        return connected_at
+
+    assert play(1, scenario) < 0.005
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_client_connects_over_a_rough_network(seed: int) -> None:
     async def scenario(world: World) -> float:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -90,10 +91,13 @@ def test_tab_completes_in_a_shell(shell: str, tmp_path: Path) -> None:
     os.close(follower)
     with os.fdopen(leader, "r+b", buffering=0) as terminal:
         try:
-            terminal.write(f"{activation}\nodyssey-mock serv\t--help\n".encode())
-            seen = ""
-            while "Usage: odyssey-mock serve " not in seen:
-                seen += without_escapes(terminal.read(4096).decode(errors="replace"))
+            terminal.write(f"{activation}\nodyssey-mock serv\t--help; exit\n".encode())
+            seen = b""
+            with suppress(OSError):  # EIO: the shell has ended
+                while chunk := terminal.read(4096):
+                    seen += chunk
+            shown = without_escapes(seen.decode(errors="replace"))
+            assert "Usage: odyssey-mock serve " in shown, shown
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()

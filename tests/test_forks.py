@@ -63,7 +63,7 @@ def test_signal_ends_the_fork(signum: signal.Signals) -> None:
         assert process.wait(LIMIT_S) == -signum
 
 
-def test_fork_ignores_the_signals_that_this_process_ignores(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fork_ignores_the_signals_that_this_process_ignores() -> None:
     code = "import signal; print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)"
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

@@ -106,7 +106,10 @@ def receive(requests: socket.socket) -> tuple[Command, Sequence[int]] | None:
     missing = int.from_bytes(length)
     body = bytearray()
     while missing > len(body):
-        body += requests.recv(missing - len(body))
+        part = requests.recv(missing - len(body))
+        if not part:
+            return None  # the process that asked was interrupted
+        body += part
     return Command(**json.loads(body)), files
 
 

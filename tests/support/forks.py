@@ -21,7 +21,10 @@ from typing import Any
 
 from tests.support import fork_server
 
-HAS_FORKS = sys.platform == "linux"
+UNSUPPORTED = "preexec_fn, pass_fds, shell, executable, group, extra_groups, user, umask and process_group"
+"""Options of `subprocess.Popen` that have no effect on a fork, and raise `ValueError`."""
+
+_HAS_FORKS = sys.platform == "linux"
 """Whether commands run in forks. On other systems, where forks are not safe, they run in new interpreters."""
 
 _SET_SUBREAPER = 36
@@ -31,9 +34,9 @@ _SET_SUBREAPER = 36
 def start_python(*arguments: str, **options: Any) -> subprocess.Popen[str]:  # Any: the options of `subprocess.Popen`
     """Start `python` with arguments of the form `[-W ACTION] -c CODE ...` or `[-W ACTION] -m MODULE ...`.
 
-    The options are those of `subprocess.Popen`, in text mode, without `preexec_fn`, `pass_fds` and `shell`.
+    The options are those of `subprocess.Popen`, in text mode, except `UNSUPPORTED`.
     """
-    process = ForkedPython if HAS_FORKS else subprocess.Popen[str]
+    process = ForkedPython if _HAS_FORKS else subprocess.Popen[str]
     return process([sys.executable, *arguments], text=True, **options)
 
 
@@ -105,8 +108,9 @@ class ForkedPython(subprocess.Popen[str]):
         start_new_session: bool,
         process_group: int,
     ) -> None:
-        if preexec_fn is not None or pass_fds or shell or executable is not None:
-            raise ValueError("expected none of the options preexec_fn, pass_fds, shell and executable")
+        given = (executable, preexec_fn, tuple(pass_fds), shell, gid, gids, uid, umask, process_group)
+        if given != (None, None, (), False, None, None, None, -1, -1):
+            raise ValueError(f"expected none of the options {UNSUPPORTED}")
         variables = os.environ if env is None else env
         command = fork_server.Command(
             arguments=list(args[1:]),

@@ -4,6 +4,8 @@ from typing import Any
 
 import httpx
 
+from odyssey_mock import MockOdyssey
+
 type Body = dict[str, Any]  # Any: decoded JSON; the tests know its shape
 
 PATHS = ("/simulation-jobs", "/simulation-jobs/{job_id}")
@@ -38,3 +40,10 @@ async def listed(http: httpx.AsyncClient, **query: object) -> Body:
 
 async def ids(http: httpx.AsyncClient, **query: object) -> list[str]:
     return [each["job_id"] for each in (await listed(http, **query))["jobs"]]
+
+
+async def finished_stream(http: httpx.AsyncClient, mock: MockOdyssey) -> str:
+    """Run a simulation job with one stream of a second, and return the id of the stream."""
+    job_id = await submit(http, script(1))
+    await mock.wait_for("state", "simulation", to="completed", job=job_id)
+    return str((await job(http, job_id))["streams"][0]["stream_id"])

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 import pytest
 from aiortc import RTCPeerConnection
@@ -139,6 +139,10 @@ def test_frames_with_missing_packets_are_dropped(sizes: list[int], markers: bool
     assert set(found) <= {frame.data for frame in sent}
     order = {frame.data: place for place, frame in enumerate(sent)}
     assert [order[each] for each in found] == sorted({order[each] for each in found})
+    if markers:
+        whole = takewhile(lambda frame: all(packet in arriving for packet in frame.packets), sent)
+        before = [frame.data for frame in whole]
+        assert found[: len(before)] == before
 
 
 @pytest.mark.parametrize("markers", [True, False])

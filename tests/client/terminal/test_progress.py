@@ -7,7 +7,7 @@ import re
 import pytest
 
 from odyssey_client.terminal.progress import REDRAW_S, ProgressBar
-from tests.support.terminals import Terminal, describe_terminal, without_escapes
+from tests.support.terminals import Terminal, without_escapes
 
 
 class Clock:
@@ -18,11 +18,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-@pytest.fixture(autouse=True)
-def _terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    describe_terminal(monkeypatch)
 
 
 def test_bar_is_followed_by_state_and_label() -> None:

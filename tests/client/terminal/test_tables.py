@@ -18,11 +18,6 @@ JOBS = Columns(
 )
 
 
-@pytest.fixture(autouse=True)
-def _terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    describe_terminal(monkeypatch)
-
-
 def lines_of(*parts: Part) -> list[str]:
     return text_of(parts, io.StringIO()).splitlines()
 

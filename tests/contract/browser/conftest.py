@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, ConsoleMessage
+from playwright.async_api import Browser, ConsoleMessage, expect
 
 from odyssey_mock import MockOdyssey
 from odyssey_mock.testing.marked_settings import marked_settings
@@ -41,6 +41,7 @@ def page_url() -> Iterator[str]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser(needs: None) -> AsyncIterator[Browser]:
+    expect.set_options(timeout=60_000)  # the default timeout of a page does not apply to it
     async with chromium.launched() as browser:
         yield browser
 

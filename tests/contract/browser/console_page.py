@@ -2,10 +2,9 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Literal
 
-from playwright.async_api import ConsoleMessage, Error, Page, Request, ViewportSize
+from playwright.async_api import ConsoleMessage, Error, Page, Request, ViewportSize, expect
 
 from tests.contract.browser.chromium import HERE, require
 
@@ -35,7 +34,6 @@ class ConsoleTab:
         view: str = "overview",
         *,
         viewport: ViewportSize = WIDE,
-        scheme: Scheme = "light",
         expected: Sequence[str] = (),
     ) -> AsyncIterator[Page]:
         """Open a view of the console of the mock at `url`, and yield the page once the view is shown.
@@ -44,38 +42,48 @@ class ConsoleTab:
         except messages that contain one of the texts in `expected`. Chromium writes one for each response with an
         error status.
         """
-        foreign: list[str] = []
-        problems: list[str] = []
-
-        def note_request(request: Request) -> None:
-            if not request.url.startswith((f"{url}/", *INLINE, "about:")):
-                foreign.append(request.url)
-
-        def note_message(message: ConsoleMessage) -> None:
-            if not any(text in message.text for text in expected):
-                problems.append(f"{message.type}: {message.text[:300]}")
-
-        def note_error(error: Error) -> None:
-            problems.append(str(error))
-
         page = self.page
         await page.set_viewport_size(viewport)
         # Colors that are changing have no contrast that axe-core could measure.
-        await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        page.on("request", note_request)
-        page.on("console", note_message)
-        page.on("pageerror", note_error)
-        try:
+        await page.emulate_media(color_scheme="light", reduced_motion="reduce")
+        async with noted(page) as (requested, messages):
             await page.goto(f"{url}/_mock/console/#/{view}")
             await page.wait_for_selector(".view-head, .loading h1")
             yield page
-        finally:
-            await page.goto("about:blank")
-            page.remove_listener("request", note_request)
-            page.remove_listener("console", note_message)
-            page.remove_listener("pageerror", note_error)
+        foreign = [each for each in requested if not each.startswith((f"{url}/", *INLINE, "about:"))]
+        problems = [each for each in messages if not any(text in each for text in expected)]
         assert foreign == [], f"expected requests only to {url}, got {foreign}"
         assert problems == [], f"expected no message in the browser's console, got {problems}"
+
+
+@asynccontextmanager
+async def noted(page: Page) -> AsyncIterator[tuple[Sequence[str], Sequence[str]]]:
+    """Note what a page does until the end of the block, where it is closed.
+
+    Yield the URLs of its requests, and its messages and errors in the browser's console.
+    """
+    requested: list[str] = []
+    messages: list[str] = []
+
+    def note_request(request: Request) -> None:
+        requested.append(request.url)
+
+    def note_message(message: ConsoleMessage) -> None:
+        messages.append(f"{message.type}: {message.text[:300]}")
+
+    def note_error(error: Error) -> None:
+        messages.append(str(error))
+
+    page.on("request", note_request)
+    page.on("console", note_message)
+    page.on("pageerror", note_error)
+    try:
+        yield requested, messages
+    finally:
+        await page.goto("about:blank")
+        page.remove_listener("request", note_request)
+        page.remove_listener("console", note_message)
+        page.remove_listener("pageerror", note_error)
 
 
 async def violations(page: Page, rules: str = "") -> list[str]:
@@ -109,11 +117,11 @@ async def look_at(page: Page, name: str) -> list[str]:
 
 async def layout_shift(page: Page) -> float:
     """Return how much the page has moved since it was opened, as the Layout Instability API counts it."""
-    script = """() => new Promise((done) => {
-      new PerformanceObserver((list) => done(list.getEntries().reduce((sum, { value }) => sum + value, 0)))
-        .observe({ type: "layout-shift", buffered: true });
-      setTimeout(() => done(0), 100);
-    })"""
+    script = """() => {
+      const observer = new PerformanceObserver(() => {});
+      observer.observe({ type: "layout-shift", buffered: true });
+      return observer.takeRecords().reduce((sum, { value }) => sum + value, 0);
+    }"""
     return float(await page.evaluate(script))
 
 
@@ -122,10 +130,15 @@ async def overflow(page: Page) -> int:
     return int(await page.evaluate("document.documentElement.scrollWidth - innerWidth"))
 
 
-async def screenshot(page: Page, name: str) -> Path:
+async def screenshot(page: Page, name: str) -> None:
     """Save a picture of the page in `SCREENSHOTS`, as `NAME-WIDTH-SCHEME.png`."""
     width = await page.evaluate("innerWidth")
     is_dark = await page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
-    path = SCREENSHOTS / f"{name}-{width}-{'dark' if is_dark else 'light'}.png"
-    await page.screenshot(path=path)
-    return path
+    await page.screenshot(path=SCREENSHOTS / f"{name}-{width}-{'dark' if is_dark else 'light'}.png")
+
+
+async def copied(page: Page, what: str) -> str:
+    """Press the button that copies `what`, and return the contents of the clipboard."""
+    await page.get_by_role("button", name=what).click()
+    await expect(page.get_by_role("status")).to_have_text(f"{what} copied")
+    return str(await page.evaluate("navigator.clipboard.readText()"))

@@ -8,12 +8,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
 from odyssey_mock import MockOdyssey
 from odyssey_mock.faults.catalog import POINTS
-from tests.contract.browser.console_page import ConsoleTab, look_at
+from tests.contract.browser.console_page import ConsoleTab, copied, look_at
 from tests.mock.faults.test_catalog import described
+from tests.support.forks import run_python
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -35,12 +36,6 @@ HOSTILE: list[dict[str, Any]] = [
     {"at": "stream.interact", "do": "error", "reason": "no", "ends_stream": True, "match": {"prompt": 'it\'s "x"'}},
 ]
 """Faults whose values are hard to write as YAML and as Python."""
-
-
-async def copied(page: Page, label: str) -> str:
-    await page.get_by_role("button", name=label).click()
-    await expect(page.locator(".toast")).to_contain_text("copied")
-    return str(await page.evaluate("navigator.clipboard.readText()"))
 
 
 def plain(mock: MockOdyssey) -> list[dict[str, Any]]:
@@ -143,27 +138,25 @@ async def test_copied_yaml_starts_a_mock(console: ConsoleTab, tmp_path: Path) ->
     async with MockOdyssey(faults=HOSTILE) as mock, console.opened(mock.url, "faults") as page:
         await expect(page.locator(".fault-list > li")).to_have_count(len(HOSTILE))
         file = tmp_path / "faults.yaml"
-        file.write_text(await copied(page, "Copy YAML"), encoding="utf-8")
+        file.write_text(await copied(page, "The faults as YAML, for serve --faults"), encoding="utf-8")
         expected = plain(mock)
     show = (
         "import os, urllib.request as r; "
         "print(r.urlopen(os.environ['ODYSSEY_API_URL'] + '/_mock/faults').read().decode())"
     )
     run = "from odyssey_mock.cli.app import main; main()"
-    command = [sys.executable, "-c", run, "exec", "--faults", str(file), "--", sys.executable, "-c", show]
-    ran = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-    out, _ = await ran.communicate()
-
-    assert ran.returncode == 0
+    arguments = ("-c", run, "exec", "--faults", str(file), "--", sys.executable, "-c", show)
+    ran = await asyncio.to_thread(run_python, *arguments, limit_s=60)
+    assert ran.returncode == 0, ran.stderr
     counts = {"id", "reached", "passed", "fired", "spent", "why_not"}
-    started = [{name: each[name] for name in each if name not in counts} for each in json.loads(out)["faults"]]
+    started = [{name: each[name] for name in each if name not in counts} for each in json.loads(ran.stdout)["faults"]]
     assert started == expected
 
 
 async def test_copied_marker_starts_a_mock(console: ConsoleTab) -> None:
     async with MockOdyssey(faults=HOSTILE) as mock, console.opened(mock.url, "faults") as page:
         await expect(page.locator(".fault-list > li")).to_have_count(len(HOSTILE))
-        marker = (await copied(page, "Copy pytest marker")).strip()
+        marker = (await copied(page, "The pytest marker")).strip()
         expected = plain(mock)
     assert marker.startswith("@pytest.mark.odyssey(")
     (mark,) = [eval(marker[1:], {"pytest": pytest}).mark]

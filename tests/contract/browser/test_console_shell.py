@@ -5,10 +5,10 @@ import json
 from contextlib import AsyncExitStack
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
 from odyssey_mock import MockOdyssey
-from tests.contract.browser.console_page import ConsoleTab, look_at, violations
+from tests.contract.browser.console_page import ConsoleTab, copied, look_at, violations
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -102,14 +102,7 @@ STREAM = (
 )
 
 
-async def copied(page: Page, what: str) -> str:
-    """Press the copy button of `what`, and return the contents of the clipboard."""
-    await page.get_by_role("button", name=what).click()
-    await expect(page.get_by_role("status")).to_have_text(f"{what} copied")
-    return str(await page.evaluate("navigator.clipboard.readText()"))
-
-
-async def test_event_stream_is_parsed_whatever_its_pieces(console: ConsoleTab, mock: MockOdyssey) -> None:
+async def test_event_stream_in_any_pieces_is_parsed(console: ConsoleTab, mock: MockOdyssey) -> None:
     async with console.opened(mock.url) as page:
         parsed = await page.evaluate(PARSE, {"text": STREAM, "sizes": list(range(1, len(STREAM) + 1))})
 
@@ -176,7 +169,9 @@ async def test_copied_lines_connect_a_client(console: ConsoleTab, mock: MockOdys
         assert lines[".env"] == f"ODYSSEY_API_URL={mock.url}\nODYSSEY_API_KEY={mock.api_key}"
         assert f"window.__ODYSSEY_API_URL__ = {json.dumps(mock.url)};" in lines["JavaScript"]
 
-        curl = await asyncio.create_subprocess_shell(lines["curl"], stdout=-1, stderr=-3)
+        curl = await asyncio.create_subprocess_shell(
+            lines["curl"], stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+        )
         output, _ = await curl.communicate()
         assert json.loads(output)["token_type"] == "bearer", f"expected a token, got {output!r}"
         await asyncio.to_thread(exec, lines["Python"], {})

@@ -2,11 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.async_api import Page, expect
+from playwright.async_api import Locator, Page, expect
 
 from odyssey_client import Odyssey
 from odyssey_mock import MockOdyssey
@@ -26,6 +25,9 @@ PLACES = """async (texts) => {
     try { places = placesOf(text); } catch (error) { if (error.name !== "JsonTextError") return true; }
     const whole = parsed(text);
     if (whole === null || places === null) return (whole === null) !== (places === null);
+    const count = (value) =>
+      1 + (value && typeof value === "object" ? Object.values(value).reduce((sum, each) => sum + count(each), 0) : 0);
+    if (places.size !== count(whole[0])) return true;
     return [...places].some(([path, { start, end }]) => {
       const keys = JSON.parse(path);
       const value = keys.reduce((inner, key) => inner[key], whole[0]);
@@ -64,7 +66,7 @@ def mutations(text: str) -> list[str]:
     return found
 
 
-def editor(page: Page) -> Any:
+def editor(page: Page) -> Locator:
     return page.get_by_label("Script (JSON)")
 
 

@@ -175,6 +175,7 @@ async def test_copied_curl_line_repeats_every_request(console: ConsoleTab, visit
         lines = [each["curl"] for each in await page.evaluate(COPIED_LINES, [requests, given, None])]
 
     repeated = {event["name"]: (event, line) for event, line in zip(requests, lines, strict=True)}
+    began = visited.journal.next_index
     assert {name for name, (_, line) in repeated.items() if line is None} == set()
     for name, (event, line) in repeated.items():
         since = visited.journal.next_index
@@ -185,6 +186,8 @@ async def test_copied_curl_line_repeats_every_request(console: ConsoleTab, visit
             assert again[part] == event["data"][part], f"expected the same {part} of {line}"
         status = again["status"]
         assert status not in {401, 422}, f"expected an accepted request, got status {status} of {line}"
+    # Other tests need a journal that stands still.
+    await visited.wait_for("state", "simulation", 60, to="completed", since=began)
 
 
 async def test_keyboard_reaches_an_entry_and_its_copies(console: ConsoleTab, visited: MockOdyssey) -> None:

@@ -60,7 +60,7 @@ async def started(page: Page, prompt: str = "A cat", *, options: Sequence[str] =
     await page.wait_for_selector("[data-stream=running]")
 
 
-async def test_session_without_a_mouse(console: ConsoleTab, mock: MockOdyssey) -> None:
+async def test_keyboard_controls_a_whole_session(console: ConsoleTab, mock: MockOdyssey) -> None:
     async with console.opened(mock.url) as page:
         await page.keyboard.press("g")
         await page.keyboard.press("y")

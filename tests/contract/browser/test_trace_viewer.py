@@ -8,16 +8,14 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, ConsoleMessage, Error, FilePayload, Page, Request, ViewportSize, expect
+from playwright.async_api import Browser, FilePayload, Page, ViewportSize, expect
 
 from odyssey_client import Odyssey
 from odyssey_mock import MockOdyssey
 from odyssey_mock.trace.page import viewer_page
 from tests.contract.browser.chromium import require
-from tests.contract.browser.console_page import AXE, NARROW, WIDE, violations
+from tests.contract.browser.console_page import AXE, INLINE, NARROW, WIDE, noted, violations
 from tests.support import sample_traces
-
-INLINE = ("data:", "blob:")
 
 type Open = Callable[..., AbstractAsyncContextManager[Page]]
 
@@ -46,32 +44,12 @@ def opened(tab: Page, tmp_path: Path) -> Open:
     ) -> AsyncIterator[Page]:
         file = tmp_path / "page.html"
         file.write_text(viewer_page(trace), encoding="utf-8")
-        requested: list[str] = []
-        problems: list[str] = []
-
-        def note_request(request: Request) -> None:
-            requested.append(request.url)
-
-        def note_message(message: ConsoleMessage) -> None:
-            problems.append(f"{message.type}: {message.text[:200]}")
-
-        def note_error(error: Error) -> None:
-            problems.append(str(error))
-
         await tab.set_viewport_size(viewport)
         await tab.emulate_media(color_scheme=scheme)
-        tab.on("request", note_request)
-        tab.on("console", note_message)
-        tab.on("pageerror", note_error)
-        try:
+        async with noted(tab) as (requested, problems):
             await tab.goto(file.as_uri())
             await tab.wait_for_selector("main:has(button)")
             yield tab
-        finally:
-            await tab.goto("about:blank")
-            tab.remove_listener("request", note_request)
-            tab.remove_listener("console", note_message)
-            tab.remove_listener("pageerror", note_error)
         own = (file.as_uri(), "about:blank")
         assert [url for url in requested if not url.startswith(INLINE) and url not in own] == []
         assert problems == []

@@ -4,6 +4,7 @@ import json
 import socket
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 
 import pytest
 from click.testing import CliRunner
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 from odyssey_mock.cli.app import main
 from odyssey_mock.doctor import checks
 from odyssey_mock.doctor.findings import Finding
+from tests.support.forks import run_python
 from tests.support.terminals import Terminal, describe_terminal, without_escapes
 
 NAMES = [
@@ -33,11 +35,20 @@ WARNING = Finding(check="fonts", status="warning", found="no fonts", advice="Ins
 ERROR = Finding(check="UDP", status="error", found="no datagram", advice="Permit UDP.")
 
 
+def found(*findings: Finding) -> Callable[[object], Mapping[str, Callable[[], Finding]]]:
+    """Return a replacement of `checks.checks` whose checks have these findings."""
+
+    def checked(finding: Finding) -> Callable[[], Finding]:
+        return lambda: finding
+
+    return lambda _: {each.check: checked(each) for each in findings}
+
+
 def test_all_checks_run_on_this_machine() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        command = [sys.executable, "-c", "from odyssey_mock.cli import main; main()", "doctor", "--json"]
-        ran = subprocess.run([*command, "--port", str(port)], capture_output=True, text=True, timeout=100, check=False)
+        command = ("-c", "from odyssey_mock.cli import main; main()", "doctor", "--json", "--port", str(port))
+        ran = run_python(*command, limit_s=100)
     told = json.loads(ran.stdout)
     findings = {finding["check"]: finding for finding in told["findings"]}
     assert (ran.returncode, ran.stderr, told["status"]) == (0, "", "warning"), told
@@ -52,13 +63,13 @@ def test_all_checks_run_on_this_machine() -> None:
 def test_worst_finding_decides_exit_code(
     findings: tuple[Finding, ...], status: str, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checks, "checks", lambda _: {each.check: lambda each=each: each for each in findings})
+    monkeypatch.setattr(checks, "checks", found(*findings))
     result = CliRunner().invoke(main, ["doctor", "--json"])
     assert (result.exit_code, json.loads(result.stdout)["status"]) == (code, status)
 
 
 def test_text_is_a_table_with_advice_below(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "checks", lambda _: {each.check: lambda each=each: each for each in (OK, ERROR)})
+    monkeypatch.setattr(checks, "checks", found(OK, ERROR))
     result = CliRunner().invoke(main, ["doctor"])
     assert result.stdout.splitlines() == [
         "CHECK  STATUS  FOUND",
@@ -74,7 +85,7 @@ def test_terminal_shows_progress_and_colors(monkeypatch: pytest.MonkeyPatch) -> 
     out, err = Terminal(), Terminal()
     monkeypatch.setattr("sys.stdout", out)
     monkeypatch.setattr("sys.stderr", err)
-    monkeypatch.setattr(checks, "checks", lambda _: {each.check: lambda each=each: each for each in (OK, ERROR)})
+    monkeypatch.setattr(checks, "checks", found(OK, ERROR))
     with pytest.raises(SystemExit):
         main(["doctor"])
     assert "\x1b[31merror" in out.getvalue()

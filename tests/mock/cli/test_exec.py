@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from odyssey_mock.cli.app import main
+from tests.support.forks import start_python
 from tests.support.interrupts import interruptible
 from tests.support.terminals import with_own_terminal
 
@@ -120,11 +121,10 @@ def test_port_in_use_is_an_error(capfd: pytest.CaptureFixture[str]) -> None:
 
 def test_signals_are_forwarded() -> None:
     with interruptible():
-        process = subprocess.Popen(
-            started(python(COUNT)),
+        process = start_python(
+            *started(python(COUNT))[1:],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
             start_new_session=True,  # without a terminal
         )
     with process:

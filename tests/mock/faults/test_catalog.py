@@ -231,10 +231,9 @@ PARAMETERS: Mapping[str, Parameter] = {
 }
 """Every parameter of a fault, by its place."""
 NUMBERS = {
-    expected: each
-    for expected, each in {each.expected: each for each in PARAMETERS.values()}.items()
-    if not {"string", "boolean", None}
-    & {each.values.schema.get("type", "number" if "anyOf" in each.values.schema else None)}
+    each.expected: each
+    for each in PARAMETERS.values()
+    if each.values.schema.get("type") in {"integer", "number"} or "anyOf" in each.values.schema
 }
 """The parameters that are numbers, one for each description of valid values."""
 

@@ -58,7 +58,7 @@ class Page:
 
 
 @given(steps=STEPS, limit=st.integers(1, 12))
-def test_whatever_is_read_is_the_journal(steps: list[tuple[str, int]], limit: int) -> None:
+def test_resumed_reader_reads_the_whole_journal(steps: list[tuple[str, int]], limit: int) -> None:
     journal = journal_of(0, limit)
     page = Page(journal)
     for step, number in steps:

@@ -1,5 +1,6 @@
 """Tests of the accounts in the control API: which keys are shown, and how; limits and usage."""
 
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -77,7 +78,7 @@ async def test_rejected_keys_are_not_listed(http: httpx.AsyncClient) -> None:
     assert len(await listed(http)) == 1
 
 
-async def test_usage_counts_sessions_hours_and_jobs(odyssey_mock: MockOdyssey) -> None:
+async def test_usage_counts_sessions_hours_and_jobs() -> None:
     async with MockOdyssey(clock="manual", simulation_workers=0) as mock, RawApi(mock) as api:
         await api.http.post("/sessions/request", json={})
         await submit(api.http)
@@ -108,7 +109,7 @@ async def test_number_of_listed_clients_is_bounded(http: httpx.AsyncClient, odys
     assert known[-1].id == account_id("ody_client_5")
 
 
-async def test_client_of_an_earlier_process_is_listed(tmp_path: Any) -> None:
+async def test_client_of_an_earlier_process_is_listed(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"clock": "manual", "state_dir": str(tmp_path / "state")}
     async with MockOdyssey(**settings) as mock, httpx.AsyncClient(base_url=mock.url, trust_env=False) as http:
         await log_in(http, "ody_a_client_of_the_first_process")

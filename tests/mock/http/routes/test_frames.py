@@ -2,6 +2,8 @@
 
 import asyncio
 import io
+import itertools
+import threading
 
 import httpx
 import pytest
@@ -13,7 +15,7 @@ from odyssey_mock.media.scene import Renderer
 from odyssey_mock.media.thumbnail import thumbnail_of
 from odyssey_mock.recordings import frame_pictures
 from tests.support.raw import raw_peer
-from tests.support.simulations import script, wanted
+from tests.support.simulations import finished_stream, script, wanted
 from tests.support.streams import START
 from tests.support.tls_contexts import NO_CERTIFICATES
 
@@ -21,14 +23,6 @@ pytestmark = pytest.mark.odyssey(portrait_size=(88, 160))
 simulated = pytest.mark.odyssey(
     portrait_size=(88, 160), simulation_dispatch_delay=0, simulation_start_delay=0, simulation_pace=0
 )
-
-
-async def finished_stream(http: httpx.AsyncClient, mock: MockOdyssey) -> str:
-    """Run a simulation job with one stream, and return the id of the stream."""
-    job = (await http.post("/simulation-jobs", json=wanted(script(1)))).json()["job_id"]
-    await mock.wait_for("state", "simulation", to="completed", job=job)
-    (stream_id,) = mock.streams
-    return stream_id
 
 
 def size_of(jpeg: bytes) -> tuple[int, int]:
@@ -119,17 +113,25 @@ async def test_invalid_request_is_refused(http: httpx.AsyncClient) -> None:
 
 
 @simulated
-async def test_frames_above_the_limit_wait_elsewhere(
+async def test_frames_above_the_limit_are_refused(
     authorized: httpx.AsyncClient, odyssey_mock: MockOdyssey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream_id = await finished_stream(authorized, odyssey_mock)
     monkeypatch.setattr(frame_pictures, "WAITING", 3)
+    draw, may_draw = frame_pictures._draw, threading.Event()
+
+    def draw_later(renderer: Renderer, index: int, side: int) -> bytes:
+        assert may_draw.wait(20)
+        return draw(renderer, index, side)
+
+    monkeypatch.setattr(frame_pictures, "_draw", draw_later)
     url = f"/_mock/streams/{stream_id}/frames/0.jpg"
-    answers = await asyncio.gather(*(authorized.get(url) for _ in range(30)))
-    statuses = {answer.status_code for answer in answers}
-    assert statuses <= {200, 503}
-    assert [answer.headers["retry-after"] for answer in answers if answer.status_code == 503][:1] in ([], ["1"])
-    assert (await authorized.get(url)).status_code == 200
+    requests = [asyncio.create_task(authorized.get(url)) for _ in range(10)]
+    for answered in itertools.islice(asyncio.as_completed(requests), 7):
+        refused = await answered
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    may_draw.set()
+    assert sorted([(await each).status_code for each in requests]) == [200] * 3 + [503] * 7
 
 
 @simulated

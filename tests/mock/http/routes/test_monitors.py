@@ -14,7 +14,7 @@ from odyssey_mock import MockOdyssey
 from odyssey_mock.broadcasts import monitors
 from tests.support.leftovers import nothing_left
 from tests.support.raw import LIMIT, RawPeer, raw_peer
-from tests.support.simulations import script, wanted
+from tests.support.simulations import finished_stream
 from tests.support.streams import START
 from tests.support.visits import visits
 from tests.support.whep import SDP, Live, RawSpectator, go_live
@@ -173,11 +173,11 @@ async def test_mock_ends_while_monitors_watch() -> None:
     async with AsyncExitStack() as stack:
         async with MockOdyssey(portrait_size=(88, 160)) as mock:
             host = await stack.enter_async_context(raw_peer(mock))
-            for _ in range(2):  # before and after a reset
+            for is_before_reset in (True, False):
                 stream = await started(mock, host)
                 watching = [await stack.enter_async_context(RawSpectator(stream)) for _ in range(2)]
                 await asyncio.gather(*(each.stamp() for each in watching))
-                if _ == 0:
+                if is_before_reset:
                     await mock.reset()
                     host = await stack.enter_async_context(raw_peer(mock))
         await asyncio.gather(*(each.closed() for each in watching))
@@ -198,9 +198,7 @@ async def test_invalid_offer_is_refused(http: httpx.AsyncClient, odyssey_mock: M
 
 @pytest.mark.odyssey(portrait_size=(88, 160), simulation_dispatch_delay=0, simulation_start_delay=0, simulation_pace=0)
 async def test_simulated_stream_cannot_be_monitored(authorized: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
-    job = (await authorized.post("/simulation-jobs", json=wanted(script(1)))).json()["job_id"]
-    await odyssey_mock.wait_for("state", "simulation", to="completed", job=job)
-    (stream_id,) = odyssey_mock.streams
+    stream_id = await finished_stream(authorized, odyssey_mock)
     refused = await authorized.post(f"/_mock/streams/{stream_id}/whep", headers=SDP, content="v=0")
     assert refused.status_code == 404
 

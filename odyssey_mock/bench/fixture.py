@@ -1,14 +1,15 @@
-"""`bench fixture`: the time that the fixture `odyssey_mock` adds to a test, and the time of a whole live test.
+"""`bench fixture` and `bench live-test`: the times of tests with the fixtures of the pytest plugin.
 
-One pytest run alternates between four tests. Two tests each send one request: one to `httpserver` of
-pytest-httpserver, the other to `odyssey_mock`. The third test runs a live session with `odyssey_client`, and the
-fourth connects two bare aiortc peers. The time of a test is the sum of its setup, call and teardown.
+`fixture` compares the fixture `odyssey_mock` with `httpserver` of pytest-httpserver: two tests each send one request.
+`live-test` compares a live session of `odyssey_client` with two bare aiortc peers that connect.
+
+One pytest run alternates between both tests. The time of a test is the sum of its setup, call and teardown. The first
+round is not counted, because it also imports modules and starts servers.
 """
 
 import asyncio
 import importlib.util
 import json
-import statistics
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -16,34 +17,49 @@ from pathlib import Path
 
 from odyssey_mock.bench.rows import MissingBaselineError, Row
 
-REACH = 1.0
-LIVE_REACH = 5.5
-"""A live test of 170 ms where the bare peers take 31 ms."""
-ROUNDS = 100
-QUICK_ROUNDS = 20
+TARGET = 1.0
+LIVE_TARGET = 4.8
+"""150 ms for a live test where the bare peers take 31 ms."""
+LIVE_CPU_TARGET = 4.0
+"""60 ms of CPU time for a live test where the bare peers take 15 ms."""
+ROUNDS = 300
+QUICK_ROUNDS = 100
+LIVE_ROUNDS = 60
+QUICK_LIVE_ROUNDS = 10
 LIMIT = 600.0
 """Timeout of the pytest run in seconds, far above its usual duration."""
 REQUIRED = ("pytest", "pytest_asyncio", "pytest_httpserver")
 
 PLUGIN = """
 import json
+import time
 
-durations = {}
+import pytest
+
+times = {}
 
 
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.callspec.params["number"])
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    began = time.process_time()
+    result = yield
+    times[item.originalname]["cpu"].append((time.process_time() - began) * 1000)
+    return result
+
+
 def pytest_runtest_logreport(report):
-    durations.setdefault(report.nodeid, []).append(report.duration)
+    name = report.nodeid.partition("::")[2].partition("[")[0]
+    of_test = times.setdefault(name, {"wall": [], "cpu": []})
+    if report.when == "setup":
+        of_test["wall"].append(0.0)
+    of_test["wall"][-1] += report.duration * 1000
 
 
 def pytest_sessionfinish():
-    times = {}
-    for nodeid, phases in durations.items():
-        name = nodeid.partition("::")[2].partition("[")[0]
-        times.setdefault(name, []).append(sum(phases) * 1000)
     with open("times.json", "w") as file:
         json.dump(times, file)
 """
@@ -83,35 +99,53 @@ async def test_bare_peers(number):
 """
 
 
+type Times = Mapping[str, Sequence[float]]
+"""Milliseconds of each round: `wall`, and `cpu` for the CPU time of the process."""
+
+
 async def run(*, quick: bool = False) -> list[Row]:
-    """Compare the times of tests with the fixture `odyssey_mock` with those of tests with `httpserver` and bare peers.
+    """Compare a test with the fixture `odyssey_mock` with a test with `httpserver`.
 
     Raises:
         MissingBaselineError: pytest, pytest-asyncio or pytest-httpserver is not installed.
     """
-    if missing := [name for name in REQUIRED if importlib.util.find_spec(name) is None]:
-        packages = " ".join(name.replace("_", "-") for name in missing)
-        raise MissingBaselineError(f"bench fixture requires {packages}: pip install {packages}")
-    times = await _times(QUICK_ROUNDS if quick else ROUNDS)
-    typical = {name: _typical(each) for name, each in times.items()}
+    ours, baseline = await _times("test_mock", "test_httpserver", QUICK_ROUNDS if quick else ROUNDS)
     return [
-        Row("fixture", typical["test_mock"], typical["test_httpserver"], "ms", REACH),
-        Row("live test", typical["test_live"], typical["test_bare_peers"], "ms", LIVE_REACH),
+        Row("fixture", ours["wall"], baseline["wall"], "ms", TARGET),
+        Row("fixture, CPU", ours["cpu"], baseline["cpu"], "ms of CPU", TARGET),
     ]
 
 
-async def _times(rounds: int) -> Mapping[str, Sequence[float]]:
-    """Run the tests in a new process; return the times in milliseconds by the name of the test."""
+async def run_live_test(*, quick: bool = False) -> list[Row]:
+    """Compare a test with a live session with a test that connects two bare peers.
+
+    Raises:
+        MissingBaselineError: pytest, pytest-asyncio or pytest-httpserver is not installed.
+    """
+    ours, baseline = await _times("test_live", "test_bare_peers", QUICK_LIVE_ROUNDS if quick else LIVE_ROUNDS)
+    return [
+        Row("live-test", ours["wall"], baseline["wall"], "ms", LIVE_TARGET),
+        Row("live-test, CPU", ours["cpu"], baseline["cpu"], "ms of CPU", LIVE_CPU_TARGET),
+    ]
+
+
+async def _times(ours: str, baseline: str, rounds: int) -> tuple[Times, Times]:
+    """Run two of the tests in a new process, in turns; return the times of each, without the first round."""
+    if missing := [name for name in REQUIRED if importlib.util.find_spec(name) is None]:
+        packages = " ".join(name.replace("_", "-") for name in missing)
+        raise MissingBaselineError(f"bench fixture and bench live-test require {packages}: pip install {packages}")
     with tempfile.TemporaryDirectory() as directory:
         folder = Path(directory)
         (folder / "conftest.py").write_text(PLUGIN, encoding="utf-8")
-        (folder / "test_times.py").write_text(TESTS.format(rounds=rounds), encoding="utf-8")
+        (folder / "test_times.py").write_text(TESTS.format(rounds=rounds + 1), encoding="utf-8")
         options = ("-q", "-p", "no:cacheprovider", "-o", "asyncio_default_fixture_loop_scope=function")
+        selected = [f"test_times.py::{name}" for name in (baseline, ours)]
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "pytest",
             *options,
+            *selected,
             cwd=folder,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -125,10 +159,9 @@ async def _times(rounds: int) -> Mapping[str, Sequence[float]]:
                 await process.wait()
         if process.returncode != 0:
             raise RuntimeError(f"expected the tests of the benchmark to pass, got:\n{output.decode()}")
-        times: Mapping[str, Sequence[float]] = json.loads((folder / "times.json").read_text(encoding="utf-8"))
-        return times
+        times: Mapping[str, Times] = json.loads((folder / "times.json").read_text(encoding="utf-8"))
 
+    def counted(name: str) -> Times:
+        return {kind: of_rounds[1:] for kind, of_rounds in times[name].items()}
 
-def _typical(times: Sequence[float]) -> float:
-    """Return the lower quartile of the measured times, because other load on the machine can only add time."""
-    return statistics.quantiles(times, n=4)[0]
+    return counted(ours), counted(baseline)

@@ -1,0 +1,91 @@
+"""The table of all benchmarks."""
+
+import importlib
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from odyssey_mock.bench.rows import Result
+
+LIMIT_S = 300.0
+"""Seconds after which a benchmark is stopped. On an idle machine, each takes less than a minute."""
+
+
+class Run(Protocol):
+    """Measures; if `quick`, in about 4 s on an idle machine."""
+
+    def __call__(self, *, quick: bool) -> Awaitable[Sequence[Result]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """One benchmark of `odyssey-mock bench`.
+
+    Attributes:
+        name: its name in the command.
+        function: module and function that measure, as `module:function`. It is only imported when the benchmark runs.
+        summary: what is compared, for `--help`.
+        requires_sim: whether it requires the extra `sim`.
+        in_all: whether `odyssey-mock bench all` runs it.
+        limit_s: seconds after which it is stopped.
+    """
+
+    name: str
+    function: str
+    summary: str
+    requires_sim: bool = False
+    in_all: bool = True
+    limit_s: float = LIMIT_S
+
+    def load(self) -> Run:
+        """Import and return the function that measures."""
+        module, _, function = self.function.partition(":")
+        run: Run = getattr(importlib.import_module(module), function)
+        return run
+
+
+BENCHMARKS: tuple[Benchmark, ...] = (
+    Benchmark(
+        "connect",
+        "odyssey_mock.bench.connect:run",
+        "the client's connect(), compared with two bare aiortc peers.",
+    ),
+    Benchmark(
+        "sessions",
+        "odyssey_mock.bench.sessions:run",
+        "the CPU time of one live session, streaming and idle, and the sessions per processor, compared with one plain"
+        " aiortc track with its own encoder per session.",
+    ),
+    Benchmark(
+        "fixture",
+        "odyssey_mock.bench.fixture:run",
+        "a test with the fixture odyssey_mock, compared with pytest-httpserver.",
+    ),
+    Benchmark(
+        "live-test",
+        "odyssey_mock.bench.fixture:run_live_test",
+        "a test that connects, starts a stream, interacts and ends it, compared with two bare aiortc peers.",
+    ),
+    Benchmark(
+        "fanout",
+        "odyssey_mock.bench.fanout:run",
+        "the CPU time of one more spectator, compared with one aiortc track per spectator.",
+    ),
+    Benchmark(
+        "explore",
+        "odyssey_mock.bench.explore:run",
+        "simulated sessions, compared with sessions over loopback. Requires the extra `sim`.",
+        requires_sim=True,
+    ),
+    Benchmark(
+        "soak",
+        "odyssey_mock.bench.soak:run",
+        "growth of memory, tasks, threads and descriptors in thousands of sessions, in 30 simulated minutes with"
+        " faults, with unused sessions and with connections that do not read. Takes about ten minutes, and requires the"
+        " extra `sim`.",
+        requires_sim=True,
+        in_all=False,
+        limit_s=3600.0,
+    ),
+)
+"""All benchmarks, in the order in which `odyssey-mock bench all` runs them."""

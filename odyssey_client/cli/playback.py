@@ -100,6 +100,8 @@ class Playback:
             OdysseyError: the connection was lost.
         """
         self._reader = reader = self._stream.frames(buffer=BUFFER)
+        if self._stopped_by is not None:
+            reader.close()
         self._began = self._clock.monotonic()
         self._stats = PlaybackStats(self._began)
         try:
@@ -114,7 +116,7 @@ class Playback:
             self._show(self._ended)
 
     def stop(self, ended_by: EndedBy) -> None:
-        """End the playback. Buffered frames are still counted."""
+        """End the playback. Buffered frames are still counted. If it has not begun, `run` ends at once."""
         self._stopped_by = self._stopped_by or ended_by
         if self._reader is not None:
             self._reader.close()

@@ -349,7 +349,7 @@ class RealClock:
             return
         with self._pace_lock:
             if self._loop is not None:
-                # The time goes on from the present one.
+                # The time continues from the present one.
                 now = self._loop.time()
                 self._advanced, self._origin = self._passed_at(now), now
             self._speed, self._is_paused = speed, is_paused

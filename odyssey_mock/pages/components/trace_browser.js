@@ -17,7 +17,7 @@ import { framesAt, isPending, LANE_LABELS, tracksOf } from "components/trace_mod
  *
  * - `model`, `view`: as `modelOf` and `createView` return them; `revision` is another number after each change of the events.
  * - `urlOf(name)` returns the address of an image.
- * - `head({select, showPanel, selectPending})` returns what is above the filters.
+ * - `head({select, selectPending, showFailure})` returns what is above the filters.
  * - `tools` are at the end of the filters, and `actionsOf(event)` returns the actions of the selected event.
  * - `third`: {label, content(event)}, a third panel beside the list and the event; null if there is none. `onFailure` gets
  *   `showPanel`, if the key of the failure shows something else than the first error.

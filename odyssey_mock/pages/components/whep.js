@@ -20,7 +20,7 @@ export class WhepError extends Error {
  *
  * `headers` are sent with each request. `onState(state)` is called with each state of the connection: `connecting`,
  * `connected`, `disconnected`, `failed`. `signal` aborts the attempt. `packets()` returns how many packets have arrived.
- * `isThere()` asks the server whether the connection goes on: a browser notices the end of a stream only after many seconds.
+ * `isThere()` asks the server whether the connection still exists: a browser notices the end of a stream only after many seconds.
  * `close()` ends the connection and tells the server.
  */
 export async function connectWhep(url, { headers = {}, onState = () => {}, signal } = {}) {

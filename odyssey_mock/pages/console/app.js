@@ -1,4 +1,4 @@
-// The shell of the console: navigation, the live model, keys, and what is said to screen readers.
+// The shell of the console: navigation, the live model, keys, and announcements to screen readers.
 
 import { AccountsView } from "console/accounts.js";
 import { createApi, takeToken } from "console/api.js";

@@ -56,7 +56,7 @@ export function ClockView({ mock, api, announce }) {
         <div class="clock-time number" role="timer" aria-label="Time of the mock">${timeText(timeOf(mock))}</div>
         <div class="clock-date muted">${dateText(timeOf(mock))} <${Badge} tone=${isPaused || isManual ? "warn" : "good"}>${stateText(clock)}<//></div>
         <div class="clock-actions">
-          <button type="button" class="primary" disabled=${isBusy || isManual} onClick=${() => (isPaused ? act("The clock goes on", () => api.post("clock/resume")) : act("The clock is paused", () => api.post("clock/pause")))}>
+          <button type="button" class="primary" disabled=${isBusy || isManual} onClick=${() => (isPaused ? act("The clock continues", () => api.post("clock/resume")) : act("The clock is paused", () => api.post("clock/pause")))}>
             ${isPaused ? "Resume" : "Pause"}
           </button>
           <button type="button" disabled=${isBusy || deadlines.length === 0} onClick=${next}>Next deadline</button>

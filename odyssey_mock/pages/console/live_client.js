@@ -219,7 +219,7 @@ export function createLiveClient({ service, onChange }) {
       }
     });
 
-  /** Send a prompt, and note what becomes of it. */
+  /** Send a prompt, and note whether it is applied or refused. */
   const prompted = async (kind, message, options) => {
     const own = { number: ++number, kind, prompt: message.prompt, state: "sent", applied: "", message: "" };
     change({ prompts: [...snapshot.prompts, own].slice(-MOST_PROMPTS) });

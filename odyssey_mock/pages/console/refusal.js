@@ -57,7 +57,7 @@ export async function explain(error, { api, since, session = null, account = nul
   const reasons = own.filter(({ kind, data }) => kind !== "fault" && typeof data.why === "string").map(({ data }) => data.why);
   const last = reasons.at(-1) ?? "";
   const why = isSame(last, what) || faults.some(({ id }) => last.includes(id)) ? "" : last;
-  const advice = faults.length ? { text: "A fault caused this. Remove it to go on without it.", view: "faults" } : adviceFor(error);
+  const advice = faults.length ? { text: "A fault caused this. Remove it to continue without it.", view: "faults" } : adviceFor(error);
   return {
     what,
     code: error.code === error.message ? "" : error.code || (error.status ? `status ${error.status}` : ""),

@@ -36,7 +36,7 @@ export function SimulationsView({ mock, api, announce, query }) {
       await serviceOf(api, mock.overview.api_key).call("DELETE", `/simulation-jobs/${encodeURIComponent(id)}`);
       announce("The job is cancelled");
     } catch (error) {
-      announce(`The job goes on: ${error.message}`);
+      announce(`The job was not cancelled: ${error.message}`);
     }
   };
   return html`

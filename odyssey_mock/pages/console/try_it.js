@@ -195,7 +195,7 @@ function Steps({ live, isFailed }) {
 
 const PROMPT_BADGES = { sent: { tone: "busy", label: "sent" }, applied: { tone: "good", label: "applied" }, refused: { tone: "bad", label: "refused" } };
 
-/** The prompts of the stream, and what became of them. The latest is first. */
+/** The prompts of the stream, each with its state: sent, applied or refused. The latest is first. */
 function Prompts({ prompts }) {
   if (prompts.length === 0) return null;
   return html`

@@ -3,7 +3,7 @@
 import { html, render, useEffect, useRef, useState } from "components/html.js";
 import { connectWhep } from "components/whep.js";
 
-/** Milliseconds without a packet after which the page asks whether the broadcast goes on. */
+/** Milliseconds without a packet after which the page asks whether the broadcast still exists. */
 const STALL = 1500;
 
 /** Return {stream, token} of the address; null if it has none. */

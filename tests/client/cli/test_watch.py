@@ -205,6 +205,21 @@ async def test_time_limit_applies_without_frames() -> None:
     assert told["seconds"] == pytest.approx(0.2, abs=1)
 
 
+async def test_stop_before_the_run_ends_it_at_once() -> None:
+    playback = Playback(
+        MediaStream(),
+        save=None,
+        seconds=None,
+        ends_with="service",
+        progress=Progress(io.StringIO()),
+        clock=SystemClock(),
+    )
+    playback.stop("service")
+    async with asyncio.timeout(LIMIT), playback.recording():
+        await playback.run()
+    assert (playback.ended_by, playback.document()["frames"]) == ("service", 0)
+
+
 async def test_closed_stderr_ends_watch_and_keeps_recording(odyssey_client: Odyssey, tmp_path: Path) -> None:
     info = await broadcast(odyssey_client)
     path = tmp_path / "cat.mp4"

@@ -29,7 +29,7 @@ DECODE = """async (png) => {
 }"""
 FRAMES = "() => document.querySelector('video')?.getVideoPlaybackQuality().totalVideoFrames > 2"
 ENDED = ("status of 404",)
-"""What Chromium writes when the page of a broadcast asks whether it goes on, and it has ended."""
+"""What Chromium writes when the page of a broadcast asks whether it still exists, and it has ended."""
 
 
 async def decoded(page: Page) -> str | None:

@@ -29,6 +29,11 @@ class PacketTrack(MediaStreamTrack):
         self._drained = asyncio.Event()
         self._changed = asyncio.Event()
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether a packet was queued since the track was created, or since packets were dropped."""
+        return not self._skipping
+
     def push(self, packet: VideoPacket) -> bool:
         """Queue a packet for the sender. Return False if it was dropped because the track waits for a key frame."""
         if self._finishing:

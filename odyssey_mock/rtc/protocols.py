@@ -62,8 +62,11 @@ class StreamerPeer(Peer, Protocol):
     async def end_track(self) -> None:
         """End the video track with RTCP BYE; the data channels stay open."""
 
-    def open_channels(self, delay: float) -> None:
-        """Open both data channels after `delay` seconds of the event loop's time, `streamerToClient` first."""
+    def open_channels(self, delay: float, on_open: Callable[[], None]) -> None:
+        """Open both data channels after `delay` seconds of the event loop's time, `streamerToClient` first.
+
+        `on_open()` is called once the client has accepted both channels.
+        """
 
     def close_channels(self) -> None:
         """Close both data channels, now or as soon as they are open; the connection stays up."""

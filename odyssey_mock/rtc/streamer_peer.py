@@ -127,9 +127,14 @@ class AiortcStreamerPeer(PeerConnection):
             raise DescriptionError("the answer's SDP cannot be used: expected a video codec of the offer, got none")
         return codec
 
-    def open_channels(self, delay: float) -> None:
-        """Open both data channels after `delay` seconds of the event loop's time, `streamerToClient` first."""
-        self._opening = asyncio.get_running_loop().call_later(delay, self._open_channels, context=self._context)
+    def open_channels(self, delay: float, on_open: Callable[[], None]) -> None:
+        """Open both data channels after `delay` seconds of the event loop's time, `streamerToClient` first.
+
+        `on_open()` is called once the client has accepted both channels.
+        """
+        self._opening = asyncio.get_running_loop().call_later(
+            delay, self._open_channels, on_open, context=self._context
+        )
 
     def send(self, text: str) -> None:
         """Send a message on `streamerToClient`.
@@ -189,17 +194,19 @@ class AiortcStreamerPeer(PeerConnection):
         is_silent = transport.transport._connection._closing  # noqa: SLF001 - there is no public attribute for it
         self.was_closed = self.was_closed or (transport.state == "closed" and not is_silent)
 
-    def _open_channels(self) -> None:
+    def _open_channels(self, on_open: Callable[[], None]) -> None:
         self._to_client = self._connection.createDataChannel("streamerToClient")
         self._to_client.on("open", self._flush)
         self._from_client = self._connection.createDataChannel("clientToStreamer")
         for channel in (self._to_client, self._from_client):
-            channel.on("open", functools.partial(self._channel_opened, channel))
+            channel.on("open", functools.partial(self._channel_opened, channel, on_open))
         self._from_client.on("message", self._on_message)
 
-    def _channel_opened(self, channel: RTCDataChannel) -> None:
+    def _channel_opened(self, channel: RTCDataChannel, on_open: Callable[[], None]) -> None:
         if self._closes_channels:
             channel.close()
+        elif all(each is not None and each.readyState == "open" for each in (self._to_client, self._from_client)):
+            on_open()
 
     def _flush(self) -> None:
         outbox, self._outbox = self._outbox, []

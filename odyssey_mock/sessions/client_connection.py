@@ -274,21 +274,24 @@ class ClientConnection:
         elif fault.do != "ignore":
             self.run(apply_fault(self, self._clock, fault))
 
-    def open_channels(self) -> None:
-        """Open the data channels of the connected peer, and apply the faults of an established connection."""
+    def open_channels(self, on_open: Callable[[], None]) -> None:
+        """Open the data channels of the connected peer, and apply the faults of an established connection.
+
+        `on_open()` is called once the client has accepted both channels.
+        """
         fault = self._fire("peer.channels")
         if fault is None:
-            self.peer.open_channels(self._channel_delay)
+            self.peer.open_channels(self._channel_delay, on_open)
         elif fault.do == "delay":
-            self.run(self._open_channels_later(fault.number("seconds")))
+            self.run(self._open_channels_later(fault.number("seconds"), on_open))
         for point in ("signaling.connected", "peer.connected"):
             fault = self._fire(point)
             if fault is not None:
                 self.run(apply_fault(self, self._clock, fault))
 
-    async def _open_channels_later(self, seconds: float) -> None:
+    async def _open_channels_later(self, seconds: float, on_open: Callable[[], None]) -> None:
         await sleep(self._clock, seconds, "fault: peer.channels delay")
-        self.peer.open_channels(self._channel_delay)
+        self.peer.open_channels(self._channel_delay, on_open)
 
     async def close_socket(self, by: str, code: int, reason: str) -> None:
         """Close the socket. The journal names `by`, such as the label of a fault, as the cause of the loss."""

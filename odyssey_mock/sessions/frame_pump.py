@@ -214,7 +214,7 @@ class FramePump:
     async def run(self) -> None:
         """Make frames until cancelled, then close the current source."""
         # The first frame is made in slot 1, not 0. It is a large key frame; sending it right after the peer connects
-        # would delay the opening of the data channels, for which clients wait.
+        # would delay the opening of the data channels, for which clients wait. Once they are open, `hurry` is called.
         self._pacer = pacer = Pacer(self._fps)
         self.has_begun = True
         try:

@@ -12,6 +12,7 @@ outlive a connection: they run in the task of the first socket until the session
 import asyncio
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol, assert_never
 
 from odyssey_mock.core.clock import Clock, Deadline, deadlines_json
@@ -408,7 +409,7 @@ class Session:
                 case SessionEffect.RESUME_VIDEO:
                     self._lifecycle.video.resume(connection)
                 case SessionEffect.OPEN_CHANNELS:
-                    connection.open_channels()
+                    connection.open_channels(partial(self._lifecycle.video.hurry, connection))
                 case SessionEffect.REPORT_BAD_ANSWER:
                     await connection.send(SignalingError(connection.fault), why=connection.fault)
                 case SessionEffect.REPORT_UNREACHABLE:

@@ -148,6 +148,11 @@ class SessionVideo:
         for text in backlog:
             connection.peer.send(text)
 
+    def hurry(self, connection: ClientConnection) -> None:
+        """Send the first frame on `connection` now, because it can no longer delay the opening of the data channels."""
+        if connection is self._connection and not connection.track.has_begun:
+            self.controller.pump.hurry()
+
     def leave(self) -> None:
         """Continue the video without a client; queue messages until the client returns.
 

@@ -45,6 +45,8 @@ class LightStreamerPeer:
         self._on_connected = on_connected
         self._on_lost = on_lost
         self._on_message = on_message
+        self._on_open: Callable[[], None]
+        """Called once the client has accepted both channels."""
         self._outbox: list[str] = []
         self._channels: dict[bytes, bool] = {}
         """The open data channels by label; the value is True if the client has accepted the channel."""
@@ -122,7 +124,8 @@ class LightStreamerPeer:
             await asyncio.wait([self._sending])
             self._say_end()
 
-    def open_channels(self, delay: float) -> None:
+    def open_channels(self, delay: float, on_open: Callable[[], None]) -> None:
+        self._on_open = on_open
         self._opening = asyncio.get_running_loop().call_later(delay, self._open_channels)
 
     def close_channels(self) -> None:
@@ -189,6 +192,8 @@ class LightStreamerPeer:
                 self.send(text)
         if self._closes_channels:
             self._shut(label)
+        elif all(self._channels.values()):
+            self._on_open()
 
     def _shut(self, label: bytes) -> None:
         del self._channels[label]

@@ -35,6 +35,12 @@ async def test_recv_returns_packets_in_order_or_waits() -> None:
     assert (await waiting).pts == 1
 
 
+async def test_track_has_begun_until_it_drops_packets() -> None:
+    track = PacketTrack(limit=1)
+    pushed = [packet(0), packet(1, key=True), packet(2)]
+    assert [(track.push(each), track.has_begun) for each in pushed] == [(False, False), (True, True), (False, False)]
+
+
 async def test_stop_ends_a_waiting_recv() -> None:
     track = PacketTrack()
     async with asyncio.timeout(LIMIT), asyncio.TaskGroup() as tasks:

@@ -199,6 +199,29 @@ def test_connection_waits_for_no_timer() -> None:
     assert play(1, scenario) < 0.005
 
 
+@pytest.mark.parametrize("returns", [False, True], ids=["new", "returning"])
+def test_first_frame_follows_the_data_channels(returns: bool) -> None:
+    async def scenario(world: World) -> float:
+        client = world.client(advanced=AdvancedConfig(peer_timeout_s=1))
+        seen: list[tuple[str, float]] = []
+        stream = await client.connect(on_status_change=lambda status: seen.append((status.value, world.now())))
+        if returns:
+            cut(world)
+            while seen[-1][0] != "reconnecting":
+                await wait(0.1)
+            world.wire.heal()
+        async for _ in stream.frames():
+            break
+        status, connected_at = seen[-1]
+        assert status == "connected"
+        first_at = world.now()
+        await client.disconnect()
+        return first_at - connected_at
+
+    # Without the event, the frame follows at the next of its regular times, 0.05 s apart.
+    assert 0 < play(1, scenario) < 0.01
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_client_connects_over_a_rough_network(seed: int) -> None:
     async def scenario(world: World) -> float:

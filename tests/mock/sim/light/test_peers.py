@@ -87,16 +87,17 @@ async def test_messages_wait_for_their_channel_in_order(fidelity: PeerKind) -> N
         assert not client.send("too early")
         await connect(streamer, client, told)
         streamer.send("before")
-        streamer.open_channels(0.01)
+        streamer.open_channels(0.01, lambda: told("both open"))
         streamer.send("while it opens")
         await told.until("channel")
         assert client.send("hello")
-        await told.until("streamer heard 'hello'", "client heard 'while it opens'")
+        await told.until("streamer heard 'hello'", "client heard 'while it opens'", "both open")
         streamer.send("ä" * 1000)
         await streamer.drain()
         await told.until(f"client heard {'ä' * 1000!r}")
         heard = [word for word in told.words if word.startswith("client heard")]
         assert heard == ["client heard 'before'", "client heard 'while it opens'", f"client heard {'ä' * 1000!r}"]
+        assert told.words.count("both open") == 1
         with pytest.raises(ValueError, match="bytes"):
             streamer.send("x" * 262_145)
 
@@ -106,19 +107,19 @@ async def test_channels_closed_early_close_when_they_open(fidelity: PeerKind) ->
     async with pair(fidelity) as (streamer, client, told):
         await connect(streamer, client, told)
         streamer.close_channels()
-        streamer.open_channels(0)
+        streamer.open_channels(0, lambda: told("both open"))
         lost = "The peer connection to the streamer was lost: the data channel {} closed."
         await told.until(lost.format("streamerToClient"), lost.format("clientToStreamer"))
         assert not client.send("not received")
         streamer.send("nor this")
-        assert not [word for word in told.words if "heard" in word]
+        assert not [word for word in told.words if "heard" in word or word == "both open"]
 
 
 @pytest.mark.parametrize("fidelity", BOTH)
 async def test_close_by_the_client_is_recognized(fidelity: PeerKind) -> None:
     async with pair(fidelity) as (streamer, client, told):
         await connect(streamer, client, told)
-        streamer.open_channels(0)
+        streamer.open_channels(0, lambda: told("both open"))
         await told.until("channel")
         assert not streamer.was_closed
         await client.__aexit__(None, None, None)

@@ -48,7 +48,7 @@ async def plain_sender(codec: Codec | None = None) -> AsyncIterator[Answer]:
 
 
 class _Track(MediaStreamTrack):
-    """A video track that sends prerendered frames, 20 per second.
+    """A video track that sends prerendered frames, 20 per second; the first one at once.
 
     The frames are sent forwards and then backwards, in a loop, so that consecutive frames are always similar.
     """
@@ -60,11 +60,14 @@ class _Track(MediaStreamTrack):
         # Each track has frames of its own, because aiortc's encoders, which run in threads, read and change them.
         frames = [av.VideoFrame.from_ndarray(each, format="yuv420p") for each in pictures]
         self._frames = [*frames, *reversed(frames[1:-1])]
-        self._pacer = Pacer(FPS)
+        self._pacer: Pacer | None = None
 
     @override
     async def recv(self) -> av.VideoFrame:
-        slot = await self._pacer.next()
+        if self._pacer is None:
+            self._pacer, slot = Pacer(FPS), 0
+        else:
+            slot = await self._pacer.next()
         frame = self._frames[slot % len(self._frames)]
         frame.pts, frame.time_base = slot, Fraction(1, FPS)
         return frame

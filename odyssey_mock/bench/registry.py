@@ -51,6 +51,11 @@ BENCHMARKS: tuple[Benchmark, ...] = (
         "the client's connect(), compared with two bare aiortc peers.",
     ),
     Benchmark(
+        "first-frame",
+        "odyssey_mock.bench.first_frame:run",
+        "the time from calling connect() to the first decoded frame, compared with two plain aiortc peers.",
+    ),
+    Benchmark(
         "sessions",
         "odyssey_mock.bench.sessions:run",
         "the CPU time of one live session, streaming and idle, and the sessions per processor, compared with one plain"

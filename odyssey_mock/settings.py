@@ -509,7 +509,10 @@ class Settings(Limits):
         applies="new sessions and jobs",
     )
     bitrate: int = setting(
-        1_500_000, BITRATE, "Target bitrate of the encoder in bits per second.", applies="new sessions"
+        1_500_000,
+        BITRATE,
+        "Maximum bitrate of the encoder in bits per second; scenes without a start image need less than half of it.",
+        applies="new sessions",
     )
     overlay: Overlay = setting(
         "full",

@@ -143,6 +143,38 @@ def test_encoder_keeps_its_bitrate(codec: Codec) -> None:
     assert 400_000 < rates[None] < 1_300_000
 
 
+def test_video_without_movement_needs_few_bits(codec: Codec) -> None:
+    stream, encoder = Stream(PORTRAIT), VideoEncoder(codec, PORTRAIT, 20)
+    frame = stream.frame(0)
+    sizes = [encoder.encode(frame, index).size for index in range(40)]
+    assert max(sizes[20:]) < 1000
+
+
+@pytest.mark.parametrize("still", [0, 5])
+def test_h264_that_exceeds_its_bitrate_gets_rate_control(still: int) -> None:
+    """Frames full of noise follow `still` frames of a scene; decoders and HLS need the same SPS and PPS throughout."""
+    encoder, stream, receiver = VideoEncoder("h264", SMALL, 20, 300_000), Stream(), Receiver("h264")
+    noise = np.random.default_rng(1).integers(16, 236, (20, SMALL.height - 16, SMALL.width), np.uint8)
+    packets: list[VideoPacket] = []
+    for index in range(still + len(noise)):
+        frame = stream.frame(index)
+        if index >= still:
+            planes_of(frame).y[16:] = noise[index - still]
+        packets.append(encoder.encode(frame, index))
+        assert len(receiver.receive(packets[-1])) == 1
+    assert encoder.frames == len(packets)
+    keys = [packet for packet in packets if packet.is_keyframe]
+    assert [packet.pts for packet in keys] == ([0, still] if still else [0])
+    headers = [
+        [unit for unit in H264Encoder._split_bitstream(bytes(packet)) if unit[0] & 0x1F in {NAL_SPS, NAL_PPS}]
+        for packet in keys
+    ]
+    assert all(each == headers[0] for each in headers)
+    controlled = packets[keys[-1].pts or 0 :]
+    rate = sum(packet.size for packet in controlled) * 8 * 20 / len(controlled)
+    assert rate < 600_000, f"expected rate control, got {rate:,.0f} bits per second"
+
+
 def test_encoding_does_not_change_the_pixels(codec: Codec) -> None:
     frame = Stream().frame(0)
     before = [plane.copy() for plane in planes_of(frame)]

@@ -46,24 +46,29 @@ class Usage:
 
         The keys are the account's id and the start of the month in seconds since the epoch.
         """
+        self._ended: defaultdict[str, float] = defaultdict(float)
+        """Seconds in the month `_ended_in` of the live streams that have ended and whose records the store has."""
+        self._ended_in: float | None = None
         for saved in state.load(_USAGE).values():
             self._counted[saved.account_id, saved.month] = saved.seconds
+        streams.on_ended(self._stream_ended)
         streams.on_forgotten(self._forgotten)
 
     def hours(self, account_id: str) -> float:
         """Return the hours that the account has used this month."""
         month = self._month()
-        records = [each for each in self._streams.records.values() if each.account_id == account_id]
-        return (self._counted[account_id, month] + sum(self._on_air(each, month) for each in records)) / HOUR
+        running = (each for each in self._streams.running.values() if each.account_id == account_id)
+        finished = self._counted.get((account_id, month), 0.0) + self._ended_seconds(month).get(account_id, 0.0)
+        return (finished + sum(self._on_air(each, month) for each in running)) / HOUR
 
     def all_hours(self) -> Mapping[str, float]:
         """Return the hours of all accounts that have used some this month, by account id."""
         month = self._month()
-        seconds = defaultdict[str, float](float)
+        seconds = defaultdict[str, float](float, self._ended_seconds(month))
         for (account, counted), used in self._counted.items():
             if counted == month:
                 seconds[account] += used
-        for record in self._streams.records.values():
+        for record in self._streams.running.values():
             seconds[record.account_id] += self._on_air(record, month)
         return {account: used / HOUR for account, used in seconds.items() if used}
 
@@ -88,6 +93,7 @@ class Usage:
         for account_id, month in self._counted:
             self._state.delete(_USAGE, _key(account_id, month))
         self._counted.clear()
+        self._ended_in = None  # the sums have rounding errors of the streams that were forgotten
 
     def _count(self, account_id: str, month: float, seconds: float) -> None:
         if seconds:
@@ -98,8 +104,24 @@ class Usage:
     def _saved(self, account_id: str, month: float) -> _SavedUsage:
         return _SavedUsage(account_id, month, self._counted[account_id, month])
 
+    def _ended_seconds(self, month: float) -> defaultdict[str, float]:
+        """Return `_ended` for a month. It is computed again when the month changes."""
+        if month != self._ended_in:
+            self._ended_in = month
+            self._ended.clear()
+            for record in self._streams.records.values():
+                if record.id not in self._streams.running:
+                    self._ended[record.account_id] += self._on_air(record, month)
+        return self._ended
+
+    def _stream_ended(self, record: StreamRecord) -> None:
+        if self._ended_in is not None:
+            self._ended[record.account_id] += self._on_air(record, self._ended_in)
+
     def _forgotten(self, stream_id: str) -> None:
         record, month = self._streams.records[stream_id], self._month()
+        if stream_id not in self._streams.running:
+            self._ended_seconds(month)[record.account_id] -= self._on_air(record, month)
         self._count(record.account_id, month, self._on_air(record, month))
 
     def _on_air(self, record: StreamRecord, month: float) -> float:

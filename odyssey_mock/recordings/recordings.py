@@ -1,7 +1,7 @@
 """The recordings of streams; their files are written on first request (`protocol.md` section 6)."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -28,7 +28,20 @@ class Recordings:
         self._streams = streams
         self._clock = clock
         self._store = files
+        self._delayed: dict[str, StreamRecord] = {}
+        """Ended streams whose recordings are not available yet, and some others."""
+        streams.on_ended(self._stream_ended)
         streams.on_forgotten(self._drop)
+
+    def available_of(self, account_id: str) -> tuple[Iterator[StreamRecord], int]:
+        """Return the streams of an account whose recordings clients can get, newest first, and their number."""
+        # Few streams are running or delayed, and an account can have thousands of others.
+        for stream_id in [each.id for each in self._delayed.values() if self.is_available(each)]:
+            del self._delayed[stream_id]
+        waiting = [*self._streams.running.values(), *self._delayed.values()]
+        absent = {each.id for each in waiting if each.account_id == account_id and not self.is_available(each)}
+        records = self._streams.newest_first(account_id)
+        return (each for each in records if each.id not in absent), self._streams.count_of(account_id) - len(absent)
 
     def is_available(self, record: StreamRecord) -> bool:
         """Return whether clients can get the recording. The recordings of simulation jobs are available at once."""
@@ -118,7 +131,12 @@ class Recordings:
         """Delete all files and refuse to write new ones; may be called more than once."""
         await self._store.close()
 
+    def _stream_ended(self, record: StreamRecord) -> None:
+        if record.recording_delay:
+            self._delayed[record.id] = record
+
     def _drop(self, stream_id: str) -> None:
+        self._delayed.pop(stream_id, None)
         for artifact in ARTIFACTS:
             self._store.drop(_name(stream_id, artifact))
 

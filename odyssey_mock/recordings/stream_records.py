@@ -1,11 +1,11 @@
 """Records of live and simulated streams, each with the stream's event log, account and times."""
 
-import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 
+from odyssey_mock.core.ended_order import EndedOrder
 from odyssey_mock.core.state_store import NO_STATE, AnyText, Bytes, RecordKind, StateStore
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.media.look import Look
@@ -120,9 +120,15 @@ class StreamStore:
         """
         self._limit = limit
         self._state = state
+        self._on_ended: list[Callable[[StreamRecord], None]] = []
         self._on_forgotten: list[Callable[[str], None]] = []
-        self._records = {stream_id: _restored(stream_id, saved) for stream_id, saved in state.load(_STREAMS).items()}
-        self.interrupted = tuple(each for each in self._records.values() if each.ended_at is None)
+        self._records: dict[str, StreamRecord] = {}
+        self._running: dict[str, StreamRecord] = {}
+        self._by_account: dict[str, dict[str, StreamRecord]] = {}
+        self._order = EndedOrder()
+        for stream_id, saved in state.load(_STREAMS).items():
+            self._add(_restored(stream_id, saved))
+        self.interrupted = tuple(self._running.values())
         """The records of the streams that were running when the earlier process ended."""
         for record in self.interrupted:
             record.ended_at = max(record.started_at, state.stopped_at or 0.0)
@@ -134,35 +140,71 @@ class StreamStore:
         """All records by stream id, oldest first."""
         return MappingProxyType(self._records)
 
+    @property
+    def running(self) -> Mapping[str, StreamRecord]:
+        """The records of the running streams by stream id, oldest first."""
+        return MappingProxyType(self._running)
+
+    def count_of(self, account_id: str) -> int:
+        """Return the number of streams of an account."""
+        return len(self._by_account.get(account_id, ()))
+
+    def newest_first(self, account_id: str | None = None) -> Iterator[StreamRecord]:
+        """Iterate over the records of an account, or over all records, from the newest to the oldest."""
+        return reversed((self._records if account_id is None else self._by_account.get(account_id, {})).values())
+
+    def on_ended(self, callback: Callable[[StreamRecord], None]) -> None:
+        """Call `callback(record)` when a stream has ended: when its record, with the time of its end, is saved."""
+        self._on_ended.append(callback)
+
     def on_forgotten(self, callback: Callable[[str], None]) -> None:
         """Call `callback(stream_id)` before each record is dropped."""
         self._on_forgotten.append(callback)
 
     def remember(self, record: StreamRecord) -> None:
         """Add `record`; above the limit or `RECORDS_BYTES`, drop the oldest records of ended streams."""
-        self._records[record.id] = record
-        self.save(record)
-        ended = [each.id for each in self._records.values() if each.ended_at is not None]
-        for stream_id in ended[: max(0, len(self._records) - self._limit, self._above_bytes(ended))]:
-            self.forget(stream_id)
+        self._add(record)
+        self._state.save(_STREAMS, record.id, partial(_saved, record))
+        while (oldest := self._order.oldest) is not None and (
+            len(self._records) > self._limit or self._order.bytes > RECORDS_BYTES
+        ):
+            self.forget(oldest)
 
     def save(self, record: StreamRecord) -> None:
         """Save the record of a stream in its current form. Call this when the stream has ended."""
+        if record.ended_at is not None and self._running.pop(record.id, None) is not None:
+            self._end(record)
         self._state.save(_STREAMS, record.id, partial(_saved, record))
 
     def forget(self, stream_id: str) -> None:
         """Drop the record of a stream; an unknown id has no effect."""
-        if stream_id in self._records:
-            for callback in self._on_forgotten:
-                callback(stream_id)
-            del self._records[stream_id]
-            self._state.delete(_STREAMS, stream_id)
+        record = self._records.get(stream_id)
+        if record is None:
+            return
+        for callback in self._on_forgotten:
+            callback(stream_id)
+        del self._records[stream_id]
+        self._running.pop(stream_id, None)
+        self._order.drop(stream_id)
+        of_account = self._by_account[record.account_id]
+        del of_account[stream_id]
+        if not of_account:
+            del self._by_account[record.account_id]
+        self._state.delete(_STREAMS, stream_id)
 
-    def _above_bytes(self, ended: Sequence[str]) -> int:
-        """Return how many of the oldest streams in `ended` must be dropped so that the others have `RECORDS_BYTES`."""
-        sizes = [_memory(self._records[stream_id].timeline) for stream_id in ended]
-        kept = itertools.accumulate(reversed(sizes))
-        return len(sizes) - sum(total <= RECORDS_BYTES for total in kept)
+    def _add(self, record: StreamRecord) -> None:
+        self._records[record.id] = record
+        self._by_account.setdefault(record.account_id, {})[record.id] = record
+        self._order.begin(record.id)
+        if record.ended_at is None:
+            self._running[record.id] = record
+        else:
+            self._end(record)
+
+    def _end(self, record: StreamRecord) -> None:
+        self._order.end(record.id, _memory(record.timeline))
+        for callback in self._on_ended:
+            callback(record)
 
     def clear(self) -> None:
         """Drop all records."""

@@ -4,6 +4,7 @@ import asyncio
 import bisect
 import heapq
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +13,7 @@ from typing import assert_never, override
 from odyssey_mock.accounts.accounts import Account, Accounts
 from odyssey_mock.accounts.usage import Usage
 from odyssey_mock.core.clock import Clock
+from odyssey_mock.core.ended_order import EndedOrder
 from odyssey_mock.core.entropy import Entropy
 from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.network import Network
@@ -23,8 +25,8 @@ from odyssey_mock.faults.fault import Fault
 from odyssey_mock.faults.registry import Faults
 from odyssey_mock.recordings.stream_records import StreamStore
 from odyssey_mock.settings import PRIORITIES
-from odyssey_mock.simulations.job_machine import ENDED, JobEffect, JobEvent, JobState
-from odyssey_mock.simulations.job_records import JobRecord, StreamStatus
+from odyssey_mock.simulations.job_machine import JobEffect, JobEvent, JobState
+from odyssey_mock.simulations.job_records import JobRecord, JobStream, StreamStatus
 from odyssey_mock.simulations.job_run import JobRun, dispatch_delay, expected_work, note_stream, start_delay
 from odyssey_mock.simulations.request import JobRequest
 from odyssey_mock.simulations.saved_jobs import JOBS, REQUESTS, restored_job, saved_job
@@ -108,7 +110,15 @@ class Jobs(Mapping[str, JobRecord]):
         self._streams = streams
         self._state = state
         self._records: dict[str, JobRecord] = {}
+        self._by_account: dict[str, dict[str, JobRecord]] = {}
+        self._order = EndedOrder()
+        self._streams_of_ended: dict[str, JobStream] = {}
+        """The streams of ended jobs that the store of streams still has, by stream id."""
         self._active: dict[str, _Active] = {}
+        self._working: dict[str, _Active] = {}
+        """The jobs that have a worker."""
+        self._pending = Counter[str]()
+        """The number of pending jobs of each account, with or without a worker."""
         self._queue: list[_Active] = []
         """Pending jobs without a worker; the job that gets the next worker is first."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -125,6 +135,7 @@ class Jobs(Mapping[str, JobRecord]):
         self._submitted = 0
         self._dispatched = 0
         self._closed = False
+        streams.on_forgotten(self._stream_forgotten)
 
     @override
     def __getitem__(self, job_id: str) -> JobRecord:
@@ -138,6 +149,23 @@ class Jobs(Mapping[str, JobRecord]):
     def __len__(self) -> int:
         return len(self._records)
 
+    def newest_first(self, account_id: str) -> Iterator[JobRecord]:
+        """Iterate over the jobs of an account, from the newest to the oldest."""
+        return reversed(self._by_account.get(account_id, {}).values())
+
+    def newest_active_first(self, account_id: str) -> Iterator[JobRecord]:
+        """Iterate over the jobs of an account that have not ended, from the newest to the oldest."""
+        active = (each.record for each in reversed(self._active.values()))
+        return (record for record in active if record.account_id == account_id)
+
+    def count_of(self, account_id: str) -> int:
+        """Return the number of jobs of an account."""
+        return len(self._by_account.get(account_id, ()))
+
+    def pending_of(self, account_id: str) -> int:
+        """Return the number of pending jobs of an account."""
+        return self._pending[account_id]
+
     def submit(self, account: Account, request: JobRequest) -> JobRecord:
         """Put a new job into the queue.
 
@@ -145,15 +173,11 @@ class Jobs(Mapping[str, JobRecord]):
             QueueFullError: the account already has `queued_simulations` pending jobs.
         """
         now = self._clock.time()
-        pending = [
-            each
-            for each in self._active.values()
-            if each.record.account_id == account.id and each.record.status is JobState.PENDING
-        ]
+        pending = self._pending[account.id]
         limit = self._accounts.limits_of(account.id).queued_simulations
-        if limit is not None and len(pending) >= limit:
-            raise QueueFullError(len(pending), limit, self._retry_after(pending)).because(
-                f"the account has {len(pending)} pending jobs (setting `queued_simulations`: {limit})"
+        if limit is not None and pending >= limit:
+            raise QueueFullError(pending, limit, self._retry_after(account.id)).because(
+                f"the account has {pending} pending jobs (setting `queued_simulations`: {limit})"
             )
         place = (-PRIORITIES.index(account.simulation_priority), self._submitted)
         self._submitted += 1
@@ -167,7 +191,7 @@ class Jobs(Mapping[str, JobRecord]):
             history=((JobState.PENDING, now),),
         )
         active = _Active(record, request, place)
-        self._records[record.id] = record
+        self._add(record)
         self._active[record.id] = active
         self._state.save(REQUESTS, record.id, lambda: request)
         self._save(record)
@@ -183,8 +207,10 @@ class Jobs(Mapping[str, JobRecord]):
         requests = self._state.load(REQUESTS)
         interrupted: list[JobRecord] = []
         for job_id, saved in self._state.load(JOBS).items():
-            record = self._records[job_id] = restored_job(job_id, saved, self._streams.records)
+            record = restored_job(job_id, saved, self._streams.records)
+            self._add(record)
             if saved.place is None:
+                self._ended(record)
                 continue
             active = self._active[job_id] = _Active(record, requests[job_id], saved.place)
             self._submitted = max(self._submitted, saved.place[1] + 1)
@@ -262,6 +288,9 @@ class Jobs(Mapping[str, JobRecord]):
         for job_id in self._records:
             self._state.delete(JOBS, job_id)
         self._records.clear()
+        self._by_account.clear()
+        self._streams_of_ended.clear()
+        self._order = EndedOrder()
         self._submitted = self._dispatched = 0
         self._closed = False
 
@@ -317,6 +346,7 @@ class Jobs(Mapping[str, JobRecord]):
         before = record.status
         effects = record.machine.handle(event)
         if record.status is not before:
+            self._count_pending(record, (record.status is JobState.PENDING) - (before is JobState.PENDING))
             record.history = (*record.history, (record.status, self._clock.time()))
             data: dict[str, JSON] = {"from": before, "to": record.status, "event": event, "job": record.id}
             if why:
@@ -357,6 +387,7 @@ class Jobs(Mapping[str, JobRecord]):
                 if run is not None:
                     run.stop()
                     active.run = None
+                    del self._working[record.id]
             case JobEffect.REQUEUE:
                 record.retry_count += 1
                 record.dispatched_at = record.started_at = record.assigned_region = None
@@ -367,6 +398,7 @@ class Jobs(Mapping[str, JobRecord]):
                 self._count(record)
                 del self._active[record.id]
                 self._state.delete(REQUESTS, record.id)
+                self._ended(record)
                 self._forget_oldest()
             case JobEffect.REFUSE_CANCEL | JobEffect.REFUSE_LOSS:
                 pass  # `cancel` and `lose_worker` raise it
@@ -379,11 +411,11 @@ class Jobs(Mapping[str, JobRecord]):
     def hand_out(self) -> None:
         """Assign the next jobs of the queue to free workers. Call this after a change of `simulation_workers`."""
         settings = self._settings.now
-        busy = sum(active.run is not None for active in self._active.values())
-        while self._queue and busy < settings.simulation_workers and not self._closed:
+        while self._queue and len(self._working) < settings.simulation_workers and not self._closed:
             active = self._queue.pop(0)
             record = active.record
             report = partial(self._report, record)
+            self._working[record.id] = active
             active.run = self._make_run(
                 record,
                 active.request,
@@ -393,20 +425,24 @@ class Jobs(Mapping[str, JobRecord]):
             )
             dispatch = partial(self._reach, "job.pending", record, JobEvent.DISPATCH)
             active.run.later(dispatch_delay(settings), "simulation dispatch", dispatch)
-            busy += 1
 
     def _wait(self, place: tuple[int, int]) -> float | None:
         """Estimate the seconds until a worker is free for a job at `place` in the queue; None without workers."""
         settings = self._settings.now
         delays = dispatch_delay(settings) + start_delay(settings)
-        runs = [each.run for each in self._active.values() if each.run is not None]
+        runs = [each.run for each in self._working.values() if each.run is not None]
         working = [run.remaining for run in runs if not run.is_stalled]
         workers = settings.simulation_workers - (len(runs) - len(working))
         ahead = [delays + expected_work(each.request, settings) for each in self._queue if each.place < place]
         return wait_seconds(workers, working, ahead)
 
-    def _retry_after(self, pending: list[_Active]) -> int:
-        """Estimate the seconds until the first of the `pending` jobs is dispatched, rounded up."""
+    def _retry_after(self, account_id: str) -> int:
+        """Estimate the seconds until the first of the pending jobs of an account is dispatched, rounded up."""
+        pending = [
+            each
+            for each in self._active.values()
+            if each.record.account_id == account_id and each.record.status is JobState.PENDING
+        ]
         delay = dispatch_delay(self._settings.now)
         waits = [each.run.due_in for each in pending if each.run is not None]
         if not waits:
@@ -427,16 +463,43 @@ class Jobs(Mapping[str, JobRecord]):
         made = (each.record for each in record.streams if each.status is StreamStatus.COMPLETED and each.record)
         self._usage.simulated(record.account_id, sum(each.duration_seconds or 0.0 for each in made))
 
+    def _add(self, record: JobRecord) -> None:
+        self._records[record.id] = record
+        self._by_account.setdefault(record.account_id, {})[record.id] = record
+        self._order.begin(record.id)
+        self._count_pending(record, int(record.status is JobState.PENDING))
+
+    def _count_pending(self, record: JobRecord, change: int) -> None:
+        self._pending[record.account_id] += change
+        if not self._pending[record.account_id]:
+            del self._pending[record.account_id]
+
+    def _ended(self, record: JobRecord) -> None:
+        """Note that a job has ended, and drop the records that it has of forgotten streams."""
+        self._order.end(record.id)
+        for stream in record.streams:
+            if stream.stream_id in self._streams.records:
+                self._streams_of_ended[stream.stream_id] = stream
+            else:
+                stream.record = None
+
+    def _stream_forgotten(self, stream_id: str) -> None:
+        stream = self._streams_of_ended.pop(stream_id, None)
+        if stream is not None:
+            stream.record = None
+
     def _forget_oldest(self) -> None:
-        """Drop the oldest ended jobs above the limit, and the records that ended jobs have of forgotten streams."""
-        ended = [record.id for record in self._records.values() if record.status in ENDED]
-        for job_id in ended[: max(0, len(ended) - self._settings.now.jobs_limit)]:
-            del self._records[job_id]
-            self._state.delete(JOBS, job_id)
-        for job_id in ended:
-            for stream in self._records[job_id].streams if job_id in self._records else ():
-                if stream.stream_id not in self._streams.records:
-                    stream.record = None
+        """Drop the oldest ended jobs above the limit."""
+        while len(self._order) > self._settings.now.jobs_limit and (oldest := self._order.oldest) is not None:
+            record = self._records.pop(oldest)
+            self._order.drop(oldest)
+            of_account = self._by_account[record.account_id]
+            del of_account[oldest]
+            if not of_account:
+                del self._by_account[record.account_id]
+            for stream in record.streams:
+                self._streams_of_ended.pop(stream.stream_id, None)
+            self._state.delete(JOBS, oldest)
 
     def _save(self, record: JobRecord) -> None:
         """Save a job in its current form, unless its record was dropped."""

@@ -14,7 +14,6 @@ from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.http.fault_points import ServiceRoute
 from odyssey_mock.sessions.registry import SessionRegistry
 from odyssey_mock.settings import plan_of
-from odyssey_mock.simulations.job_machine import JobState
 from odyssey_mock.simulations.jobs import Jobs
 
 
@@ -38,7 +37,6 @@ class AccountRoutes:
         # Each is counted once for all accounts, because there can be thousands of records.
         hours = self.usage.all_hours()
         sessions = Counter(session.account_id for session in self.sessions.sessions.values())
-        queued = Counter(job.account_id for job in self.jobs.values() if job.status is JobState.PENDING)
 
         def shown(account: KnownAccount) -> JSON:
             limits = self.accounts.limits_of(account.id)
@@ -51,7 +49,7 @@ class AccountRoutes:
                 "usage": {
                     "sessions": sessions[account.id],
                     "hours": hours.get(account.id, 0.0),
-                    "queued_simulations": queued[account.id],
+                    "queued_simulations": self.jobs.pending_of(account.id),
                 },
             }
 

@@ -45,11 +45,11 @@ class OverviewRoutes:
     async def show(self, request: Request) -> Response:
         """Show addresses, key, version, plan, clock and counts."""
         settings = self.settings.now
-        running = [stream for stream in self.streams.records.values() if stream.ended_at is None]
+        running = len(self.streams.running)
         counts: dict[str, JSON] = {
             "sessions": len(self.sessions.sessions),
-            "streams": len(running),
-            "ended_streams": len(self.streams.records) - len(running),
+            "streams": running,
+            "ended_streams": len(self.streams.records) - running,
             "broadcasts": len(self.broadcasts),
             "jobs": len(self.jobs),
             "faults": len(self.faults),

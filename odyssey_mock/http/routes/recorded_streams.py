@@ -14,6 +14,7 @@ from odyssey_mock.http.ascii_json import AsciiJSONResponse
 from odyssey_mock.http.control_access import parse_query
 from odyssey_mock.http.errors import ApiError
 from odyssey_mock.http.fault_points import ServiceRoute
+from odyssey_mock.http.paging import page_of
 from odyssey_mock.http.stored_files import file_response
 from odyssey_mock.recordings.artifacts import ARTIFACTS, left_by, logged_events
 from odyssey_mock.recordings.recordings import Recordings
@@ -51,12 +52,13 @@ class RecordedStreamRoutes:
     async def listed(self, request: Request) -> Response:
         """List one page of the ended streams, newest first."""
         query = parse_query(RecordedQuery, request)
-        ended = [record for record in reversed([*self.streams.records.values()]) if record.ended_at is not None]
-        page = ended[query.offset : query.offset + query.limit]
+        ended = (record for record in self.streams.newest_first() if record.id not in self.streams.running)
+        total = len(self.streams.records) - len(self.streams.running)
+        page = page_of(ended, total, offset=query.offset, limit=query.limit)
         return AsciiJSONResponse(
             {
                 "recordings": [self._summary(record) for record in page],
-                "total": len(ended),
+                "total": total,
                 "limit": query.limit,
                 "offset": query.offset,
             }

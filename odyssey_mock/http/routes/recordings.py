@@ -14,6 +14,7 @@ from odyssey_mock.core.timestamps import iso
 from odyssey_mock.http.callers import Callers, authorized
 from odyssey_mock.http.errors import ApiError, validate
 from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
+from odyssey_mock.http.paging import page_of
 from odyssey_mock.http.public_urls import base_url
 from odyssey_mock.recordings.recordings import Recordings
 from odyssey_mock.recordings.stream_records import StreamRecord, StreamStore
@@ -62,17 +63,12 @@ class RecordingRoutes:
         """Return one page of the account's streams, newest first."""
         account = authorized(request, self.accounts)
         page = validate(Page, dict(request.query_params), "query")
-        newest_first = reversed([*self.streams.records.values()])
-        records = [
-            record
-            for record in newest_first
-            if record.account_id == account.id and self.recordings.is_available(record)
-        ]
-        shown = records[page.offset : page.offset + page.limit]
+        records, total = self.recordings.available_of(account.id)
+        shown = page_of(records, total, offset=page.offset, limit=page.limit)
         return JSONResponse(
             {
                 "recordings": [_summary(record) for record in shown],
-                "total": len(records),
+                "total": total,
                 "limit": page.limit,
                 "offset": page.offset,
             }

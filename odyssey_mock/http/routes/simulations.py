@@ -1,6 +1,6 @@
 """The routes `/simulation-jobs`, for jobs that run scripts in the background (`protocol.md` sections 2 and 8)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -20,6 +20,7 @@ from odyssey_mock.http.ascii_json import AsciiJSONResponse
 from odyssey_mock.http.callers import Callers, authorized
 from odyssey_mock.http.errors import ApiError, read_body, validate
 from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
+from odyssey_mock.http.paging import page_of
 from odyssey_mock.http.public_urls import base_url
 from odyssey_mock.http.request_body import body_of
 from odyssey_mock.recordings.recordings import Recordings
@@ -99,17 +100,23 @@ class SimulationRoutes:
         """Return one page of the account's jobs, newest first."""
         account = authorized(request, self.accounts)
         query = validate(ListQuery, dict(request.query_params), "query")
-        jobs = [
-            job
-            for job in reversed([*self.jobs.values()])
-            if job.account_id == account.id
-            and query.status in (None, job.status)
-            and not (query.active and job.status in ENDED)
-        ]
-        page = jobs[query.offset : query.offset + query.limit]
+        page, total = self._page(account.id, query)
         return JSONResponse(
-            {"jobs": [_info(job) for job in page], "total": len(jobs), "limit": query.limit, "offset": query.offset}
+            {"jobs": [_info(job) for job in page], "total": total, "limit": query.limit, "offset": query.offset}
         )
+
+    def _page(self, account_id: str, query: ListQuery) -> tuple[Sequence[JobRecord], int]:
+        """Return one page of an account's jobs that meet the conditions, and the number of all of them."""
+        asks_for_active = query.active or (query.status is not None and query.status not in ENDED)
+        jobs: Iterable[JobRecord] = (self.jobs.newest_active_first if asks_for_active else self.jobs.newest_first)(
+            account_id
+        )
+        total = self.jobs.count_of(account_id)
+        if query.status is not None or asks_for_active:
+            found = [job for job in jobs if query.status in (None, job.status)]
+            jobs, total = found, len(found)
+        # Without conditions, the jobs before and after the page are not looked at: there can be thousands.
+        return page_of(jobs, total, offset=query.offset, limit=query.limit), total
 
     async def get(self, request: Request) -> Response:
         """Return one job with its streams."""

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from odyssey_client import Odyssey
 from odyssey_mock import MockOdyssey
 from odyssey_mock.accounts.errors import UsageLimitError
+from odyssey_mock.accounts.usage import Usage
 from odyssey_mock.core.clock import MANUAL_START
 from odyssey_mock.core.timestamps import month_begin, month_end, next_month
 from odyssey_mock.http.errors import answer_to
+from odyssey_mock.recordings.stream_records import StreamRecord
 from odyssey_mock.sim.world import SERVER, World
 from tests.support.jobs import a_backend
 from tests.support.recordings import remembered_by
@@ -72,6 +74,7 @@ async def test_used_hours_match_a_simple_model(known: list[Stream], spans: list[
                 if stream.end <= hour and record is not None and record.id not in ended:
                     ended.add(record.id)
                     record.ended_at = clock.time()
+                    backend.streams.save(record)
         now += span
         for account in "ab":
             assert backend.usage.hours(account) == pytest.approx(model(known, account, now))
@@ -166,3 +169,25 @@ async def test_simulated_hours_count_in_the_current_month() -> None:
     assert backend.usage.hours("acct") == 0
     backend.usage.simulated("acct", 2 * HOUR)
     assert backend.usage.hours("acct") == 2
+
+
+async def test_ended_streams_are_not_counted_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend, clock = a_backend()
+    on_air, counted = Usage._on_air, list[str]()
+
+    def count(self: Usage, record: StreamRecord, month: float) -> float:
+        counted.append(record.id)
+        return on_air(self, record, month)
+
+    monkeypatch.setattr(Usage, "_on_air", count)
+    started = clock.time()
+    await clock.advance(HOUR)
+    for _ in range(50):
+        remembered_by(backend, "acct", session_id="s", started_at=started)
+    running = remembered_by(backend, "acct", session_id="s", started_at=started, began=started, ended_at=None)
+    assert backend.usage.hours("acct") == 51
+    counted.clear()
+
+    assert backend.usage.hours("acct") == 51
+    assert backend.usage.all_hours() == {"acct": 51}
+    assert counted == [running, running]

@@ -112,10 +112,16 @@ async def test_without_hls_ended_broadcast_is_forgotten_at_once() -> None:
     assert not backend.clock.pending
 
 
+def ended(backend: Backend, stream_id: str) -> None:
+    record = backend.streams.records[stream_id]
+    record.ended_at = backend.clock.time()
+    backend.streams.save(record)
+
+
 async def test_broadcast_is_forgotten_with_its_stream() -> None:
     backend = backend_with(streams_limit=1)
     broadcast = opened(backend, "old")
-    backend.streams.records["old"].ended_at = backend.clock.time()
+    ended(backend, "old")
     broadcast.end()
     assert [deadline.name for deadline in backend.clock.pending] == ["broadcast forgotten"]
     backend.streams.remember(record_of(backend, "new"))
@@ -128,7 +134,7 @@ async def test_forgotten_stream_still_delivers_its_last_frame() -> None:
     with stand_ins() as peers:
         broadcast = opened(backend, "old")
         spectator = await watching(broadcast, backend, peers, "h264")
-        backend.streams.records["old"].ended_at = backend.clock.time()
+        ended(backend, "old")
         backend.streams.remember(record_of(backend, "new"))
         assert "old" not in backend.broadcasts
         show(broadcast, 1, key=True)

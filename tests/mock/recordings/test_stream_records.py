@@ -1,6 +1,8 @@
 """Tests of the store of streams: it keeps the latest within its limits."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from odyssey_mock.media.timeline import Size, Timeline
 from odyssey_mock.recordings import stream_records as module
@@ -51,3 +53,61 @@ def test_running_streams_are_kept_above_the_limit(monkeypatch: pytest.MonkeyPatc
     for number in range(10):
         store.remember(record(number, image_bytes=5000, ended=number == 5))
     assert list(store.records) == [str(number) for number in range(10) if number != 5]
+
+
+def test_each_stream_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[int | None] = []
+
+    def memory(timeline: Timeline) -> int:
+        measured.append(timeline.tag)
+        return 0
+
+    monkeypatch.setattr(module, "_memory", memory)
+    store = StreamStore(limit=50)
+    for number in range(200):
+        store.remember(record(number))
+
+    assert measured == [*range(200)]
+
+
+streams = st.lists(st.tuples(st.integers(0, 600), st.booleans(), st.integers(0, 5)), max_size=30)
+
+
+@given(streams, st.integers(1, 8))
+def test_kept_streams_match_a_simple_model(given_streams: list[tuple[int, bool, int]], limit: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "RECORDS_BYTES", 1500)
+        store, model = StreamStore(limit), list[StreamRecord]()
+        for number, (image_bytes, has_ended, ends) in enumerate(given_streams):
+            added = record(number, image_bytes=image_bytes, ended=has_ended)
+            store.remember(added)
+            model.append(added)
+            # The rule: drop the oldest ended stream, while there are too many streams or the ended ones are too large.
+            while ended := [each for each in model if each.ended_at is not None]:
+                size = sum(100 + len(each.timeline.image or b"") for each in ended)
+                if len(model) <= limit and size <= 1500:
+                    break
+                model.remove(ended[0])
+            assert list(store.records.values()) == model
+            running = [each for each in model if each.ended_at is None]
+            for each in running[:ends]:
+                each.ended_at = 2.0
+                store.save(each)
+            assert [*store.running.values()] == running[ends:]
+            assert list(store.newest_first("acct_1")) == model[::-1]
+            assert store.count_of("acct_1") == len(model)
+
+
+def test_end_of_a_stream_is_reported_once() -> None:
+    store, ended = StreamStore(7), list[str]()
+    store.on_ended(lambda each: ended.append(each.id))
+    running = record(1, ended=False)
+    store.remember(running)
+    store.save(running)
+    assert ended == []
+
+    running.ended_at = 1.0
+    store.save(running)
+    store.save(running)
+    store.remember(record(2))
+    assert ended == ["1", "2"]

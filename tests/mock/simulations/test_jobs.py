@@ -4,6 +4,7 @@ import pytest
 
 from odyssey_mock.core.clock import MANUAL_START
 from odyssey_mock.simulations.job_machine import JobState
+from odyssey_mock.simulations.job_records import JobRecord
 from odyssey_mock.simulations.jobs import NotCancellableError
 from tests.support.jobs import a_backend, a_request, a_script, an_account, states
 
@@ -176,3 +177,34 @@ async def test_reset_restores_the_initial_state() -> None:
     assert (after.status, after.assigned_region) == (JobState.COMPLETED, "us-east-1")
     assert {record.status for record in before} == {JobState.CANCELLED}
     assert list(backend.jobs) == [after.id]
+
+
+async def test_ended_jobs_are_not_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend, clock = a_backend(simulation_workers=1, simulation_pace=0, queued_simulations=None)
+    ended = [backend.jobs.submit(an_account(), a_request()) for _ in range(50)]
+    await clock.advance(LONG)
+    looked_at: list[JobRecord] = []
+
+    def status(record: JobRecord) -> JobState:
+        looked_at.append(record)
+        return record.machine.state
+
+    monkeypatch.setattr(JobRecord, "status", property(status))
+
+    late = backend.jobs.submit(an_account(), a_request())
+    await clock.advance(LONG)
+
+    assert late.machine.state is JobState.COMPLETED
+    assert not set(looked_at) & set(ended)
+
+
+async def test_ended_job_drops_records_of_forgotten_streams() -> None:
+    backend, clock = a_backend(simulation_pace=0)
+    job = backend.jobs.submit(an_account(), a_request())
+    await clock.advance(LONG)
+    (stream,) = job.streams
+    assert stream.record is backend.streams.records[stream.stream_id]
+
+    backend.streams.forget(stream.stream_id)
+
+    assert stream.record is None

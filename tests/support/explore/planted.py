@@ -195,11 +195,15 @@ def _hours_not_counted() -> Planted:
 
 
 def _hours_by_the_wall_clock() -> Planted:
-    finish = StreamController._finish
+    finish, end = StreamController._finish, RunningStream.end
 
     def by_the_wall(self: StreamController, running: RunningStream) -> None:
-        finish(self, running)
-        running.record.ended_at = self._clock.time()
+        def end_by_the_wall(stream: RunningStream, next_index: int, now: float) -> None:
+            end(stream, next_index, now)
+            stream.record.ended_at = self._clock.time()
+
+        with patch.object(RunningStream, "end", end_by_the_wall):
+            finish(self, running)
 
     return patch.object(StreamController, "_finish", by_the_wall)
 

@@ -8,6 +8,8 @@ import pytest
 from av import VideoFrame
 
 from odyssey_mock import FrameStamp, MockOdyssey, read_stamp
+from odyssey_mock.recordings.recordings import Recordings
+from odyssey_mock.recordings.stream_records import StreamRecord
 from tests.support.raw import LIMIT, RawApi, RawPeer, raw_peer
 from tests.support.recordings import remembered, stamps, timeline
 from tests.support.streams import gone, start
@@ -198,3 +200,33 @@ async def test_stream_of_lost_client_has_a_recording(
     sent, film = seen_in(frames, tag), seen_in(await recorded(odyssey_mock, stream), tag)
     assert film[: len(sent)] == sent
     assert recording["frame_count"] == len(film) >= len(sent)
+
+
+async def test_list_looks_only_at_its_page(
+    odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    streams = [remembered(odyssey_mock, recording_delay=1.0, ended_at=0.0) for _ in range(30)]
+    await recordings(authorized)
+    looked_at: list[str] = []
+    why_unavailable = Recordings.why_unavailable
+
+    def look(self: Recordings, record: StreamRecord) -> str | None:
+        looked_at.append(record.id)
+        return why_unavailable(self, record)
+
+    monkeypatch.setattr(Recordings, "why_unavailable", look)
+    late = remembered(odyssey_mock, recording_delay=3600.0)
+
+    page = await recordings(authorized, limit=2)
+
+    assert [each["stream_id"] for each in page["recordings"]] == [streams[-1], streams[-2]]
+    assert page["total"] == 30
+    assert set(looked_at) == {late}
+
+
+@pytest.mark.parametrize("path", ["/stream-recordings", "/simulation-jobs", "/_mock/recordings"])
+async def test_offset_may_be_any_number(odyssey_mock: MockOdyssey, authorized: httpx.AsyncClient, path: str) -> None:
+    remembered(odyssey_mock)
+    answer = await authorized.get(path, params={"offset": 10**30})
+    page = answer.raise_for_status().json()
+    assert (next(iter(page.values())), page["offset"]) == ([], 10**30)

@@ -1,18 +1,16 @@
-"""The command group `odyssey`; each command is defined in its own module."""
+"""The command group `odyssey`; each command is defined in its own module.
+
+The module is imported when the command is used, so that `odyssey --help` and the completion of names stay fast.
+"""
 
 from __future__ import annotations
 
 import click
 
-from odyssey_client.cli.recordings import recordings
-from odyssey_client.cli.simulate import simulate
-from odyssey_client.cli.simulations import simulations
-from odyssey_client.cli.stream import stream
-from odyssey_client.cli.validate import validate
-from odyssey_client.cli.watch import watch
+from odyssey_client.terminal.lazy_group import LazyCommand, LazyGroup
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(package_name="odyssey-testkit")
 def main() -> None:
     """Play live streams and run scripted simulations on Odyssey, download recordings and watch broadcasts.
@@ -30,5 +28,12 @@ def main() -> None:
     """
 
 
-for each in (stream, validate, simulate, simulations, recordings, watch):
-    main.add_command(each)
+for name, summary in {
+    "recordings": "List, show and download recordings.",
+    "simulate": "Submit the script in FILE as a simulation job.",
+    "simulations": "List, show and cancel simulation jobs.",
+    "stream": "Play a live stream that starts with PROMPT.",
+    "validate": "Check simulation scripts and their images.",
+    "watch": "Watch a broadcast and show statistics.",
+}.items():
+    main.add_command(LazyCommand(name, f"odyssey_client.cli.{name}", name, summary=summary))

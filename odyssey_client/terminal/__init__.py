@@ -1,4 +1,4 @@
-"""Output of commands on terminals and elsewhere: text, tables and progress. Both commands of the project use it.
+"""What the commands of both packages share: text, tables and progress on terminals, and groups of commands.
 
 `rich` lays out tables and draws bars. It takes 0.1 s to import, so modules import it when the first one is shown.
 """

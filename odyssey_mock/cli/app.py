@@ -1,22 +1,17 @@
-"""The command group `odyssey-mock`, with its subcommands from the other modules of this package.
+"""The command group `odyssey-mock`; each command is defined in its own module.
 
-Each command imports its dependencies only when it runs, so that `--help` stays fast.
+The module is imported when the command is used, so that `odyssey-mock --help` and the completion of names stay fast.
 """
 
 import click
 
-from odyssey_mock.cli.bench import bench
-from odyssey_mock.cli.chaos import chaos
-from odyssey_mock.cli.demo import demo
-from odyssey_mock.cli.doctor import doctor
-from odyssey_mock.cli.exec import exec_
-from odyssey_mock.cli.explore import explore
-from odyssey_mock.cli.extras import require_mock
-from odyssey_mock.cli.serve import serve
-from odyssey_mock.cli.trace import trace
+from odyssey_client.terminal.lazy_group import LazyCommand, LazyGroup
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 120})
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 120},
+)
 @click.version_option(package_name="odyssey-testkit")
 @click.pass_context
 def main(context: click.Context, /) -> None:
@@ -24,9 +19,24 @@ def main(context: click.Context, /) -> None:
 
     Example: odyssey-mock serve --port 8400
     """
-    if context.invoked_subcommand != doctor.name:  # it reports what is missing
+    from odyssey_mock.cli.extras import require_mock  # noqa: PLC0415 - only needed to run a command
+
+    if context.invoked_subcommand != "doctor":  # it reports what is missing
         require_mock()
 
 
-for command in (serve, exec_, doctor, demo, bench, explore, chaos, trace):
-    main.add_command(command)
+for name, attribute, summary in (
+    ("bench", "bench", "Measure performance, and compare it with a baseline."),
+    ("chaos", "chaos", "Run COMMAND once for each fault that can affect it, and show which faults it does not survive."),
+    ("demo", "demo", "Run a live session of mock and client, and save its video."),
+    ("doctor", "doctor", "Check this machine: what does not work, and what to do."),
+    ("exec", "exec_", "Start a mock, run COMMAND with it, and stop the mock when COMMAND ends."),
+    (
+        "explore",
+        "explore",
+        "Run random scenarios of client and mock in simulated time, and check rules that must hold in every scenario.",
+    ),
+    ("serve", "serve", "Run the mock server until Ctrl-C or SIGTERM."),
+    ("trace", "trace", "Show, print, export and compare trace files, which show what happened in a test or a session."),
+):
+    main.add_command(LazyCommand(name, f"odyssey_mock.cli.{name}", attribute, summary=summary))

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from click.shell_completion import ShellComplete
 
 from odyssey_client.cli import main as odyssey
 from odyssey_mock.cli import main as odyssey_mock
+from tests.support.command_tree import all_commands
 from tests.support.interrupts import interruptible
 from tests.support.terminals import with_own_terminal, without_escapes
 
@@ -49,18 +49,14 @@ def test_words_are_completed(line: str, expected: list[str]) -> None:
     assert [item.value for item in completer.get_completions(words, incomplete)] == expected
 
 
-def parameters(command: click.Command, path: str) -> Iterator[tuple[str, click.Command, click.Parameter]]:
-    yield from ((f"{path} {parameter.name}", command, parameter) for parameter in command.params)
-    if isinstance(command, click.Group):
-        for name, child in command.commands.items():
-            yield from parameters(child, f"{path} {name}")
-
-
 def test_every_parameter_can_be_completed() -> None:
-    for program, command in COMMANDS.items():
-        for path, owner, parameter in parameters(command, program):
-            found = parameter.shell_complete(click.Context(owner), "x")
-            assert isinstance(found, list), f"expected a list of completions of {path}, got {found!r}"
+    for program, main in COMMANDS.items():
+        for path, command in all_commands(main, program).items():
+            for parameter in command.params:
+                found = parameter.shell_complete(click.Context(command), "x")
+                assert isinstance(found, list), (
+                    f"expected a list of completions of {path} {parameter.name}, got {found!r}"
+                )
 
 
 @pytest.mark.parametrize("shell", SHELLS)

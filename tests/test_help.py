@@ -4,7 +4,6 @@ import inspect
 import re
 import shlex
 import textwrap
-from collections.abc import Iterator
 
 import click
 import pytest
@@ -16,17 +15,9 @@ from odyssey_mock.cli import main as odyssey_mock
 from odyssey_mock.faults.fault import Fault
 from odyssey_mock.setting_values import from_data
 from odyssey_mock.settings import Settings
+from tests.support.command_tree import all_commands
 
-
-def commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
-    """Yield (full name, command) for a command and all its subcommands, for example `odyssey recordings list`."""
-    yield path, command
-    if isinstance(command, click.Group):
-        for name, child in command.commands.items():
-            yield from commands(child, f"{path} {name}")
-
-
-COMMANDS = {**dict(commands(odyssey, "odyssey")), **dict(commands(odyssey_mock, "odyssey-mock"))}
+COMMANDS = {**all_commands(odyssey, "odyssey"), **all_commands(odyssey_mock, "odyssey-mock")}
 
 
 @pytest.mark.parametrize("path", COMMANDS)

@@ -36,4 +36,4 @@ for name, summary in {
     "validate": "Check simulation scripts and their images.",
     "watch": "Watch a broadcast and show statistics.",
 }.items():
-    main.add_command(LazyCommand(name, f"odyssey_client.cli.{name}", name, summary=summary))
+    main.add_command(LazyCommand(name, f"odyssey_client.cli.{name}:{name}", summary=summary))

@@ -10,16 +10,18 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, override
+from typing import TYPE_CHECKING, Any, override
 
 import click
 
 from odyssey_client.cli.errors import StoppedError, error_document, error_text, exit_code
 from odyssey_client.cli.output import ERROR_LABEL, Answer, print_error, print_json, print_parts
 from odyssey_client.cli.progress import Progress
-from odyssey_client.client import Odyssey
 from odyssey_client.errors import OdysseyError
 from odyssey_client.models import JSON
+
+if TYPE_CHECKING:
+    from odyssey_client.client.odyssey import Odyssey
 
 _SIGNALS = frozenset({"SIGINT", "SIGTERM", "SIGHUP"})
 """Names of the signals that stop a command. Windows does not have all of them."""
@@ -123,6 +125,9 @@ def _print(answer: Answer, *, as_json: bool) -> None:
 
 
 async def _with_client(api_url: str | None, trace: Path | None, work: Callable[[Service], Awaitable[Answer]]) -> Answer:
+    # A command that only shows its help, or that rejects its arguments, needs no client.
+    from odyssey_client.client.odyssey import Odyssey  # noqa: PLC0415
+
     async with Odyssey(api_url=api_url, trace=trace) as client:
         return await _attended(Service(client=client), work)
 

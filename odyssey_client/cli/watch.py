@@ -13,7 +13,6 @@ from odyssey_client.cli.service import Running, Seconds, call, json_option, trac
 from odyssey_client.client.arguments import LONGEST_WAIT_S
 from odyssey_client.event_loop import in_thread
 from odyssey_client.platform import Clock
-from odyssey_client.spectator.spectator_connection import connect_to_stream
 from odyssey_client.system import SystemClock
 from odyssey_client.terminal.tables import Fields
 
@@ -83,6 +82,9 @@ def watch(
 
 
 async def _watch(running: Running, order: _Order, clock: Clock) -> Answer:
+    # A command that only shows its help, or that rejects its arguments, needs no client.
+    from odyssey_client.spectator.spectator_connection import connect_to_stream  # noqa: PLC0415
+
     if (path := order.save) is not None:
         await in_thread(lambda: check_file(path, overwrite=order.overwrite))
     async with await connect_to_stream(order.webrtc_url, order.token, clock=clock, trace=order.trace) as spectator:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, override
 
-from odyssey_client.client import Odyssey as AsyncOdyssey
+from odyssey_client.client.odyssey import Odyssey as AsyncOdyssey
 from odyssey_client.config import API_KEY_VARIABLE, AdvancedConfig, ClientConfig
 from odyssey_client.models import ConnectionStatus
 from odyssey_client.platform import Clock, Entropy, Network

@@ -14,22 +14,21 @@ class LazyCommand(click.Command):
     It stands in for the command where these two suffice: in the `--help` and the completion of its group.
     """
 
-    def __init__(self, name: str, module: str, attribute: str, *, summary: str) -> None:
+    def __init__(self, name: str, target: str, *, summary: str) -> None:
         """Create the stand-in.
 
         Args:
             name: The name of the command.
-            module: The full name of the module with the command.
-            attribute: The name of the command in that module.
+            target: The module and the variable of the command, such as ``package.cli.serve:serve``.
             summary: The first sentence of the command's help, which the `--help` of the group shows.
         """
         super().__init__(name, help=summary)
-        self._module = module
-        self._attribute = attribute
+        self._target = target
 
     def load(self) -> click.Command:
         """Import the command."""
-        command: click.Command = getattr(import_module(self._module), self._attribute)
+        module, _, variable = self._target.partition(":")
+        command: click.Command = getattr(import_module(module), variable)
         return command
 
 

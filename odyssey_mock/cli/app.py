@@ -25,18 +25,16 @@ def main(context: click.Context, /) -> None:
         require_mock()
 
 
-for name, attribute, summary in (
-    ("bench", "bench", "Measure performance, and compare it with a baseline."),
-    ("chaos", "chaos", "Run COMMAND once for each fault that can affect it, and show which faults it does not survive."),
-    ("demo", "demo", "Run a live session of mock and client, and save its video."),
-    ("doctor", "doctor", "Check this machine: what does not work, and what to do."),
-    ("exec", "exec_", "Start a mock, run COMMAND with it, and stop the mock when COMMAND ends."),
-    (
-        "explore",
-        "explore",
-        "Run random scenarios of client and mock in simulated time, and check rules that must hold in every scenario.",
-    ),
-    ("serve", "serve", "Run the mock server until Ctrl-C or SIGTERM."),
-    ("trace", "trace", "Show, print, export and compare trace files, which show what happened in a test or a session."),
-):
-    main.add_command(LazyCommand(name, f"odyssey_mock.cli.{name}", attribute, summary=summary))
+for name, summary in {
+    "bench": "Measure performance, and compare it with a baseline.",
+    "chaos": "Run COMMAND once for each fault that can affect it, and show which faults it does not survive.",
+    "demo": "Run a live session of mock and client, and save its video.",
+    "doctor": "Check this machine: what does not work, and what to do.",
+    "exec": "Start a mock, run COMMAND with it, and stop the mock when COMMAND ends.",
+    "explore": "Run random scenarios of client and mock in simulated time, and check rules that must hold in every "
+    "scenario.",
+    "serve": "Run the mock server until Ctrl-C or SIGTERM.",
+    "trace": "Show, print, export and compare trace files, which show what happened in a test or a session.",
+}.items():
+    variable = "exec_" if name == "exec" else name  # `exec` is a function of Python
+    main.add_command(LazyCommand(name, f"odyssey_mock.cli.{name}:{variable}", summary=summary))

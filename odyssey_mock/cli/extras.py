@@ -4,8 +4,7 @@ import importlib.util
 
 import click
 
-from odyssey_mock.doctor.installation import MOCK_MODULES
-from odyssey_mock.explore.options import CannotExploreError
+from odyssey_mock.doctor.required_modules import MOCK_MODULES
 
 
 def require_mock() -> None:
@@ -24,6 +23,8 @@ def require_sim(command: str) -> None:
     Raises:
         CannotExploreError: the extra is not installed.
     """
+    from odyssey_mock.explore.options import CannotExploreError  # noqa: PLC0415 - only the explorer needs this module
+
     if importlib.util.find_spec("simloop") is None:
         raise CannotExploreError(
             f"odyssey-mock {command} requires the extra `sim`: pip install 'odyssey-testkit[mock,sim]'"

@@ -1,31 +1,20 @@
 """Checks of what is installed: Python, packages, codecs, fonts and browsers."""
 
 import importlib
+import importlib.metadata
 import os
 import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import MappingProxyType
 
 from odyssey_mock.doctor.findings import Finding
+from odyssey_mock.doctor.required_modules import REQUIRED
 
 LEAST_PYTHON = (3, 12)
 
-MOCK_MODULES = ("starlette", "uvicorn", "pydantic", "jwt", "yaml", "h11")
-"""Modules that the extra `mock` installs."""
-REQUIRED: Mapping[str, str] = MappingProxyType(
-    {
-        **dict.fromkeys(
-            ("aioice", "aiortc", "av", "click", "httpx", "ifaddr", "numpy", "PIL", "pillow_heif", "rich", "websockets"),
-            "odyssey-testkit",
-        ),
-        **dict.fromkeys(MOCK_MODULES, "odyssey-testkit[mock]"),
-    }
-)
-"""The modules that the mock and the client import, each with what to install for it."""
 SHOWN = ("odyssey-testkit", "aiortc", "aioice", "av")
 """Distributions whose versions a finding shows."""
 
@@ -70,8 +59,6 @@ def check_packages(load: Callable[[str], object] = importlib.import_module) -> F
 
 
 def _versions() -> Iterator[str]:
-    import importlib.metadata  # noqa: PLC0415 - `odyssey-mock --help` imports this module, but not that one
-
     for name in SHOWN:
         try:
             yield f"{name} {importlib.metadata.version(name)}"

@@ -2,8 +2,6 @@
 
 import inspect
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from itertools import takewhile
 
@@ -159,14 +157,3 @@ def test_both_unions_contain_the_same_events() -> None:
         [each.__name__ for each in union.__value__.__args__] for union in (odyssey_client.Event, sync.Event)
     )
     assert counterparts == kinds
-
-
-def test_importing_the_sync_client_loads_no_heavy_library() -> None:
-    heavy = "aiortc av numpy PIL httpx websockets"
-    code = f"import sys, odyssey_client.sync; print([m for m in '{heavy}'.split() if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
-
-
-def test_async_package_does_not_import_sync_client() -> None:
-    code = "import sys, odyssey_client; print('odyssey_client.sync' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -563,12 +562,3 @@ def test_state_directory_of_another_process_is_refused(tmp_path: Path) -> None:
         result = CliRunner().invoke(main, ["serve", "--port", "0", "--state-dir", str(tmp_path)])
     assert result.exit_code == 1
     assert f"{tmp_path} is used by the process {process.pid}; stop the mock that runs there" in result.output
-
-
-def test_importing_the_cli_does_not_load_the_server() -> None:
-    code = (
-        "import sys, odyssey_mock.cli; large = ('starlette', 'aiortc', 'av', 'rich'); "
-        "print([name for name in large if name in sys.modules])"
-    )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=LIMIT)
-    assert ran.stdout.strip() == "[]"

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -221,6 +222,10 @@ class Accounts:
         self._state = state
         self._tokens: dict[str, _Issued] = {}
         """The access tokens, oldest first; of the expired ones only the latest `EXPIRED_KEPT`."""
+        self._expired = deque[str]()
+        """The expired tokens, oldest first."""
+        self._unexpired = deque[str]()
+        """The other tokens, oldest first. An expired one may be among them while an older one is valid."""
         self._seen: dict[str, str] = {}
         """The masked keys of clients by account id, the latest last; at most `SEEN_KEPT`."""
         self._added: dict[str, AccountSettings] = {}
@@ -230,6 +235,7 @@ class Accounts:
         for key, saved in state.load(_ACCOUNTS).items():
             self._configure(key, _account_settings(saved))
         self._tokens |= {value: _issued(saved) for value, saved in state.load(_TOKENS).items()}
+        self._unexpired += self._tokens
 
     def add(self, configured: AccountSettings) -> MockAccount:
         """Add an account with a new API key. `clear` does not remove the account.
@@ -307,18 +313,22 @@ class Accounts:
     def issue_token(self, account: Account) -> AccessToken:
         """Issue a new access token; earlier tokens of the account stay valid, except those above `TOKENS_KEPT`."""
         while len(self._tokens) >= TOKENS_KEPT:
-            oldest = next(iter(self._tokens))
-            del self._tokens[oldest]
-            self._state.delete(_TOKENS, oldest)
+            self._forget_oldest_token()
         now = self._clock.time()
-        expired = [value for value, issued in self._tokens.items() if issued.expires_at <= now]
-        for value in expired[: max(0, len(expired) - EXPIRED_KEPT)]:
-            del self._tokens[value]
-            self._state.delete(_TOKENS, value)
+        while self._unexpired and self._tokens[self._unexpired[0]].expires_at <= now:
+            self._expired.append(self._unexpired.popleft())
+        while len(self._expired) > EXPIRED_KEPT:
+            self._forget_oldest_token()
         token = AccessToken(self._entropy.token(32), self._settings.now.access_token_lifetime)
         issued = self._tokens[token.value] = _Issued(account, token.expires_in, now + token.expires_in)
+        self._unexpired.append(token.value)
         self._state.save(_TOKENS, token.value, lambda: _saved_token(issued))
         return token
+
+    def _forget_oldest_token(self) -> None:
+        oldest = (self._expired or self._unexpired).popleft()
+        del self._tokens[oldest]
+        self._state.delete(_TOKENS, oldest)
 
     def holder_of(self, access_token: str) -> Account:
         """Return the account that an access token was issued to.
@@ -358,6 +368,8 @@ class Accounts:
         for value in self._tokens:
             self._state.delete(_TOKENS, value)
         self._tokens.clear()
+        self._expired.clear()
+        self._unexpired.clear()
 
 
 def _saved_token(issued: _Issued) -> _SavedToken:

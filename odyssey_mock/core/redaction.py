@@ -127,7 +127,10 @@ class Secrets:
     def __init__(self, limit: int = REMEMBERED) -> None:
         self._limit = limit
         self._values: dict[str, None] = {}
-        self._wholes: dict[bytes, None] = {}
+        self._wholes: set[bytes] = set()
+        """Secrets that consist of words."""
+        self._whole_lengths: dict[bytes, tuple[int, ...]] = {}
+        """The lengths of the secrets in `_wholes` that begin with the same `PIECE` characters."""
         self._blocks: set[int] = set()
         self._pieces: set[bytes] = set()
         """Pieces of the secrets, without those in `_unsplit`."""
@@ -146,8 +149,8 @@ class Secrets:
         self._index(known)
         if len(self._values) > self._limit:
             self._values = dict.fromkeys(list(self._values)[-self._limit // 2 :])
-            self._wholes, self._blocks, self._pieces, self._hex_pieces = {}, set(), set(), set()
-            self._unsplit = []
+            self._wholes, self._blocks, self._pieces, self._hex_pieces = set(), set(), set(), set()
+            self._unsplit, self._whole_lengths = [], {}
             for each in self._values:
                 self._index(each)
 
@@ -171,15 +174,21 @@ class Secrets:
         words = _WORDS.match(value)
         begin = words.end() if words else 0
         if begin == len(value):
-            self._wholes = {**self._wholes, folded: None}
+            self._wholes.add(folded)
+            lengths = self._whole_lengths.get(folded[:PIECE], ())
+            self._whole_lengths[folded[:PIECE]] = tuple({*lengths, len(folded)})
+            self._index_blocks(folded[: 2 * _BLOCK - 1])
             return
         if _HEX_DIGITS.fullmatch(folded):
             self._hex_pieces |= {folded[index : index + HEX_PIECE] for index in range(len(folded) - HEX_PIECE + 1)}
             return
         begin = max(0, begin - 3)
-        for index in range(begin, begin + _BLOCK):
-            self._blocks.update(_blocks(folded[index:]))
+        self._index_blocks(folded[begin:])
         self._unsplit.append(folded[begin:])
+
+    def _index_blocks(self, folded: bytes) -> None:
+        for index in range(_BLOCK):
+            self._blocks.update(_blocks(folded[index:]))
 
     def _spans(self, text: str, decodings: int) -> list[tuple[int, int]]:
         """Return the places of secrets in a text, and of words that contain them in an encoded form."""
@@ -216,7 +225,7 @@ class Secrets:
                 self._unsplit.remove(secret)
 
     def _plain(self, folded: bytes) -> list[tuple[int, int]]:
-        found = [(start, start + len(whole)) for whole in self._wholes for start in _places(folded, whole)]
+        found: list[tuple[int, int]] = []
         for run in _HEX_DIGITS.finditer(folded) if self._hex_pieces else ():
             found += [
                 (start, start + HEX_PIECE)
@@ -228,13 +237,18 @@ class Secrets:
             self._split()
             for number, block in enumerate(blocks):
                 if block in self._blocks:
-                    at = number * _BLOCK
-                    found += [
-                        (start, start + PIECE)
-                        for start in range(max(0, at + _BLOCK - PIECE), at + 1)
-                        if folded[start : start + PIECE] in self._pieces
-                    ]
+                    found += self._around(folded, number * _BLOCK)
         return found
+
+    def _around(self, folded: bytes, at: int) -> Iterator[tuple[int, int]]:
+        """Yield the places of pieces, and of secrets that consist of words, whose beginnings contain the block `at`."""
+        for start in range(max(0, at + _BLOCK - PIECE), at + 1):
+            piece = folded[start : start + PIECE]
+            if piece in self._pieces:
+                yield start, start + PIECE
+            for length in self._whole_lengths.get(piece, ()):
+                if folded[start : start + length] in self._wholes:
+                    yield start, start + length
 
 
 _all: "weakref.WeakValueDictionary[int, Secrets]" = weakref.WeakValueDictionary()
@@ -408,13 +422,6 @@ def _blocks(text: bytes) -> list[int]:
 def _folded(text: str) -> bytes:
     """Return a text with one byte for each character, and ASCII letters in lower case."""
     return text.encode("latin-1", "replace").lower()
-
-
-def _places(text: bytes, part: bytes) -> Iterator[int]:
-    at = text.find(part)
-    while at >= 0:
-        yield at
-        at = text.find(part, at + len(part))
 
 
 def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:

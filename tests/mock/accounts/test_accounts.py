@@ -17,6 +17,7 @@ from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.http.errors import ApiError, answer_to
 from odyssey_mock.http.usage_error_forms import DetailForm
 from odyssey_mock.settings import KEY_PATTERN, AccountSettings, MockOverrides, Priority, Settings
+from tests.support.work_counts import instructions_of
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
 tails = st.text(ALPHABET, max_size=12)
@@ -197,6 +198,19 @@ def test_oldest_tokens_above_the_limit_are_forgotten(monkeypatch: pytest.MonkeyP
     with pytest.raises(InvalidTokenError):
         server.holder_of(oldest.value)
     assert [server.holder_of(token.value) for token in kept] == [one] * 3
+
+
+async def test_new_token_takes_no_longer_after_many_others() -> None:
+    clock = ManualClock()
+    server = accounts(clock, access_token_lifetime=10)
+    account = server.authenticate("ody_one_")
+    first = instructions_of(lambda: server.issue_token(account))
+    for _ in range(2):  # expired ones and valid ones
+        for _ in range(2000):
+            server.issue_token(account)
+        await clock.advance(10)
+    server.issue_token(account)
+    assert instructions_of(lambda: server.issue_token(account)) < 2 * first
 
 
 def test_unknown_token_is_rejected_with_401() -> None:

@@ -4,6 +4,7 @@ import base64
 import importlib
 import logging
 import pkgutil
+import re
 import sys
 from collections.abc import Callable
 from types import MappingProxyType
@@ -32,6 +33,7 @@ from odyssey_mock.core.redaction import (
     without_keys,
 )
 from tests.support.echoed_secrets import ENCODINGS, leaks, random_secrets
+from tests.support.work_counts import instructions_of
 
 
 @pytest.mark.parametrize(
@@ -259,6 +261,40 @@ def test_secrets_of_words_are_masked_as_a_whole() -> None:
         secrets.add(each)
     assert secrets.masked("a my_control_token b the_other_token") == f"a {REDACTED} b {REDACTED}"
     assert secrets.masked("the_other_toke") == "the_other_toke"
+
+
+names = st.lists(st.sampled_from(["alpha", "beta", "Gamma", "x"]), min_size=2, max_size=4).map("-".join)
+
+
+@given(
+    st.lists(names, min_size=1, max_size=5), st.lists(names | st.text("-al xÄ", max_size=5), max_size=6).map("".join)
+)
+def test_masked_words_match_a_simple_search(names: list[str], text: str) -> None:
+    secrets = Secrets()
+    for name in names:
+        secrets.add(name)
+    hidden = {
+        place
+        for name in names
+        if len(name) >= 8
+        for start in range(len(text))
+        if text[start:].lower().startswith(name.lower())
+        for place in range(start, start + len(name))
+    }
+    shown = "".join("\0" if place in hidden else letter for place, letter in enumerate(text))
+    assert secrets.masked(text) == re.sub("\0+", REDACTED, shown)
+
+
+@pytest.mark.parametrize("text", ["Nothing " * 50, '{"message":"ody_key of a test","WithCapitalLetters":"ody_key_"}'])
+def test_search_takes_no_longer_with_many_secrets(text: str) -> None:
+    few, many = Secrets(), Secrets()
+    few.add("ody_key_of_test_0")
+    for number in range(1000):
+        many.add(f"ody_key_of_test_{number % 10}_number_{number // 10}")
+    assert many.masked("ody_key_of_test_7_number_77") == "ody_..."
+    assert many.are_in("ODY_key_of_test_7_number_77")
+
+    assert instructions_of(lambda: many.are_in(text)) < 2 * instructions_of(lambda: few.are_in(text))
 
 
 def test_shortest_and_longest_secrets_are_masked() -> None:

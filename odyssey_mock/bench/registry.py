@@ -56,6 +56,11 @@ BENCHMARKS: tuple[Benchmark, ...] = (
         "the time from calling connect() to the first decoded frame, compared with two plain aiortc peers.",
     ),
     Benchmark(
+        "latency",
+        "odyssey_mock.bench.latency:run",
+        "the age of a frame when its reader gets it, compared with the same video read through plain aiortc.",
+    ),
+    Benchmark(
         "sessions",
         "odyssey_mock.bench.sessions:run",
         "the CPU time of one live session, streaming and idle, and the sessions per processor, compared with one plain"
@@ -75,6 +80,16 @@ BENCHMARKS: tuple[Benchmark, ...] = (
         "fanout",
         "odyssey_mock.bench.fanout:run",
         "the CPU time of one more spectator, compared with one aiortc track per spectator.",
+    ),
+    Benchmark(
+        "render",
+        "odyssey_mock.bench.render:run",
+        "the CPU time of a recording, compared with ffmpeg's test source.",
+    ),
+    Benchmark(
+        "rest",
+        "odyssey_mock.bench.rest:run",
+        "the CPU time of a response, compared with a bare Starlette route.",
     ),
     Benchmark(
         "explore",

@@ -3,7 +3,7 @@
 The files depend only on the timeline of the stream, so the same stream always gives the same bytes.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -108,28 +108,35 @@ class Film:
         return frame
 
     def _encode(self, path: Path, indexes: Iterable[int], size: tuple[int, int], checkpoint: Checkpoint) -> None:
-        fps = self.timeline.fps
         renderer = Renderer(self.timeline)
-        timescale = str(fps * TICKS)
-        options = {"movflags": "+faststart", "movie_timescale": timescale, "video_track_timescale": timescale}
-        with av.open(str(path), "w", format="mp4", options=options) as container:
-            stream = container.add_stream("libx264", rate=fps, options=_ENCODER)
-            stream.width, stream.height = size
-            stream.pix_fmt = "yuv420p"
-            context = stream.codec_context
-            context.time_base = Fraction(1, fps)
-            context.gop_size = max(1, round(fps * GROUP_SECONDS))
-            # No B-frames, so that the first frame is shown at time 0 without an edit list.
-            context.max_b_frames = 0
-            # One thread: the bytes do not depend on the number of cores, and other cores remain free for live video.
-            context.thread_count = 1
-            context.colorspace = context.color_primaries = context.color_trc = COLOUR_BT601
+
+        def frames() -> Iterator[av.VideoFrame]:
             for index in indexes:
                 checkpoint()
                 frame = self._frame(renderer, index)
-                if size != self._full_size:
-                    frame = frame.reformat(*size, interpolation="AREA")
-                frame.pts = index
-                frame.time_base = context.time_base
-                container.mux(context.encode(frame))
-            container.mux(context.encode(None))
+                yield frame if size == self._full_size else frame.reformat(*size, interpolation="AREA")
+
+        write_mp4(path, frames(), size=size, fps=self.timeline.fps)
+
+
+def write_mp4(path: Path, frames: Iterable[av.VideoFrame], *, size: tuple[int, int], fps: int) -> None:
+    """Write frames of the given width and height as MP4 (H.264 High, yuv420p), with the file's index at the front."""
+    timescale = str(fps * TICKS)
+    options = {"movflags": "+faststart", "movie_timescale": timescale, "video_track_timescale": timescale}
+    with av.open(str(path), "w", format="mp4", options=options) as container:
+        stream = container.add_stream("libx264", rate=fps, options=_ENCODER)
+        stream.width, stream.height = size
+        stream.pix_fmt = "yuv420p"
+        context = stream.codec_context
+        context.time_base = Fraction(1, fps)
+        context.gop_size = max(1, round(fps * GROUP_SECONDS))
+        # No B-frames, so that the first frame is shown at time 0 without an edit list.
+        context.max_b_frames = 0
+        # One thread: the bytes do not depend on the number of cores, and other cores remain free for live video.
+        context.thread_count = 1
+        context.colorspace = context.color_primaries = context.color_trc = COLOUR_BT601
+        for index, frame in enumerate(frames):
+            frame.pts = index
+            frame.time_base = context.time_base
+            container.mux(context.encode(frame))
+        container.mux(context.encode(None))

@@ -1,0 +1,189 @@
+"""`bench rest`: the CPU time of a response of the mock, compared with that of a bare Starlette route.
+
+Both applications run on uvicorn in the event loop of the benchmark, which sends prepared requests over one connection
+to each. The bare routes parse the same bodies, and return the same JSON.
+"""
+
+import asyncio
+import contextlib
+import json
+import socket
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import override
+from urllib.parse import urlsplit
+
+import httpx
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from odyssey_client.models import JSON
+from odyssey_mock.bench.rows import Row
+from odyssey_mock.server import MockOdyssey
+
+TARGET = 1.2
+ROUNDS, REQUESTS = 20, 200
+QUICK_ROUNDS, QUICK_REQUESTS = 8, 60
+"""Number of rounds, and of the requests to each application in a round."""
+LIMIT = 60.0
+"""Timeout in seconds of one response."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request that both applications can answer.
+
+    Attributes:
+        name: its name in the results.
+        method: HTTP method.
+        path: path of the route.
+        answer: JSON of the response.
+        body: JSON of the request; None for no body.
+        token: access token; empty for none.
+    """
+
+    name: str
+    method: str
+    path: str
+    answer: JSON
+    body: JSON = None
+    token: str = ""
+
+    def encoded(self, host: str) -> bytes:
+        """Return the bytes of the request."""
+        content = b"" if self.body is None else json.dumps(self.body).encode()
+        head = [f"{self.method} {self.path} HTTP/1.1", f"Host: {host}", "Accept: */*"]
+        if self.token:
+            head.append(f"Authorization: Bearer {self.token}")
+        if content:
+            head += ["Content-Type: application/json", f"Content-Length: {len(content)}"]
+        return "\r\n".join([*head, "", ""]).encode() + content
+
+
+async def run(*, quick: bool = False) -> list[Row]:
+    """Compare the CPU time of the responses, measured in turns."""
+    rounds, count = (QUICK_ROUNDS, QUICK_REQUESTS) if quick else (ROUNDS, REQUESTS)
+    async with MockOdyssey() as mock:
+        async with httpx.AsyncClient(base_url=mock.url, trust_env=False) as http:
+            credentials: JSON = {"api_key": mock.api_key}
+            granted = (await http.post("/auth/token", json=credentials)).raise_for_status().json()
+            token = granted["access_token"]
+            listed = (
+                (await http.get("/regions", headers={"Authorization": f"Bearer {token}"})).raise_for_status().json()
+            )
+        exchanges = [
+            Exchange("regions", "GET", "/regions", listed, token=token),
+            Exchange("token", "POST", "/auth/token", granted, body=credentials),
+        ]
+        async with _bare_server(exchanges) as bare_url:
+            return [await _compared(each, mock.url, bare_url, rounds, count) for each in exchanges]
+
+
+async def _compared(exchange: Exchange, url: str, bare_url: str, rounds: int, count: int) -> Row:
+    ours: list[float] = []
+    bare: list[float] = []
+    async with _connected(url) as connection, _connected(bare_url) as bare_connection:
+        sides = (
+            (ours, connection, exchange.encoded(urlsplit(url).netloc)),
+            (bare, bare_connection, exchange.encoded(urlsplit(bare_url).netloc)),
+        )
+        for _ in range(rounds + 1):
+            for times, client, request in sides:
+                async with asyncio.timeout(LIMIT):
+                    times.append(await _timed(client, request, count))
+    # The first round also creates routes and fills caches.
+    return Row(f"rest, {exchange.name}", ours[1:], bare[1:], "ms of CPU", TARGET)
+
+
+async def _timed(connection: "_Connection", request: bytes, count: int) -> float:
+    """Send a request `count` times; return the CPU time of this process for each, in milliseconds."""
+    began = time.process_time()
+    for _ in range(count):
+        await connection.send(request)
+    return (time.process_time() - began) * 1000 / count
+
+
+class _Connection(asyncio.Protocol):
+    """A connection of a client that does as little work as possible."""
+
+    def __init__(self) -> None:
+        self._received = b""
+        self._answered: asyncio.Future[None] | None = None
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        self._transport = transport
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        head, _, body = self._received.partition(b"\r\n\r\n")
+        if self._answered is None or len(body) < int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0]):
+            return
+        if head.startswith(b"HTTP/1.1 200 "):
+            self._answered.set_result(None)
+        else:
+            self._answered.set_exception(RuntimeError(f"expected a response with status 200, got {head[:40]!r}"))
+
+    def send(self, request: bytes) -> asyncio.Future[None]:
+        """Send a request; return a future that is done when the response has arrived."""
+        self._received = b""
+        self._answered = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        return self._answered
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._transport.close()
+
+
+@asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[_Connection]:
+    address = urlsplit(url)
+    _, connection = await asyncio.get_running_loop().create_connection(_Connection, address.hostname, address.port)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+class _BareServer(uvicorn.Server):
+    """uvicorn without its signal handlers, which would replace those of the command."""
+
+    @override
+    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]  # a generator in uvicorn
+        return contextlib.nullcontext()
+
+
+@asynccontextmanager
+async def _bare_server(exchanges: Sequence[Exchange]) -> AsyncIterator[str]:
+    """Serve a bare Starlette application with a route for each exchange; yield its URL."""
+
+    def route(exchange: Exchange) -> Route:
+        async def respond(request: Request) -> JSONResponse:
+            if request.method == "POST":
+                await request.json()
+            return JSONResponse(exchange.answer)
+
+        return Route(exchange.path, respond, methods=[exchange.method])
+
+    app = Starlette(routes=[route(each) for each in exchanges])
+    # asyncio sets TCP_NODELAY only if the protocol is stated. Without it, each response takes 40 ms.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        server = _BareServer(uvicorn.Config(app, http="h11", lifespan="off", log_level="warning", access_log=False))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            # Until uvicorn accepts connections, they wait in the queue of the listening socket.
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            async with asyncio.timeout(LIMIT):
+                await serving

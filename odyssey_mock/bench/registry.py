@@ -77,6 +77,17 @@ BENCHMARKS: tuple[Benchmark, ...] = (
         "a test that connects, starts a stream, interacts and ends it, compared with two bare aiortc peers.",
     ),
     Benchmark(
+        "start-up",
+        "odyssey_mock.bench.start_up:run",
+        "odyssey-mock serve until its first response, compared with uvicorn and a Starlette application with one route;"
+        " odyssey --help and odyssey-mock --help, compared with `import click`.",
+    ),
+    Benchmark(
+        "import",
+        "odyssey_mock.bench.imports:run",
+        "the import of the class Odyssey, compared with `import httpx`.",
+    ),
+    Benchmark(
         "fanout",
         "odyssey_mock.bench.fanout:run",
         "the CPU time of one more spectator, compared with one aiortc track per spectator.",

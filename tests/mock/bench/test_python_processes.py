@@ -39,7 +39,7 @@ async def test_first_response_of_server_is_timed() -> None:
 
 async def test_unexpected_status_is_reported() -> None:
     port = free_port()
-    with pytest.raises(RuntimeError, match="expected a response with status 200 to GET /404, got .* 404 "):
+    with pytest.raises(RuntimeError, match=r"expected a response with status 200 to GET /404, got .* 404 "):
         await time_of_first_response(("-c", SERVER, str(port)), os.environ, port=port, path="/404")
 
 
@@ -48,11 +48,11 @@ async def test_server_that_ends_is_reported() -> None:
         await time_of_first_response(("-c", "1 / 0"), os.environ, port=free_port(), path="/")
 
 
-async def test_processes_keep_compiled_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_keep_compiled_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     (tmp_path / "example.py").write_text("")
     with compiled_modules() as environment:
-        await time_of_run(("-c", "import example"), environment)
+        asyncio.run(time_of_run(("-c", "import example"), environment))
         compiled = [path.name for path in Path(environment["PYTHONPYCACHEPREFIX"]).rglob("example.*.pyc")]
     assert len(compiled) == 1

@@ -47,9 +47,9 @@ async def run(*, quick: bool = False) -> list[Row]:
     click: list[float] = []
     with compiled_modules() as environment:
         for _ in range(1 + (QUICK_ROUNDS if quick else ROUNDS)):
-            for arguments, times in ((SERVE, served), (BARE_SERVER, bare)):
+            for server, times in ((SERVE, served), (BARE_SERVER, bare)):
                 port = free_port()
-                command = (*arguments, str(port))
+                command = (*server, str(port))
                 times.append(await time_of_first_response(command, environment, port=port, path=PATH))
             for name, arguments in HELP.items():
                 helped[name].append(await time_of_run(arguments, environment))

@@ -1,9 +1,9 @@
 """Results of benchmarks: comparisons with a baseline, and growth over time."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Self
+from typing import Any, Self
 
 from odyssey_client.models import JSON
 
@@ -64,6 +64,12 @@ class Row:
             )
         if (least := min(self.baseline)) <= 0:
             raise ValueError(f"{self.name}: expected samples of the baseline greater than 0, got {least:g}")
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Self:  # Any: JSON
+        """Return the row that `to_json` has written. Its samples have five significant digits."""
+        samples = row["samples"]
+        return cls(row["name"], samples["ours"], samples["baseline"], row["unit"], row["limit"], row["note"])
 
     @property
     def spread(self) -> Spread:

@@ -3,14 +3,14 @@
 import asyncio
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from odyssey_mock.bench.registry import BENCHMARKS, Benchmark
-from odyssey_mock.bench.rows import MissingBaselineError, Result
+from odyssey_mock.bench.rows import MissingBaselineError, Result, Row
 from odyssey_mock.cli.extras import require_sim
 
 ALL = "all"
@@ -42,7 +42,10 @@ def _help() -> str:
 @click.argument("name", type=click.Choice([ALL, *(each.name for each in BENCHMARKS)]))
 @click.option("--quick", is_flag=True, help="Run fewer rounds.")
 @click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write the results to this file.")
-def bench(name: str, quick: bool, file: Path | None) -> None:
+@click.option(
+    "--plots", type=click.Path(file_okay=False, path_type=Path), help="Write a plot of each benchmark to this folder."
+)
+def bench(name: str, quick: bool, file: Path | None, plots: Path | None) -> None:
     chosen = [each for each in BENCHMARKS if each.name == name or (name == ALL and each.in_all)]
     for each in chosen:
         if each.requires_sim:
@@ -59,8 +62,20 @@ def bench(name: str, quick: bool, file: Path | None) -> None:
         words = ["odyssey-mock", "bench", name, *(["--quick"] if quick else [])]
         written = report(results, command=shlex.join(words), at=datetime.now(UTC))
         file.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+    if plots is not None:
+        _write_plots(results, plots)
     if not all(result.ok for each in results.values() for result in each):
         raise SystemExit(1)
+
+
+def _write_plots(results: Mapping[str, Sequence[Result]], folder: Path) -> None:
+    """Write an SVG file for each benchmark that has comparisons."""
+    from odyssey_mock.bench.plots import plot  # noqa: PLC0415 - not needed to show `odyssey-mock --help`
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, result in results.items():
+        if rows := [each for each in result if isinstance(each, Row)]:
+            (folder / f"{name}.svg").write_text(plot(name, rows), encoding="utf-8")
 
 
 async def _measured(benchmark: Benchmark, *, quick: bool) -> Sequence[Result]:

@@ -37,6 +37,11 @@ def test_ratio_is_the_median_of_pairs() -> None:
     }
 
 
+def test_row_is_read_from_its_json() -> None:
+    row = Row("x", [2.0, 30.0], [1.0, 10.0], "ms", limit=9, note="500 per second")
+    assert Row.from_json(row.to_json()) == row
+
+
 def test_note_follows_the_measured_value() -> None:
     row = Row("x", [2.0], [1.0], "ms", limit=9, note="500 per second")
     assert str(row) == "x: 2 ms (500 per second), baseline 1 ms: 2.00 times (2.00 to 2.00), limit 9: ok"

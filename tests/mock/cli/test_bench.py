@@ -60,6 +60,14 @@ def test_report_has_the_rows_and_the_command(monkeypatch: pytest.MonkeyPatch, tm
     assert row["samples"] == {"ours": [1.0], "baseline": [1.0]}
 
 
+def test_plot_of_each_benchmark_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    shown = run(monkeypatch, "connect", "--plots", str(tmp_path / "plots"), connect=CONNECT)
+    assert shown.exit_code == 0
+    (file,) = (tmp_path / "plots").iterdir()
+    assert file.name == "connect.svg"
+    assert "fast: 1.00 times, target 1 (ms)" in file.read_text()
+
+
 def test_all_leaves_long_benchmarks_out(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = run(monkeypatch, "all", connect=CONNECT, fanout=benchmark("fanout", "fast"), soak=SOAK)
     assert (shown.exit_code, [line.partition(":")[0] for line in shown.output.splitlines()]) == (0, ["fast", "fast"])

@@ -1,4 +1,4 @@
-// The film strip: thumbnails of the video at their times. FilmStrip({tracks, view, urlOf, selected}).
+// The film strip: thumbnails of the video at their times. FilmStrip({tracks, view, FrameImage, selected}).
 
 import { useWidth } from "components/drawing.js";
 import { classes, html, useRef } from "components/html.js";
@@ -8,8 +8,8 @@ const HEIGHTS = [0, 60, 44, 34, 28];
 const MOST_TRACKS = 5;
 const NARROWEST = 52;
 
-/** Thumbnails of each stream, of five at most. `tracks` are those of trace_model.js, `urlOf(name)` returns the address of an image. */
-export function FilmStrip({ tracks: all, view, urlOf, selected }) {
+/** Thumbnails of each stream, of five at most. `tracks` are those of trace_model.js, `FrameImage({name, ...attributes})` is the `<img>` of a frame. */
+export function FilmStrip({ tracks: all, view, FrameImage, selected }) {
   const tracks = all.slice(0, MOST_TRACKS);
   const plot = useRef(null);
   const width = useWidth(plot, view);
@@ -24,10 +24,10 @@ export function FilmStrip({ tracks: all, view, urlOf, selected }) {
       </div>
       <div class="plot" data-plot="film" ref=${plot} style=${{ height: `${height * tracks.length}px` }}>
         ${tracks.map((track, place) => thumbnailsOf(track, view, width, height).map((shown) => html`
-          <img
+          <${FrameImage}
             key=${`${place} ${shown.name}`}
+            name=${shown.name}
             class=${classes("thumbnail", shown.index === selected && "selected")}
-            src=${urlOf(shown.name)}
             alt=""
             draggable=${false}
             data-index=${shown.index}

@@ -1,4 +1,4 @@
-// One event in full. MessageView({event, pair, frames, urlOf, sources, actions, onSelectPair}).
+// One event in full. MessageView({event, pair, frames, FrameImage, sources, actions, onSelectPair}).
 
 import { lengthOf } from "components/event_list.js";
 import { html } from "components/html.js";
@@ -10,7 +10,7 @@ import { LANE_LABELS } from "components/trace_model.js";
 const LINES_AROUND = 3;
 
 /** An event with its values, its JSON, the video of its moment, and the code that caused it. `pair` is the other side's event or null; `actions` are below the title. */
-export function MessageView({ event, pair, frames, urlOf, sources, actions, onSelectPair }) {
+export function MessageView({ event, pair, frames, FrameImage, sources, actions, onSelectPair }) {
   return html`
     <article class="message">
       <h2 class="message-title">
@@ -41,7 +41,7 @@ export function MessageView({ event, pair, frames, urlOf, sources, actions, onSe
           <div class="moment-frames">
             ${frames.map((frame) => html`
               <figure key=${frame.label}>
-                <img src=${urlOf(frame.name)} alt=${`Frame of ${frame.label} at ${point(frame.at)}`} />
+                <${FrameImage} name=${frame.name} alt=${`Frame of ${frame.label} at ${point(frame.at)}`} />
                 <figcaption>${frame.label}, ${point(frame.at)}</figcaption>
               </figure>
             `)}

@@ -12,7 +12,7 @@ import { framesAt, LANE_LABELS, lastAtOrBefore, summaryOf, tracksOf } from "comp
 const REACH_PIXELS = 7;
 
 /** The time axis of a trace. `rows`, `shown`, `tracks` and `peers` are what passes the filter; `onSelect(index)` is called for a click. */
-export function TimePanel({ model, rows, shown, errors, tracks, peers, view, selected, urlOf, onSelect }) {
+export function TimePanel({ model, rows, shown, errors, tracks, peers, view, selected, FrameImage, onSelect }) {
   const panel = useRef(null);
   const scroller = useRef(null);
   const [chosen, setChosen] = useState(0);
@@ -42,13 +42,13 @@ export function TimePanel({ model, rows, shown, errors, tracks, peers, view, sel
         ${counted(shown.length, "event")} on a time axis. The list of events below has the same events as text. Press ? for the keys.
       </p>
       <${Overview} events=${model.events} shown=${shown} view=${view} errors=${errors} />
-      ${tracks.length > 0 && html`<${FilmStrip} tracks=${tracks} view=${view} urlOf=${urlOf} selected=${selected} />`}
+      ${tracks.length > 0 && html`<${FilmStrip} tracks=${tracks} view=${view} FrameImage=${FrameImage} selected=${selected} />`}
       <${Ruler} view=${view} />
       <div class="lanes-scroller" ref=${scroller} tabindex="0" role="group" aria-label="Lanes">
         <${Lanes} rows=${rows} events=${model.events} view=${view} selected=${selected} />
         ${peer && html`<${StatsPlot} peers=${peers} peer=${peer} onChoose=${setChosen} view=${view} />`}
       </div>
-      <${Hovered} panel=${panel} model=${model} tracks=${tracks} view=${view} urlOf=${urlOf} />
+      <${Hovered} panel=${panel} model=${model} tracks=${tracks} view=${view} FrameImage=${FrameImage} />
     </section>
   `;
 }
@@ -69,7 +69,7 @@ function eventAt(place, rows, peer) {
 }
 
 /** The line under the pointer, and a card with the time, the video and the event of that moment. */
-function Hovered({ panel, model, tracks, view, urlOf }) {
+function Hovered({ panel, model, tracks, view, FrameImage }) {
   const [hovered, setHovered] = useState(null);
   const card = useRef(null);
   useEffect(() => {
@@ -101,7 +101,7 @@ function Hovered({ panel, model, tracks, view, urlOf }) {
     <div class="hover-line" aria-hidden="true" style=${{ left: `${hovered.x - box.left}px` }}></div>
     <div class="hover-card" aria-hidden="true" ref=${card}>
       ${frames.length > 0 && html`
-        <div class="hover-frames">${frames.map((frame) => html`<img key=${frame.label} src=${urlOf(frame.name)} alt="" />`)}</div>
+        <div class="hover-frames">${frames.map((frame) => html`<${FrameImage} key=${frame.label} name=${frame.name} alt="" />`)}</div>
       `}
       <div class="hover-text">
         <span class="time">${point(hovered.at)}</span>

@@ -16,7 +16,7 @@ import { framesAt, isPending, LANE_LABELS, tracksOf } from "components/trace_mod
  * All events of a model, and what belongs to them.
  *
  * - `model`, `view`: as `modelOf` and `createView` return them; `revision` is another number after each change of the events.
- * - `urlOf(name)` returns the address of an image.
+ * - `FrameImage({name, ...attributes})` is a component: the `<img>` of a frame.
  * - `head({select, selectPending, showFailure})` returns what is above the filters.
  * - `tools` are at the end of the filters, and `actionsOf(event)` returns the actions of the selected event.
  * - `third`: {label, content(event)}, a third panel beside the list and the event; null if there is none. `onFailure` gets
@@ -27,7 +27,7 @@ import { framesAt, isPending, LANE_LABELS, tracksOf } from "components/trace_mod
  * - `film`: the tracks of the film strip, by default those of the model.
  */
 export function TraceBrowser({
-  model, view, revision = 0, urlOf, head, tools, actionsOf, third = null, onFailure, keys, commands, empty, firstFilter = NO_FILTER, hasSession,
+  model, view, revision = 0, FrameImage, head, tools, actionsOf, third = null, onFailure, keys, commands, empty, firstFilter = NO_FILTER, hasSession,
   film = model.frames,
 }) {
   const { events } = model;
@@ -129,7 +129,7 @@ export function TraceBrowser({
       <${FilterBar} model=${model} filter=${filter} count=${shown.length} hasSession=${hasSession} onChange=${setFilter} search=${search}>${tools}<//>
       <${TimePanel}
         model=${model} rows=${rows} shown=${shown} errors=${errors} tracks=${tracks} peers=${peers}
-        view=${view} selected=${selected} urlOf=${urlOf} onSelect=${(index) => { select(index); if (isNarrow) setPanel("event"); }}
+        view=${view} selected=${selected} FrameImage=${FrameImage} onSelect=${(index) => { select(index); if (isNarrow) setPanel("event"); }}
       />
       <${Splitter} root=${root} />
       ${isNarrow && html`<${Tabs} panels=${panels} chosen=${panel} onChoose=${setPanel} />`}
@@ -145,7 +145,7 @@ export function TraceBrowser({
         <section class="panel scrolling" data-panel="event" aria-label="Event" tabindex="0" data-entry data-scrolls>
           ${event
             ? html`<${MessageView}
-                event=${event} pair=${pair} frames=${framesAt(tracksOf(tracks, event), event.t).slice(0, 3)} urlOf=${urlOf} sources=${model.sources}
+                event=${event} pair=${pair} frames=${framesAt(tracksOf(tracks, event), event.t).slice(0, 3)} FrameImage=${FrameImage} sources=${model.sources}
                 actions=${actionsOf?.(event)} onSelectPair=${() => select(model.pairs[selected])}
               />`
             : html`<p class="empty">Select an event in the list or on the time axis.</p>`}

@@ -164,8 +164,9 @@ function createFrames(images) {
   };
 }
 
-function ratioOf({ width, height }) {
-  return width > 0 && height > 0 ? Math.min(Math.max(width / height, 0.3), 3) : 16 / 9;
+/** Return the ratio of width to height with which a frame is shown; `usual` if its size is unknown. */
+export function ratioOf({ width, height }, usual = 16 / 9) {
+  return width > 0 && height > 0 ? Math.min(Math.max(width / height, 0.3), 3) : usual;
 }
 
 /** Return the group of an event's actor, side and session in `groups`, which `create` returns if it is new. */

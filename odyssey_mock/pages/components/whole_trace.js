@@ -1,7 +1,7 @@
 // A trace of a file: its head, its events, and the failure with its source files. WholeTrace({model, keys, commands, children}).
 
+import { createFrameImage } from "components/frame_image.js";
 import { html, useMemo, useRef } from "components/html.js";
-import { createImageUrls } from "components/image_urls.js";
 import { SourceView } from "components/source_view.js";
 import { TraceBrowser } from "components/trace_browser.js";
 import { FailureView, TraceHeader } from "components/trace_header.js";
@@ -11,7 +11,7 @@ import { createView } from "components/view.js";
 export function WholeTrace({ model, keys, commands, children }) {
   const { manifest } = model;
   const view = useMemo(() => createView(model.first, model.last), [model]);
-  const urlOf = useMemo(() => createImageUrls(model.images), [model]);
+  const FrameImage = useMemo(() => createFrameImage(model.images), [model]);
   const failureHeading = useRef(null);
   const hasSource = Boolean(manifest.failure) || model.sources.size > 0;
 
@@ -35,7 +35,7 @@ export function WholeTrace({ model, keys, commands, children }) {
   };
   return html`
     <${TraceBrowser}
-      model=${model} view=${view} urlOf=${urlOf} head=${head} third=${hasSource ? third : null} onFailure=${manifest.failure && showFailure}
+      model=${model} view=${view} FrameImage=${FrameImage} head=${head} third=${hasSource ? third : null} onFailure=${manifest.failure && showFailure}
       keys=${keys} commands=${commands} empty="The trace has no events."
     />
   `;

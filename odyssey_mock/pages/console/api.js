@@ -87,7 +87,7 @@ export function createApi({ page, token }) {
     },
     /** The headers that a request of the control API needs, for code that sends its own. */
     authorization: () => (current ? { Authorization: `Bearer ${current}` } : {}),
-    /** The token, for addresses that a browser loads itself (`?token=`); "" if there is none. */
+    /** The control token; "" if there is none. */
     get token() {
       return current;
     },
@@ -107,18 +107,27 @@ function parsed(text, status) {
   }
 }
 
-/** Return the error of a response. The mock's errors have `detail`: a text, or the places of invalid values. */
-export function errorOf(status, text) {
-  let detail = null;
+/**
+ * Return the `detail` of the body of an error response: a text, the places of invalid values [{loc, msg}], or an object. Return null if
+ * the body is not one of the mock's, which a fault or a proxy can cause.
+ */
+export function detailOf(text) {
   try {
-    ({ detail } = JSON.parse(text));
+    return JSON.parse(text)?.detail ?? null;
   } catch {
-    // Not an error of the mock: the status says enough.
+    return null;
   }
+}
+
+/** Return the places of invalid values [{loc, msg}] as text, one line each. */
+export function linesOf(errors) {
+  return errors.map(({ loc = [], msg }) => `${loc.slice(1).join(".")}: ${msg}`.replace(/^: /, "")).join("\n");
+}
+
+/** Return the error of a response of the control API. */
+export function errorOf(status, text) {
+  const detail = detailOf(text);
   if (typeof detail === "string") return new ApiError(detail, { status });
-  if (Array.isArray(detail)) {
-    const message = detail.map(({ loc = [], msg }) => `${loc.slice(1).join(".")}: ${msg}`.replace(/^: /, "")).join("\n");
-    return new ApiError(message, { status, errors: detail });
-  }
+  if (Array.isArray(detail)) return new ApiError(linesOf(detail), { status, errors: detail });
   return new ApiError(`The mock responded with status ${status}.`, { status });
 }

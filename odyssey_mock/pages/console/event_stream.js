@@ -1,5 +1,7 @@
 // Server-sent events read with `fetch`, because `EventSource` sends no headers. The stream resumes after a lost connection.
 
+import { detailOf } from "console/api.js";
+
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 4000;
 /** The server sends a comment each 15 seconds. A connection that is silent for longer is lost. */
@@ -146,11 +148,6 @@ export function readEvents({ open, onEvent, onConnection }) {
 }
 
 async function reasonOf(response) {
-  try {
-    const { detail } = await response.json();
-    if (typeof detail === "string") return detail;
-  } catch {
-    // The body of a proxy is no JSON. The status says enough.
-  }
-  return `status ${response.status}`;
+  const detail = detailOf(await response.text().catch(() => ""));
+  return typeof detail === "string" ? detail : `status ${response.status}`;
 }

@@ -3,6 +3,10 @@
 // A frame is known if an entry of the journal says so: the first one when a stream runs, and the first one after each interaction.
 // The state has the number of frames of a stream that has ended. Frames between two that are known are shown each second.
 
+import { html } from "components/html.js";
+import { ratioOf } from "components/trace_model.js";
+import { FileImage } from "console/control_files.js";
+
 const STARTED = "stream starting -> running";
 /** Frames that are shown of one stream, at most. */
 const MOST_FRAMES = 600;
@@ -38,7 +42,7 @@ export function createFilm(model) {
 
 function trackOf({ stream_id: id, width, height, frames, ended_at: endedAt }, { session, frames: known }, beganAt) {
   const track = { label: `Stream ${id.slice(0, 4)}`, session, at: [], names: [], ratios: [], indices: [] };
-  const ratio = width > 0 && height > 0 ? Math.min(Math.max(width / height, 0.3), 3) : USUAL_RATIO;
+  const ratio = ratioOf({ width, height }, USUAL_RATIO);
   const points = frames > 0 && endedAt !== null ? [...known, { at: endedAt - beganAt, index: frames - 1, event: known.at(-1).event }] : known;
   const add = ({ at, index, event }) => {
     if (track.at.length && (at < track.at.at(-1) || track.names.at(-1) === nameOf(id, index))) return;
@@ -64,12 +68,11 @@ function nameOf(stream, index) {
   return `${stream}/${index}`;
 }
 
-/** Return a function that returns the address of a frame by its name in a track. */
-export function createFrameUrls(api) {
-  return (name) => {
+/** Create the component FrameImage({name, ...attributes}) of `TraceBrowser`, for the frames of the tracks. */
+export function createFrameImage(api) {
+  return ({ name, ...attributes }) => {
     const [stream, index] = name.split("/");
-    const url = new URL(`streams/${stream}/frames/${index}.jpg`, api.controlUrl);
-    if (api.token) url.searchParams.set("token", api.token);
-    return url.href;
+    // The browser keeps frames that were in sight. The mock confirms that they are still the same.
+    return html`<${FileImage} api=${api} path=${`streams/${encodeURIComponent(stream)}/frames/${index}.jpg`} cache="default" ...${attributes} />`;
   };
 }

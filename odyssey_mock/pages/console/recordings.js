@@ -2,10 +2,11 @@
 
 import { classes, html, useEffect, useRef, useState } from "components/html.js";
 import { counted, point } from "components/time_format.js";
+import { FileImage, fileOf, openAddress, useFile } from "console/control_files.js";
 import { FilmPlayer } from "console/film_player.js";
 import { ENDED, Progress, shareOf } from "console/job_list.js";
 import { addressOf } from "console/navigation.js";
-import { EmptyState, ErrorText, Section } from "console/view_parts.js";
+import { EmptyState, ErrorText, saveFile, Section } from "console/view_parts.js";
 
 /** Recordings that are listed, until the user asks for more; the mock lists at most 100 at once. */
 const PAGE = 12;
@@ -20,41 +21,6 @@ const FILES = [
 
 function pathOf(id, file) {
   return `recordings/${encodeURIComponent(id)}/${file}`;
-}
-
-/** Return the content of a file of a recording. */
-async function fileOf(api, id, file, signal) {
-  const response = await api.request("GET", pathOf(id, file), { signal });
-  if (response.ok) return response.blob();
-  const { detail } = await response.json().catch(() => ({}));
-  throw new Error(typeof detail === "string" ? detail : `${file}: status ${response.status}`);
-}
-
-/**
- * Return the address of a file for an element, null until it is there. With a control token, the page fetches the file itself:
- * an address with the token would show it in logs.
- */
-function useFile(api, id, file) {
-  const isOpen = !api.token;
-  const [fetched, setFetched] = useState(null);
-  useEffect(() => {
-    if (isOpen || !id) return undefined;
-    const abort = new AbortController();
-    let url = null;
-    fileOf(api, id, file, abort.signal).then(
-      (content) => {
-        if (abort.signal.aborted) return;
-        url = URL.createObjectURL(content);
-        setFetched(url);
-      },
-      () => {}, // The element stays empty; the panel shows why there is no film.
-    );
-    return () => {
-      abort.abort();
-      if (url) URL.revokeObjectURL(url);
-    };
-  }, [id, file, isOpen]);
-  return isOpen && id ? new URL(pathOf(id, file), api.controlUrl).href : fetched;
 }
 
 async function loadFilm(api, id) {
@@ -90,7 +56,7 @@ export function FilmPanel({ id, job, api, announce }) {
       isCurrent = false;
     };
   }, [id]);
-  const src = useFile(api, film?.hasVideo ? id : null, "video.mp4");
+  const src = useFile(api, film?.hasVideo ? pathOf(id, "video.mp4") : null);
   if (!id && !job) return null;
   return html`
     <${Section} title="Film" actions=${html`<a class="button" href=${addressOf("simulations")}>Close</a>`}>
@@ -131,12 +97,12 @@ function JobStatus({ job }) {
 
 function Download({ api, id, file, label, announce }) {
   const name = `${id.slice(0, 8)}-${file}`;
-  if (!api.token) return html`<a href=${new URL(pathOf(id, file), api.controlUrl).href} download=${name}>${label}</a>`;
+  const path = pathOf(id, file);
+  const open = openAddress(api, path);
+  if (open) return html`<a href=${open} download=${name}>${label}</a>`;
   const save = async () => {
     try {
-      const url = URL.createObjectURL(await fileOf(api, id, file));
-      Object.assign(document.createElement("a"), { href: url, download: name }).click();
-      setTimeout(() => URL.revokeObjectURL(url), 60_000);
+      saveFile(await fileOf(api, path), name);
     } catch (error) {
       announce(error.message);
     }
@@ -180,12 +146,13 @@ export function RecordingList({ mock, api, chosen }) {
 
 function RecordingCard({ recording, api, isChosen }) {
   const { stream_id: id, prompt, session_id: session, started_at: began, width, height, duration_seconds: seconds, files } = recording;
-  const src = useFile(api, files.includes("thumbnail.jpg") ? id : null, "thumbnail.jpg");
   const length = seconds === null ? "no video" : point(seconds, 1);
   return html`
     <li>
       <a class=${classes("recording", isChosen && "chosen")} href=${addressOf("simulations", { stream: id })} aria-current=${isChosen ? "true" : undefined}>
-        <span class="recording-picture">${src && html`<img src=${src} alt="" loading="lazy" width=${width / 2} height=${height / 2} />`}</span>
+        <span class="recording-picture">${files.includes("thumbnail.jpg") && html`
+          <${FileImage} api=${api} path=${pathOf(id, "thumbnail.jpg")} alt="" loading="lazy" width=${width / 2} height=${height / 2} />
+        `}</span>
         <span class="recording-prompt" dir="auto">${prompt || "No prompt"}</span>
         <span class="recording-about number">${session ? "Live" : "Simulated"} · ${length} · ${new Date(began * 1000).toLocaleTimeString()}</span>
       </a>

@@ -1,5 +1,7 @@
 // Calls of the service's REST API, with an API key, as any client makes them.
 
+import { detailOf, linesOf } from "console/api.js";
+
 /** Milliseconds until a response is expected. The service itself answers within seconds. */
 const RESPONSE_LIMIT = 30_000;
 
@@ -60,8 +62,6 @@ export function createService({ url, apiKey }) {
   };
 
   return {
-    /** The WebSocket address of a session is its own; all other calls go to this address. */
-    url,
     /** Get an access token, if there is none yet. */
     async authorize(signal) {
       if (!token) await renew(signal);
@@ -87,18 +87,10 @@ export function createService({ url, apiKey }) {
 }
 
 function refused(status, content) {
-  let detail = null;
-  try {
-    ({ detail } = JSON.parse(content));
-  } catch {
-    // A fault can answer with text.
-  }
+  const detail = detailOf(content);
   if (typeof detail === "string") return new ServiceError(detail, { status });
-  if (Array.isArray(detail)) {
-    const message = detail.map(({ loc = [], msg }) => `${loc.slice(1).join(".")}: ${msg}`.replace(/^: /, "")).join("\n");
-    return new ServiceError(message, { status, errors: detail });
-  }
-  if (detail && typeof detail.message === "string") {
+  if (Array.isArray(detail)) return new ServiceError(linesOf(detail), { status, errors: detail });
+  if (typeof detail?.message === "string") {
     return new ServiceError(detail.message, { status, code: String(detail.error ?? ""), action: String(detail.action ?? "") });
   }
   return new ServiceError(`the response has the status ${status} and no reason`, { status });

@@ -2,6 +2,7 @@
 
 import { html, useEffect, useMemo, useRef, useState } from "components/html.js";
 import { counted, point } from "components/time_format.js";
+import { errorOf } from "console/api.js";
 import { ENDED, JobList } from "console/job_list.js";
 import { navigate } from "console/navigation.js";
 import { FilmPanel, RecordingList } from "console/recordings.js";
@@ -172,10 +173,11 @@ function ScriptPanel({ mock, api, announce }) {
 
 /** Return {valid, errors} of the response to a check. A body that cannot be read is an error of the script too. */
 async function verdictOf(response) {
-  const body = await response.json();
-  if (response.ok) return body;
-  if (Array.isArray(body.detail)) return { valid: false, errors: body.detail };
-  throw new Error(typeof body.detail === "string" ? body.detail : `status ${response.status}`);
+  const text = await response.text();
+  if (response.ok) return JSON.parse(text);
+  const error = errorOf(response.status, text);
+  if (error.errors.length) return { valid: false, errors: error.errors };
+  throw error;
 }
 
 function statusOf(request) {

@@ -11,11 +11,11 @@ import { writeTrace } from "components/trace_writer.js";
 import { createView } from "components/view.js";
 import { WholeTrace } from "components/whole_trace.js";
 import { curlOf, faultAt, pytestOf } from "console/copied_lines.js";
-import { createFilm, createFrameUrls } from "console/film_tracks.js";
+import { createFilm, createFrameImage } from "console/film_tracks.js";
 import { createLiveTrace } from "console/live_trace.js";
 import { timeOf } from "console/mock_time.js";
 import { addressOf } from "console/navigation.js";
-import { CopyButton, ViewHeader } from "console/view_parts.js";
+import { CopyButton, saveFile, ViewHeader } from "console/view_parts.js";
 
 /** Seconds that the time axis shows at first. */
 const SPAN = 30;
@@ -98,7 +98,7 @@ function LiveTimeline({ mock, api, announce, query, onOpen }) {
   useMovingAxis({ mock, model, view, isFollowing, beganAt });
   const film = useMemo(() => createFilm(model), [model]);
   const tracks = film.update(mock.state.streams, beganAt);
-  const urlOf = useMemo(() => createFrameUrls(api), [api]);
+  const FrameImage = useMemo(() => createFrameImage(api), [api]);
 
   const save = async () => {
     if (isSaving) return;
@@ -116,7 +116,7 @@ function LiveTimeline({ mock, api, announce, query, onOpen }) {
   const dropped = mock.dropped > 0 ? `; ${whole(mock.dropped)} older ones are not there any more` : "";
   return html`
     <${TraceBrowser}
-      model=${model} revision=${revision} view=${view} urlOf=${urlOf} film=${tracks} firstFilter=${firstFilter} hasSession=${true} actionsOf=${actionsOf}
+      model=${model} revision=${revision} view=${view} FrameImage=${FrameImage} film=${tracks} firstFilter=${firstFilter} hasSession=${true} actionsOf=${actionsOf}
       keys=${TIMELINE_KEYS} commands=${{ follow, save, open: onOpen }} empty=${html`<${Nothing} />`}
       head=${() => html`
         <${ViewHeader} title="Timeline" lead=${`${entries(model.events.length)} of the journal${dropped}`}>
@@ -185,11 +185,7 @@ async function saveTrace({ events, mock, api }) {
     dropped: {},
   };
   const name = `odyssey-mock-${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}.odytrace`;
-  const url = URL.createObjectURL(await writeTrace({ about, events }));
-  const link = Object.assign(document.createElement("a"), { href: url, download: name });
-  link.click();
-  // The browser reads the file after this task.
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  saveFile(await writeTrace({ about, events }), name);
   return name;
 }
 

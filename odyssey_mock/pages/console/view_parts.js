@@ -3,6 +3,8 @@
 import { classes, html, useEffect, useRef, useState } from "components/html.js";
 
 const COPIED_MS = 1600;
+/** The time after which a browser has read a file that is saved. */
+const SAVED_MS = 60_000;
 
 /** The head of a view: its name, what it is for in one sentence, and its actions as children. */
 export function ViewHeader({ title, lead, children }) {
@@ -81,6 +83,14 @@ export async function copyText(text) {
       focused?.focus();
     }
   }
+}
+
+/** Save a file with the browser, as a download of this name. */
+export function saveFile(blob, name) {
+  const url = URL.createObjectURL(blob);
+  Object.assign(document.createElement("a"), { href: url, download: name }).click();
+  // The browser reads the file after this task.
+  setTimeout(() => URL.revokeObjectURL(url), SAVED_MS);
 }
 
 /** The error of a request, an `ApiError`; nothing if there is none. */

@@ -2,6 +2,7 @@
 
 import { html, useEffect, useMemo, useRef, useState } from "components/html.js";
 import { connectWhep } from "components/whep.js";
+import { FileImage } from "console/control_files.js";
 import { Icon } from "console/view_parts.js";
 
 /** Streams that one page plays at once. Each takes about a tenth of a processor core without hardware decoding. */
@@ -105,40 +106,16 @@ export function WhepPlayer({ stream, label, api, places, isFirst = false, onMeas
   useMeasure(video, hasPlace, onMeasure);
 
   const shape = useMemo(() => ({ aspectRatio: `${stream.width} / ${stream.height}` }), [stream.width, stream.height]);
-  const still = useStill(isVisible && isLive && !hasPlace, stream.stream_id, api);
+  // A picture of the first frame, so that streams that do not play can be told apart.
+  const still = isVisible && isLive && !hasPlace && `streams/${encodeURIComponent(stream.stream_id)}/frames/0.jpg?side=${STILL_SIDE}`;
   const text = playerText({ isLive, isVisible, hasPlace, status, problem });
   return html`
     <div class="player" data-shape=${stream.width > stream.height ? "landscape" : "portrait"} style=${shape} ref=${box} data-status=${hasPlace ? status : "waiting"}>
       <video ref=${video} muted playsinline autoplay aria-label=${label}></video>
-      ${still && html`<img class="still" src=${still} alt="" />`}
+      ${still && html`<${FileImage} class="still" api=${api} path=${still} cache="default" alt="" />`}
       ${text && html`<p class="player-text">${text}</p>`}
     </div>
   `;
-}
-
-/** Return the address of a picture of the stream's first frame while `isNeeded`, so that streams that do not play can be told apart. */
-function useStill(isNeeded, streamId, api) {
-  const [address, setAddress] = useState("");
-  useEffect(() => {
-    if (!isNeeded) return undefined;
-    const abort = new AbortController();
-    let created = "";
-    const load = async () => {
-      const path = `streams/${encodeURIComponent(streamId)}/frames/0.jpg?side=${STILL_SIDE}`;
-      const response = await api.request("GET", path, { signal: abort.signal, cache: "default" });
-      if (!response.ok) return;
-      created = URL.createObjectURL(await response.blob());
-      if (abort.signal.aborted) URL.revokeObjectURL(created);
-      else setAddress(created);
-    };
-    load().catch(() => {}); // without a picture, the text says enough
-    return () => {
-      abort.abort();
-      setAddress("");
-      URL.revokeObjectURL(created);
-    };
-  }, [isNeeded, streamId]);
-  return address;
 }
 
 /** A place for the video of a session that shows no stream. */

@@ -38,9 +38,9 @@ class ConsoleTab:
     ) -> AsyncIterator[Page]:
         """Open a view of the console of the mock at `url`, and yield the page once the view is shown.
 
-        At the end, assert that the page sent requests only to the mock, and wrote nothing to the browser's console
-        except messages that contain one of the texts in `expected`. Chromium writes one for each response with an
-        error status.
+        At the end, assert that the page sent requests only to the mock, without a token in their addresses. Assert
+        that it wrote nothing to the browser's console except messages that contain one of the texts in `expected`.
+        Chromium writes one for each response with an error status.
         """
         page = self.page
         await page.set_viewport_size(viewport)
@@ -52,7 +52,9 @@ class ConsoleTab:
             yield page
         foreign = [each for each in requested if not each.startswith((f"{url}/", *INLINE, "about:"))]
         problems = [each for each in messages if not any(text in each for text in expected)]
+        with_token = [each for each in requested if "token=" in each.partition("#")[0]]
         assert foreign == [], f"expected requests only to {url}, got {foreign}"
+        assert with_token == [], f"expected tokens only in headers, because logs have addresses, got {with_token}"
         assert problems == [], f"expected no message in the browser's console, got {problems}"
 
 

@@ -32,6 +32,20 @@ COPIED_LINES = """async ([events, mock, catalog]) => {
     curl: curlOf(event, mock), pytest: pytestOf(event), fault: faultAt(event, catalog),
   }));
 }"""
+COUNT_URLS = """() => {
+  const { createObjectURL, revokeObjectURL } = URL;
+  globalThis.imageUrls = new Set();
+  URL.createObjectURL = (blob) => {
+    const url = createObjectURL(blob);
+    imageUrls.add(url);
+    return url;
+  };
+  URL.revokeObjectURL = (url) => {
+    imageUrls.delete(url);
+    revokeObjectURL(url);
+  };
+}"""
+"""Keep the addresses of files in memory that the page has created and not released."""
 IN_PIECES = """async ([events, sizes]) => {
   const { createModel, modelOf } = await import("components/trace_model.js");
   const { createShown } = await import("components/shown_events.js");
@@ -279,6 +293,38 @@ async def test_film_strip_shows_the_frames_of_streams(console: ConsoleTab, mock:
         await expect(page.locator(".event-name")).to_have_count(1)
         await page.locator("[role=option]").click()
         await expect(page.locator(".moment-frames img")).to_have_js_property("naturalWidth", 88)
+
+
+@pytest.mark.odyssey(host="0.0.0.0", fps=5)  # so that the control API needs its token
+async def test_frames_are_shown_with_a_control_token(console: ConsoleTab, mock: MockOdyssey) -> None:
+    async with session(mock) as client:
+        await client.interact("It jumps")
+        await client.end_stream()
+    async with console.opened(mock.url, f"?token={mock.control_token}") as page:
+        await page.evaluate(COUNT_URLS)
+        await page.locator(".nav").get_by_role("link", name="Timeline").click()
+        thumbnail = page.locator(".thumbnail").first
+        await expect(thumbnail).to_have_js_property("naturalWidth", 88)
+        shown = await thumbnail.get_attribute("src") or ""
+        await thumbnail.click()
+        await expect(page.locator(".moment-frames img")).to_have_js_property("naturalWidth", 88)
+        await page.locator(".nav").get_by_role("link", name="Overview").click()
+        await page.wait_for_function("() => imageUrls.size === 0")
+
+    assert shown.startswith("blob:")
+
+
+async def test_frames_that_cannot_be_loaded_are_invisible(console: ConsoleTab, mock: MockOdyssey) -> None:
+    async with session(mock) as client:
+        await client.end_stream()
+    async with console.opened(mock.url, "timeline", expected=("net::ERR_FAILED",)) as page:
+        await page.route("**/frames/*.jpg", lambda route: route.abort())
+        await page.reload()
+        thumbnail = page.locator(".thumbnail").first
+        await expect(thumbnail).to_have_css("opacity", "0")
+        await page.unroute("**/frames/*.jpg")
+        await page.reload()
+        await expect(thumbnail).to_have_css("opacity", "1")
 
 
 async def test_reset_empties_the_timeline(console: ConsoleTab, mock: MockOdyssey) -> None:

@@ -22,8 +22,8 @@ export function JsonText({ value, label }) {
   `;
 }
 
-/** Return a character as an escape of JSON. */
-function escaped(character) {
+/** Return a character as an escape of JSON, which is also one of Python and YAML. */
+export function escaped(character) {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }
 

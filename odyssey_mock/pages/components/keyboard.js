@@ -1,4 +1,4 @@
-// The keys of a trace: one table, which the help of a page shows.
+// The keys of a trace: one table, which the help of a page shows. HelpDialog({title, onClose, children}).
 
 import { html, useEffect, useRef } from "components/html.js";
 
@@ -46,6 +46,28 @@ export function useKeys(keys, commands) {
     document.addEventListener("keydown", onKeyDown);
     return () => document.removeEventListener("keydown", onKeyDown);
   }, []);
+}
+
+/** A dialog with keys as children. It also has the licenses of the libraries in the page. */
+export function HelpDialog({ title, onClose, children }) {
+  const dialog = useRef(null);
+  useEffect(() => dialog.current.showModal(), []);
+  const closeOutside = (event) => event.target === dialog.current && dialog.current.close();
+  return html`
+    <dialog class="help" ref=${dialog} onClose=${onClose} onClick=${closeOutside} aria-labelledby="help-title">
+      <div class="help-body">
+        <div class="help-head">
+          <h2 id="help-title">${title}</h2>
+          <button onClick=${() => dialog.current.close()}>Close</button>
+        </div>
+        ${children}
+        <details>
+          <summary>Licenses of the libraries in this page</summary>
+          <pre class="text" tabindex="0" role="region" aria-label="Licenses" data-scrolls>${document.getElementById("licenses")?.textContent.trim()}</pre>
+        </details>
+      </div>
+    </dialog>
+  `;
 }
 
 /** The rows of a table of keys. */

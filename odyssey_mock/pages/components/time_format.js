@@ -10,6 +10,15 @@ export function duration(seconds) {
   return clock(seconds, 1);
 }
 
+/** Return a duration that moves each second as text, such as `42 s` or `12:05 min`. */
+export function longDuration(seconds) {
+  const total = Math.max(Math.floor(seconds), 0);
+  if (total < 60) return `${total} s`;
+  const [hours, minutes, rest] = [Math.floor(total / 3600), Math.floor(total / 60) % 60, total % 60];
+  const two = (number) => String(number).padStart(2, "0");
+  return hours ? `${hours}:${two(minutes)}:${two(rest)} h` : `${minutes}:${two(rest)} min`;
+}
+
 /** Return a point of the axis as text with milliseconds, such as `1.234 s` or `2:05.100`. */
 export function point(seconds, digits = 3) {
   if (seconds < 0) return `−${point(-seconds, digits)}`;

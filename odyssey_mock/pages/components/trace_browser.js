@@ -10,7 +10,7 @@ import { Splitter, Tabs, useNarrow } from "components/panels.js";
 import { useShown } from "components/shown_events.js";
 import { counted, point } from "components/time_format.js";
 import { TimePanel } from "components/time_panel.js";
-import { framesAt, isPending, LANE_LABELS, tracksOf } from "components/trace_model.js";
+import { framesAt, isPending, LANE_LABELS, lastAtOrBefore, tracksOf } from "components/trace_model.js";
 
 /**
  * All events of a model, and what belongs to them.
@@ -62,7 +62,7 @@ export function TraceBrowser({
   /** Select the event that is `step` places away in the ascending indices. */
   const selectAmong = (indices, step) => {
     if (indices.length === 0) return;
-    let place = step > 0 ? firstAbove(indices, selected) : firstAbove(indices, selected - 1) - 1;
+    let place = step > 0 ? lastAtOrBefore(indices, selected) + 1 : lastAtOrBefore(indices, selected - 1);
     if (selected < 0 && step < 0) place = indices.length - 1;
     select(indices[Math.min(Math.max(place, 0), indices.length - 1)]);
   };
@@ -169,16 +169,4 @@ function spokenText(event) {
   if (isPending(event)) parts.push("pending");
   if (event.error !== undefined) parts.push(`error: ${event.error}`);
   return parts.join(", ");
-}
-
-/** Return the place of the first number above `limit` in the ascending `numbers`. */
-function firstAbove(numbers, limit) {
-  let low = 0;
-  let high = numbers.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (numbers[middle] <= limit) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

@@ -1,16 +1,16 @@
-// Writes a trace file: a zip with manifest.json, events.jsonl and thumbnails, as docs/reference/trace.md describes it.
+// Writes a trace file: a zip with manifest.json and events.jsonl, without thumbnails, as docs/reference/trace.md describes it.
 
-import { strToU8, Zip, ZipDeflate, ZipPassThrough } from "fflate";
+import { strToU8, Zip, ZipDeflate } from "fflate";
 
 const PIECE_CHARACTERS = 1 << 20;
 
 /**
  * Return a promise of a trace file as a `Blob`.
  *
- * `about` has {title, beganAt, duration, recordedBy, dropped}; `events` are as in `events.jsonl`; `images` is a Map of JPEG bytes by
- * the names that events of the lane `frame` have. The page stays responsive: the file is compressed in pieces.
+ * `about` has {title, beganAt, duration, recordedBy, dropped}; `events` are as in `events.jsonl`. The page stays
+ * responsive: the file is compressed in pieces.
  */
-export async function writeTrace({ about, events, images = new Map() }) {
+export async function writeTrace({ about, events }) {
   const pieces = [];
   const archive = new Zip((error, piece) => {
     if (error) throw error;
@@ -20,7 +20,7 @@ export async function writeTrace({ about, events, images = new Map() }) {
     archive.add(entry);
     return entry;
   };
-  add(new ZipDeflate("manifest.json")).push(strToU8(JSON.stringify(manifestOf(about, events.length, images.size), null, 2)), true);
+  add(new ZipDeflate("manifest.json")).push(strToU8(JSON.stringify(manifestOf(about, events.length), null, 2)), true);
   const lines = add(new ZipDeflate("events.jsonl"));
   let text = "";
   for (const event of events) {
@@ -31,14 +31,13 @@ export async function writeTrace({ about, events, images = new Map() }) {
     await new Promise((resolve) => setTimeout(resolve));
   }
   lines.push(strToU8(text), true);
-  for (const [name, content] of images) add(new ZipPassThrough(name)).push(content, true);
   archive.end();
   return new Blob(pieces, { type: "application/zip" });
 }
 
-function manifestOf({ title, beganAt, duration, recordedBy, dropped }, events, frames) {
+function manifestOf({ title, beganAt, duration, recordedBy, dropped }, events) {
   return {
     format: "odytrace", version: 1, title, outcome: "none", began_at: beganAt, duration, time: "real", recorded_by: recordedBy,
-    seed: null, commit: null, command: null, failure: null, sources: [], events, frames, dropped,
+    seed: null, commit: null, command: null, failure: null, sources: [], events, frames: 0, dropped,
   };
 }

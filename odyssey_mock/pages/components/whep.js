@@ -16,7 +16,7 @@ export class WhepError extends Error {
 }
 
 /**
- * Connect to a WHEP endpoint, and return {stream, peer, packets(), isThere(), close()}.
+ * Connect to a WHEP endpoint, and return {stream, packets(), isThere(), close()}.
  *
  * `headers` are sent with each request. `onState(state)` is called with each state of the connection: `connecting`,
  * `connected`, `disconnected`, `failed`. `signal` aborts the attempt. `packets()` returns how many packets have arrived.
@@ -87,7 +87,7 @@ export async function connectWhep(url, { headers = {}, onState = () => {}, signa
     const sdp = await response.text();
     signal?.throwIfAborted();
     await peer.setRemoteDescription({ type: "answer", sdp });
-    return { stream, peer, packets, isThere, close };
+    return { stream, packets, isThere, close };
   } catch (error) {
     close();
     throw error;

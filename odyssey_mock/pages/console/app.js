@@ -13,9 +13,9 @@ import { SimulationsView } from "console/simulations.js";
 import { jobState } from "console/state_words.js";
 import { TIMELINE_KEYS, TimelineView } from "console/timeline_view.js";
 import { TryItView } from "console/try_it.js";
-import { Icon } from "console/view_parts.js";
+import { ErrorText, Icon } from "console/view_parts.js";
 import { classes, html, render, useCallback, useEffect, useErrorBoundary, useRef, useState } from "components/html.js";
-import { KeyList, SymbolList } from "components/keyboard.js";
+import { HelpDialog, KeyList, SymbolList } from "components/keyboard.js";
 import { nextTheme } from "components/theme.js";
 
 /** The views in the order of the navigation. `key` is pressed after `g`. `count` returns the number beside the label, or 0. */
@@ -194,37 +194,24 @@ function TokenForm({ reason, onToken }) {
         <span>Control token</span>
         <input type="password" autocomplete="off" value=${token} onInput=${(event) => setToken(event.target.value)} />
       </label>
-      <p class="error-text" role="alert">${reason}</p>
+      <${ErrorText} error=${reason} />
       <button class="primary" type="submit">Open the console</button>
     </form>
   `;
 }
 
-/** A dialog with the keys, and the licenses of the libraries. */
+/** The keys of the shell, and of the view that has its own. */
 function Help({ view, onClose }) {
-  const dialog = useRef(null);
-  useEffect(() => dialog.current.showModal(), []);
-  const closeOutside = (event) => event.target === dialog.current && dialog.current.close();
   const keys = [
     ...VIEWS.map(({ key, label }) => ({ keys: ["g", key], does: label })),
     { keys: ["t"], does: "Light or dark" },
     { keys: ["?"], does: "Show this help" },
   ];
   return html`
-    <dialog class="help" ref=${dialog} onClose=${onClose} onClick=${closeOutside} aria-labelledby="help-title">
-      <div class="help-body">
-        <div class="help-head">
-          <h2 id="help-title">Keys</h2>
-          <button onClick=${() => dialog.current.close()}>Close</button>
-        </div>
-        <${KeyList} keys=${keys} />
-        ${view === "timeline" && html`<h3>Timeline</h3><${KeyList} keys=${TIMELINE_KEYS} /><${SymbolList} />`}
-        <details>
-          <summary>Licenses of the libraries in this page</summary>
-          <pre class="text" tabindex="0" role="region" aria-label="Licenses" data-scrolls>${document.getElementById("licenses")?.textContent.trim()}</pre>
-        </details>
-      </div>
-    </dialog>
+    <${HelpDialog} title="Keys" onClose=${onClose}>
+      <${KeyList} keys=${keys} />
+      ${view === "timeline" && html`<h3>Timeline</h3><${KeyList} keys=${TIMELINE_KEYS} /><${SymbolList} />`}
+    <//>
   `;
 }
 

@@ -2,7 +2,7 @@
 
 import { classes, html, useState } from "components/html.js";
 import { counted, point } from "components/time_format.js";
-import { secondsLeft, timeOf, useTicks } from "console/mock_time.js";
+import { paceOf, secondsLeft, timeOf, useTicks } from "console/mock_time.js";
 import { Badge, EmptyState, ErrorText, Section, ViewHeader } from "console/view_parts.js";
 
 const SPEEDS = [0.5, 1, 2, 10, 60];
@@ -54,7 +54,7 @@ export function ClockView({ mock, api, announce }) {
     <div class="clock">
       <section class="card card-body clock-face" aria-label="Current time">
         <div class="clock-time number" role="timer" aria-label="Time of the mock">${timeText(timeOf(mock))}</div>
-        <div class="clock-date muted">${dateText(timeOf(mock))} <${Badge} tone=${isPaused || isManual ? "warn" : "good"}>${stateText(clock)}<//></div>
+        <div class="clock-date muted">${dateText(timeOf(mock))} <${Badge} tone=${isPaused || isManual ? "warn" : "good"}>${paceOf(clock)}<//></div>
         <div class="clock-actions">
           <button type="button" class="primary" disabled=${isBusy || isManual} onClick=${() => (isPaused ? act("The clock continues", () => api.post("clock/resume")) : act("The clock is paused", () => api.post("clock/pause")))}>
             ${isPaused ? "Resume" : "Pause"}
@@ -142,12 +142,6 @@ function Deadlines({ mock, deadlines, isBusy, onAdvance }) {
       </table>
     </div>
   `;
-}
-
-function stateText(clock) {
-  if (clock.paused) return "Paused";
-  if (clock.kind === "manual") return "Manual";
-  return clock.speed === 1 || clock.speed === null ? "Real time" : `${clock.speed}× real time`;
 }
 
 function timeText(seconds) {

@@ -44,7 +44,7 @@ function queryOf(query) {
 }
 
 /** Return text as one word of a shell. */
-function quoted(text) {
+export function quoted(text) {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 

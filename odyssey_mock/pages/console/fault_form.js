@@ -2,6 +2,7 @@
 
 import { classes, html, useEffect, useRef, useState } from "components/html.js";
 import { FieldError, fieldOf, pointGroups, pointOf, valueOf, writtenOf } from "console/fault_catalog.js";
+import { Coded } from "console/view_parts.js";
 
 /** Return the draft of a form: what the user wrote in each field. `fault` has the first values. */
 export function draftOf(catalog, fault) {
@@ -118,11 +119,6 @@ function ordered(parameters) {
   const isWide = ([, { schema }]) => fieldOf(schema).kind === "json";
   const all = Object.entries(parameters);
   return [...all.filter((each) => !isWide(each)), ...all.filter(isWide)];
-}
-
-/** Text of the catalog, in which names and values are between backticks. */
-function Coded({ text }) {
-  return text.split("`").map((part, number) => (number % 2 ? html`<code key=${number}>${part}</code>` : part));
 }
 
 function Choice({ name, label, hint, value, error, onChoose, children }) {

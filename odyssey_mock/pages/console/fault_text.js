@@ -1,5 +1,6 @@
 // Faults as YAML for `odyssey-mock serve --faults FILE`, and as a marker of pytest.
 
+import { escaped } from "components/json_text.js";
 import { pythonOf } from "console/python_text.js";
 
 /** Return faults as a YAML file. Strings are in double quotes, whose escapes are those of JSON. */
@@ -16,7 +17,7 @@ function yamlValue(value) {
   const text = JSON.stringify(value);
   // Parsers of YAML 1.1 read 1e-7 as a string, and refuse some characters unless they are escaped.
   if (typeof value === "number") return text.replace(/^(-?\d+)e/, "$1.0e");
-  return text.replace(/[\u007f-\u00a0\u2028\u2029\ufeff\ufffe\uffff]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return text.replace(/[\u007f-\u00a0\u2028\u2029\ufeff\ufffe\uffff]/g, escaped);
 }
 
 /** Return faults as a marker for a test. */

@@ -1,6 +1,7 @@
 // The view Faults: active faults with their counts, presets, and a form that adds faults.
 
 import { html, useCallback, useEffect, useMemo, useRef, useState } from "components/html.js";
+import { counted } from "components/time_format.js";
 import { describedFault } from "console/fault_catalog.js";
 import { FaultForm } from "console/fault_form.js";
 import { markerOf, yamlOf } from "console/fault_text.js";
@@ -13,7 +14,7 @@ const IDLE_MS = 3000;
 
 /** The active faults, and what adds faults. */
 export function FaultsView({ mock, api, announce, query }) {
-  const { faults, error, refresh, run } = useFaults(mock, api);
+  const { faults, error, run } = useFaults(mock, api);
   const given = query?.get("fault") ?? "";
   const first = useMemo(() => parsed(given), [given]);
   const { catalog } = mock;
@@ -47,7 +48,7 @@ export function FaultsView({ mock, api, announce, query }) {
             ${catalog.presets.map(({ name, means, faults: preset }) => html`
               <li key=${name}>
                 <div><h3>${name}</h3><p>${means}</p></div>
-                <button aria-label=${`Add ${name}`} onClick=${() => add(preset, `${name}: ${preset.length === 1 ? "1 fault" : `${preset.length} faults`} added`)}>Add</button>
+                <button aria-label=${`Add ${name}`} onClick=${() => add(preset, `${name}: ${counted(preset.length, "fault")} added`)}>Add</button>
               </li>
             `)}
           </ul>

@@ -4,17 +4,16 @@ import { classes, html } from "components/html.js";
 import { counted, point } from "components/time_format.js";
 import { timeOf, useTicks } from "console/mock_time.js";
 import { addressOf } from "console/navigation.js";
+import { jobState } from "console/state_words.js";
 import { Badge, EmptyState, Section } from "console/view_parts.js";
 
 /** Jobs that are listed, the newest. */
 const MOST_LISTED = 40;
-/** The states in which a job has ended. */
-export const ENDED = new Set(["completed", "failed", "cancelled"]);
-const BADGES = { completed: "good", failed: "bad", cancelled: "", pending: "", dispatched: "busy", processing: "busy" };
 
 /** Return the part of a job that is done, from 0 to 1. The mock states which scripts have ended, not how far one is. */
-export function shareOf({ status, streams }) {
-  if (ENDED.has(status)) return 1;
+export function shareOf(job) {
+  const { status, streams } = job;
+  if (!jobState(job).isRunning) return 1;
   if (status !== "processing") return status === "dispatched" ? 0.1 : 0;
   const done = streams.filter((stream) => stream.status === "completed" || stream.status === "failed").length;
   return 0.15 + (0.85 * (done + 0.5)) / Math.max(streams.length, 1);
@@ -42,7 +41,7 @@ export function JobList({ mock, chosen, own, onCancel }) {
               ${jobs.map((job) => html`
                 <${Job}
                   key=${job.job_id} job=${job} now=${timeOf(mock)} isChosen=${job.job_id === chosen}
-                  onCancel=${job.account === own && !ENDED.has(job.status) ? () => onCancel(job.job_id) : null}
+                  onCancel=${job.account === own && jobState(job).isRunning ? () => onCancel(job.job_id) : null}
                 />
               `)}
             </ul>
@@ -53,17 +52,18 @@ export function JobList({ mock, chosen, own, onCancel }) {
 
 function Job({ job, now, isChosen, onCancel }) {
   const { streams, status } = job;
+  const { tone, isRunning } = jobState(job);
   const share = shareOf(job);
   const ran = (job.completed_at ?? now) - job.created_at;
   return html`
     <li class=${classes("job", isChosen && "chosen")} aria-current=${isChosen ? "true" : undefined}>
       <div class="job-head">
-        <${Badge} tone=${BADGES[status]}>${status}<//>
+        <${Badge} tone=${tone}>${status}<//>
         <span class="mono job-id">${job.job_id.slice(0, 8)}</span>
         <span class="muted number job-time">${status === "pending" ? "waiting " : ""}${point(Math.max(ran, 0), 1)}</span>
         ${onCancel && html`<button type="button" class="quiet" aria-label=${`Cancel job ${job.job_id.slice(0, 8)}`} onClick=${onCancel}>Cancel</button>`}
       </div>
-      ${!ENDED.has(status) && html`
+      ${isRunning && html`
         <${Progress} share=${share} label=${`Job ${job.job_id.slice(0, 8)}`} />
       `}
       ${job.error_message && html`<p class="field-error">${job.error_message}</p>`}

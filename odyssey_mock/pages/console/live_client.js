@@ -1,5 +1,6 @@
 // A client of the service: REST, signaling socket, WebRTC peer and data channels (docs/reference/protocol.md).
 
+import { whole } from "components/time_format.js";
 import { ServiceError } from "console/service_client.js";
 
 /** Milliseconds between two requests for a session while no streamer is free, and the time after which the client gives up. */
@@ -17,6 +18,8 @@ const PING_LIMIT = 1000;
 const NO_PING = 9999;
 /** Prompts of a session that are kept. */
 const MOST_PROMPTS = 100;
+/** The size of a message in bytes that every peer accepts (RFC 8841 section 6). */
+const USUAL_MESSAGE_SIZE = 65_536;
 const CLEAN_CODES = new Set([1000, 1001]);
 
 /** What connecting consists of, in order. */
@@ -186,10 +189,14 @@ export function createLiveClient({ service, onChange }) {
 
   const send = (message, { bySocket = false } = {}) => {
     const text = JSON.stringify(message);
-    const most = peer?.sctp?.maxMessageSize ?? 65_536;
-    if (!bySocket && channel?.readyState === "open" && text.length * 3 < most) channel.send(text);
+    const size = new TextEncoder().encode(text).length;
+    const most = peer?.sctp?.maxMessageSize ?? USUAL_MESSAGE_SIZE;
+    const byChannel = !bySocket && channel?.readyState === "open";
+    if (byChannel && size <= most) channel.send(text);
     else if (message.type === "interactive_stream_start" && socket?.readyState === WebSocket.OPEN) socket.send(text);
-    else throw new ServiceError("the data channel clientToStreamer is not open", { code: "channel_closed" });
+    else if (byChannel) {
+      throw new ServiceError(`expected a message of at most ${whole(most)} bytes, got ${whole(size)}: shorten the prompt`, { code: "message_too_long" });
+    } else throw new ServiceError("the data channel clientToStreamer is not open", { code: "channel_closed" });
   };
 
   const replyTo = (message, kind, options) =>
@@ -354,7 +361,6 @@ export function createLiveClient({ service, onChange }) {
   const close = () => {
     finish(new ServiceError("the session was ended", { code: "closed" }), null);
   };
-  addEventListener("pagehide", close);
 
   return {
     get snapshot() {
@@ -363,8 +369,10 @@ export function createLiveClient({ service, onChange }) {
     /** Open a session with video. */
     async connect() {
       abort = new AbortController();
-      change({ ...IDLE, phase: "connecting" });
       const { signal } = abort;
+      // Only until the session ends: a listener keeps the client in memory.
+      addEventListener("pagehide", close, { signal });
+      change({ ...IDLE, phase: "connecting" });
       try {
         await establish(signal);
       } catch (error) {

@@ -19,6 +19,13 @@ export function secondsLeft(mock, deadline) {
   return Math.max(deadline.in_seconds - sinceState(mock), 0);
 }
 
+/** Return how the clock moves, such as `real time` or `60× real time`. */
+export function paceOf({ kind, speed, paused }) {
+  if (paused || speed === 0) return "paused";
+  if (kind === "manual") return "manual";
+  return speed === null || speed === 1 ? "real time" : `${speed}× real time`;
+}
+
 /** Render the component each second, or after `milliseconds`, so that what it shows of the clock moves. */
 export function useTicks(milliseconds = 1000) {
   const [, tick] = useState(0);

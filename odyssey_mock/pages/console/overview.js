@@ -2,10 +2,11 @@
 
 import { LANE_LABELS, summaryOf } from "components/trace_model.js";
 import { classes, html, useRef, useState } from "components/html.js";
-import { duration, point, whole } from "components/time_format.js";
-import { jobState, sessionState } from "console/state_words.js";
-import { dayTime, timeOf, useTicks } from "console/mock_time.js";
+import { counted, duration, longDuration, point, whole } from "components/time_format.js";
+import { quoted } from "console/copied_lines.js";
+import { dayTime, paceOf, timeOf, useTicks } from "console/mock_time.js";
 import { addressOf } from "console/navigation.js";
+import { jobState, sessionState } from "console/state_words.js";
 import { Badge, CopyButton, EmptyState, Section, ViewHeader } from "console/view_parts.js";
 
 const LATEST = 10;
@@ -65,14 +66,10 @@ export function connectionLines(url, key) {
     {
       name: "curl",
       label: "curl",
-      text: `curl -X POST ${url}/auth/token -H ${shellQuoted("Content-Type: application/json")} -d ${shellQuoted(JSON.stringify({ api_key: key }))}`,
+      text: `curl -X POST ${quoted(`${url}/auth/token`)} -H ${quoted("Content-Type: application/json")} -d ${quoted(JSON.stringify({ api_key: key }))}`,
     },
     { name: "env", label: ".env", text: `ODYSSEY_API_URL=${url}\nODYSSEY_API_KEY=${key}` },
   ];
-}
-
-function shellQuoted(text) {
-  return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 function Connect({ url, apiKey, announce }) {
@@ -149,24 +146,8 @@ function Facts({ mock }) {
   `;
 }
 
-/** Return how the clock moves, such as `real time` or `10 times as fast`. */
-function paceOf({ kind, speed, paused }) {
-  if (paused || speed === 0) return "paused";
-  if (kind === "manual") return "manual";
-  return speed === null || speed === 1 ? "real time" : `${speed} times real time`;
-}
-
 function inTime(seconds) {
   return `in ${longDuration(seconds)}`;
-}
-
-/** Return a duration that moves each second as text, such as `42 s` or `12:05 min`. */
-function longDuration(seconds) {
-  const total = Math.max(Math.floor(seconds), 0);
-  if (total < 60) return `${total} s`;
-  const [hours, minutes, rest] = [Math.floor(total / 3600), Math.floor(total / 60) % 60, total % 60];
-  const two = (number) => String(number).padStart(2, "0");
-  return hours ? `${hours}:${two(minutes)}:${two(rest)} h` : `${minutes}:${two(rest)} min`;
 }
 
 function Sessions({ mock }) {
@@ -175,7 +156,7 @@ function Sessions({ mock }) {
   return html`
     <${Section} title="Sessions" actions=${html`<a class="text-link" href=${addressOf("sessions")}>${sessions.length > ROWS ? `All ${whole(sessions.length)}` : "Watch live"}</a>`}>
       ${shown.length === 0
-        ? html`<p class="card card-body muted">No session is open now. ${streams.length ? `${whole(streams.length)} streams have been shown.` : ""}</p>`
+        ? html`<p class="card card-body muted">No session is open now. ${streams.length ? `${counted(streams.length, "stream")} ${streams.length === 1 ? "has" : "have"} been shown.` : ""}</p>`
         : html`
             <ul class="card rows">
               ${shown.map((session) => {
@@ -212,7 +193,7 @@ function Jobs({ mock }) {
                   <li key=${job.job_id}>
                     <a class="row" href=${addressOf("simulations", { job: job.job_id })}>
                       <${Badge} tone=${tone}>${label}<//>
-                      <span class="row-main">${job.error_message ?? `${whole(job.streams?.length ?? 0)} streams`}</span>
+                      <span class="row-main">${job.error_message ?? counted(job.streams?.length ?? 0, "stream")}</span>
                       <span class="row-end mono">${job.job_id.slice(0, 8)}</span>
                     </a>
                   </li>

@@ -1,5 +1,7 @@
 // Values of JSON as text of Python.
 
+import { escaped } from "components/json_text.js";
+
 /** Return a value of JSON as a Python expression. */
 export function pythonOf(value) {
   if (value === null || value === undefined) return "None";
@@ -11,10 +13,6 @@ export function pythonOf(value) {
   }
   // Strings and numbers of JSON are those of Python, except for line separators, which end a line of some editors.
   return JSON.stringify(value).replace(/[\u007f\u0085\u2028\u2029]/g, escaped);
-}
-
-function escaped(character) {
-  return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }
 
 const KEYWORDS = new Set(

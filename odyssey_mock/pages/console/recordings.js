@@ -4,8 +4,9 @@ import { classes, html, useEffect, useRef, useState } from "components/html.js";
 import { counted, point } from "components/time_format.js";
 import { FileImage, fileOf, openAddress, useFile } from "console/control_files.js";
 import { FilmPlayer } from "console/film_player.js";
-import { ENDED, Progress, shareOf } from "console/job_list.js";
+import { Progress, shareOf } from "console/job_list.js";
 import { addressOf } from "console/navigation.js";
+import { jobState } from "console/state_words.js";
 import { EmptyState, ErrorText, saveFile, Section } from "console/view_parts.js";
 
 /** Recordings that are listed, until the user asks for more; the mock lists at most 100 at once. */
@@ -41,7 +42,7 @@ async function loadFilm(api, id) {
 /** The film of a stream, or the progress of the job that makes it. */
 export function FilmPanel({ id, job, api, announce }) {
   const [film, setFilm] = useState(null);
-  const [problem, setProblem] = useState("");
+  const [problem, setProblem] = useState(null);
   const top = useRef(null);
   // On a narrow page, the film is below the list in which it was chosen.
   useEffect(() => top.current?.scrollIntoView({ block: "nearest" }), [film]);
@@ -50,7 +51,7 @@ export function FilmPanel({ id, job, api, announce }) {
     let isCurrent = true;
     loadFilm(api, id).then(
       (loaded) => isCurrent && setFilm(loaded),
-      (error) => isCurrent && setProblem(error.message),
+      (error) => isCurrent && setProblem(error),
     );
     return () => {
       isCurrent = false;
@@ -64,7 +65,7 @@ export function FilmPanel({ id, job, api, announce }) {
         ${!id
           ? html`<${JobStatus} job=${job} />`
           : problem
-            ? html`<p class="error-text" role="alert">${problem}</p>`
+            ? html`<${ErrorText} error=${problem} />`
             : !film
               ? html`<p class="film-wait muted" role="status">Loading the recording…</p>`
               : html`
@@ -86,7 +87,7 @@ export function FilmPanel({ id, job, api, announce }) {
 
 function JobStatus({ job }) {
   const words = { pending: "The job waits for a worker.", dispatched: "A worker has the job.", processing: "The mock runs the script." };
-  if (ENDED.has(job.status)) return html`<p class="film-wait">The job is ${job.status}. ${job.error_message ?? ""}</p>`;
+  if (!jobState(job).isRunning) return html`<p class="film-wait">The job is ${job.status}. ${job.error_message ?? ""}</p>`;
   return html`
     <div class="film-wait" role="status">
       <p>${words[job.status]}</p>

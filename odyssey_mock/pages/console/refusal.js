@@ -18,6 +18,7 @@ const ADVICE = {
   no_active_stream: { text: "Start a stream first." },
   streamer_not_available: { text: "Start again." },
   streamer_disconnected: { text: "The mock was stopped or reset. Start again." },
+  message_too_long: { text: "Shorten the prompt: the data channel refuses larger messages." },
   no_reply: { text: "A fault or the marker [stall] in a prompt can withhold a reply. End the session, and start again.", view: "faults" },
   connect_timeout: { text: "Look at the last messages of the session on the timeline.", view: "timeline" },
   peer_failed: { text: "Look at the last messages of the session on the timeline. A firewall or VPN can block UDP.", view: "timeline" },
@@ -34,25 +35,34 @@ const NAMED_SETTING = /\bsettings? `?([a-z][a-z_]+)/;
 
 const VIEW_LABELS = { sessions: "Sessions", faults: "Faults", timeline: "Timeline" };
 
-/** Return the index of the next journal entry: what follows belongs to what is done next. */
+/** Journal entries that are searched for the reason, the latest. */
+const SEARCHED = 1000;
+
+/** Return the index of the next journal entry: what follows belongs to what is done next. Return null if the mock does not tell it. */
 export async function nextEntry(api) {
-  return (await api.get("journal?limit=0")).next;
+  try {
+    return (await api.get("journal?limit=0")).next;
+  } catch {
+    return null;
+  }
 }
 
 /**
  * Return {what, code, why, faults, advice, links} of an error, a `ServiceError`.
  *
- * `since` is the index of the first journal entry that can have to do with it; `session` the id of the session, if there is one.
+ * `since` is the index of the first journal entry that can have to do with it, null if that is unknown; `session` is the id of the
+ * session, if there is one.
  */
-export async function explain(error, { api, since, session = null, account = null }) {
+export async function explain(error, { api, since, session = null }) {
   const what = sentence(error.message);
   let entries = [];
   try {
-    ({ entries } = await api.get(`journal?since=${since}`));
+    // With an unknown beginning, faults of earlier actions would be taken for the cause.
+    if (since !== null) ({ entries } = await api.get(`journal?since=${since}&limit=${SEARCHED}`));
   } catch {
     // Without the journal, the words of the error are all there is.
   }
-  const own = entries.filter((entry) => (session && entry.session ? entry.session === session : !account || !entry.account || entry.account === account));
+  const own = entries.filter((entry) => !session || !entry.session || entry.session === session);
   const faults = faultsOf(own);
   const reasons = own.filter(({ kind, data }) => kind !== "fault" && typeof data.why === "string").map(({ data }) => data.why);
   const last = reasons.at(-1) ?? "";

@@ -1,6 +1,7 @@
 // One session of the mock: its video, state, limits and statistics, and what the mock can do to it.
 
 import { classes, html, useEffect, useMemo, useRef, useState } from "components/html.js";
+import { counted, longDuration } from "components/time_format.js";
 import { createStatistics, METRICS } from "components/trace_model.js";
 import { secondsLeft, useTicks } from "console/mock_time.js";
 import { addressOf } from "console/navigation.js";
@@ -65,7 +66,7 @@ export function SessionCard({ session, stream, mock, api, announce, places }) {
 }
 
 function viewersText({ viewers = 0 }) {
-  return `broadcast, ${viewers} ${viewers === 1 ? "viewer" : "viewers"}`;
+  return `broadcast, ${counted(viewers, "viewer")}`;
 }
 
 /** What the stream shows now. */
@@ -77,7 +78,7 @@ function Prompt({ stream }) {
       <p class="muted">${[
         `${stream.width} × ${stream.height}`,
         stream.fps && `${stream.fps} fps`,
-        stream.interactions > 0 && `${stream.interactions} ${stream.interactions === 1 ? "interaction" : "interactions"}`,
+        stream.interactions > 0 && counted(stream.interactions, "interaction"),
       ].filter(Boolean).join(" · ")}</p>
     </div>
   `;
@@ -201,16 +202,10 @@ function Limits({ session, mock }) {
     <dl class="limits" aria-label="Remaining limits">
       ${deadlines.map((deadline) => {
         const left = secondsLeft(mock, deadline);
-        return html`<div key=${deadline.name} class=${classes(left < 10 && "urgent")}><dt>${deadline.name}</dt><dd class="number">${timeLeft(left)}</dd></div>`;
+        return html`<div key=${deadline.name} class=${classes(left < 10 && "urgent")}><dt>${deadline.name}</dt><dd class="number">${longDuration(Math.ceil(left))}</dd></div>`;
       })}
     </dl>
   `;
-}
-
-function timeLeft(seconds) {
-  if (seconds < 60) return `${Math.ceil(seconds)} s`;
-  const whole = Math.ceil(seconds);
-  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")} min`;
 }
 
 /** Frames per second and frame age as this page receives the video; bitrate and loss of the client's own connection. */

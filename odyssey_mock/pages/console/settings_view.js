@@ -2,7 +2,7 @@
 
 import { classes, html, useEffect, useMemo, useRef, useState } from "components/html.js";
 import { counted } from "components/time_format.js";
-import { EmptyState, Section } from "console/view_parts.js";
+import { Coded, EmptyState, Section } from "console/view_parts.js";
 
 const BOOLEAN = "True or False";
 /** A setting with named values: `'real' or 'manual'`. */
@@ -100,7 +100,7 @@ function Setting({ name, setting, api, announce, isFocused }) {
     <div class=${classes("setting", isFocused && "focused", isChanged && "changed")} ref=${row} data-setting=${name}>
       <div class="setting-about" id=${`${id}-about`}>
         <label class="mono setting-name" for=${changeable ? id : undefined}>${name}</label>
-        <p class="setting-text">${withCode(description)}</p>
+        <p class="setting-text"><${Coded} text=${description} /></p>
         <p class="field-hint">
           Default: <span class="mono">${shownOf(usual)}</span>
           ${changeable && applies !== "at once" ? ` · applies to ${applies}` : ""}${changeable ? "" : " · set when the mock starts"}
@@ -129,15 +129,10 @@ function Setting({ name, setting, api, announce, isFocused }) {
                   </form>
                 `}
         ${changeable && isChanged && html`<button type="button" class="link" onClick=${() => save(usual)}>Back to the default</button>`}
-        <p class="field-error" id=${`${id}-problem`} role=${problem ? "alert" : undefined}>${problem}</p>
+        <p class="field-error" id=${`${id}-problem`} role=${problem ? "alert" : undefined}><${Coded} text=${problem} /></p>
       </div>
     </div>
   `;
-}
-
-/** Return a text with the parts between backticks as code. */
-function withCode(text) {
-  return text.split("`").map((part, place) => (place % 2 ? html`<code>${part}</code>` : part));
 }
 
 function shownOf(value) {

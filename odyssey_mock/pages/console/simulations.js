@@ -3,7 +3,7 @@
 import { html, useEffect, useMemo, useRef, useState } from "components/html.js";
 import { counted, point } from "components/time_format.js";
 import { errorOf } from "console/api.js";
-import { ENDED, JobList } from "console/job_list.js";
+import { JobList } from "console/job_list.js";
 import { navigate } from "console/navigation.js";
 import { FilmPanel, RecordingList } from "console/recordings.js";
 import { explain, nextEntry } from "console/refusal.js";
@@ -12,6 +12,7 @@ import { ScriptEditor } from "console/script_editor.js";
 import { EXAMPLE, exampleWithImage, inOrder, readScript, referenceTo, secondsOf } from "console/script_text.js";
 import { createService } from "console/service_client.js";
 import { dataUrlOf } from "console/start_image.js";
+import { jobState } from "console/state_words.js";
 import { Section, ViewHeader } from "console/view_parts.js";
 
 /** Milliseconds without a change of the text after which the mock checks it. */
@@ -29,7 +30,7 @@ function serviceOf(api, apiKey) {
 /** Script, jobs, recordings, and the film of the chosen job or stream. */
 export function SimulationsView({ mock, api, announce, query }) {
   const job = mock.state.jobs.find(({ job_id: id }) => id === query.get("job"));
-  const made = job && ENDED.has(job.status) ? job.streams.find(({ status }) => status === "completed") : null;
+  const made = job && !jobState(job).isRunning ? job.streams.find(({ status }) => status === "completed") : null;
   const chosen = query.get("stream") ?? made?.stream_id ?? null;
   const account = useOwnAccount(mock, api);
   const cancel = async (id) => {
@@ -108,7 +109,7 @@ function ScriptPanel({ mock, api, announce }) {
     if (isSending || !apiKey || read.problems.length) return;
     setSending(true);
     setRefusal(null);
-    const since = await nextEntry(api).catch(() => 0);
+    const since = await nextEntry(api);
     try {
       const { job_id: id } = await serviceOf(api, apiKey).call("POST", "/simulation-jobs", { text: read.body });
       announce("The job is in the queue");

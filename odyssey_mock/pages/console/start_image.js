@@ -9,7 +9,7 @@ const MOST_PIXELS = 1280;
 const QUALITY = 0.9;
 
 /** The image {name, url, size} or null; `url` is a `data:` URL. `onChange` gets the next one. */
-export function StartImage({ image, onChange, announce, disabled }) {
+export function StartImage({ image, onChange, announce }) {
   const [isCameraOn, setCameraOn] = useState(false);
   const [problem, setProblem] = useState("");
   const input = useRef(null);
@@ -29,7 +29,7 @@ export function StartImage({ image, onChange, announce, disabled }) {
     else setProblem("The browser permits the camera only at http://localhost, http://127.0.0.1 and https://. Open the console there, or choose a file.");
   };
   return html`
-    <fieldset class="start-image" disabled=${disabled}>
+    <fieldset class="start-image">
       <legend>Start image <span class="field-hint">optional</span></legend>
       ${isCameraOn
         ? html`

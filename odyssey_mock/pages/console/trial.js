@@ -22,14 +22,13 @@ function createTrial(api) {
   let current = NONE;
   let client = null;
   let keyOfClient = "";
-  let since = 0;
-  let account = null;
+  let since = null;
 
   const change = (values) => {
     current = { ...current, ...values };
     listeners.forEach((listener) => listener());
   };
-  const explained = (error) => explain(error, { api, since, account, session: current.live?.session?.id ?? null });
+  const explained = (error) => explain(error, { api, since, session: current.live?.session?.id ?? null });
 
   /** Do something with the service, and explain a refusal. Return whether it was done. */
   const attempt = async (action) => {
@@ -62,10 +61,9 @@ function createTrial(api) {
       return () => listeners.delete(listener);
     },
     /** Connect if there is no session with this key, and start a stream. Return whether it has started. */
-    start: ({ apiKey, ownAccount, ...options }) =>
+    start: ({ apiKey, ...options }) =>
       attempt(async () => {
         since = await nextEntry(api);
-        account = ownAccount;
         if (client?.snapshot.phase === "connected" && keyOfClient !== apiKey) client.close();
         if (client?.snapshot.phase !== "connected") {
           keyOfClient = apiKey;

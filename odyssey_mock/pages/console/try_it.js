@@ -1,6 +1,7 @@
 // The view Try it: a session without code. The page itself is a client of the service.
 
 import { classes, html, useEffect, useRef, useState } from "components/html.js";
+import { useNarrow } from "components/panels.js";
 import { counted } from "components/time_format.js";
 import { BroadcastCard } from "console/broadcast_card.js";
 import { STEPS } from "console/live_client.js";
@@ -37,6 +38,7 @@ export function TryItView({ mock, api, announce }) {
   const { live, refusal } = trial.snapshot;
   const [form, setForm] = useState(draft);
   const change = (values) => setForm((before) => (draft = { ...before, ...values }));
+  const isNarrow = useNarrow();
   const update = useRef(null);
   const start = useRef(null);
   const stage = useRef(null);
@@ -49,10 +51,9 @@ export function TryItView({ mock, api, announce }) {
     event.preventDefault();
     if (isBusy || stream || !ownKey) return;
     announce("Starting");
-    if (matchMedia("(max-width: 859px)").matches) stage.current.scrollIntoView({ block: "start" });
+    if (isNarrow) stage.current.scrollIntoView({ block: "start" });
     const isStarted = await trial.start({
       apiKey: form.key.trim() || ownKey,
-      ownAccount: null,
       prompt: form.prompt,
       portrait: form.portrait,
       image: form.image?.url ?? null,
@@ -93,7 +94,7 @@ export function TryItView({ mock, api, announce }) {
             <label key=${label} class="choice"><input type="radio" name="shape" checked=${form.portrait === portrait} onChange=${() => change({ portrait })} /><span>${label}</span></label>
           `)}
         </fieldset>
-        <${StartImage} image=${form.image} onChange=${(image) => change({ image })} announce=${announce} disabled=${false} />
+        <${StartImage} image=${form.image} onChange=${(image) => change({ image })} announce=${announce} />
         <label class="check"><input type="checkbox" checked=${form.broadcast} onChange=${(event) => change({ broadcast: event.target.checked })} /> <span>Broadcast <span class="field-hint">with a link for spectators</span></span></label>
         <details class="more-options">
           <summary>More options</summary>

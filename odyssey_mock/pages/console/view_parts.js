@@ -93,10 +93,15 @@ export function saveFile(blob, name) {
   setTimeout(() => URL.revokeObjectURL(url), SAVED_MS);
 }
 
+/** Text of the mock, in which names and values are between backticks. */
+export function Coded({ text }) {
+  return text.split("`").map((part, number) => (number % 2 ? html`<code key=${number}>${part}</code>` : part));
+}
+
 /** The error of a request, an `ApiError`; nothing if there is none. */
 export function ErrorText({ error }) {
   if (!error) return null;
-  return html`<p class="error-text" role="alert">${error.message ?? String(error)}</p>`;
+  return html`<p class="error-text" role="alert"><${Coded} text=${error.message ?? String(error)} /></p>`;
 }
 
 const ICONS = {

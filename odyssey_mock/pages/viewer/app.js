@@ -1,11 +1,12 @@
 // The page: reads the trace that is embedded in it, or a file that the user chooses or drops, and shows it.
 
 import { html, render, useErrorBoundary, useEffect, useRef, useState } from "components/html.js";
-import { HelpDialog, KEYS } from "viewer/keyboard.js";
+import { HelpDialog, KeyList, SymbolList } from "components/keyboard.js";
 import { nextTheme } from "components/theme.js";
 import { checkSize, problemOf, readTrace } from "components/trace_file.js";
 import { modelOf } from "components/trace_model.js";
 import { WholeTrace } from "components/whole_trace.js";
+import { KEYS } from "viewer/keyboard.js";
 
 /** A trace: the whole page. */
 function TracePage({ model, onOpen }) {
@@ -18,7 +19,9 @@ function TracePage({ model, onOpen }) {
         <button class="quiet icon" onClick=${nextTheme} aria-label="Light or dark" title="Light or dark (t)">◐</button>
         <button class="quiet icon" onClick=${openHelp} aria-label="Keys and symbols" title="Keys and symbols (?)">?</button>
       <//>
-      ${isHelpOpen && html`<${HelpDialog} onClose=${() => setHelpOpen(false)} />`}
+      ${isHelpOpen && html`
+        <${HelpDialog} title="Keys and symbols" onClose=${() => setHelpOpen(false)}><${KeyList} keys=${KEYS} /><${SymbolList} /><//>
+      `}
     </main>
   `;
 }

@@ -70,7 +70,7 @@ async def test_clock_is_controlled(console: ConsoleTab, mock: MockOdyssey) -> No
         await client.connect()
         await client.start_stream("A cat")
         await page.get_by_role("button", name="Pause").press("Enter")
-        await expect(page.locator(".clock-face .badge")).to_have_text("Paused")
+        await expect(page.locator(".clock-face .badge")).to_have_text("paused")
         paused_at = mock.clock.time()
         await page.get_by_role("button", name="Step by 10 s").click()
         await expect(page.get_by_role("status")).to_have_text("Advanced by 10.0 s")
@@ -84,7 +84,7 @@ async def test_clock_is_controlled(console: ConsoleTab, mock: MockOdyssey) -> No
         problems = await look_at(page, "clock")
         await page.get_by_role("button", name="Resume").click()
         await page.get_by_role("button", name="Speed 0.5").click()
-        await expect(page.locator(".clock-face .badge")).to_contain_text("0.5")
+        await expect(page.locator(".clock-face .badge")).to_have_text("0.5\u00d7 real time")
         await page.get_by_role("row", name="stream duration").get_by_role("button").click()
         await expect(page.get_by_text("Nothing is pending.")).to_be_visible()
 
@@ -118,3 +118,16 @@ async def test_durations_are_read(console: ConsoleTab, mock: MockOdyssey) -> Non
         found = await page.evaluate(DURATIONS, texts)
 
     assert found == [90, 90, 5400, 0.25, 0.5, 120, None, None, None, None, None]
+
+
+async def test_remaining_time_has_hours(console: ConsoleTab, mock: MockOdyssey) -> None:
+    async with console.opened(mock.url, "clock") as page:
+        shown = await page.evaluate(
+            """async (all) => {
+              const { longDuration } = await import("components/time_format.js");
+              return all.map(longDuration);
+            }""",
+            [-1, 59.9, 60, 725, 7265],
+        )
+
+    assert shown == ["0 s", "59 s", "1:00 min", "12:05 min", "2:01:05 h"]

@@ -27,6 +27,29 @@ DECODE = """async (png) => {
   const { data, width, height } = context.getImageData(0, 0, image.width, image.height);
   return jsQR(data, width, height)?.data ?? null;
 }"""
+FAILED_CLIENT = """async () => {
+  const { createLiveClient } = await import("console/live_client.js");
+  const service = { authorize: async () => { throw new Error("refused"); } };
+  globalThis.serviceOfClient = new WeakRef(service);
+  await createLiveClient({ service, onChange() {} }).connect().catch(() => {});
+}"""
+"""Keep a weak reference to the service of a client that could not connect."""
+EXPLAINED = """async () => {
+  const { explain, nextEntry } = await import("console/refusal.js");
+  const fault = { kind: "fault", name: "stream.start", data: { id: "fault-1", do: "error" } };
+  const explained = async (isKnown) => {
+    const requested = [];
+    const get = async (path) => {
+      requested.push(path);
+      if (path === "journal?limit=0" && !isKnown) throw new Error("cut");
+      return { next: 7, entries: [fault] };
+    };
+    const { faults } = await explain(new Error("refused"), { api: { get }, since: await nextEntry({ get }) });
+    return { requested, faults: faults.map(({ id }) => id) };
+  };
+  return [await explained(true), await explained(false)];
+}"""
+"""Explain an error while the mock tells the next entry of the journal, and while it does not."""
 FRAMES = "() => document.querySelector('video')?.getVideoPlaybackQuality().totalVideoFrames > 2"
 ENDED = ("status of 404",)
 """What Chromium writes when the page of a broadcast asks whether it still exists, and it has ended."""
@@ -191,6 +214,43 @@ async def test_refusals_say_why_and_what_to_do(console: ConsoleTab, mock: MockOd
         await expect(page.get_by_text("The session has ended.")).to_be_visible()
         await alert.get_by_role("link", name="Setting stream_duration").click()
         await expect(page.get_by_label("stream_duration", exact=True)).to_be_focused()
+
+
+async def test_interaction_is_refused_only_above_the_message_size(console: ConsoleTab, mock: MockOdyssey) -> None:
+    async with console.opened(mock.url, "try") as page:
+        await started(page)
+        for prompt, states in (
+            ("x" * 100_000, ["applied", "applied"]),
+            ("ä" * 140_000, ["refused", "applied", "applied"]),
+        ):
+            await page.get_by_label("Interaction").fill(prompt)
+            await page.get_by_label("Interaction").press("Enter")
+            await expect(page.locator(".prompts li .badge")).to_have_text(states)
+        await expect(page.locator(".refusal-what")).to_have_text(
+            "Expected a message of at most 262,144 bytes, got 280,029: shorten the prompt message_too_long"
+        )
+        await page.get_by_role("button", name="Disconnect").click()
+
+    mock.expect("update", kind="channel", count=1)
+
+
+async def test_client_whose_session_has_ended_is_released(console: ConsoleTab, mock: MockOdyssey) -> None:
+    async with console.opened(mock.url) as page:
+        await page.evaluate(FAILED_CLIENT)
+        devtools = await page.context.new_cdp_session(page)
+        await devtools.send("HeapProfiler.collectGarbage")
+        await devtools.detach()
+        released = await page.evaluate("serviceOfClient.deref() === undefined")
+
+    assert released
+
+
+async def test_faults_of_earlier_actions_explain_nothing(console: ConsoleTab, mock: MockOdyssey) -> None:
+    async with console.opened(mock.url) as page:
+        known, unknown = await page.evaluate(EXPLAINED)
+
+    assert known == {"requested": ["journal?limit=0", "journal?since=7&limit=1000"], "faults": ["fault-1"]}
+    assert unknown == {"requested": ["journal?limit=0"], "faults": []}
 
 
 async def test_session_goes_on_while_other_views_are_shown(console: ConsoleTab, mock: MockOdyssey) -> None:

@@ -1,4 +1,4 @@
-"""Tests in headless Firefox: the unmodified npm package `@odysseyml/odyssey` with the mock, and the trace viewer."""
+"""Tests in headless Firefox: the unmodified npm package `@odysseyml/odyssey`, the trace viewer and the console."""
 
 import json
 from pathlib import Path
@@ -16,6 +16,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PORTRAIT = (704, 1280)
 LANDSCAPE = (1280, 704)
+FRAMES_PER_SECOND = "() => Number(document.querySelector('[title^=\"frames per second\"] .number')?.textContent)"
 VP8 = "video/VP8"
 """Debian's Firefox decodes no H.264, which the mock prefers."""
 
@@ -149,3 +150,16 @@ async def test_trace_viewer_opens_from_disk(running_firefox: Firefox, tmp_path: 
 
     assert shown == [sample_traces.TITLE, True]
     assert page.console == []
+
+
+async def test_console_counts_the_frames_of_a_session(
+    in_firefox: OfficialClient, running_firefox: Firefox, mock: MockOdyssey
+) -> None:
+    await in_firefox.connect(mock.api_key)
+    await in_firefox.start_stream("A cat on a windowsill")
+    async with running_firefox.new_page() as page:
+        await page.goto(f"{mock.url}/_mock/console/#/sessions")
+        await page.wait_for_function(FRAMES_PER_SECOND)
+        shown = await page.evaluate(FRAMES_PER_SECOND)
+
+    assert 0 < shown < 2 * mock.settings.fps

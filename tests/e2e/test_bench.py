@@ -23,9 +23,9 @@ def test_connect_is_compared_with_two_bare_peers(tmp_path: Path) -> None:
     (row,) = json.loads(report.read_text())["rows"]
     assert row["name"] == "connect"
     assert row["unit"] == "ms"
-    assert row["ours"] > row["baseline"] > 1, (
-        "expected more than 1 ms for a connection between two plain aiortc peers, and more for the client's connect(), "
-        f"got {row['baseline']} ms and {row['ours']} ms"
+    assert min(row["ours"], row["baseline"]) > 1, (
+        "expected more than 1 ms for the client's connect() and for a connection between two plain aiortc peers, "
+        f"got {row['ours']} ms and {row['baseline']} ms"
     )
     pairs = zip(row["samples"]["ours"], row["samples"]["baseline"], strict=True)
     assert row["ratio"] == pytest.approx(statistics.median(ours / baseline for ours, baseline in pairs), rel=0.001)

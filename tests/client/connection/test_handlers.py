@@ -88,12 +88,18 @@ async def test_handler_may_connect_when_connecting_fails() -> None:
 
 
 async def test_disconnect_ends_handler_that_is_connecting() -> None:
-    async with scripted(leave_soon, held_until(asyncio.Event())) as credentials, client() as odyssey:
+    begun = asyncio.Event()
+
+    async def hold(session: Session) -> None:
+        begun.set()
+        await session.until_closed()
+
+    async with scripted(leave_soon, hold) as credentials, client() as odyssey:
         again, connect_anew = reconnecting(odyssey, credentials)
         await odyssey.connect_with_credentials(credentials, on_disconnected=connect_anew)
-        await asyncio.wait({again}, timeout=0.2)
-        tasks = asyncio.all_tasks()
         async with asyncio.timeout(5):
+            await begun.wait()
+            tasks = asyncio.all_tasks()
             await odyssey.disconnect()
         assert isinstance(again.exception(), ConnectionClosedError)
         assert not [task for task in tasks if task.get_name() == "odyssey connection" and not task.done()]

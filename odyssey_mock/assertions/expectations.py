@@ -67,7 +67,7 @@ class Wanted:
 
     def found_in(self, journal: ReadableJournal, since: int) -> list[Entry]:
         """Return the matching entries from index `since` on, oldest first."""
-        return [entry for entry in journal.entries if entry.index >= since and self.is_met_by(entry)]
+        return [entry for entry in journal.since(since) if self.is_met_by(entry)]
 
     def nearest_in(self, journal: ReadableJournal, since: int) -> str:
         """Return the text about the most similar entry that does not match, for the message of a failed assertion.
@@ -75,7 +75,7 @@ class Wanted:
         The text states how the entry differs. Only entries from index `since` on are compared. If there are none, the
         text says so.
         """
-        others = [entry for entry in journal.entries if entry.index >= since and not self.is_met_by(entry)]
+        others = [entry for entry in journal.since(since) if not self.is_met_by(entry)]
         near = nearest(others, self.kind, self.name, self.where)
         if near is None:
             return "the journal has no other entry" + (f" from index {since} on" if since else "")

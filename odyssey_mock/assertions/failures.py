@@ -35,6 +35,10 @@ class ReadableJournal(Protocol):
         """The entries that the journal still has, oldest first."""
         ...
 
+    def since(self, index: int) -> Sequence[Entry]:
+        """Return the entries from `index` on that the journal still has, oldest first."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:

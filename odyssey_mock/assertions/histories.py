@@ -72,8 +72,8 @@ class History[State: str]:
         """The id of the stream, session or job."""
         self._subject = subject
         self._journal = journal
-        known = list(dict.fromkeys(step.id for step in subject.steps(journal.entries)))
-        if subject_id not in known:
+        if not self._steps(0):
+            known = list(dict.fromkeys(step.id for step in subject.steps(journal.entries)))
             raise ExpectationError(f"expected a {subject.name} with the id {subject_id!r}, got {self._listed(known)}")
 
     def __repr__(self) -> str:
@@ -125,11 +125,9 @@ class History[State: str]:
         return f"{self._subject.name} {self.id}"
 
     def _steps(self, since: int) -> list[Step[State]]:
-        return [
-            step
-            for step in self._subject.steps(self._journal.entries)
-            if step.id == self.id and step.entry.index >= since
-        ]
+        # The data of the other entries is not decoded.
+        about = [entry for entry in self._journal.since(since) if _mentions(entry, self.id)]
+        return [step for step in self._subject.steps(about) if step.id == self.id]
 
     def _check(self, state: State) -> None:
         __tracebackhide__ = True
@@ -155,6 +153,10 @@ class History[State: str]:
             return f"none: the journal has no {self._subject.name}"
         more = f" and {len(known) - SHOWN_IDS} earlier ids" if len(known) > SHOWN_IDS else ""
         return f"{', '.join(reversed(known[-SHOWN_IDS:]))}{more}"
+
+
+def _mentions(entry: Entry, subject_id: str) -> bool:
+    return subject_id in (entry.stream, entry.session) or subject_id in entry.encoded
 
 
 _SIMULATED: Mapping[str, tuple[StreamStateName, ...]] = {

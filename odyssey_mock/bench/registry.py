@@ -103,6 +103,12 @@ BENCHMARKS: tuple[Benchmark, ...] = (
         "the CPU time of a response, compared with a bare Starlette route.",
     ),
     Benchmark(
+        "growth",
+        "odyssey_mock.bench.growth:run",
+        "CPU time and memory of a mock with many journal entries, streams, jobs or sessions, compared with one with"
+        " few.",
+    ),
+    Benchmark(
         "explore",
         "odyssey_mock.bench.explore:run",
         "simulated sessions, compared with sessions over loopback. Requires the extra `sim`.",

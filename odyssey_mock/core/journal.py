@@ -129,8 +129,8 @@ class _Waiter:
 class Journal:
     """The journal of one server, which keeps the latest `limit` entries, of about `max_bytes` of memory at most.
 
-    `entries`, `find` and `to_jsonl` may be called in any thread; other methods may only be called in the thread of the
-    server.
+    `entries`, `since`, `find` and `to_jsonl` may be called in any thread; other methods may only be called in the
+    thread of the server.
     """
 
     def __init__(self, now: Callable[[], float], limit: int, max_bytes: int = DEFAULT_BYTES) -> None:
@@ -225,7 +225,7 @@ class Journal:
 
     def find(self, kind: Kind | None = None, name: str | None = None, *, since: int = 0, **where: JSON) -> list[Entry]:
         """Return the matching entries from index `since` on, oldest first; see `Entry.matches`."""
-        return [entry for entry in self.entries if entry.index >= since and entry.matches(kind, name, where)]
+        return [entry for entry in self.since(since) if entry.matches(kind, name, where)]
 
     async def wait_for(self, kind: Kind, name: str, timeout: float = 5.0, *, since: int = 0, **where: JSON) -> Entry:
         """Return the first matching entry from index `since` on, waiting for it if none exists yet.
@@ -257,7 +257,12 @@ class Journal:
 
     def since(self, index: int) -> Sequence[Entry]:
         """Return the entries from `index` on that the journal still has, oldest first, without a look at the others."""
-        latest = list(itertools.takewhile(lambda entry: entry.index >= index, reversed(self._entries)))
+        if index <= self.cleared_at:
+            return self.entries
+        try:
+            latest = list(itertools.takewhile(lambda entry: entry.index >= index, reversed(self._entries)))
+        except RuntimeError:  # the thread of the server has written an entry in the meantime
+            return [entry for entry in self.entries if entry.index >= index]
         return latest[::-1]
 
     def page(self, index: int, limit: int) -> Sequence[Entry]:

@@ -19,6 +19,7 @@ from odyssey_mock.core.journal import Journal
 from odyssey_mock.sessions.session_machine import SessionState
 from odyssey_mock.simulations.job_machine import JobState
 from tests.support.jobs import a_request, a_script, an_account
+from tests.support.work_counts import instructions_of
 
 FAILING = "[error:model_crashed] A cat"
 
@@ -170,3 +171,19 @@ async def test_job_submitted_by_the_test_is_known(odyssey_mock: MockOdyssey) -> 
     record = odyssey_mock.jobs.submit(an_account(), a_request(a_script(4)))
     await odyssey_mock.advance(60)
     odyssey_mock.job(record.id).reached("completed")
+
+
+def test_data_of_other_streams_is_not_decoded() -> None:
+    few, many = Journal(lambda: 0.0, limit=10_000), Journal(lambda: 0.0, limit=10_000)
+    for written, others in ((few, 1), (many, 300)):
+        for number in range(others):
+            change = {"from": "starting", "to": "running", "event": "first frame"}
+            written.record("state", "stream", change, session="a", stream=f"other-{number}")
+        written.record("state", "stream", {"from": "idle", "to": "starting", "event": "start"}, stream="mine")
+
+    def states(written: Journal) -> list[str]:
+        return [*History(STREAM, "mine", written).states]
+
+    assert states(few) == states(many) == ["starting"]
+    added = instructions_of(lambda: states(many)) - instructions_of(lambda: states(few))
+    assert added / 299 < 100, "decoding takes about 250 instructions"

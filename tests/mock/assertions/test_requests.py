@@ -7,6 +7,7 @@ from odyssey_mock.assertions.requests import Requests, requests
 from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.strict_json import JSON
 from tests.support.raw import RawApi
+from tests.support.work_counts import instructions_of
 
 ROUTES = ["POST /sessions/token", "POST /sessions/request", "GET /recordings/{stream_id}"]
 
@@ -100,3 +101,18 @@ async def test_routes_are_those_of_the_mock(odyssey_mock: MockOdyssey) -> None:
         odyssey_mock.requests("POST /session/token")
     with pytest.raises(ValueError, match=r"got 'GET /_mock/state', which the mock does not have"):
         odyssey_mock.requests("GET /_mock/state")
+
+
+def test_data_of_other_routes_is_not_decoded() -> None:
+    few, many = Journal(lambda: 0.0, limit=10_000), Journal(lambda: 0.0, limit=10_000)
+    for written, others in ((few, 1), (many, 300)):
+        for _ in range(others):
+            written.record("rest", "POST /auth/token", method="POST", path="/auth/token", status=200)
+        written.record("rest", "GET /recordings/{stream_id}", method="GET", path="/recordings/abc", status=200)
+
+    def found(written: Journal) -> int:
+        return len(requests(written, "GET /recordings/abc", [], since=0, where={}))
+
+    assert (found(few), found(many)) == (1, 1)
+    added = instructions_of(lambda: found(many)) - instructions_of(lambda: found(few))
+    assert added / 299 < 100, "decoding takes about 250 instructions"

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from odyssey_mock.core.journal import Entry, Journal, JournalTimeoutError
 from odyssey_mock.core.redaction import REDACTED, is_secret_name
 from odyssey_mock.core.strict_json import JSON
+from tests.support.work_counts import instructions_of
 
 SECRET_NAMES = (
     "access_token",
@@ -378,3 +379,14 @@ def test_text_of_clients_adds_no_lines(name: str, why: str) -> None:
     written.record("signaling", name, {"from": "client"}, why=why)
     assert len(written.to_text().splitlines()) == 1
     assert written.to_text()[:-1].isprintable()
+
+
+def test_earlier_entries_are_not_looked_at() -> None:
+    written = Journal(lambda: 0.0, limit=10_000)
+    for number in range(1000):
+        written.record("note", f"{number}")
+
+    assert [entry.name for entry in written.since(997)] == ["997", "998", "999"]
+    assert [entry.name for entry in written.find("note", since=998)] == ["998", "999"]
+    assert len(written.since(0)) == 1000
+    assert instructions_of(lambda: written.find("note", since=998)) < 300

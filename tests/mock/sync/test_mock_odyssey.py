@@ -45,8 +45,11 @@ INTERNAL = {
     odyssey_mock.MockOdyssey: {"backend"},
     Journal: {"observe", "observe_clear", "oldest_index", "page", "reach", "restore", "since"},
     Faults: {"any_at", "fire", "skip", "reached"},
-    Jobs: {"close", "hand_out", "reset", "restore", "snapshot", "submit", "suspend"},
-    Recordings: {"close", "describe", "is_available", "is_unused", "settle", "tidy", "why_unavailable"},
+    Jobs: {
+        *("close", "hand_out", "reset", "restore", "snapshot", "submit", "suspend"),
+        *("count_of", "newest_active_first", "newest_first", "pending_of"),
+    },
+    Recordings: {"available_of", "close", "describe", "is_available", "is_unused", "settle", "tidy", "why_unavailable"},
     Clock: {"advance", "advance_to_next", "call_later", "left", "monotonic", *_OBSERVED},
     Session: {"frames_made", "is_over", "issued_token", "serve", "snapshot", "statistics", "unused"},
     Broadcast: {"accepts", "admit", "audience_size", "codecs", "delete", "end", "gone", "push", "snapshot", *_URLS},

@@ -113,7 +113,7 @@ function Row({ event, index, top, place, of, isSelected, onSelect }) {
 }
 
 /** An arrow from the sender of a message to its receiver. */
-export function Direction({ event }) {
+function Direction({ event }) {
   if (event.from === undefined) return null;
   const text = event.from === "client" ? "client to server" : "server to client";
   return html`<span class=${`direction from-${event.from}`} role="img" aria-label=${text} title=${text}>${event.from === "client" ? "↓" : "↑"}</span>`;

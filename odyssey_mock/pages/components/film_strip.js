@@ -45,7 +45,7 @@ export function FilmStrip({ tracks: all, view, FrameImage, selected }) {
  * If there are too many frames, one of 2, 4, 8, ... is shown, counted from the first frame of the stream, so that
  * thumbnails stay when the view moves.
  */
-export function thumbnailsOf(track, view, width, height) {
+function thumbnailsOf(track, view, width, height) {
   if (width === 0) return [];
   const scale = width / (view.to - view.from);
   const widest = (height - 4) * Math.max(...track.ratios.slice(0, 50));

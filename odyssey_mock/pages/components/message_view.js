@@ -82,7 +82,7 @@ function Sent({ source, sources, event }) {
 }
 
 /** Return the parts of the event's data, each with a title: {title, value}. */
-export function partsOf({ lane, data }) {
+function partsOf({ lane, data }) {
   const rest = (...names) => Object.fromEntries(Object.entries(data).filter(([name]) => !names.includes(name)));
   const parts = [];
   const add = (title, value) => {

@@ -24,7 +24,7 @@ export function takeToken() {
 }
 
 /** Keep the control token until the tab is closed. */
-export function keepToken(token) {
+function keepToken(token) {
   sessionStorage.setItem(TOKEN_ITEM, token);
 }
 

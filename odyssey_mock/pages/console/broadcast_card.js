@@ -8,7 +8,7 @@ import { CopyButton, Section } from "console/view_parts.js";
 const LOCAL = new Set(["localhost", "127.0.0.1", "[::1]"]);
 
 /** Return the address of the page that plays a broadcast. What it needs is in the fragment, which browsers do not send. */
-export function watchAddress({ webrtcUrl, token }) {
+function watchAddress({ webrtcUrl, token }) {
   const stream = webrtcUrl.slice(webrtcUrl.lastIndexOf("/") + 1);
   return `${new URL("../_mock/watch/", webrtcUrl).href}#${new URLSearchParams({ stream, token })}`;
 }

@@ -3,7 +3,7 @@
 import { readEvents } from "console/event_stream.js";
 
 /** Events that the page keeps, more than the mock's journal has by default (`journal_limit`). */
-export const MOST_EVENTS = 50_000;
+const MOST_EVENTS = 50_000;
 /** Statistics of one session that the page keeps, one each second. */
 const MOST_STATISTICS = 120;
 /** The shortest time between two snapshots: what is shown is never older, and many entries cause one rendering. */

@@ -3,7 +3,7 @@
 import { useEffect, useState } from "components/html.js";
 
 /** Return the seconds of the mock's clock that have passed since `mock.state` arrived; 0 for a clock that stands still. */
-export function sinceState(mock) {
+function sinceState(mock) {
   const { clock } = mock.state;
   if (clock.kind === "manual" || clock.paused || mock.connection !== "open") return 0;
   return ((performance.now() - mock.stateAt) / 1000) * (clock.speed ?? 1);

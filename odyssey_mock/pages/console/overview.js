@@ -39,7 +39,7 @@ export function OverviewView({ mock, api, announce }) {
 }
 
 /** Return the ready-made lines for each language: [{name, label, text}]. */
-export function connectionLines(url, key) {
+function connectionLines(url, key) {
   return [
     {
       name: "js",

@@ -65,7 +65,7 @@ export function CopyButton({ text, what, label = "Copy", announce, class: name }
 }
 
 /** Copy text to the clipboard; return whether that was possible. Pages of plain HTTP have no clipboard API, except of this machine. */
-export async function copyText(text) {
+async function copyText(text) {
   try {
     await navigator.clipboard.writeText(text);
     return true;

@@ -43,6 +43,7 @@ NOT_RUN = {
     "make coverage": "runs the whole suite",
     "pip install ": "installs this project, which is already installed",
     "python3 -m venv ": "installs this project, which is already installed",
+    "odyssey-mock bench all": "takes minutes; tests/mock/cli passes its options",
     "odyssey-mock bench soak": "takes minutes; the suite runs it with --quick",
     "ODYSSEY_TEST_HOSTILE_CASES=": "takes minutes; the suite runs fewer cases",
     "odyssey-mock serve": "does not end; tests/mock/cli passes its options",

@@ -1,0 +1,97 @@
+"""Generate the results on `docs/explanation/performance.md`, and its plots, from a report of the benchmarks.
+
+    odyssey-mock bench all --json REPORT.json
+    python scripts/draw_performance.py REPORT.json [PAGE]
+
+The results are between `<!-- results -->` and `<!-- /results -->`. All other text of the page is written by hand. Each
+row that misses its target needs a section `### NAME` with its name in the part `## Missed targets`. The script fails if
+one has no section, or if a section is about a target that is reached.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from odyssey_mock.bench.plots import plot
+from odyssey_mock.bench.rows import Row, Spread
+
+PAGE = Path(__file__).parent.parent / "docs" / "explanation" / "performance.md"
+IMAGES = Path("..", "images", "performance")
+"""Folder of the plots, relative to that of the page."""
+RESULTS = re.compile(r"(?<=<!-- results -->\n).*?(?=<!-- /results -->)", re.DOTALL)
+MISSED = "## Missed targets\n"
+
+type Report = Mapping[str, Any]  # Any: JSON
+
+
+def main() -> None:
+    report: Report = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    page = Path(sys.argv[2]) if len(sys.argv) > 2 else PAGE
+    rows = _rows_of(report)
+    images = page.parent / IMAGES
+    images.mkdir(parents=True, exist_ok=True)
+    for name, compared in rows.items():
+        (images / f"{name}.svg").write_text(plot(name, compared), encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
+    drawn = "\n".join(["", *_results(report, rows), ""])
+    page.write_text(RESULTS.sub(lambda _: drawn, text), encoding="utf-8")
+    if problems := [*_problems(text.partition(MISSED)[2], rows)]:
+        sys.exit("\n".join(f"{page.name}: {problem}" for problem in problems))
+
+
+def _problems(explanations: str, rows: Mapping[str, Sequence[Row]]) -> Iterator[str]:
+    """Yield what must be changed in the part that explains the missed targets."""
+    missed = [row.name for compared in rows.values() for row in compared if not row.ok]
+    explained = re.findall(r"^### (.*)$", explanations, re.MULTILINE)
+    if names := [name for name in missed if name not in explained]:
+        yield f"expected a section below `{MISSED.strip()}` for each missed target, got none for {', '.join(names)}"
+    if names := [name for name in explained if name not in missed]:
+        yield f"expected no section below `{MISSED.strip()}` for targets that are reached, got {', '.join(names)}"
+
+
+def _rows_of(report: Report) -> Mapping[str, Sequence[Row]]:
+    """Return the rows of each benchmark."""
+    rows: dict[str, list[Row]] = {}
+    for row in report["rows"]:
+        rows.setdefault(row["benchmark"], []).append(Row.from_json(row))
+    return rows
+
+
+def _results(report: Report, rows: Mapping[str, Sequence[Row]]) -> Iterator[str]:
+    machine, versions = report["machine"], report["versions"]
+    yield f"Command: `{report['command']}`, {report['time'][:10]}"
+    yield ""
+    yield f"Machine: {machine['cpu']}, {machine['cores']} processors, {machine['system']}"
+    yield ""
+    yield f"Versions: {', '.join(f'{name} {version}' for name, version in versions.items())}"
+    yield ""
+    yield "| row | this project | baseline | unit | ratio | quartiles of the ratio | target | reached |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for compared in rows.values():
+        for row in compared:
+            yield _table_row(row)
+    for name in rows:
+        yield ""
+        yield f"![The samples of the benchmark {name} and of its baseline]({(IMAGES / name).as_posix()}.svg)"
+
+
+def _table_row(row: Row) -> str:
+    spread = row.spread
+    ours = f"{Spread.of(row.ours).median:.4g}" + (f" ({row.note})" if row.note else "")
+    reached = "yes" if row.ok else f"[no](#{_anchor(row.name)})"
+    return (
+        f"| {row.name} | {ours} | {Spread.of(row.baseline).median:.4g} | {row.unit} | {spread.median:.3g} | "
+        f"{spread.lower:.3g} to {spread.upper:.3g} | {row.limit:g} | {reached} |"
+    )
+
+
+def _anchor(heading: str) -> str:
+    """Return the anchor that GitHub derives from a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+if __name__ == "__main__":
+    main()

@@ -5,6 +5,7 @@ uses the mock.
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -131,16 +132,24 @@ def __getattr__(name: str) -> object:
         return import_module("odyssey_client.version").client_version()
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "MockOdyssey":  # the server imports some of them later
+        for required in sorted(_EXTRA):
+            if find_spec(required) is None:
+                raise _without_extra(required)
     try:
         module = import_module(f"{__name__}.{_HOME[name]}")
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in _EXTRA:
             raise
-        raise ImportError(
-            f"odyssey_mock requires {missing}; install the extra `mock`: pip install 'odyssey-testkit[mock]'"
-        ) from error
+        raise _without_extra(missing) from error
     return getattr(module, name)
+
+
+def _without_extra(missing: str) -> ImportError:
+    return ImportError(
+        f"odyssey_mock requires {missing}; install the extra `mock`: pip install 'odyssey-testkit[mock]'"
+    )
 
 
 def __dir__() -> list[str]:

@@ -1,11 +1,13 @@
 """`Backend`, which creates all services of one server, such as accounts, sessions and jobs, and connects them."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from odyssey_mock.accounts.accounts import Accounts
 from odyssey_mock.accounts.session_tokens import SessionTokens
@@ -21,7 +23,6 @@ from odyssey_mock.core.telemetry_store import TelemetryStore
 from odyssey_mock.core.url_parts import Authority, BaseUrl
 from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.faults.registry import Faults
-from odyssey_mock.media.frame_encoder import MakeFrameEncoder, drawn
 from odyssey_mock.recordings.artifact_urls import ArtifactUrls
 from odyssey_mock.recordings.file_store import FileStore
 from odyssey_mock.recordings.frame_pictures import FramePictures
@@ -39,7 +40,18 @@ from odyssey_mock.setting_values import to_data
 from odyssey_mock.settings import ChangeableSettings, Plan
 from odyssey_mock.simulations.jobs import Jobs
 
+if TYPE_CHECKING:
+    from odyssey_mock.media.frame_encoder import FrameEncoder, MakeFrameEncoder
+    from odyssey_mock.media.timeline import Timeline
+
 type PeerObserver = Callable[[StreamerPeer, SessionIdentity], object]
+
+
+def drawn(timeline: Timeline, bitrate: int | None) -> FrameEncoder:
+    """Return a frame encoder that draws and encodes the frames of `timeline`."""
+    from odyssey_mock.media.frame_encoder import drawn as make  # noqa: PLC0415 - see `odyssey_mock.media`
+
+    return make(timeline, bitrate)
 
 
 @dataclass(eq=False)
@@ -66,6 +78,8 @@ class Backend:
     """The directory that keeps recorded files; None for a temporary directory."""
     peer_observers: list[PeerObserver] = field(default_factory=list)
     """Called with each new peer of a session."""
+    first_response: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once a request has been answered."""
     secrets: SavedSecrets = field(init=False)
     journal: Journal = field(init=False)
     faults: Faults = field(init=False)

@@ -1,11 +1,13 @@
 """`MockOdyssey`, a fake Odyssey service for tests."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
 from odyssey_mock.accounts.accounts import MockAccount
 from odyssey_mock.assertions.expectations import Step, Wanted, expect, expect_in_order, expect_none
@@ -19,7 +21,7 @@ from odyssey_mock.assertions.histories import (
     StreamStateName,
 )
 from odyssey_mock.assertions.requests import Requests, requests
-from odyssey_mock.backend import Backend
+from odyssey_mock.backend import Backend, drawn
 from odyssey_mock.broadcasts.registry import Broadcasts
 from odyssey_mock.core.clock import Clock, Deadline, ManualClock, RealClock
 from odyssey_mock.core.entropy import Entropy, SeededEntropy, SystemEntropy
@@ -33,7 +35,6 @@ from odyssey_mock.faults.registry import Faults
 from odyssey_mock.http.app import Application
 from odyssey_mock.http.endpoint import Endpoint, OwnEndpoint
 from odyssey_mock.http.outage import Outage
-from odyssey_mock.media.frame_encoder import MakeFrameEncoder, drawn
 from odyssey_mock.recordings.recordings import Recordings
 from odyssey_mock.recordings.stream_records import StreamRecord
 from odyssey_mock.rtc.protocols import MockNetwork
@@ -48,8 +49,11 @@ from odyssey_mock.settings import (
     Settings,
 )
 from odyssey_mock.simulations.jobs import Jobs
-from odyssey_mock.state.saved_state import SavedState
 from odyssey_mock.system_network import SystemNetwork
+
+if TYPE_CHECKING:
+    from odyssey_mock.media.frame_encoder import MakeFrameEncoder
+    from odyssey_mock.state.saved_state import SavedState
 
 CLOSE_SESSIONS = 5.0
 """Maximum seconds that a closing mock waits for its spectators, and the same for its sessions and simulation jobs."""
@@ -528,6 +532,8 @@ class MockOdyssey:
         """Open the directory of the setting `state_dir`, if any, and continue the time and the ids of its mock."""
         if self.settings.state_dir is None:
             return None
+        from odyssey_mock.state.saved_state import SavedState  # noqa: PLC0415 - a mock without `state_dir` needs no SQLite
+
         state = await resources.enter_async_context(SavedState(Path(self.settings.state_dir), now=self._clock.time))
         if state.previous is not None:
             if self.settings.seed is not None and isinstance(self._entropy, SeededEntropy):

@@ -1,22 +1,24 @@
 """The real network of a mock: sockets of the operating system and aiortc peers."""
 
+from __future__ import annotations
+
 import asyncio
 import os
 import socket
 import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from odyssey_mock.core.file_descriptors import ListeningSocket
 from odyssey_mock.core.network import ListenError, PrivateAddressError, is_public, share
 from odyssey_mock.core.redaction import watch_library_logs
-from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.host_addresses import host_addresses
-from odyssey_mock.rtc.packet_track import PacketTrack
 from odyssey_mock.rtc.protocols import SpectatorPeer, StreamerPeer
-from odyssey_mock.rtc.spectator_peer import AiortcSpectatorPeer
-from odyssey_mock.rtc.streamer_peer import AiortcStreamerPeer
+
+if TYPE_CHECKING:
+    from odyssey_mock.media.encoder import Codec
+    from odyssey_mock.rtc.packet_track import PacketTrack
 
 
 class SystemNetwork:
@@ -93,6 +95,8 @@ class SystemNetwork:
         on_message: Callable[[str | bytes], None],
         on_keyframe_wanted: Callable[[], None],
     ) -> StreamerPeer:
+        from odyssey_mock.rtc.streamer_peer import AiortcStreamerPeer  # noqa: PLC0415 - see `odyssey_mock.rtc`
+
         watch_library_logs()
         return AiortcStreamerPeer(
             track,
@@ -113,6 +117,8 @@ class SystemNetwork:
         on_lost: Callable[[], None],
         on_keyframe_wanted: Callable[[], None],
     ) -> SpectatorPeer:
+        from odyssey_mock.rtc.spectator_peer import AiortcSpectatorPeer  # noqa: PLC0415 - see `odyssey_mock.rtc`
+
         watch_library_logs()
         return AiortcSpectatorPeer(
             track,

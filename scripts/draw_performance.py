@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from odyssey_mock.bench.plots import plot
-from odyssey_mock.bench.rows import Growth, Result, Row, Spread, result_from_json
+from odyssey_mock.bench.rows import Row, Spread
 
 PAGE = Path(__file__).parent.parent / "docs" / "explanation" / "performance.md"
 IMAGES = Path("..", "images", "performance")
@@ -30,23 +30,21 @@ type Report = Mapping[str, Any]  # Any: JSON
 def main() -> None:
     report: Report = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     page = Path(sys.argv[2]) if len(sys.argv) > 2 else PAGE
-    results = [(row["benchmark"], result_from_json(row)) for row in report["rows"]]
-    rows = _rows_of(results)
-    growth = [result for _, result in results if isinstance(result, Growth)]
+    rows = _rows_of(report)
     images = page.parent / IMAGES
     images.mkdir(parents=True, exist_ok=True)
     for name, compared in rows.items():
         (images / f"{name}.svg").write_text(plot(name, compared), encoding="utf-8")
     text = page.read_text(encoding="utf-8")
-    drawn = "\n".join(["", *_results(report, rows, growth), ""])
+    drawn = "\n".join(["", *_results(report, rows), ""])
     page.write_text(RESULTS.sub(lambda _: drawn, text), encoding="utf-8")
-    if problems := [*_problems(text.partition(MISSED)[2], [result for _, result in results])]:
+    if problems := [*_problems(text.partition(MISSED)[2], rows)]:
         sys.exit("\n".join(f"{page.name}: {problem}" for problem in problems))
 
 
-def _problems(explanations: str, results: Sequence[Result]) -> Iterator[str]:
+def _problems(explanations: str, rows: Mapping[str, Sequence[Row]]) -> Iterator[str]:
     """Yield what must be changed in the part that explains the missed targets."""
-    missed = [result.name for result in results if not result.ok]
+    missed = [row.name for compared in rows.values() for row in compared if not row.ok]
     explained = re.findall(r"^### (.*)$", explanations, re.MULTILINE)
     if names := [name for name in missed if name not in explained]:
         yield f"expected a section below `{MISSED.strip()}` for each missed target, got none for {', '.join(names)}"
@@ -54,16 +52,15 @@ def _problems(explanations: str, results: Sequence[Result]) -> Iterator[str]:
         yield f"expected no section below `{MISSED.strip()}` for targets that are reached, got {', '.join(names)}"
 
 
-def _rows_of(results: Sequence[tuple[str, Result]]) -> Mapping[str, Sequence[Row]]:
-    """Return the comparisons of each benchmark."""
+def _rows_of(report: Report) -> Mapping[str, Sequence[Row]]:
+    """Return the rows of each benchmark."""
     rows: dict[str, list[Row]] = {}
-    for benchmark, result in results:
-        if isinstance(result, Row):
-            rows.setdefault(benchmark, []).append(result)
+    for row in report["rows"]:
+        rows.setdefault(row["benchmark"], []).append(Row.from_json(row))
     return rows
 
 
-def _results(report: Report, rows: Mapping[str, Sequence[Row]], growth: Sequence[Growth]) -> Iterator[str]:
+def _results(report: Report, rows: Mapping[str, Sequence[Row]]) -> Iterator[str]:
     machine, versions = report["machine"], report["versions"]
     yield f"Command: `{report['command']}`, {report['time'][:10]}"
     yield ""
@@ -76,12 +73,6 @@ def _results(report: Report, rows: Mapping[str, Sequence[Row]], growth: Sequence
     for compared in rows.values():
         for row in compared:
             yield _table_row(row)
-    if growth:
-        yield ""
-        yield "| growth | of each | limit | reached |"
-        yield "|---|---|---|---|"
-    for each in growth:
-        yield f"| {each.name} | {each.each:.4g} {each.unit} | {each.reach:g} {each.unit} | {_reached(each)} |"
     for name in rows:
         yield ""
         yield f"![The samples of the benchmark {name} and of its baseline]({(IMAGES / name).as_posix()}.svg)"
@@ -90,14 +81,11 @@ def _results(report: Report, rows: Mapping[str, Sequence[Row]], growth: Sequence
 def _table_row(row: Row) -> str:
     spread = row.spread
     ours = f"{Spread.of(row.ours).median:.4g}" + (f" ({row.note})" if row.note else "")
+    reached = "yes" if row.ok else f"[no](#{_anchor(row.name)})"
     return (
         f"| {row.name} | {ours} | {Spread.of(row.baseline).median:.4g} | {row.unit} | {spread.median:.3g} | "
-        f"{spread.lower:.3g} to {spread.upper:.3g} | {row.limit:g} | {_reached(row)} |"
+        f"{spread.lower:.3g} to {spread.upper:.3g} | {row.limit:g} | {reached} |"
     )
-
-
-def _reached(result: Result) -> str:
-    return "yes" if result.ok else f"[no](#{_anchor(result.name)})"
 
 
 def _anchor(heading: str) -> str:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
-from odyssey_mock.bench.rows import Growth, Row
+from odyssey_mock.bench.rows import Row
 
 SCRIPT = Path(__file__).parent.parent / "scripts" / "draw_performance.py"
 REPORT = {
@@ -19,15 +19,12 @@ PAGE = "# Performance\n\nBy hand.\n\n<!-- results -->\nold\n<!-- /results -->\n\
 CONNECT = Row("connect", [3.0], [2.0], "ms", limit=1.3, note="fast")
 FIXTURE = Row("fixture, CPU", [1.0, 2.0], [1.0, 1.0], "ms of CPU", limit=2.0)
 
-MEMORY = Growth("entries, memory", 3000.0, 10, "bytes", reach=500.0)
-
 
 def draw(folder: Path, page: str) -> tuple[subprocess.CompletedProcess[str], str]:
     """Run the script on a report with a missed and a reached target; return the result, and the new page."""
     rows = [
         {"benchmark": "connect", **CONNECT.to_json()},
         {"benchmark": "fixture", **FIXTURE.to_json()},
-        {"benchmark": "growth", **MEMORY.to_json()},
     ]
     (folder / "report.json").write_text(json.dumps({**REPORT, "rows": rows}))
     file = folder / "explanation" / "page.md"
@@ -54,7 +51,6 @@ def test_results_replace_only_their_part(tmp_path: Path) -> None:
     assert "Versions: python 3.13.0, aiortc 1.2" in page
     assert "| connect | 3 (fast) | 2 | ms | 1.5 | 1.5 to 1.5 | 1.3 | [no](#connect) |" in page
     assert "| fixture, CPU | 1.5 | 1 | ms of CPU | 1.5 | 1.25 to 1.75 | 2 | yes |" in page
-    assert "| entries, memory | 300 bytes | 500 bytes | yes |" in page
 
 
 def test_plots_are_written_where_the_page_expects_them(tmp_path: Path) -> None:

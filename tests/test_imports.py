@@ -51,6 +51,10 @@ def imported(code: str, absent: tuple[str, ...], **environment: str) -> list[str
         ("from odyssey_client import Odyssey, Script, connect_to_stream", (*HEAVY, "odyssey_client.sync")),
         ("from odyssey_client.sync import Odyssey, connect_to_stream", HEAVY),
         ("import odyssey_mock", (*HEAVY, "asyncio", "odyssey_mock.settings")),
+        (
+            "from odyssey_mock import MockOdyssey",
+            ("aioice", "aiortc", "av", "cryptography", "httpx", "ifaddr", "jwt", "numpy", "PIL", "sqlite3", "yaml"),
+        ),
         ("import odyssey_mock.testing.plugin", (*HEAVY, "odyssey_client", "odyssey_mock.settings")),
     ],
 )

@@ -17,8 +17,19 @@ import odyssey_mock
 from odyssey_client import EventReader, FrameReader, MediaStream, Odyssey, SpectatorConnection
 from odyssey_client.media.recorder import Recorder
 from odyssey_mock import Broadcast, Broadcasts, Jobs, Journal, MockOdyssey, Recordings
+from odyssey_mock.media.encoder import Codec, VideoPacket
+from odyssey_mock.media.frame_encoder import CountsFrames
 
-TYPE_ONLY = {"av": av, "np": numpy, "NDArray": NDArray, "Image": Image, "Recorder": Recorder}
+TYPE_ONLY = {
+    "av": av,
+    "np": numpy,
+    "NDArray": NDArray,
+    "Image": Image,
+    "Recorder": Recorder,
+    "Codec": Codec,
+    "CountsFrames": CountsFrames,
+    "VideoPacket": VideoPacket,
+}
 """Names in annotations that modules import only for type checking, and their values."""
 
 CLIENT = [Odyssey, SpectatorConnection, MediaStream, FrameReader, EventReader]

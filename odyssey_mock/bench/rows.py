@@ -139,23 +139,13 @@ class Growth:
         return self.grown / self.rounds
 
     @property
-    def ratio(self) -> float:
-        """The growth per repetition as a share of the limit; the growth per repetition itself if the limit is 0."""
-        return self.each / (self.reach or 1)
-
-    @classmethod
-    def from_json(cls, row: Mapping[str, Any]) -> Self:  # Any: JSON
-        """Return the growth that `to_json` has written."""
-        return cls(row["name"], row["grown"], row["rounds"], row["unit"], row["reach"])
-
-    @property
     def ok(self) -> bool:
         """Whether the growth per repetition is at most the limit `reach`."""
         return self.each <= self.reach
 
     def to_json(self) -> dict[str, JSON]:
         """Return the row as `odyssey-mock bench --json` writes it."""
-        return {**asdict(self), "each": round(self.each, 3), "ratio": _rounded(self.ratio), "ok": self.ok}
+        return {**asdict(self), "each": round(self.each, 3), "ok": self.ok}
 
     def __str__(self) -> str:
         verdict = "ok" if self.ok else "GROWS"
@@ -166,8 +156,3 @@ class Growth:
 
 
 type Result = Row | Growth
-
-
-def result_from_json(row: Mapping[str, Any]) -> Result:  # Any: JSON
-    """Return the result that `to_json` of one of the classes has written."""
-    return Row.from_json(row) if "samples" in row else Growth.from_json(row)

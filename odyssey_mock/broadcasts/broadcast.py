@@ -1,8 +1,11 @@
 """The broadcast of one stream. WebRTC spectators and HLS get the same encoded packets."""
 
+from __future__ import annotations
+
 import hmac
 from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from odyssey_mock.broadcasts.hls import HlsStream
@@ -11,11 +14,13 @@ from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.entropy import Entropy
 from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.strict_json import JSON
-from odyssey_mock.media.encoder import Codec, VideoPacket
-from odyssey_mock.media.frame_encoder import CountsFrames
 from odyssey_mock.media.keyframes import Keyframes
 from odyssey_mock.recordings.stream_records import StreamRecord
 from odyssey_mock.settings import Settings
+
+if TYPE_CHECKING:
+    from odyssey_mock.media.encoder import Codec, VideoPacket
+    from odyssey_mock.media.frame_encoder import CountsFrames
 
 _ORDER: tuple[Codec, ...] = ("h264", "vp8")
 """All codecs, starting with the one that is cheapest to encode."""
@@ -54,7 +59,7 @@ class Broadcast:
         journal: Journal,
         base_url: str,
         make_spectator: MakeSpectator,
-        on_ended: Callable[["Broadcast"], None],
+        on_ended: Callable[[Broadcast], None],
     ) -> None:
         """Open the broadcast; `on_ended(broadcast)` is called once, when its stream has ended."""
         self.stream_id = record.id

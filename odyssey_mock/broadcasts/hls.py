@@ -1,5 +1,7 @@
 """HLS output of a stream: a playlist and fragmented MP4 segments, kept in memory (RFC 8216, ISO/IEC 14496-12)."""
 
+from __future__ import annotations
+
 import asyncio
 import io
 import math
@@ -7,14 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
-from typing import override
+from typing import TYPE_CHECKING, override
 
-import av
-from av.container import OutputContainer
-from av.video.stream import VideoStream
-
-from odyssey_mock.media.encoder import VideoPacket
 from odyssey_mock.media.timeline import Size
+
+if TYPE_CHECKING:
+    from av.container import OutputContainer
+
+    from odyssey_mock.media.encoder import VideoPacket
 
 MEDIA_TYPE = "application/vnd.apple.mpegurl"
 INIT = "init.mp4"
@@ -243,6 +245,9 @@ class _Muxer:
     """Muxes packets into MP4 fragments without encoding them again."""
 
     def __init__(self, size: Size, fps: int) -> None:
+        import av  # noqa: PLC0415 - see `odyssey_mock.media`
+        from av.video.stream import VideoStream  # noqa: PLC0415
+
         self._fps = fps
         self._out = _Out()
         self._container: OutputContainer = av.open(self._out, "w", format="mp4", options=_MUXER)
@@ -253,8 +258,10 @@ class _Muxer:
 
     def mux(self, packet: VideoPacket, slot: int) -> bytes:
         """Add a packet; return the MP4 data that the muxer has completed since the last call, which may be empty."""
+        from av import Packet  # noqa: PLC0415 - see `odyssey_mock.media`
+
         # Copy the packet, because senders may be reading the original.
-        own = av.Packet(bytes(packet))
+        own = Packet(bytes(packet))
         own.stream = self._stream
         own.time_base = TIME_BASE
         own.pts = own.dts = slot * TIME_BASE.denominator // self._fps

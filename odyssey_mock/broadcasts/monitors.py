@@ -6,7 +6,10 @@ monitors. The packets are those that are encoded for the client and its spectato
 monitor supports no other one. A new monitor requests a key frame, as each new spectator does.
 """
 
+from __future__ import annotations
+
 from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
 
 from odyssey_mock.broadcasts.broadcast import Broadcast
 from odyssey_mock.broadcasts.registry import Broadcasts, TooManySpectatorsError
@@ -16,11 +19,13 @@ from odyssey_mock.core.entropy import SystemEntropy
 from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.picklable_error import PicklableError
 from odyssey_mock.current_settings import CurrentSettings
-from odyssey_mock.media.encoder import Codec, VideoPacket
-from odyssey_mock.media.frame_encoder import CountsFrames
 from odyssey_mock.media.keyframes import Keyframes
 from odyssey_mock.recordings.stream_records import StreamRecord, StreamStore
 from odyssey_mock.rtc.protocols import PeerFactory
+
+if TYPE_CHECKING:
+    from odyssey_mock.media.encoder import Codec, VideoPacket
+    from odyssey_mock.media.frame_encoder import CountsFrames
 
 MONITORS = 50
 """Maximum number of monitors of all streams: a page shows only visible streams. Each needs some file descriptors."""
@@ -48,7 +53,7 @@ class Monitors:
         self._hidden: Broadcasts | None = None
         """The unannounced broadcasts; None until the first monitor, which most mocks never have."""
 
-    def open(self, record: StreamRecord, encoders: CountsFrames, keyframes: Keyframes) -> "StreamMonitors":
+    def open(self, record: StreamRecord, encoders: CountsFrames, keyframes: Keyframes) -> StreamMonitors:
         """Let monitors watch a stream. The caller must call `StreamMonitors.end` when the stream ends."""
         monitors = StreamMonitors(self, record, encoders, keyframes)
         self._streams[record.id] = monitors
@@ -94,7 +99,7 @@ class Monitors:
             await hidden.close()
             await self._clock.__aexit__(None, None, None)
 
-    def _of(self, stream_id: str) -> "StreamMonitors":
+    def _of(self, stream_id: str) -> StreamMonitors:
         monitors = self._streams.get(stream_id)
         if monitors is None:
             raise NoRunningStreamError(

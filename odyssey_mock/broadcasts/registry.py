@@ -1,9 +1,11 @@
 """The registry of a mock's broadcasts: live broadcasts, and ended broadcasts whose playlist can still be fetched."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import override
+from typing import TYPE_CHECKING, override
 
 from odyssey_mock.broadcasts.broadcast import Broadcast
 from odyssey_mock.broadcasts.spectator import Spectator
@@ -12,10 +14,12 @@ from odyssey_mock.core.entropy import Entropy
 from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.picklable_error import PicklableError
 from odyssey_mock.current_settings import CurrentSettings
-from odyssey_mock.media.frame_encoder import CountsFrames
 from odyssey_mock.media.keyframes import Keyframes
 from odyssey_mock.recordings.stream_records import StreamRecord, StreamStore
 from odyssey_mock.rtc.protocols import PeerFactory
+
+if TYPE_CHECKING:
+    from odyssey_mock.media.frame_encoder import CountsFrames
 
 
 class TooManySpectatorsError(PicklableError):

@@ -1,21 +1,24 @@
 """`Spectator`: the mock's side of one WebRTC spectator, which answers the offer and sends the stream's packets."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.entropy import Entropy
 from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.redaction import get_logger
 from odyssey_mock.core.strict_json import JSON
-from odyssey_mock.media.encoder import Codec
 from odyssey_mock.recordings.stream_records import StreamRecord
-from odyssey_mock.rtc.packet_track import PacketTrack
 from odyssey_mock.rtc.protocols import PeerFactory
 from odyssey_mock.rtc.sdp_fragment import ufrags_of
 from odyssey_mock.settings import Settings
+
+if TYPE_CHECKING:
+    from odyssey_mock.media.encoder import Codec
 
 ANSWER_LIMIT = 10.0
 """Timeout in seconds for creating the answer, which normally takes milliseconds."""
@@ -77,6 +80,8 @@ class Spectator:
         on_closed: Callable[[str], None],
         on_keyframe_wanted: Callable[[], None],
     ) -> None:
+        from odyssey_mock.rtc.packet_track import PacketTrack  # noqa: PLC0415 - see `odyssey_mock.rtc`
+
         self.number = number
         self.resource = entropy.token(18)
         self.etag = f'"{entropy.token(6)}"'

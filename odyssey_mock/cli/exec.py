@@ -19,6 +19,7 @@ import click
 
 from odyssey_mock.cli.exposure import warn_if_exposed
 from odyssey_mock.cli.setting_options import GroupedCommand, chosen_settings, setting_options
+from odyssey_mock.cli.warm_up import warming_up
 from odyssey_mock.settings import SETTING_NAMES, Settings
 
 NO_MOCK, NOT_EXECUTABLE, NOT_FOUND = 125, 126, 127
@@ -92,7 +93,7 @@ async def _exec(command: Sequence[str], settings: Settings) -> int:
 
     signals = _ForwardedSignals()
     await asyncio.to_thread(remove_leftovers)
-    async with MockOdyssey(settings) as mock:
+    async with MockOdyssey(settings) as mock, warming_up(mock):
         warn_if_exposed(mock)
         if (signum := signals.first) is not None:  # before there was a command to get it
             return 128 + signum

@@ -16,6 +16,7 @@ import click
 from odyssey_mock.cli.exposure import warn_if_exposed
 from odyssey_mock.cli.setting_options import GroupedCommand, chosen_settings, setting_options
 from odyssey_mock.cli.stderr_lines import StderrLines
+from odyssey_mock.cli.warm_up import warming_up
 from odyssey_mock.settings import SETTING_NAMES, Settings
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ async def _serve(settings: Settings, *, as_json: bool, verbose: bool, trace: Pat
             if lines is not None:
                 journal = mock.journal
                 journal.observe(lambda entry: lines.print(line_of(entry, journal.began_at)))
-            async with _traced(mock, trace):
+            async with warming_up(mock), _traced(mock, trace):
                 await stop.wait()
 
 

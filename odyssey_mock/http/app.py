@@ -121,6 +121,7 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._created()(scope, receive, send)
+        self._backend.first_response.set()
 
     @property
     def route_names(self) -> Collection[str]:

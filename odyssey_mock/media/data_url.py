@@ -8,7 +8,7 @@ _DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w.+=-]+)*;base64,", re.IGNO
 
 
 class ImageRefusedError(ValueError):
-    """The URL cannot be decoded, or its data is too large.
+    """The URL or its image cannot be decoded, or its data is too large.
 
     The message states what was expected, what was received, and what to send.
     """

@@ -1,14 +1,19 @@
 """The artifacts (files) of a recording, and which of them a stream has (`protocol.md` section 6)."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from odyssey_mock.core.strict_json import JSON
-from odyssey_mock.media.film import Checkpoint, Film
 from odyssey_mock.recordings.stream_records import StreamRecord
+
+if TYPE_CHECKING:
+    from odyssey_mock.media.film import Checkpoint, Film
 
 type Writer = Callable[[StreamRecord, Path, Checkpoint], None]
 """Writes the artifact of a stream to a path; called in a thread."""
@@ -29,7 +34,7 @@ class Artifact:
 
 
 def _video(record: StreamRecord, path: Path, checkpoint: Checkpoint) -> None:
-    Film(record.timeline, record.started_at).write_video(path, checkpoint)
+    _film(record).write_video(path, checkpoint)
 
 
 def _events(record: StreamRecord, path: Path, _checkpoint: Checkpoint) -> None:
@@ -37,11 +42,17 @@ def _events(record: StreamRecord, path: Path, _checkpoint: Checkpoint) -> None:
 
 
 def _thumbnail(record: StreamRecord, path: Path, checkpoint: Checkpoint) -> None:
-    Film(record.timeline, record.started_at).write_thumbnail(path, checkpoint)
+    _film(record).write_thumbnail(path, checkpoint)
 
 
 def _preview(record: StreamRecord, path: Path, checkpoint: Checkpoint) -> None:
-    Film(record.timeline, record.started_at).write_preview(path, checkpoint)
+    _film(record).write_preview(path, checkpoint)
+
+
+def _film(record: StreamRecord) -> Film:
+    from odyssey_mock.media.film import Film  # noqa: PLC0415 - see `odyssey_mock.media`
+
+    return Film(record.timeline, record.started_at)
 
 
 ARTIFACTS: Mapping[str, Artifact] = MappingProxyType(

@@ -1,14 +1,17 @@
 """`FramePictures`, which draws thumbnails of the frames of live streams while they run, and of all ended streams."""
 
+from __future__ import annotations
+
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from odyssey_mock.core.picklable_error import PicklableError
-from odyssey_mock.media.picture import PictureError
-from odyssey_mock.media.scene import Renderer
-from odyssey_mock.media.thumbnail import thumbnail_of
 from odyssey_mock.recordings.stream_records import StreamRecord, StreamStore
+
+if TYPE_CHECKING:
+    from odyssey_mock.media.scene import Renderer
 
 RENDERERS = 4
 """Maximum number of streams whose renderers are kept. A renderer has a few megabytes, and takes 50 ms to prepare."""
@@ -47,6 +50,8 @@ class FramePictures:
             NoFrameError: the stream is unknown, or has no such frame yet.
             TooManyPicturesError: `WAITING` thumbnails wait already.
         """
+        from odyssey_mock.media.picture import PictureError  # noqa: PLC0415 - see `odyssey_mock.media`
+
         self.check(stream_id, index)
         if self._waiting >= WAITING:
             raise TooManyPicturesError(f"expected at most {WAITING} frames to be drawn at a time, got another one")
@@ -85,6 +90,8 @@ class FramePictures:
         self._renderers.pop(stream_id, None)
 
     def _renderer(self, record: StreamRecord) -> Renderer:
+        from odyssey_mock.media.scene import Renderer  # noqa: PLC0415 - see `odyssey_mock.media`
+
         renderer = self._renderers.pop(record.id, None) or Renderer(record.timeline)
         self._renderers[record.id] = renderer
         while len(self._renderers) > RENDERERS:
@@ -93,4 +100,6 @@ class FramePictures:
 
 
 def _draw(renderer: Renderer, index: int, side: int) -> bytes:
+    from odyssey_mock.media.thumbnail import thumbnail_of  # noqa: PLC0415 - see `odyssey_mock.media`
+
     return thumbnail_of(renderer.render(index), side).jpeg

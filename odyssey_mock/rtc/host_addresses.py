@@ -8,8 +8,6 @@ import ipaddress
 import socket
 from collections.abc import Iterable
 
-import ifaddr
-
 LOOPBACK = ("127.0.0.1", "::1")
 
 _LOCAL = (
@@ -34,6 +32,8 @@ _NETWORKS = tuple(ipaddress.ip_network(each) for each in _LOCAL)
 
 def host_addresses(*, loopback_only: bool) -> list[str]:
     """Return the addresses of this machine for host candidates: see `chosen`."""
+    import ifaddr  # noqa: PLC0415 - only peers need it
+
     found = [ip.ip for adapter in ifaddr.get_adapters() for ip in adapter.ips]
     # IPv6 addresses are (address, flow info, scope id).
     usable = (address for ip in found if _is_usable(address := ip if isinstance(ip, str) else ip[0]))

@@ -1,13 +1,17 @@
 """Interfaces of the mock's WebRTC peers and of their factory."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from odyssey_mock.core.network import Network
 from odyssey_mock.core.strict_json import JSON
-from odyssey_mock.media.encoder import Codec
-from odyssey_mock.rtc.packet_track import PacketTrack
+
+if TYPE_CHECKING:
+    from odyssey_mock.media.encoder import Codec
+    from odyssey_mock.rtc.packet_track import PacketTrack
 
 
 class Peer(Protocol):

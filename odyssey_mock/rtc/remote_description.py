@@ -9,13 +9,17 @@ out candidates that are valid but of no use to the mock, as browsers do:
   checks reveal its address anyway (RFC 8445 section 7.3.1.3).
 """
 
+from __future__ import annotations
+
 import ipaddress
 import itertools
 import re
 from collections.abc import Iterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from aiortc import RTCIceCandidate
+if TYPE_CHECKING:
+    from aiortc import RTCIceCandidate
+
 
 MAX_LENGTH = 64 << 10
 """Maximum length of a description in characters. A browser sends about 10,000."""
@@ -136,6 +140,8 @@ def read_candidate(text: str) -> RTCIceCandidate | None:
     Raises:
         DescriptionError: `text` is not a candidate line.
     """
+    from aiortc import RTCIceCandidate  # noqa: PLC0415 - see `odyssey_mock.rtc`
+
     fields = _CANDIDATE.fullmatch(text.strip())
     if fields is None:
         raise DescriptionError(f"expected an ICE candidate line (RFC 8839 section 5.1), got {text[:_SHOWN]!r}")

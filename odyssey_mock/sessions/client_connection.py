@@ -1,10 +1,12 @@
 """One client's connection to a session: the inbox, the signaling socket and the peer."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Literal, Protocol, Self
+from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 from odyssey_mock import latency
 from odyssey_mock.core.clock import Clock, sleep
@@ -13,8 +15,6 @@ from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.fault import Fault
 from odyssey_mock.faults.registry import Faults
-from odyssey_mock.media.encoder import Codec
-from odyssey_mock.rtc.packet_track import PacketTrack
 from odyssey_mock.rtc.protocols import PeerFactory, StreamerPeer
 from odyssey_mock.sessions.connection_faults import apply_fault, send_faulty_offer
 from odyssey_mock.sessions.late_messages import LateMessage, LateMessages
@@ -32,6 +32,9 @@ from odyssey_mock.sessions.session_identity import SessionIdentity
 from odyssey_mock.sessions.session_machine import SessionEffect, SessionEvent
 from odyssey_mock.sessions.signaling_socket import CLEAN_CLOSE_CODES, NORMAL_CLOSURE, SignalingSocket
 from odyssey_mock.settings import LatencyProfile
+
+if TYPE_CHECKING:
+    from odyssey_mock.media.encoder import Codec
 
 INBOX_MESSAGES = 1000
 """Maximum number of messages of a client that wait to be handled. A client waits for most of the replies."""
@@ -89,6 +92,8 @@ class ClientConnection:
         `channel_delay`: seconds between the peer's connection and the opening of the data channels.
         `current_stream()` returns the id of the running stream, for the journal.
         """
+        from odyssey_mock.rtc.packet_track import PacketTrack  # noqa: PLC0415 - see `odyssey_mock.rtc`
+
         self.socket = socket
         self.answer = ""
         self.codec: Codec | None = None

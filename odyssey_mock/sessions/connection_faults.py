@@ -1,15 +1,19 @@
 """Faults of a client's connection: its signaling socket and its peer (`faults/catalog.py`)."""
 
+from __future__ import annotations
+
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from odyssey_mock.core.clock import Clock, sleep
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.fault import Fault
-from odyssey_mock.rtc.packet_track import PacketTrack
 from odyssey_mock.rtc.protocols import StreamerPeer
 from odyssey_mock.sessions.messages import Offer, SignalingError, SignalingReply
+
+if TYPE_CHECKING:
+    from odyssey_mock.rtc.packet_track import PacketTrack
 
 BROKEN_SDP = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=video"
 """An invalid SDP offer: it ends in the middle of the media line."""

@@ -3,20 +3,23 @@
 The host is the client of the session, which controls the stream. The audience is all viewers of its broadcast.
 """
 
+from __future__ import annotations
+
 import asyncio
 import math
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from odyssey_mock.faults.fault import Fault
-from odyssey_mock.media.encoder import Codec, VideoPacket
-from odyssey_mock.media.frame_encoder import FrameEncoder, Made
 from odyssey_mock.media.keyframes import Keyframes
-from odyssey_mock.media.stamp import FrameStamp
 from odyssey_mock.media.timeline import Size, Timeline
-from odyssey_mock.rtc.packet_track import PacketTrack
+
+if TYPE_CHECKING:
+    from odyssey_mock.media.encoder import Codec, VideoPacket
+    from odyssey_mock.media.frame_encoder import FrameEncoder, Made
+    from odyssey_mock.rtc.packet_track import PacketTrack
 
 CONGESTED_STRIDE = 4
 """With messages that arrive late, one frame in this number is made: at 20 fps, enough for clients that watch for video.
@@ -268,7 +271,7 @@ class FramePump:
         if cancelled:
             raise asyncio.CancelledError
 
-    def _order(self, fault: Fault | None, source: StreamSource, index: int, receiver: Receiver | None) -> "_Order":
+    def _order(self, fault: Fault | None, source: StreamSource, index: int, receiver: Receiver | None) -> _Order:
         """Return what to encode for frame `index`; `fault` may change the frame, the codecs or the size."""
         if fault is not None and fault.do == "drop":
             return _Order(index, set())
@@ -299,7 +302,9 @@ class FramePump:
             self._resized = None
             self._keyframes.want()
 
-    def _make(self, source: StreamSource, order: "_Order", slot: int, keyframe: bool) -> Made:
+    def _make(self, source: StreamSource, order: _Order, slot: int, keyframe: bool) -> Made:
+        from odyssey_mock.media.stamp import FrameStamp  # noqa: PLC0415 - see `odyssey_mock.media`
+
         timeline = source.timeline
         revision = None if timeline.tag is None else timeline.at(order.index).revision
         stamp = FrameStamp(

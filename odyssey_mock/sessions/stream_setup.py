@@ -1,7 +1,10 @@
 """Preparation of a stream before its first frame: checks the start message and makes timeline, encoder and record."""
 
+from __future__ import annotations
+
 import asyncio
 from functools import partial
+from typing import TYPE_CHECKING
 
 from odyssey_mock import latency
 from odyssey_mock.core.clock import Clock
@@ -9,9 +12,7 @@ from odyssey_mock.core.entropy import Entropy
 from odyssey_mock.core.picklable_error import PicklableError
 from odyssey_mock.faults.registry import Faults
 from odyssey_mock.media.data_url import ImageRefusedError, decode_data_url
-from odyssey_mock.media.frame_encoder import MakeFrameEncoder
 from odyssey_mock.media.look import look_of
-from odyssey_mock.media.picture import PictureError, kept
 from odyssey_mock.media.timeline import Size, Timeline
 from odyssey_mock.prompts.expansion import applied_prompt
 from odyssey_mock.recordings.stream_records import StreamRecord
@@ -19,6 +20,9 @@ from odyssey_mock.sessions.frame_pump import StreamSource
 from odyssey_mock.sessions.messages import InteractiveStreamError, Start
 from odyssey_mock.sessions.session_identity import SessionIdentity
 from odyssey_mock.settings import Settings, StartImageFit
+
+if TYPE_CHECKING:
+    from odyssey_mock.media.frame_encoder import MakeFrameEncoder
 
 BYPASS_NOT_ALLOWED = InteractiveStreamError(
     "bypass_not_allowed",
@@ -89,7 +93,7 @@ class StreamSetup:
                 )
             try:
                 image, image_fit = await loop.run_in_executor(None, self._image, message.input_image_base64, size)
-            except (ImageRefusedError, PictureError) as refusal:
+            except ImageRefusedError as refusal:
                 limit = f"setting `max_image_bytes`: {self._settings.max_image_bytes}"
                 why = f"the image of the start message cannot be used ({limit}): {refusal}"
                 raise StartRefusedError(InteractiveStreamError("invalid_image", str(refusal)), why) from refusal
@@ -129,5 +133,14 @@ class StreamSetup:
         """Decode the image of a start message; return the image file for the timeline, and how it fills the frame.
 
         May take several seconds.
+
+        Raises:
+            ImageRefusedError: the URL or its image cannot be decoded.
         """
-        return kept(decode_data_url(url, self._settings.max_image_bytes), size, self._settings.start_image_fit)
+        from odyssey_mock.media.picture import PictureError, kept  # noqa: PLC0415 - see `odyssey_mock.media`
+
+        data = decode_data_url(url, self._settings.max_image_bytes)
+        try:
+            return kept(data, size, self._settings.start_image_fit)
+        except PictureError as error:
+            raise ImageRefusedError(str(error)) from error

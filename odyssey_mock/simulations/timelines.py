@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from odyssey_mock.media.data_url import ImageRefusedError, decode_data_url
 from odyssey_mock.media.look import look_of
-from odyssey_mock.media.picture import PictureError, kept
 from odyssey_mock.media.timeline import Size, Timeline
 from odyssey_mock.prompts.expansion import applied_prompt
 from odyssey_mock.prompts.markers import MODERATED, PromptMarkers, markers_of
@@ -120,6 +119,8 @@ def _image(url: str, size: Size, settings: Settings) -> tuple[bytes, StartImageF
             "expected a start without an image (the setting image_to_video is off), "
             "got one with an image; remove the image"
         )
+    from odyssey_mock.media.picture import PictureError, kept  # noqa: PLC0415 - see `odyssey_mock.media`
+
     try:
         return kept(decode_data_url(url, settings.max_image_bytes), size, settings.start_image_fit)
     except (ImageRefusedError, PictureError) as refusal:

@@ -12,9 +12,12 @@ from PIL import Image
 
 from odyssey_client.media.frames import VideoFrame
 from odyssey_client.media.stamp import Stamp, read_stamp
-from odyssey_mock.media import Codec, FrameStamp, Renderer, Size, Timeline, VideoEncoder, draw_stamp
-from odyssey_mock.media import read_stamp as read_by_the_mock
+from odyssey_mock.media.encoder import Codec, VideoEncoder
 from odyssey_mock.media.planes import planes_of
+from odyssey_mock.media.scene import Renderer
+from odyssey_mock.media.stamp import FrameStamp, draw_stamp
+from odyssey_mock.media.stamp import read_stamp as read_by_the_mock
+from odyssey_mock.media.timeline import Size, Timeline
 
 type Luma = NDArray[np.uint8]
 

@@ -391,7 +391,7 @@ class Full(Database):
 
 
 async def test_request_that_cannot_be_saved_gets_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("odyssey_mock.server.SavedState", partial(SavedState, open_database=Full))
+    monkeypatch.setattr("odyssey_mock.state.saved_state.SavedState", partial(SavedState, open_database=Full))
     mock = await MockOdyssey(state_dir=str(folder)).__aenter__()
     async with httpx.AsyncClient(base_url=mock.url, trust_env=False) as http:
         answer = await http.post("/auth/token", json={"api_key": mock.api_key})

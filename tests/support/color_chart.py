@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from odyssey_mock.media import Size
+from odyssey_mock.media.timeline import Size
 
 COLORS = (
     ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from odyssey_mock import FrameStamp, MockOdyssey, read_stamp
 from odyssey_mock.backend import Backend
-from odyssey_mock.media import Size, Timeline
+from odyssey_mock.media.timeline import Size, Timeline
 from odyssey_mock.recordings.artifacts import ARTIFACTS
 from odyssey_mock.recordings.stream_records import StreamRecord
 

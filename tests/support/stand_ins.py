@@ -152,7 +152,7 @@ def stand_ins() -> Iterator[StandIns]:
     """Let the mock create fake peers for its spectators; yield the list of these peers."""
     made = StandIns()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("odyssey_mock.system_network.AiortcSpectatorPeer", made.make)
+        patch.setattr("odyssey_mock.rtc.spectator_peer.AiortcSpectatorPeer", made.make)
         yield made
 
 

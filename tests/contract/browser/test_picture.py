@@ -10,7 +10,7 @@ from PIL import Image
 
 from odyssey_client import Odyssey
 from odyssey_mock import MockOdyssey
-from odyssey_mock.media import Size
+from odyssey_mock.media.timeline import Size
 from tests.contract.browser.official_client import Frame, OfficialClient
 from tests.support.color_chart import CHART, chart_colors, color_chart
 from tests.support.raw import RawApi

@@ -8,19 +8,11 @@ from aiortc.codecs.vpx import Vp8Encoder, vp8_depayload
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from odyssey_mock.media import (
-    Codec,
-    EncoderError,
-    FrameStamp,
-    Renderer,
-    Size,
-    Timeline,
-    VideoEncoder,
-    VideoPacket,
-    draw_stamp,
-    read_stamp,
-)
+from odyssey_mock.media.encoder import Codec, EncoderError, VideoEncoder, VideoPacket
 from odyssey_mock.media.planes import planes_of
+from odyssey_mock.media.scene import Renderer
+from odyssey_mock.media.stamp import FrameStamp, draw_stamp, read_stamp
+from odyssey_mock.media.timeline import Size, Timeline
 
 PORTRAIT, LANDSCAPE, SMALL = Size(704, 1280), Size(1280, 704), Size(176, 320)
 CODECS: list[Codec] = ["h264", "vp8"]

@@ -15,9 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from odyssey_mock.media import FrameStamp, PictureError, Renderer, Size, Timeline, TimelineError, read_stamp
 from odyssey_mock.media.film import TICKS, Film
 from odyssey_mock.media.look import Look
+from odyssey_mock.media.picture import PictureError
+from odyssey_mock.media.scene import Renderer
+from odyssey_mock.media.stamp import FrameStamp, read_stamp
+from odyssey_mock.media.timeline import Size, Timeline, TimelineError
 from odyssey_mock.settings import Overlay
 from tests.support.ffprobe import probe
 from tests.support.recordings import decoded, stamps

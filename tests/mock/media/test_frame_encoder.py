@@ -3,9 +3,11 @@
 import av
 import pytest
 
-from odyssey_mock.media import EncoderError, FrameStamp, Size, Timeline, VideoPacket, read_stamp
+from odyssey_mock.media.encoder import EncoderError, VideoPacket
 from odyssey_mock.media.frame_encoder import drawn
 from odyssey_mock.media.look import Look
+from odyssey_mock.media.stamp import FrameStamp, read_stamp
+from odyssey_mock.media.timeline import Size, Timeline
 
 SIZE, OTHER, THIRD = Size(176, 320), Size(320, 240), Size(240, 320)
 

@@ -17,11 +17,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from pillow_heif import register_heif_opener
 
-from odyssey_mock.media import Codec, FrameStamp, PictureError, Renderer, Size, Timeline, TimelineError
+from odyssey_mock.media.encoder import Codec
 from odyssey_mock.media.frame_encoder import drawn
 from odyssey_mock.media.look import Look
 from odyssey_mock.media.palette import Hour, Land, Weather
+from odyssey_mock.media.picture import PictureError
 from odyssey_mock.media.planes import planes_of
+from odyssey_mock.media.scene import Renderer
+from odyssey_mock.media.stamp import FrameStamp
+from odyssey_mock.media.timeline import Size, Timeline, TimelineError
 from odyssey_mock.settings import Fonts, Overlay
 from tests.support.color_chart import CHART, chart_colors, color_chart
 
@@ -54,7 +58,7 @@ def encoded(form: str, color: tuple[int, ...] = (200, 40, 40), size: tuple[int, 
 def test_pixels_are_the_same_in_every_process() -> None:
     program = (
         "import hashlib\n"
-        "from odyssey_mock.media import Renderer, Size, Timeline\n"
+        "from odyssey_mock.media.scene import Renderer\nfrom odyssey_mock.media.timeline import Size, Timeline\n"
         "from odyssey_mock.media.planes import planes_of\n"
         "timeline = Timeline(tag=0x3F2A, size=Size(176, 320), prompt='A snowy city under a cloudy sky')\n"
         "timeline.interact(5, 'Night falls')\n"

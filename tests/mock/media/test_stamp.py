@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from odyssey_mock.media import Codec, FrameStamp, Renderer, Size, Timeline, VideoEncoder, draw_stamp, read_stamp
+from odyssey_mock.media.encoder import Codec, VideoEncoder
 from odyssey_mock.media.planes import planes_of
+from odyssey_mock.media.scene import Renderer
+from odyssey_mock.media.stamp import FrameStamp, draw_stamp, read_stamp
+from odyssey_mock.media.timeline import Size, Timeline
 
 type Pixels = NDArray[np.uint8]
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odyssey_mock.media import Size, Timeline, TimelineError
+from odyssey_mock.media.timeline import Size, Timeline, TimelineError
 
 PORTRAIT = Size(704, 1280)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odyssey_mock.media import Timeline
+from odyssey_mock.media.timeline import Timeline
 from odyssey_mock.recordings.artifacts import event_log
 from odyssey_mock.simulations.timelines import frame_of
 from tests.support.contract.documents import Contract

@@ -11,7 +11,8 @@ import av
 import pytest
 
 from odyssey_mock import FrameStamp, MockOdyssey
-from odyssey_mock.media import Timeline, draw_stamp
+from odyssey_mock.media.stamp import draw_stamp
+from odyssey_mock.media.timeline import Timeline
 from odyssey_mock.recordings.artifacts import ARTIFACTS
 from odyssey_mock.recordings.recordings import NoArtifactError
 from tests.support.ffprobe import probe

@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from odyssey_mock import FrameStamp, MockOdyssey
-from odyssey_mock.media import draw_stamp, frame_encoder
+from odyssey_mock.media import frame_encoder
 from odyssey_mock.media.encoder import VideoPacket
+from odyssey_mock.media.stamp import draw_stamp
 from odyssey_mock.rtc.packet_track import PacketTrack
 from tests.support.raw import LIMIT, RawApi, raw_peer
 from tests.support.streams import START, data_url, picture, start

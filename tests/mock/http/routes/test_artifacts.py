@@ -16,7 +16,7 @@ from starlette.types import Message
 
 from odyssey_mock import MockOdyssey
 from odyssey_mock.http.app import create_app
-from odyssey_mock.media import draw_stamp
+from odyssey_mock.media.stamp import draw_stamp
 from odyssey_mock.recordings.artifacts import ARTIFACTS
 from tests.support.leftovers import nothing_left
 from tests.support.recordings import remembered, timeline, url_of

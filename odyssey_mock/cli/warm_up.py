@@ -1,0 +1,42 @@
+"""`warming_up`, which imports the libraries of live sessions after the first response of a mock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from odyssey_mock.server import MockOdyssey
+
+MODULES = (
+    "odyssey_mock.rtc.streamer_peer",
+    "odyssey_mock.rtc.spectator_peer",
+    "odyssey_mock.media.frame_encoder",
+    "odyssey_mock.media.film",
+    "jwt",
+)
+"""The modules that a live session, its spectators and its recording import, with their libraries."""
+
+
+@asynccontextmanager
+async def warming_up(mock: MockOdyssey) -> AsyncIterator[None]:
+    """During the block, import `MODULES` once the mock has sent its first response.
+
+    They take 0.3 s to import. The mock starts without them, and the first client to connect need not wait for them.
+    """
+    task = asyncio.create_task(_import_after_first_response(mock))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _import_after_first_response(mock: MockOdyssey) -> None:
+    await mock.backend.first_response.wait()
+    for module in MODULES:
+        # In a thread: other requests are answered in the meantime.
+        await asyncio.to_thread(import_module, module)

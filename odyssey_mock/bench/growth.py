@@ -5,9 +5,12 @@ faults) as with few. What lists them may take as long for each of them. The same
 
 Mocks with different numbers of things run in this process, and get the same requests over loopback in turns. The
 baseline is the mock with the fewest things. Most of the time of a request is that of HTTP, on both sides.
+
+The memory of one thing is compared with its JSON, and that of a live session with one frame of its video.
 """
 
 import gc
+import json
 import math
 import time
 import tracemalloc
@@ -18,7 +21,7 @@ from statistics import fmean, median
 
 import httpx
 
-from odyssey_mock.bench.rows import Growth, Result, Row
+from odyssey_mock.bench.rows import Row
 from odyssey_mock.bench.session_clients import client_process
 from odyssey_mock.bench.soak import Level
 from odyssey_mock.core.strict_json import JSON
@@ -41,11 +44,13 @@ With 1000 times as many finished things, a request may thus take twice as long.
 
 MOST = 100_000
 """The highest number of things of one kind."""
-CONNECTED_BYTES, STREAMING_BYTES = 20e6, 40e6
-"""Maximum memory of a connected session without and with a stream, of 704x1280 pixels."""
 ROUNDS, QUICK_ROUNDS = 12, 2
 REQUESTS = 4
 """Number of requests in one measurement."""
+FRAME_MB = 704 * 1280 * 1.5 / 1e6
+"""Size of a frame in memory."""
+IDLE_TARGET, STREAMING_TARGET = 10.0, 12.0
+"""Maximum memory of a live session without and with a stream, as a number of frames."""
 TRACED = 1000
 """Maximum number of things whose memory is measured. Adding them takes several times as long."""
 CONNECTED, QUICK_CONNECTED = 20, 2
@@ -108,29 +113,31 @@ class Store:
         sizes: the numbers of things that are compared.
         quick_sizes: the same for `--quick`.
         fill: adds some to a mock.
+        shown: returns JSON with all of them, for a mock and their number.
+        target: maximum memory of one of them, as a ratio to the length of its JSON.
         flat: requests whose time must not depend on their number.
         linear: requests whose time may grow in proportion to their number.
-        most_bytes: maximum memory of one of them, in bytes.
     """
 
     name: str
     sizes: Sequence[int]
     quick_sizes: Sequence[int]
     fill: Fill
-    most_bytes: float
+    shown: Callable[[MockOdyssey, int], JSON]
+    target: float
     flat: Mapping[str, Work] = field(default_factory=dict)
     linear: Mapping[str, Work] = field(default_factory=dict)
 
 
-async def run(*, quick: bool = False) -> list[Result]:
+async def run(*, quick: bool = False) -> list[Row]:
     """Measure each kind of things after the other."""
-    rows: list[Result] = []
+    rows: list[Row] = []
     for store in STORES:
         rows += await _of_store(store, quick=quick)
     return [*rows, *await _of_connected(QUICK_CONNECTED if quick else CONNECTED)]
 
 
-async def _of_store(store: Store, *, quick: bool) -> list[Result]:
+async def _of_store(store: Store, *, quick: bool) -> list[Row]:
     """Compare mocks with different numbers of things."""
     async with AsyncExitStack() as resources:
         subjects = [await _subject(resources, size) for size in (store.quick_sizes if quick else store.sizes)]
@@ -141,7 +148,8 @@ async def _of_store(store: Store, *, quick: bool) -> list[Result]:
         largest = subjects[-1]
         traced = min(TRACED, largest.count)
         store.fill(largest.mock, largest.count - traced)
-        grown = _memory_of(lambda: store.fill(largest.mock, traced))
+        memory = _memory_of(lambda: store.fill(largest.mock, traced)) / traced
+        shown = len(json.dumps(store.shown(largest.mock, largest.count))) / largest.count
         for _ in range(1 + (QUICK_ROUNDS if quick else ROUNDS)):
             for name, work in {**store.flat, **store.linear}.items():
                 for subject in subjects:
@@ -149,7 +157,7 @@ async def _of_store(store: Store, *, quick: bool) -> list[Result]:
     return [
         *(_row(f"{store.name}, {name}", subjects, name, FLAT) for name in store.flat),
         *(_row(f"{store.name}, {name}", subjects, name, LINEAR) for name in store.linear),
-        Growth(f"{store.name}, memory", grown, traced, "bytes", store.most_bytes),
+        Row(f"{store.name}, memory", [memory], [shown], "bytes each", store.target),
     ]
 
 
@@ -165,23 +173,22 @@ def _memory_of(work: Callable[[], object]) -> int:
         tracemalloc.stop()
 
 
-async def _of_connected(count: int) -> list[Result]:
-    """Measure the memory of sessions that are connected, with and without a stream, at one frame per second."""
-    settings = Settings().replace(fps=1, streamers=count, concurrent_sessions=None)
+async def _of_connected(count: int) -> list[Row]:
+    """Measure the memory of live sessions without and with a stream, at one frame per second."""
+    settings = Settings().replace(fps=1, streamers=count + 1, concurrent_sessions=None)
     async with MockOdyssey(settings) as mock, client_process(()) as clients:
-        await clients.join(mock.url, mock.api_key, 1)  # caches and threads
+        await clients.join(mock.url, mock.api_key, 1)  # fills caches and starts threads
         await clients.start()
-        await clients.leave()
         levels = [Level.now().size]
         await clients.join(mock.url, mock.api_key, count)
         levels.append(Level.now().size)
         await clients.start()
         levels.append(Level.now().size)
         await clients.leave()
-    idle, streaming = levels[1] - levels[0], levels[2] - levels[0]
+    idle, streaming = ([(level - levels[0]) / count / 1e6] for level in levels[1:])
     return [
-        Growth("connected sessions, memory", idle, count, "bytes", CONNECTED_BYTES),
-        Growth("streaming sessions, memory", streaming, count, "bytes", STREAMING_BYTES),
+        Row("idle live sessions, memory", idle, [FRAME_MB], "MB each", IDLE_TARGET),
+        Row("streaming sessions, memory", streaming, [FRAME_MB], "MB each", STREAMING_TARGET),
     ]
 
 
@@ -257,6 +264,10 @@ def _add_streams(mock: MockOdyssey, count: int) -> None:
         )
 
 
+def _streams_shown(mock: MockOdyssey, _count: int) -> JSON:
+    return [stream.snapshot() for stream in mock.streams.values()]
+
+
 def _add_tokens(mock: MockOdyssey, count: int) -> None:
     account = mock.backend.accounts.authenticate(mock.api_key)
     for _ in range(count):
@@ -328,14 +339,15 @@ STORES = (
         (100, 1000, 10_000, MOST),
         (100, 3000),
         _add_entries,
-        1500,
+        lambda mock, _count: [entry.to_json() for entry in mock.journal.entries],
+        3,
         flat={
             **START,
             "GET /_mock/journal of the latest": _getting_latest("/_mock/journal?kind=channel"),
+            "GET /_mock/journal with a limit": _getting("/_mock/journal?kind=channel&limit=10"),
             "expect of the latest": _expect_latest,
         },
         linear={
-            "GET /_mock/journal with a limit": _getting("/_mock/journal?kind=channel&limit=10"),
             "expect": _expect,
             "requests": _list_requests,
         },
@@ -345,7 +357,8 @@ STORES = (
         (100, 1000, 10_000, MOST),
         (100, 3000),
         _add_streams,
-        5000,
+        _streams_shown,
+        4,
         flat={
             **START,
             "GET /stream-recordings": _getting("/stream-recordings?limit=10"),
@@ -359,7 +372,8 @@ STORES = (
         (10, 100, 1000),
         (10, 500),
         _add_streams,
-        5000,
+        _streams_shown,
+        4,
         linear={"GET /_mock/state": _getting("/_mock/state")},
     ),
     Store(
@@ -367,7 +381,8 @@ STORES = (
         (100, 1000, 10_000),
         (100, 1000),
         _add_jobs,
-        10_000,
+        lambda mock, _count: mock.jobs.snapshot(),
+        6,
         flat={
             **START,
             "submission of a job": _submit_job,
@@ -375,15 +390,40 @@ STORES = (
             "GET /_mock/accounts": _getting("/_mock/accounts"),
         },
     ),
-    Store("access tokens", (100, 1000, 9000), (100, 3000), _add_tokens, 6000, flat={"POST /auth/token": _issue_token}),
-    Store("telemetry events", (100, 1000, 10_000, MOST), (100, 3000), _add_telemetry, 1000, flat=START),
-    Store("spent faults", (10, 100, 1000), (10, 100), _add_spent_faults, 5000, flat=START),
+    Store(
+        "access tokens",
+        (100, 1000, 9000),
+        (100, 3000),
+        _add_tokens,
+        lambda _mock, count: [{"access_token": 43 * "x", "expires_in": 3600}] * count,
+        80,  # most of it are the pieces of the latest 1024 secrets, by which they are masked
+        flat={"POST /auth/token": _issue_token},
+    ),
+    Store(
+        "telemetry events",
+        (100, 1000, 10_000, MOST),
+        (100, 3000),
+        _add_telemetry,
+        lambda mock, _count: [*mock.telemetry],
+        4,
+        flat=START,
+    ),
+    Store(
+        "spent faults",
+        (10, 100, 1000),
+        (10, 100),
+        _add_spent_faults,
+        lambda mock, _count: [fault.to_json() for fault in mock.faults],
+        10,
+        flat=START,
+    ),
     Store(
         "sessions",
         (1, 10, 50, 200),
         (1, 50),
         _add_sessions,
-        20_000,
+        lambda mock, _count: mock.backend.sessions.snapshot(mock.clock.time()),
+        60,
         linear={**START, "GET /_mock/state": _getting("/_mock/state")},
     ),
 )

@@ -15,6 +15,7 @@ from odyssey_mock.core.journal import Journal, Kind, to_jsonl, to_text
 from odyssey_mock.http.control_access import CONTROL_PATH, parse_query
 from odyssey_mock.http.fault_points import ServiceRoute
 from odyssey_mock.http.mock_version import mock_version
+from odyssey_mock.http.paging import page_of
 from odyssey_mock.http.public_urls import base_url
 from odyssey_mock.http.state_view import StateView
 
@@ -81,11 +82,15 @@ class ControlRoutes:
         """Show the matching journal entries, oldest first, and how many older entries were dropped."""
         query = parse_query(JournalQuery, request)
         where = {key: value for key in ("account", "session", "stream") if (value := getattr(query, key)) is not None}
-        entries = self.journal.find(query.kind, query.name, since=query.since, **where)
-        if query.why:
-            entries = [entry for entry in entries if entry.why]
-        if query.limit is not None:
-            entries = entries[max(0, len(entries) - query.limit) :]
+        written = self.journal.since(query.since)
+        matching = (
+            entry
+            for entry in reversed(written)
+            if entry.matches(query.kind, query.name, where) and (entry.why or not query.why)
+        )
+        # From the latest backwards: with a limit, older entries are not looked at.
+        limit = len(written) if query.limit is None else query.limit
+        entries = page_of(matching, len(written), offset=0, limit=limit)[::-1]
         if query.format == "jsonl":
             return Response(to_jsonl(entries), media_type="application/jsonl")
         if query.format == "text":

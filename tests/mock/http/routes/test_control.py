@@ -1,12 +1,15 @@
 """Tests of the control API, which inspects and controls a mock from outside its process."""
 
 import json
+from collections.abc import Mapping
 from importlib.metadata import version
 
 import httpx
 import pytest
 
 from odyssey_mock import MockOdyssey
+from odyssey_mock.core.journal import Entry, Kind
+from odyssey_mock.core.strict_json import JSON
 
 manual = pytest.mark.odyssey(clock="manual")
 
@@ -52,6 +55,27 @@ async def test_journal_query_filters_entries(http: httpx.AsyncClient, odyssey_mo
     assert await found(account="acct_2") == [2]
     assert await found(since=1, limit=1) == [2]
     assert await found(limit=0) == []
+    assert await found(limit=2) == [1, 2]
+    assert await found(kind="note", limit=10**30) == [1, 2]
+
+
+async def test_journal_query_with_a_limit_stops_early(
+    http: httpx.AsyncClient, odyssey_mock: MockOdyssey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(100):
+        odyssey_mock.journal.record("note", "x", n=number)
+    compared = list[int]()
+    matches = Entry.matches
+
+    def compare(entry: Entry, kind: Kind | None, name: str | None, where: Mapping[str, JSON]) -> bool:
+        compared.append(entry.index)
+        return matches(entry, kind, name, where)
+
+    monkeypatch.setattr(Entry, "matches", compare)
+    answer = await http.get("/_mock/journal", params={"name": "x", "limit": 2})
+
+    assert [entry["data"]["n"] for entry in answer.json()["entries"]] == [98, 99]
+    assert compared == [99, 98]
 
 
 async def test_journal_can_be_read_as_json_lines(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:

@@ -95,7 +95,8 @@ class AiortcSpectatorPeer(PeerConnection):
 
     @override
     def _state_changed(self) -> None:
-        if self._connection.connectionState == "connected":
+        # Without video, `apply` is about to raise.
+        if self._connection.connectionState == "connected" and self._video is not None:
             self._connected()
         super()._state_changed()
 

@@ -78,12 +78,16 @@ class Playback:
 
     @contextlib.asynccontextmanager
     async def recording(self) -> AsyncIterator[None]:
-        """Record what `run` counts in the block, if ``save`` was given. After the block, the recording is finished.
+        """Buffer the frames that arrive in the block, until `run` counts and records them.
+
+        After the block, the recording is finished, if ``save`` was given.
 
         Raises:
             DownloadError: the file cannot be written. The error contains the path of the video recorded until then.
         """
-        with _told(self._save):
+        with _told(self._save), contextlib.closing(self._stream.frames(buffer=BUFFER)) as self._reader:
+            if self._stopped_by is not None:
+                self._reader.close()
             async with self._recorder or contextlib.nullcontext():
                 try:
                     yield
@@ -94,14 +98,13 @@ class Playback:
     async def run(self) -> None:
         """Count, show and record frames until the playback ends; call it in the block of `recording`.
 
-        The frames are those that arrive from now on. The time limit begins now.
+        The frames are those of the block, also of the time before this call. The time limit begins now.
 
         Raises:
             OdysseyError: the connection was lost.
         """
-        self._reader = reader = self._stream.frames(buffer=BUFFER)
-        if self._stopped_by is not None:
-            reader.close()
+        reader = self._reader
+        assert reader is not None, "expected a call in the block of `recording`"
         self._began = self._clock.monotonic()
         self._stats = PlaybackStats(self._began)
         try:
@@ -116,7 +119,7 @@ class Playback:
             self._show(self._ended)
 
     def stop(self, ended_by: EndedBy) -> None:
-        """End the playback. Buffered frames are still counted. If it has not begun, `run` ends at once."""
+        """End the playback, even before `run`. Buffered frames are still counted."""
         self._stopped_by = self._stopped_by or ended_by
         if self._reader is not None:
             self._reader.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -149,7 +150,7 @@ async def _stream(service: Service, order: _Order, clock: Clock) -> Answer:
         save=order.save,
         seconds=order.seconds,
         ends_with="service",
-        begins_with=lambda frame, stamp: _is_of_stream(frame, stamp, portrait=order.portrait),
+        begins_with=played.is_of_stream,
         progress=service.progress,
         clock=clock,
     )
@@ -158,17 +159,6 @@ async def _stream(service: Service, order: _Order, clock: Clock) -> Answer:
     finally:
         service.so_far = played.answer(played.playback)
     return service.so_far
-
-
-def _is_of_stream(frame: VideoFrame, stamp: Stamp | None, *, portrait: bool) -> bool:
-    """Return whether a frame can be the first one of a stream.
-
-    While no stream runs, the service sends other frames, which may have another size. Some arrive after the start of
-    the stream. Only frames of odyssey-mock tell by their stamp that they are outside of a stream.
-    """
-    if stamp is not None:
-        return stamp.stream_tag is not None
-    return (frame.height >= frame.width) is portrait
 
 
 @dataclass(slots=True)
@@ -180,6 +170,8 @@ class _Stream:
     clock: Clock
     playback: Playback | None = None
     stream_id: str | None = None
+    acknowledged_at: float = math.inf
+    """When the start of the stream was acknowledged, in seconds since the epoch."""
     applied: list[tuple[Interaction, str]] = field(default_factory=list)
     """The interactions that were acknowledged, with the prompts as applied."""
     has_ended: bool = False
@@ -202,11 +194,25 @@ class _Stream:
                 image=order.image,
                 bypass_prompt_expansion=order.bypass_prompt_expansion or None,
             )
+            self.acknowledged_at = self.clock.time()
             self.service.progress.note(f"Stream {self.stream_id}: {client.last_applied_prompt}")
             async with self._ending(), self._interacting(playback):
                 await playback.run()
         if playback.ended_by == "service" and self.failure is not None and not self._is_expected(self.failure):
             raise self.failure
+
+    def is_of_stream(self, frame: VideoFrame, stamp: Stamp | None) -> bool:
+        """Return whether a frame can be the first one of the stream.
+
+        While no stream runs, the service sends other frames, which may have another size. Some arrive after the start
+        of the stream, and the first frames of the stream can arrive before the acknowledgment. Only the stamps of
+        odyssey-mock tell them apart. Without a stamp, a frame before the acknowledgment is not of the stream.
+        """
+        if stamp is not None:
+            return stamp.stream_tag is not None
+        if frame.received_at is not None and frame.received_at < self.acknowledged_at:
+            return False
+        return (frame.height >= frame.width) is self.order.portrait
 
     def _is_expected(self, failure: OdysseyStreamError) -> bool:
         """Return whether the stream was to last until the service ends it, and has lasted as long as permitted."""

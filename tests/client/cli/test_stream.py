@@ -44,6 +44,16 @@ async def test_stream_is_changed_recorded_and_ended(odyssey_mock: MockOdyssey, r
     assert "0.2 s: Pet the cat" in result.stderr
 
 
+@pytest.mark.odyssey(portrait_size=(176, 320), overlay="none", fps=60)
+async def test_frames_without_stamps_count_from_the_acknowledgment(odyssey_mock: MockOdyssey, run: Run) -> None:
+    odyssey_mock.faults.add({"at": "stream.start", "do": "late", "seconds": 0.5})  # 30 frames
+    result = await run("stream", "A cat", "--duration", "0.2", "--json")
+    assert result.exit_code == 0, result.stderr
+    told = document(result)
+    assert told["stamps"] is None
+    assert 0 < told["frames"] < 25
+
+
 async def test_recording_has_the_size_of_the_stream(odyssey_mock: MockOdyssey, run: Run, tmp_path: Path) -> None:
     # Before the stream, the mock sends frames in portrait.
     path, image = tmp_path / "cat.mp4", tmp_path / "cat.png"

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 
 from odyssey_client import BroadcastInfo, MediaStream, Odyssey, PeerError, SystemClock
@@ -205,19 +206,24 @@ async def test_time_limit_applies_without_frames() -> None:
     assert told["seconds"] == pytest.approx(0.2, abs=1)
 
 
-async def test_stop_before_the_run_ends_it_at_once() -> None:
+@pytest.mark.parametrize("stopped_in_block", [False, True])
+async def test_stopped_run_counts_the_frames_before_it(stopped_in_block: bool) -> None:
+    video = MediaStream()
     playback = Playback(
-        MediaStream(),
+        video,
         save=None,
         seconds=None,
         ends_with="service",
         progress=Progress(io.StringIO()),
         clock=SystemClock(),
     )
-    playback.stop("service")
+    if not stopped_in_block:
+        playback.stop("service")
     async with asyncio.timeout(LIMIT), playback.recording():
+        video.push(av.VideoFrame(16, 16))
+        playback.stop("service")
         await playback.run()
-    assert (playback.ended_by, playback.document()["frames"]) == ("service", 0)
+    assert (playback.ended_by, playback.document()["frames"]) == ("service", int(stopped_in_block))
 
 
 async def test_closed_stderr_ends_watch_and_keeps_recording(odyssey_client: Odyssey, tmp_path: Path) -> None:

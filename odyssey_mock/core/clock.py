@@ -11,9 +11,9 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 type Callback = Callable[[], Awaitable[None] | None]
 type Observer = Callable[["Deadline"], object]
@@ -261,6 +261,46 @@ async def _await_callback(deadline: Deadline, callback: Callback, errors: list[E
     errors.append(error)
 
 
+class _Sortable(Protocol):
+    def __lt__(self, other: Any, /) -> bool: ...  # Any: another deadline of the same clock
+
+
+class _Deadlines[Each: _Sortable]:
+    """The pending deadlines of a clock. Each call takes the same time with many of them, or logarithmically more.
+
+    Iteration yields them in order of creation.
+    """
+
+    def __init__(self) -> None:
+        self._pending: dict[Each, None] = {}
+        self._heap: list[Each] = []
+        """The pending deadlines and some that were removed, as a heap."""
+
+    def __iter__(self) -> Iterator[Each]:
+        return iter(self._pending)
+
+    def add(self, deadline: Each) -> None:
+        self._pending[deadline] = None
+        heapq.heappush(self._heap, deadline)
+
+    def remove(self, deadline: Each) -> None:
+        """Remove a deadline; has no effect if it is not pending."""
+        self._pending.pop(deadline, None)
+        if len(self._heap) > 2 * len(self._pending) + 16:
+            self._heap = [*self._pending]
+            heapq.heapify(self._heap)
+
+    def clear(self) -> None:
+        self._pending.clear()
+        self._heap.clear()
+
+    @property
+    def earliest(self) -> Each | None:
+        while self._heap and self._heap[0] not in self._pending:
+            heapq.heappop(self._heap)
+        return self._heap[0] if self._heap else None
+
+
 @dataclass(slots=True, eq=False)
 class _RealDeadline:
     when: float
@@ -280,6 +320,7 @@ class _RealDeadline:
     def cancel(self) -> None:
         self.stop()
         self.forget(self)
+        self.callback = _nothing  # the heap may keep the deadline for a while, but not what its callback refers to
 
     def __lt__(self, other: "_RealDeadline") -> bool:
         return (self.due, self.order) < (other.due, other.order)
@@ -304,7 +345,7 @@ class RealClock:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._epoch = 0.0
         self._created = 0
-        self._deadlines: dict[_RealDeadline, None] = {}  # used as an ordered set
+        self._deadlines = _Deadlines[_RealDeadline]()
         self._tasks: set[asyncio.Task[None]] = set()
         self._errors: list[Exception] = []
         self._observers: list[Observer] = []
@@ -363,9 +404,9 @@ class RealClock:
         _check_span(seconds)
         self._created += 1
         deadline = _RealDeadline(
-            self.time() + seconds, self.monotonic() + seconds, self._created, name, callback, self._forget
+            self.time() + seconds, self.monotonic() + seconds, self._created, name, callback, self._deadlines.remove
         )
-        self._deadlines[deadline] = None
+        self._deadlines.add(deadline)
         if self._fires and not self._is_paused:
             deadline.timer = loop.call_later(seconds / self._speed, self._fire, deadline)
         return deadline
@@ -398,10 +439,11 @@ class RealClock:
         __tracebackhide__ = True
 
         def seconds() -> float:
-            return min((each.due for each in self._deadlines), default=0.0) - self.monotonic()
+            earliest = self._deadlines.earliest
+            return 0.0 if earliest is None else earliest.due - self.monotonic()
 
         async with self._advances.by(seconds, lambda: self.left, self.time) as errors:
-            earliest = min(self._deadlines, default=None)
+            earliest = self._deadlines.earliest
             if earliest is not None:
                 with self._timers_stopped():
                     await self._pass(earliest.due, errors)
@@ -409,11 +451,8 @@ class RealClock:
 
     async def _pass(self, end: float, errors: list[Exception]) -> None:
         """Fire all deadlines up to `end`, a time of `monotonic`."""
-        while self._deadlines:
-            deadline = min(self._deadlines)
-            if deadline.due > end + GRAIN:
-                break
-            deadline.cancel()
+        while (deadline := self._deadlines.earliest) is not None and deadline.due <= end + GRAIN:
+            self._take(deadline)
             self._jump(deadline.due)
             for observer in self._observers:
                 observer(deadline)
@@ -477,21 +516,27 @@ class RealClock:
             raise RuntimeError("the clock is not running; enter it first: async with clock: ...")
         return self._loop
 
-    def _forget(self, deadline: _RealDeadline) -> None:
-        self._deadlines.pop(deadline, None)
+    def _take(self, deadline: _RealDeadline) -> None:
+        """Remove a deadline whose callback is about to be called."""
+        deadline.stop()
+        self._deadlines.remove(deadline)
 
     def _fire(self, deadline: _RealDeadline) -> None:
         """Call the callback of a deadline, after those of all earlier deadlines."""
         for each in [*self._earlier_than(deadline), deadline]:
-            each.cancel()
+            self._take(each)
             self._begin(each)
 
     def _earlier_than(self, deadline: _RealDeadline) -> Sequence[_RealDeadline]:
-        """Return the pending deadlines that fire before another one, in order.
+        """Remove and return the pending deadlines that fire before another one, in order.
 
         The event loop calls timers in order only if their times differ by more than the rounding errors.
         """
-        return sorted(each for each in self._deadlines if each < deadline)
+        earlier: list[_RealDeadline] = []
+        while (earliest := self._deadlines.earliest) is not None and earliest < deadline:
+            self._deadlines.remove(earliest)
+            earlier.append(earliest)
+        return earlier
 
     def _begin(self, deadline: _RealDeadline) -> None:
         for observer in self._observers:
@@ -516,16 +561,15 @@ class _ManualDeadline:
     order: int
     name: str
     callback: Callback
-    cancelled: bool = field(default=False)
+    forget: Callable[["_ManualDeadline"], object]
 
     @property
     def when(self) -> float:
         return self.due / NANOSECONDS
 
     def cancel(self) -> None:
-        self.cancelled = True
-        # The deadline stays in the heap until it is due, but must not keep its callback alive.
-        self.callback = _nothing
+        self.forget(self)
+        self.callback = _nothing  # as for `_RealDeadline`
 
     def __lt__(self, other: "_ManualDeadline") -> bool:
         return (self.due, self.order) < (other.due, other.order)
@@ -540,7 +584,7 @@ class ManualClock:
     def __init__(self, start: float = MANUAL_START) -> None:
         self._now = round(start * NANOSECONDS)
         self._created = 0
-        self._deadlines: list[_ManualDeadline] = []
+        self._deadlines = _Deadlines[_ManualDeadline]()
         self._observers: list[Observer] = []
         self._advances = _Advances()
 
@@ -553,13 +597,14 @@ class ManualClock:
     def call_later(self, seconds: float, name: str, callback: Callback) -> Deadline:
         _check_span(seconds)
         self._created += 1
-        deadline = _ManualDeadline(self._now + round(seconds * NANOSECONDS), self._created, name, callback)
-        heapq.heappush(self._deadlines, deadline)
+        due = self._now + round(seconds * NANOSECONDS)
+        deadline = _ManualDeadline(due, self._created, name, callback, self._deadlines.remove)
+        self._deadlines.add(deadline)
         return deadline
 
     @property
     def pending(self) -> Sequence[Deadline]:
-        return sorted(deadline for deadline in self._deadlines if not deadline.cancelled)
+        return sorted(self._deadlines)
 
     def observe(self, observer: Observer) -> None:
         self._observers.append(observer)
@@ -603,24 +648,19 @@ class ManualClock:
         __tracebackhide__ = True
 
         def seconds() -> float:
-            earliest = self._earliest()
+            earliest = self._deadlines.earliest
             return 0.0 if earliest is None else (earliest.due - self._now) / NANOSECONDS
 
         async with self._advances.by(seconds, lambda: self.left, self.time) as errors:
-            earliest = self._earliest()
+            earliest = self._deadlines.earliest
             if earliest is not None:
                 await self._pass(earliest.due, errors)
             return earliest
 
-    def _earliest(self) -> _ManualDeadline | None:
-        return min((each for each in self._deadlines if not each.cancelled), default=None)
-
     async def _pass(self, end: int, errors: list[Exception]) -> None:
         """Fire all deadlines up to `end`, a time in nanoseconds."""
-        while self._deadlines and self._deadlines[0].due <= end:
-            deadline = heapq.heappop(self._deadlines)
-            if deadline.cancelled:
-                continue
+        while (deadline := self._deadlines.earliest) is not None and deadline.due <= end:
+            self._deadlines.remove(deadline)
             self._now = deadline.due
             for observer in self._observers:
                 observer(deadline)

@@ -120,6 +120,8 @@ class Faults:
         self._next = 1
         """The number of the next fault."""
         self._active: dict[str, ActiveFault] = {}
+        self._at: dict[str, dict[str, ActiveFault]] = {}
+        """The faults of each point, in order, by id. Points without a fault are left out."""
         self._reached: Counter[str] = Counter()
         registry = state.load(_REGISTRY).get("")
         if registry is None:
@@ -174,8 +176,8 @@ class Faults:
             for number, fault in enumerate(faults, self._next)
         ]
         self._next += len(added)
-        self._active |= {each.id: each for each in added}
         for each in added:
+            self._keep(each)
             self._save(each)
         self._state.save(_REGISTRY, "", lambda: _SavedRegistry(self._next, _digest(self._initial)))
         return added
@@ -190,7 +192,12 @@ class Faults:
             if each.is_initial and not is_same:
                 self._state.delete(_FAULTS, fault_id)
             else:
-                self._active[fault_id] = _restored(fault_id, each)
+                self._keep(_restored(fault_id, each))
+
+    def _keep(self, active: ActiveFault) -> None:
+        self._active[active.id] = active
+        for point in active.points:
+            self._at.setdefault(point, {})[active.id] = active
 
     def _save(self, active: ActiveFault) -> None:
         self._state.save(_FAULTS, active.id, partial(_saved, active))
@@ -201,7 +208,10 @@ class Faults:
         Raises:
             KeyError: no fault has this id.
         """
-        del self._active[fault_id]
+        for point in self._active.pop(fault_id).points:
+            del self._at[point][fault_id]
+            if not self._at[point]:
+                del self._at[point]
         self._state.delete(_FAULTS, fault_id)
 
     def clear(self) -> None:
@@ -218,7 +228,7 @@ class Faults:
 
     def any_at(self, point: str) -> bool:
         """Return whether the registry has a fault for `point`, even if its conditions prevent it from firing."""
-        return any(point in active.points for active in self._active.values())
+        return point in self._at
 
     def skip(self, point: str) -> None:
         """Count `point` as reached. Called instead of `fire` if `any_at` has returned False for the point."""
@@ -241,9 +251,7 @@ class Faults:
         self._reached[point] += 1
         known: Mapping[str, JSON] = {"account": account, "session": session, "stream": stream, **more}
         fired: ActiveFault | None = None
-        for active in self._active.values():
-            if point not in active.points:
-                continue
+        for active in self._at.get(point, {}).values():
             active.reached += 1
             self._save(active)
             active.latest_miss = f"{fired.id} fired instead" if fired is not None else self._miss(active, known)

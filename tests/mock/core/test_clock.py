@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 import math
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -24,6 +25,7 @@ from odyssey_mock.core.clock import (
 )
 from tests.support.simulated_loops import play
 from tests.support.simulated_worlds import wait
+from tests.support.work_counts import instructions_of
 
 LIMIT = 5.0
 
@@ -498,3 +500,35 @@ async def test_observer_sees_deadlines_before_their_callbacks(
         await clock.advance(20)
         assert last.is_set()
     assert seen == ["first", "happens", "last"]
+
+
+@pytest.mark.parametrize("make", [RealClock, ManualClock])
+def test_deadline_takes_no_longer_with_many_others(make: Callable[[], Clock]) -> None:
+    async def fire(count: int) -> None:
+        async with make() as clock:
+            for number in range(count):
+                clock.call_later(100 + number, "one of many", lambda: None)
+            await clock.advance(100 + count)
+            assert clock.pending == []
+
+    few = instructions_of(lambda: asyncio.run(fire(50))) / 50
+    many = instructions_of(lambda: asyncio.run(fire(500))) / 500
+    assert many < 2 * few
+
+
+@pytest.mark.parametrize("make", [RealClock, ManualClock])
+async def test_cancelled_deadlines_are_forgotten(make: Callable[[], RealClock | ManualClock]) -> None:
+    class Session:
+        def expire(self) -> None: ...
+
+    sessions = weakref.WeakSet[Session]()
+    async with make() as clock:
+        kept = clock.call_later(1, "kept", lambda: None)
+        for _ in range(1000):
+            session = Session()
+            sessions.add(session)
+            clock.call_later(3600, "expiry", session.expire).cancel()
+        del session
+        assert not sessions
+        assert clock.pending == [kept]
+        assert len(clock._deadlines._heap) < 30

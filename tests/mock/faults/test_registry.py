@@ -10,6 +10,7 @@ from odyssey_mock import Fault, FaultError, Faults, MockOdyssey, Settings, Setti
 from odyssey_mock.accounts.accounts import account_id
 from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.strict_json import JSON
+from tests.support.work_counts import instructions_of
 
 RESET: dict[str, JSON] = {"at": "rest.regions.list", "do": "reset"}
 
@@ -222,3 +223,16 @@ async def test_mock_reset_restores_its_initial_faults() -> None:
         mock.faults.add(RESET, do="no_answer")
         await mock.reset()
         assert [each.fault for each in mock.faults] == [Fault.of(RESET)]
+
+
+def test_faults_of_other_points_are_not_looked_at() -> None:
+    few, many = a_list(), a_list()
+    for faults, others in ((few, 1), (many, 500)):
+        faults.extend([{"at": "stream.start", "do": "silent"}] * others)
+        faults.add(RESET)
+
+    def reached(faults: Faults) -> tuple[bool, bool]:
+        return faults.any_at("rest.regions.ping"), faults.fire("rest.regions.list") is not None
+
+    assert reached(few) == reached(many) == (False, True)
+    assert instructions_of(lambda: reached(many)) < 2 * instructions_of(lambda: reached(few))

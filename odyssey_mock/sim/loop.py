@@ -75,7 +75,7 @@ class SimulatedLoop(SimLoop):
         """Number of callbacks that have run since virtual time last advanced."""
         self._live_tasks = _LiveTasks()
         self._task_owners = self._live_tasks  # type: ignore[assignment]  # simloop only adds tasks to it
-        self.network = NetworkConditions(self)
+        self.network = NetworkConditions(self, keeps_log=keeps_log)
         self._net = self.network
         self._threads = random.Random(f"{seed}/threads")  # noqa: S311 - it must be repeatable
         self._free_at: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
@@ -90,7 +90,7 @@ class SimulatedLoop(SimLoop):
         self.allow(LAST_WORDS)
         self.take_failures()
         with suppress(Exception):  # errors in the cleanup do not change the outcome of the run
-            while tasks := sorted(asyncio.all_tasks(self), key=lambda task: task.get_name()):
+            while tasks := self.unfinished_tasks():
                 for task in tasks:
                     task.cancel()
                 self.run_until_complete(asyncio.wait(tasks))
@@ -154,6 +154,13 @@ class SimulatedLoop(SimLoop):
         taken, self._unhandled = self._unhandled, []
         return taken
 
+    def unfinished_tasks(self) -> list[asyncio.Task[Any]]:
+        """Return the tasks that have not ended, oldest first.
+
+        `asyncio.all_tasks` visits the tasks of all earlier runs too, which are garbage that has not been collected.
+        """
+        return [task for task in self._live_tasks.alive() if not task.done()]
+
     def allow(self, seconds: float) -> None:
         """Set the limit to `seconds` of virtual time from now."""
         self.limit = self.time() + seconds
@@ -193,28 +200,49 @@ class SimulatedLoop(SimLoop):
 
     @override
     def _step(self) -> None:
+        """Run one callback; without a log, all that are ready."""
         if not self._ready:
             self._advance_clock()
+        if self._keeps_log:
+            self._count_callback()
+            super()._step()
+            return
+        ready = self._ready
+        while ready and not self._stopping:
+            self._count_callback()
+            handle = ready.pop(0)[2]
+            if not handle._cancelled:  # noqa: SLF001 - intended for event loops
+                handle._run()  # noqa: SLF001 - as above
+
+    def _count_callback(self) -> None:
         self._passed += 1
         if self._passed > BUSY:
             raise EndlessError(
                 f"{BUSY:,} callbacks ran while no virtual time passed: a task is busy waiting, for example with "
                 "`while not done: await asyncio.sleep(0)`. Time passes only when no task is ready. Ready now: "
-                + "; ".join(_where(task) for task in asyncio.all_tasks(self) if _is_ready(task))
+                + "; ".join(_where(task) for task in self.unfinished_tasks() if _is_ready(task))
             )
-        if self._keeps_log:
-            super()._step()
-            return
-        handle = self._ready.pop(0)[2]
-        if not handle.cancelled():
-            handle._run()  # noqa: SLF001 - intended for event loops
 
     @override
     def _advance_clock(self) -> None:
-        super()._advance_clock()
+        if self._keeps_log:
+            super()._advance_clock()
+        else:
+            self._advance_clock_without_log()
         self._passed = 0
         if self.limit is not None and self._now > self.limit:
             raise EndlessError(f"expected the run to end by second {self.limit:g} of virtual time, but it continues")
+
+    def _advance_clock_without_log(self) -> None:
+        timers = self._timers
+        while timers and timers[0][3]._cancelled:  # noqa: SLF001 - intended for event loops
+            heapq.heappop(timers)
+        if not timers:
+            super()._advance_clock()  # raises the error
+        self._now = now = max(self._now, timers[0][0])
+        while timers and timers[0][0] <= now:
+            due = heapq.heappop(timers)
+            self._ready.append((0, "", due[3], due[4]))  # `_step` ignores it if it is cancelled
 
     def _generator_begins(self, generator: AsyncGenerator[Any, Any]) -> None:
         number = id(generator)

@@ -37,8 +37,9 @@ class NetworkConditions(SimulatedTransport):
     messages) that would have been lost arrives when it would have been sent again.
     """
 
-    def __init__(self, loop: SimLoop) -> None:
+    def __init__(self, loop: SimLoop, *, keeps_log: bool = True) -> None:
         super().__init__(loop)
+        self._keeps_log = keeps_log
         self._broken: set[tuple[str, str]] = set()
         self._on_hold: set[tuple[str, str]] = set()
         self._dialled: dict[str, deque[float]] = {}
@@ -160,6 +161,11 @@ class NetworkConditions(SimulatedTransport):
     def _offset_now(self) -> float:
         # The loop asks at every look at the time. Runs set the offsets of wall clocks instead, in `WallClock`.
         return super()._offset_now() if self._clock_offsets else 0.0
+
+    @override
+    def _trace(self, verb: str, packet: _Packet) -> None:
+        if self._keeps_log:
+            super()._trace(verb, packet)
 
     @override
     def _is_cut(self, a: str, b: str) -> bool:

@@ -165,8 +165,8 @@ class World:
 
     def left_over(self) -> list[str]:
         """Return descriptions of all unfinished tasks and all open connections, listeners and sockets."""
-        tasks = sorted(asyncio.all_tasks(self.loop), key=lambda task: task.get_name())
-        names = [getattr(task.get_coro(), "__qualname__", task.get_name()) for task in tasks if not task.done()]
+        tasks = self.loop.unfinished_tasks()
+        names = [getattr(task.get_coro(), "__qualname__", task.get_name()) for task in tasks]
         return [f"the task {name}" for name in names] + self.wire.open_ends
 
 

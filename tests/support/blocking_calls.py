@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -159,6 +160,7 @@ def _counts(callback: list[FrameType]) -> bool:
     return True
 
 
+@lru_cache(maxsize=10_000)  # the packages make thousands of watched calls per second, and each has dozens of frames
 def _is_test(file: str) -> bool:
     """Return whether a file is a test of this project, or of a small project that a test has written and runs."""
     return file.startswith(TESTS) or Path(file).name.startswith(("test_", "conftest."))

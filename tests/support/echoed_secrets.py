@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from urllib.parse import quote
 
 from hypothesis import strategies as st
@@ -37,11 +38,12 @@ def leaks(text: str, secret: str) -> bool:
     return any(form in text for form in _forms(secret))
 
 
-def _forms(secret: str) -> set[str]:
+@lru_cache(maxsize=64)  # a test looks for one secret in hundreds of texts
+def _forms(secret: str) -> frozenset[str]:
     pieces = [secret[start : start + PIECE] for start in range(len(secret) - PIECE + 1)]
-    return {
+    return frozenset(
         encode(piece)
         for piece in pieces
         for name, encode in ENCODINGS.items()
         if name not in {"base64", "base64 in the middle", "percent once"}
-    } | {base64.b64encode(secret[start : start + 12].encode()).decode() for start in range(len(secret) - 12 + 1)}
+    ) | {base64.b64encode(secret[start : start + 12].encode()).decode() for start in range(len(secret) - 12 + 1)}

@@ -5,16 +5,16 @@ Network namespaces require root, or a kernel that allows unprivileged namespaces
 
 import json
 import os
-import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import pytest
+
+from tests.support.forks import run_python
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 120.0
@@ -53,6 +53,21 @@ NETWORKS: Mapping[str, str] = MappingProxyType(
 )
 """For each simulated network, the shell commands that configure a new namespace."""
 
+_IN_NAMESPACE = """
+import os, pathlib, runpy, subprocess, sys
+configuration, *sys.argv = sys.argv[1:]
+ids = os.geteuid(), os.getegid()
+os.unshare(os.CLONE_NEWUSER | os.CLONE_NEWNET)
+for name, content in ("setgroups", "deny"), ("uid_map", f"0 {ids[0]} 1"), ("gid_map", f"0 {ids[1]} 1"):
+    pathlib.Path("/proc/self", name).write_text(content)
+subprocess.run(["sh", "-ec", configuration], check=True)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+"""Configures a new namespace, and runs a script as its root user.
+
+`unshare --map-root-user --net` would do the same with a new interpreter, which takes a second to import the packages.
+"""
+
 
 def run_in_namespace(network: str, script: Path, *arguments: str) -> Any:  # Any: any JSON that the script prints
     """Run a Python script with `arguments` in a new network namespace; return its last line, parsed as JSON.
@@ -60,15 +75,7 @@ def run_in_namespace(network: str, script: Path, *arguments: str) -> Any:  # Any
     `network` is a key of `NETWORKS`. If namespaces cannot be created, the test is skipped or, in CI, fails.
     """
     _need_namespaces()
-    command = f"set -e\n{NETWORKS[network]}\nexec {shlex.join([sys.executable, str(script), *arguments])}"
-    finished = subprocess.run(
-        ["unshare", "--map-root-user", "--net", "sh", "-c", command],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT,
-        check=False,
-    )
+    finished = run_python("-c", _IN_NAMESPACE, NETWORKS[network], str(script), *arguments, cwd=ROOT, limit_s=LIMIT)
     assert finished.returncode == 0, (
         f"expected {script.name} to exit with 0, got {finished.returncode} with this error output:\n{finished.stderr}"
     )

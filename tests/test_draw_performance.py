@@ -20,10 +20,10 @@ CONNECT = Row("connect", [3.0], [2.0], "ms", limit=1.3, note="fast")
 FIXTURE = Row("fixture, CPU", [1.0, 2.0], [1.0, 1.0], "ms of CPU", limit=2.0)
 
 
-def draw(folder: Path, page: str) -> tuple[subprocess.CompletedProcess[str], str]:
+def draw(folder: Path, page: str, *, benchmark: str = "connect") -> tuple[subprocess.CompletedProcess[str], str]:
     """Run the script on a report with a missed and a reached target; return the result, and the new page."""
     rows = [
-        {"benchmark": "connect", **CONNECT.to_json()},
+        {"benchmark": benchmark, **CONNECT.to_json()},
         {"benchmark": "fixture", **FIXTURE.to_json()},
     ]
     (folder / "report.json").write_text(json.dumps({**REPORT, "rows": rows}))
@@ -65,14 +65,20 @@ def test_missed_target_without_explanation_fails(tmp_path: Path) -> None:
     ran, page = draw(tmp_path, PAGE)
     assert ran.returncode == 1
     assert ran.stderr == (
-        "page.md: expected a section below `## Missed targets` for each missed target, got none for connect\n"
+        "page.md: expected a section below `## Missed targets` for each missed target, got none for: connect\n"
     )
     assert "| connect |" in page
+
+
+def test_section_of_a_benchmark_explains_its_rows(tmp_path: Path) -> None:
+    ran, page = draw(tmp_path, f"{PAGE}\n### connects\n\nSlow.\n", benchmark="connects")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "| [no](#connects) |" in page
 
 
 def test_explanation_of_a_reached_target_fails(tmp_path: Path) -> None:
     ran, _ = draw(tmp_path, f"{PAGE}\n### connect\n\nSlow.\n\n### fixture, CPU\n\nAlso slow.\n")
     assert ran.returncode == 1
     assert ran.stderr == (
-        "page.md: expected no section below `## Missed targets` for targets that are reached, got fixture, CPU\n"
+        "page.md: expected no section below `## Missed targets` for targets that are reached, got: fixture, CPU\n"
     )

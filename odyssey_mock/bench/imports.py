@@ -9,7 +9,7 @@ from odyssey_mock.bench.rows import Row
 
 TARGET = 1.0
 ROUNDS = 20
-QUICK_ROUNDS = 6
+QUICK_ROUNDS = 4
 CLIENT = ("-c", "from odyssey_client import Odyssey")
 HTTPX = ("-c", "import httpx")
 

@@ -10,7 +10,7 @@ from odyssey_mock.bench.rows import Row
 SERVE_TARGET = 1.5
 HELP_TARGET = 2.0
 ROUNDS = 20
-QUICK_ROUNDS = 4
+QUICK_ROUNDS = 3
 
 PATH = "/_mock/health"
 SERVE = ("-c", "from odyssey_mock.cli import main; main()", "serve", "--port")

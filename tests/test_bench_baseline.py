@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odyssey_mock.bench.registry import BENCHMARKS
-from tests.support.bench.baseline import Band, baseline_of, best, compare, load, save
+from tests.support.bench.baseline import Band, baseline_of, best, check, compare, load, save
 
 BASELINE = {"connect": Band("connect", 2.0, 0.5), "fanout": Band("fanout", 0.1, 0.02)}
 RATIOS = st.lists(st.floats(0.001, 1000), min_size=1, max_size=20)
@@ -50,6 +50,21 @@ def test_new_rows_are_reported_without_failure() -> None:
 
 def test_best_of_several_runs_counts() -> None:
     assert best([{"a": 3.0, "b": 1.0}, {"a": 2.0}, {"c": 5.0}]) == {"a": 2.0, "b": 1.0, "c": 5.0}
+
+
+def test_worse_benchmarks_are_measured_again() -> None:
+    noisy, slow = iter([9.0, 2.1]), 1.0
+    measured: list[str] = []
+
+    def measure(name: str) -> Mapping[str, Any]:  # Any: JSON
+        measured.append(name)
+        rows = {"connect": next(noisy)} if name in {"all", "connect"} else {}
+        return report(rows | ({"fanout": slow} if name in {"all", "fanout"} else {}))
+
+    connect, fanout = check(measure, BASELINE)
+
+    assert measured == ["all", "connect", "fanout", "fanout"]
+    assert (connect.kind, fanout.kind) == ("same", "worse")
 
 
 @pytest.mark.parametrize(

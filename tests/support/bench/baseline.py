@@ -5,7 +5,7 @@
 
 import json
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -16,6 +16,9 @@ LEAST_BAND = 0.1
 """Minimum of a band, as a share of the ratio. Ratios of two versions of Python or of aiortc differ by this much."""
 BAND_FACTOR = 1.5
 """The band is this many times as wide as the distance from the median of all runs to the worst of them."""
+
+REPEATS = 2
+"""Number of further runs of a benchmark with a row that is worse."""
 
 type Report = Mapping[str, Any]  # Any: JSON
 """A report of `odyssey-mock bench --json`."""
@@ -98,6 +101,24 @@ def best(runs: Sequence[Ratios]) -> Ratios:
     """
     names = dict.fromkeys(name for run in runs for name in run)
     return {name: min(run[name] for run in runs if name in run) for name in names}
+
+
+def check(
+    measure: Callable[[str], Report], baseline: Mapping[str, Band], *, repeats: int = REPEATS
+) -> Sequence[Finding]:
+    """Measure all benchmarks, and compare them with the baseline. Measure benchmarks with a worse row again.
+
+    Args:
+        measure: returns the report of the benchmark with this name, or of `all`.
+        baseline: the committed baseline.
+        repeats: how often a benchmark is measured again while one of its rows is worse.
+    """
+    ratios = ratios_of(measure("all"))
+    for _ in range(repeats):
+        worse = {baseline[each.name].benchmark for each in compare(ratios, baseline) if each.kind == "worse"}
+        for name in sorted(worse):
+            ratios = best([ratios, ratios_of(measure(name))])
+    return compare(ratios, baseline)
 
 
 def baseline_of(reports: Sequence[Report]) -> Mapping[str, Band]:

@@ -108,10 +108,10 @@ class Backend:
         self._speed = self.clock.speed
         self.clock.observe(self._note_deadline)
         self.clock.observe_pace(self._note_pace)
-        self.faults = Faults(self.journal, self.secrets.token("faults", 16), initial.faults, self.state)
+        self.faults = Faults(self.journal, partial(self.secrets.token, "faults", 16), initial.faults, self.state)
         remember = self.journal.secrets.add
         self.accounts = Accounts(self.settings, self.clock, self.entropy, self.state, remember=remember)
-        self.tokens = SessionTokens(self.clock, self.secrets.token("session tokens", 32), remember=remember)
+        self.tokens = SessionTokens(self.clock, partial(self.secrets.token, "session tokens", 32), remember=remember)
         self.telemetry = TelemetryStore(initial.journal_limit, initial.journal_bytes, self.journal.secrets)
         self.streams = StreamStore(initial.streams_limit, self.state)
         self.usage = Usage(self.clock, self.accounts, self.streams, self.state)
@@ -133,10 +133,9 @@ class Backend:
             tokens=self.tokens,
             make_session=self._make_session,
         )
-        secret = self.secrets.token("artifact URLs", 32)
         urls = ArtifactUrls(
             self.clock,
-            secret,
+            partial(self.secrets.token, "artifact URLs", 32),
             lambda: self.settings.now.artifact_url_lifetime,
             remember=remember,
         )

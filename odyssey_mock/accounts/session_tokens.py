@@ -31,8 +31,14 @@ class SessionTokens:
     Clients can read `session_id` from a token without the secret.
     """
 
-    def __init__(self, clock: Clock, secret: str, *, remember: Callable[[str], object] = lambda _: None) -> None:
-        """Store the arguments. `remember` is called with each token, so that it can be masked in outputs."""
+    def __init__(
+        self, clock: Clock, secret: Callable[[], str], *, remember: Callable[[str], object] = lambda _: None
+    ) -> None:
+        """Store the arguments.
+
+        `secret` returns the secret of the server. `remember` is called with each token, so that it can be masked in
+        outputs.
+        """
         self._clock = clock
         self._secret = secret
         self._remember = remember
@@ -43,7 +49,7 @@ class SessionTokens:
 
         begun, expires_at = math.floor(self._clock.time()), self.expiry(lifetime)
         claims = {"session_id": session_id, "sub": account, "iat": begun, "exp": expires_at}
-        token = jwt.encode(claims, self._secret, algorithm=ALGORITHM)
+        token = jwt.encode(claims, self._secret(), algorithm=ALGORITHM)
         self._remember(token)
         return token
 
@@ -63,7 +69,7 @@ class SessionTokens:
             # PyJWT would compare the times with the machine's clock instead of the server's clock.
             payload = jwt.decode(
                 token,
-                self._secret,
+                self._secret(),
                 algorithms=[ALGORITHM],
                 options={"verify_exp": False, "verify_iat": False, "verify_nbf": False},
             )

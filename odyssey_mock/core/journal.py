@@ -139,7 +139,7 @@ class Journal:
         self.secrets = Secrets()
         """The secrets of the server, which are masked in all entries."""
         self._now = now
-        self._entries = BoundedQueue[Entry](limit, max_bytes, _memory, "the journal")
+        self._entries: BoundedQueue[Entry] = BoundedQueue(limit, max_bytes, _memory, "the journal")
         self._recorded = 0
         self._waiters: list[_Waiter] = []
         self._observers: list[Callable[[Entry], object]] = []

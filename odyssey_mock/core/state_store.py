@@ -122,7 +122,10 @@ _SECRETS = RecordKind("secret", Secret)
 
 
 class SavedSecrets:
-    """The secrets of a server, which stay the same when the server is started again."""
+    """The secrets of a server, which stay the same when the server is started again.
+
+    Each is generated when it is first needed. Most tests start a server, and need none of its secrets.
+    """
 
     def __init__(self, state: StateStore, entropy: Entropy) -> None:
         self._state = state

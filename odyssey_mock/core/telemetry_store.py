@@ -21,7 +21,7 @@ class TelemetryStore:
 
     def __init__(self, limit: int, max_bytes: int, secrets: Secrets) -> None:
         self._secrets = secrets
-        self._events = BoundedQueue[str](limit, max_bytes, _memory, "the telemetry events")
+        self._events: BoundedQueue[str] = BoundedQueue(limit, max_bytes, _memory, "the telemetry events")
 
     def __len__(self) -> int:
         return len(self._events)

@@ -5,7 +5,7 @@ import hashlib
 import json
 import reprlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Unpack
@@ -105,13 +105,14 @@ class Faults:
     def __init__(
         self,
         journal: Journal,
-        seed: str,
+        seed: Callable[[], str],
         initial: Iterable[Mapping[str, JSON]] = (),
         state: StateStore = NO_STATE,
     ) -> None:
         """Create the registry with the `initial` faults, which `reset` restores, or else with the faults in `state`.
 
-        If the initial faults are not those with which `state` was saved, they replace those.
+        If the initial faults are not those with which `state` was saved, they replace those. `seed` returns the seed of
+        the faults with a `probability`; it is called when the first of them may fire.
         """
         self._journal = journal
         self._seed = seed
@@ -280,7 +281,7 @@ class Faults:
         active.passed += 1
         if active.passed <= fault.after:
             return f"`after` skipped it ({active.passed} of {fault.after})"
-        if fault.probability < 1 and _chance(f"{self._seed}/{active.id}/{active.passed}") >= fault.probability:
+        if fault.probability < 1 and _chance(f"{self._seed()}/{active.id}/{active.passed}") >= fault.probability:
             return f"the random decision with probability {fault.probability:g} was against it"
         return ""
 

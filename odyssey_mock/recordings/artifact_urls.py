@@ -20,7 +20,7 @@ class ArtifactUrls:
 
     Args:
         clock: the clock that decides whether a URL has expired.
-        secret: the secret of the server, with which the URLs are signed.
+        secret: function that returns the secret of the server, with which the URLs are signed.
         lifetime: function that returns the number of seconds for which a new URL is valid.
         remember: function that is called with each signature, so that it can be masked in outputs.
     """
@@ -28,14 +28,14 @@ class ArtifactUrls:
     def __init__(
         self,
         clock: Clock,
-        secret: str,
+        secret: Callable[[], str],
         lifetime: Callable[[], float],
         *,
         remember: Callable[[str], object] = lambda _: None,
     ) -> None:
         self._clock = clock
         self._remember = remember
-        self._secret = secret.encode()
+        self._secret = secret
         self._lifetime = lifetime
 
     def make(self, base_url: str, stream_id: str, artifact: str) -> str:
@@ -61,4 +61,4 @@ class ArtifactUrls:
             raise UrlError(f"This URL expired {late:.0f} s ago; get the recording again for a new one")
 
     def _signature(self, signed: bytes) -> str:
-        return hmac.new(self._secret, signed, hashlib.sha256).hexdigest()
+        return hmac.new(self._secret().encode(), signed, hashlib.sha256).hexdigest()

@@ -6,6 +6,7 @@ in a thread. Such requests contain a key, a token or an id that the ended mock h
 
 import base64
 import json
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 
 from starlette.requests import HTTPConnection
@@ -30,14 +31,15 @@ class IssuedValues:
     """Record of the ids, tokens and keys that mocks have issued. The owner of a value identifies the issuing mock."""
 
     def __init__(self) -> None:
-        self._owners: dict[str, object] = {}
+        self._owners: OrderedDict[str, object] = OrderedDict()
+        """A `dict` would need more time for each value that it forgets, the more it has forgotten."""
 
     def note(self, value: str, owner: object) -> None:
         """Record `owner` as the owner of `value`, in place of an earlier owner."""
         self._owners.pop(value, None)
         self._owners[value] = owner
         while len(self._owners) > REMEMBERED:
-            del self._owners[next(iter(self._owners))]
+            self._owners.popitem(last=False)
 
     def owner_of(self, value: str) -> object | None:
         """Return the owner of `value`; None if no mock has issued it, or if it is no longer remembered."""

@@ -12,7 +12,7 @@ from odyssey_mock.core.clock import ManualClock
 
 
 def tokens(clock: ManualClock | None = None, seed: int = 1) -> SessionTokens:
-    return SessionTokens(clock or ManualClock(), f"a secret of at least thirty-two bytes, number {seed}")
+    return SessionTokens(clock or ManualClock(), lambda: f"a secret of at least thirty-two bytes, number {seed}")
 
 
 @given(st.uuids().map(str), st.from_regex(r"acct_[0-9a-f]{12}", fullmatch=True), st.integers(1, 10**6))

@@ -16,7 +16,7 @@ RESET: dict[str, JSON] = {"at": "rest.regions.list", "do": "reset"}
 
 
 def a_list(seed: str = "seed", *initial: dict[str, JSON]) -> Faults:
-    return Faults(Journal(lambda: 0.0, 1000), seed, initial)
+    return Faults(Journal(lambda: 0.0, 1000), lambda: seed, initial)
 
 
 def firing(faults: Faults, times: int, point: str = "rest.regions.list", **where: str) -> list[bool]:

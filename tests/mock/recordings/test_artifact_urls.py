@@ -11,7 +11,7 @@ from odyssey_mock.recordings.artifact_urls import ArtifactUrls, UrlError
 
 BASE = "http://127.0.0.1:8400"
 CLOCK = ManualClock()
-URLS = ArtifactUrls(CLOCK, "secret", lambda: 3600)
+URLS = ArtifactUrls(CLOCK, lambda: "secret", lambda: 3600)
 
 
 def made(urls: ArtifactUrls = URLS, stream_id: str = "7d9c", artifact: str = "video.mp4") -> bytes:
@@ -40,7 +40,7 @@ def test_any_stream_id_is_accepted(stream_id: str, artifact: str) -> None:
 
 async def test_expiry_is_rounded_up_to_seconds() -> None:
     clock = ManualClock(1000.75)
-    urls = ArtifactUrls(clock, "secret", lambda: 1)
+    urls = ArtifactUrls(clock, lambda: "secret", lambda: 1)
     target = made(urls)
     await clock.advance(1)
     check(target, urls)
@@ -94,7 +94,7 @@ def test_signature_is_invalid_for_other_artifact() -> None:
 
 async def test_url_is_valid_until_its_expiry() -> None:
     clock = ManualClock()
-    urls = ArtifactUrls(clock, "secret", lambda: 3600)
+    urls = ArtifactUrls(clock, lambda: "secret", lambda: 3600)
     target = made(urls)
     assert f"expires={clock.time() + 3600:.0f}&" in target.decode()
     await clock.advance(3599.999)
@@ -106,7 +106,7 @@ async def test_url_is_valid_until_its_expiry() -> None:
 
 def test_url_of_another_server_is_rejected() -> None:
     with pytest.raises(UrlError):
-        check(made(), ArtifactUrls(CLOCK, "another secret", lambda: 3600))
+        check(made(), ArtifactUrls(CLOCK, lambda: "another secret", lambda: 3600))
 
 
 def test_error_does_not_reveal_the_signature() -> None:

@@ -25,7 +25,7 @@ TIMES = 40
 
 
 def listed(described: Sequence[Described]) -> Faults:
-    return Faults(Journal(lambda: 0.0, 1000), "1", described)
+    return Faults(Journal(lambda: 0.0, 1000), lambda: "1", described)
 
 
 def passed(on_list: Faults, times: int = TIMES) -> list[ActiveFault]:

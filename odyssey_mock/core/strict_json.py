@@ -43,13 +43,10 @@ def read_json(text: str | bytes | bytearray, *, unique: bool = False) -> JSON:
     items = items_in(text)
     if items > ITEM_LIMIT:
         raise ValueError(f"expected at most {ITEM_LIMIT} commas and opening brackets, got {items}")
+    if not isinstance(text, str):
+        text = text.decode(json.detect_encoding(text), "surrogatepass")
     try:
-        parsed: JSON = json.loads(
-            text,
-            parse_constant=_refuse,
-            parse_int=_integer,
-            object_pairs_hook=unique_names if unique else None,
-        )
+        parsed: JSON = (_UNIQUE_DECODER if unique else _DECODER).decode(text)
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     if _brackets_in(text) > DEPTH_LIMIT and _is_deeper(parsed, DEPTH_LIMIT):
@@ -105,3 +102,8 @@ def _integer(digits: str) -> int:
 
 def _refuse(constant: str) -> Never:
     raise ValueError(f"expected a number that JSON allows, got {constant}")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_int=_integer)
+_UNIQUE_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_int=_integer, object_pairs_hook=unique_names)
+# `json.loads` would create a decoder for each text.

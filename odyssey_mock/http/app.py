@@ -11,16 +11,17 @@ middleware of its own (`control_access.py`). Errors have FastAPI's form (`protoc
 import math
 import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import override
 
 from starlette.applications import Starlette
-from starlette.datastructures import Headers, MutableHeaders, QueryParams
+from starlette.datastructures import Headers, QueryParams
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -35,7 +36,7 @@ from odyssey_mock.core.strict_json import JSON, read_json
 from odyssey_mock.core.url_parts import BaseUrl
 from odyssey_mock.http.callers import Callers
 from odyssey_mock.http.control_access import ControlAccess, ControlPolicy, is_control, is_foreign
-from odyssey_mock.http.errors import exception_handlers, note_cause
+from odyssey_mock.http.errors import ErrorResponses, note_cause
 from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
 from odyssey_mock.http.lazy_routes import LazyRoutes
 from odyssey_mock.http.outage import GoAway, OutagePoint
@@ -135,113 +136,153 @@ class Application:
 
     def _created(self) -> Starlette:
         if self._app is None:
-            self._app = create_app(self._backend, self._go_away)
+            self._app = Service(self._backend, self._go_away)
         return self._app
 
 
-class _Service(Starlette):
-    """An application whose property `routes` has all routes, in place of the `LazyRoutes` that create them."""
+class Service(Starlette):
+    """The application of Starlette, with the middleware and the routes of a mock."""
+
+    def __init__(self, backend: Backend, go_away: GoAway) -> None:
+        self._backend = backend
+        self._go_away = go_away
+        self._callers = Callers(
+            accounts=backend.accounts, tokens=backend.tokens, sessions=backend.sessions, streams=backend.streams
+        )
+        self._forms = UsageErrorForms(lambda: backend.settings.now.usage_error_form)
+        self._errors = ErrorResponses(self._forms.form_for)
+        gate = FaultGate(backend.faults, backend.clock, backend.settings, self._errors)
+        self._lazy = LazyRoutes(_Parts(backend, gate, self._callers, self._forms, go_away), _PARTS)
+        super().__init__(routes=[self._lazy, _WholeServer()])
 
     @property
     @override
     def routes(self) -> list[BaseRoute]:
-        parts = (each.routes if isinstance(each, LazyRoutes) else [each] for each in self.router.routes)
-        return [route for part in parts for route in part]
+        """All routes, in place of the `LazyRoutes` that create them."""
+        return [*self._lazy.routes, *self.router.routes[1:]]
+
+    @override
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return the router within the middleware of the mock, from the inside to the outside.
+
+        `_Answered` does the work of Starlette's own middleware, which would be around it.
+        """
+        backend = self._backend
+        app: ASGIApp = self.router
+        app = OutagePoint(app, faults=backend.faults, callers=self._callers, go_away=self._go_away, spared=is_for_mock)
+        app = RegionsNoted(app, forms=self._forms, path=REGIONS_PATH)
+        app = _Answered(app, errors=self._errors, journal=backend.journal)
+        if backend.state is not NO_STATE:
+            app = _Saved(app, state=backend.state)
+        app = _Journalled(app, journal=backend.journal)
+        app = _Dated(app, now=backend.clock.time)
+        app = _CrossOrigin(app)
+        app = PublicUrls(
+            app,
+            public_url=backend.settings.now.public_url,
+            trusted_proxies=backend.settings.now.trusted_proxies,
+            stun_port=backend.stun_port,
+        )
+        return UnreadBodies(app)
 
 
-def create_app(backend: Backend, go_away: GoAway) -> Starlette:
-    """Create the application with routes and middleware; `go_away` is the function that takes the server offline."""
-    callers = Callers(
-        accounts=backend.accounts, tokens=backend.tokens, sessions=backend.sessions, streams=backend.streams
-    )
-    forms = UsageErrorForms(lambda: backend.settings.now.usage_error_form)
-    return _Service(
-        routes=_routes(backend, callers, go_away, forms),
-        middleware=[
-            Middleware(UnreadBodies),
-            Middleware(
-                PublicUrls,
-                public_url=backend.settings.now.public_url,
-                trusted_proxies=backend.settings.now.trusted_proxies,
-                stun_port=backend.stun_port,
-            ),
-            Middleware(_CrossOrigin),
-            Middleware(_Dated, now=backend.clock.time),
-            Middleware(_Journalled, journal=backend.journal),
-            *([Middleware(_Saved, state=backend.state)] if backend.state is not NO_STATE else []),
-            Middleware(_Reported, journal=backend.journal),
-            Middleware(RegionsNoted, forms=forms, path=REGIONS_PATH),
-            Middleware(OutagePoint, faults=backend.faults, callers=callers, go_away=go_away, spared=is_for_mock),
-        ],
-        exception_handlers=exception_handlers(forms.form_for),
-    )
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """The parts of the service and of the control API, each a method that creates its routes."""
 
+    backend: Backend
+    gate: FaultGate
+    callers: Callers
+    forms: UsageErrorForms
+    go_away: GoAway
 
-def _routes(backend: Backend, callers: Callers, go_away: GoAway, forms: UsageErrorForms) -> list[BaseRoute]:
-    """Prepare the routes of the service and of the control API, by the first segments of their paths."""
-    gate = FaultGate(backend.faults, backend.clock, backend.settings)
-    accounts, sessions, streams, recordings = backend.accounts, backend.sessions, backend.streams, backend.recordings
+    def auth(self) -> Sequence[BaseRoute]:
+        return AuthRoutes(gate=self.gate, callers=self.callers, accounts=self.backend.accounts).routes()
 
-    def auth() -> Sequence[BaseRoute]:
-        return AuthRoutes(gate=gate, callers=callers, accounts=accounts).routes()
-
-    def regions() -> Sequence[BaseRoute]:
-        return RegionRoutes(gate=gate, callers=callers, accounts=accounts, settings=backend.settings).routes()
-
-    def live() -> Sequence[BaseRoute]:
-        return SessionRoutes(
-            gate=gate,
-            callers=callers,
-            settings=backend.settings,
-            accounts=accounts,
-            usage=backend.usage,
-            sessions=sessions,
-            forms=forms,
+    def regions(self) -> Sequence[BaseRoute]:
+        backend = self.backend
+        return RegionRoutes(
+            gate=self.gate, callers=self.callers, accounts=backend.accounts, settings=backend.settings
         ).routes()
 
-    def signaling() -> Sequence[BaseRoute]:
+    def live(self) -> Sequence[BaseRoute]:
+        backend = self.backend
+        return SessionRoutes(
+            gate=self.gate,
+            callers=self.callers,
+            settings=backend.settings,
+            accounts=backend.accounts,
+            usage=backend.usage,
+            sessions=backend.sessions,
+            forms=self.forms,
+        ).routes()
+
+    def signaling(self) -> Sequence[BaseRoute]:
+        backend = self.backend
         return SignalingRoutes(
-            gate=gate,
-            callers=callers,
+            gate=self.gate,
+            callers=self.callers,
             clock=backend.clock,
             journal=backend.journal,
             faults=backend.faults,
             tokens=backend.tokens,
-            sessions=sessions,
+            sessions=backend.sessions,
             settings=backend.settings,
         ).routes()
 
-    def simulations() -> Sequence[BaseRoute]:
+    def simulations(self) -> Sequence[BaseRoute]:
+        backend = self.backend
         return SimulationRoutes(
-            gate=gate,
-            callers=callers,
-            accounts=accounts,
+            gate=self.gate,
+            callers=self.callers,
+            accounts=backend.accounts,
             usage=backend.usage,
             jobs=backend.jobs,
-            streams=streams,
-            recordings=recordings,
+            streams=backend.streams,
+            recordings=backend.recordings,
             is_foreign=partial(is_foreign, policy=control_policy(backend)),
         ).routes()
 
-    def recorded() -> Sequence[BaseRoute]:
+    def recorded(self) -> Sequence[BaseRoute]:
+        backend = self.backend
         return RecordingRoutes(
-            gate=gate, callers=callers, accounts=accounts, streams=streams, recordings=recordings
+            gate=self.gate,
+            callers=self.callers,
+            accounts=backend.accounts,
+            streams=backend.streams,
+            recordings=backend.recordings,
         ).routes()
 
-    def artifacts() -> Sequence[BaseRoute]:
-        return ArtifactRoutes(gate=gate, callers=callers, streams=streams, recordings=recordings).routes()
+    def artifacts(self) -> Sequence[BaseRoute]:
+        backend = self.backend
+        return ArtifactRoutes(
+            gate=self.gate, callers=self.callers, streams=backend.streams, recordings=backend.recordings
+        ).routes()
 
-    def telemetry() -> Sequence[BaseRoute]:
+    def telemetry(self) -> Sequence[BaseRoute]:
+        backend = self.backend
         return TelemetryRoutes(
-            gate=gate, callers=callers, accounts=accounts, journal=backend.journal, telemetry=backend.telemetry
+            gate=self.gate,
+            callers=self.callers,
+            accounts=backend.accounts,
+            journal=backend.journal,
+            telemetry=backend.telemetry,
         ).routes()
 
-    def broadcasts() -> Sequence[BaseRoute]:
-        whep = WhepRoutes(gate=gate, callers=callers, broadcasts=backend.broadcasts)
-        return [*whep.routes(), *HlsRoutes(gate=gate, callers=callers, broadcasts=backend.broadcasts).routes()]
+    def broadcasts(self) -> Sequence[BaseRoute]:
+        gate, callers, broadcasts = self.gate, self.callers, self.backend.broadcasts
+        whep = WhepRoutes(gate=gate, callers=callers, broadcasts=broadcasts)
+        return [*whep.routes(), *HlsRoutes(gate=gate, callers=callers, broadcasts=broadcasts).routes()]
 
-    def control() -> Sequence[BaseRoute]:
-        clock, journal = backend.clock, backend.journal
+    def document(self) -> Sequence[BaseRoute]:
+        return OpenApiRoutes().routes()
+
+    def console(self) -> Sequence[BaseRoute]:
+        return [ConsoleLink()]
+
+    def control(self) -> Sequence[BaseRoute]:
+        backend, clock, journal = self.backend, self.backend.clock, self.backend.journal
+        sessions, streams, recordings = backend.sessions, backend.streams, backend.recordings
         view = StateView(
             clock=clock,
             sessions=sessions,
@@ -258,7 +299,7 @@ def _routes(backend: Backend, callers: Callers, go_away: GoAway, forms: UsageErr
             forget=backend.reset,
             access=Middleware(ControlAccess, policy=control_policy(backend), token=lambda: backend.control_token),
             more=[
-                *FaultRoutes(clock=backend.clock, faults=backend.faults, leave=go_away).routes(),
+                *FaultRoutes(clock=backend.clock, faults=backend.faults, leave=self.go_away).routes(),
                 *SettingRoutes(settings=backend.settings, change=backend.change_settings).routes(),
                 *EventRoutes(clock=clock, journal=journal, sessions=sessions, view=view).routes(),
                 *MachineRoutes().routes(),
@@ -269,7 +310,7 @@ def _routes(backend: Backend, callers: Callers, go_away: GoAway, forms: UsageErr
                 *ClockRoutes(clock).routes(),
                 *AccountRoutes(
                     api_key=lambda: backend.api_key,
-                    accounts=accounts,
+                    accounts=backend.accounts,
                     usage=backend.usage,
                     sessions=sessions,
                     jobs=backend.jobs,
@@ -291,21 +332,25 @@ def _routes(backend: Backend, callers: Callers, go_away: GoAway, forms: UsageErr
             ],
         ).routes()
 
-    parts: Mapping[Callable[[], Sequence[BaseRoute]], Sequence[str]] = {
-        auth: ("auth",),
-        regions: ("regions", "ping"),
-        live: ("sessions",),
-        signaling: ("signaling",),
-        simulations: ("simulation-jobs",),
-        recorded: ("recordings", "stream-recordings"),
-        artifacts: ("artifacts",),
-        telemetry: ("telemetry",),
-        broadcasts: ("config", "broadcast"),
-        OpenApiRoutes().routes: ("openapi.json",),
-        control: ("_mock",),
-        lambda: [ConsoleLink()]: ("",),
-    }
-    return [*(LazyRoutes(frozenset(segments), create) for create, segments in parts.items()), _WholeServer()]
+
+_PARTS: Mapping[str, Callable[[_Parts], Sequence[BaseRoute]]] = {
+    "auth": _Parts.auth,
+    "regions": _Parts.regions,
+    "ping": _Parts.regions,
+    "sessions": _Parts.live,
+    "signaling": _Parts.signaling,
+    "simulation-jobs": _Parts.simulations,
+    "recordings": _Parts.recorded,
+    "stream-recordings": _Parts.recorded,
+    "artifacts": _Parts.artifacts,
+    "telemetry": _Parts.telemetry,
+    "config": _Parts.broadcasts,
+    "broadcast": _Parts.broadcasts,
+    "openapi.json": _Parts.document,
+    "_mock": _Parts.control,
+    "": _Parts.console,
+}
+"""For the first segment of each path, the part that creates its routes."""
 
 
 class _WholeServer(BaseRoute):
@@ -364,15 +409,16 @@ class _Dated:
 
         async def dated(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["Date"] = _http_date(math.floor(self._now()))
+                date = (b"date", _http_date(math.floor(self._now())))
+                message = {**message, "headers": [*message["headers"], date]}
             await send(message)
 
         return await self._app(scope, receive, dated)
 
 
 @lru_cache(maxsize=1)
-def _http_date(second: int) -> str:
-    return formatdate(second, usegmt=True)
+def _http_date(second: int) -> bytes:
+    return formatdate(second, usegmt=True).encode()
 
 
 class _Journalled:
@@ -518,11 +564,12 @@ def _read_json(body: bytearray) -> JSON:
         return None
 
 
-class _Reported:
-    """Responds with status 500 to an unexpected exception, and reports the exception in the log and the journal."""
+class _Answered:
+    """Responds to errors. An unexpected exception gets status 500, and is reported in the log and the journal."""
 
-    def __init__(self, app: ASGIApp, journal: Journal) -> None:
+    def __init__(self, app: ASGIApp, errors: ErrorResponses, journal: Journal) -> None:
         self._app = app
+        self._errors = errors
         self._journal = journal
         self._shortage = ShortageLog()
 
@@ -538,15 +585,18 @@ class _Reported:
             await self._app(scope, receive, said)
         except ClientDisconnect:
             # The client disconnected before its request was complete. This is not a bug; the journal records it.
-            return
+            return None
         except Exception as error:
+            response = None if has_begun else self._errors.response_to(HTTPConnection(scope), error)
+            if response is not None:
+                return await response(scope, receive, send)
             if is_shortage(error):
                 # Not a bug: a file or a socket could not be opened.
                 self._shortage.note()
                 note_cause(scope, DETAIL)
                 if scope["type"] == "http" and not has_begun:
                     await JSONResponse({"detail": DETAIL}, 503, {"Retry-After": RETRY_AFTER})(scope, receive, send)
-                return
+                return None
             # Any exception here is a bug in the mock, which must get a response and a report.
             what = f"{scope['type']} {scope['path']}"
             logger.exception("unexpected exception in the mock, at %s", what)
@@ -554,7 +604,7 @@ class _Reported:
             if scope["type"] != "http" or has_begun:
                 raise
             detail = f"unexpected {type(error).__name__} in the mock; see its log and GET /_mock/journal?name=defect"
-            await JSONResponse({"detail": detail}, 500)(scope, receive, send)
+            return await JSONResponse({"detail": detail}, 500)(scope, receive, send)
 
 
 def _trace(error: BaseException) -> Sequence[str]:

@@ -6,6 +6,7 @@ Lower layers raise errors without HTTP statuses. `ANSWERS` maps each class of th
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, Literal, override
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import ExceptionHandler, Scope
+from starlette.types import Scope
 
 from odyssey_mock.accounts.errors import (
     AccountSuspendedError,
@@ -175,6 +176,7 @@ ANSWERS: Mapping[type[Exception], _Answer] = MappingProxyType(
     }
 )
 """For each error class of lower layers, the function that creates the response; also used for its subclasses."""
+_EXPECTED = tuple(ANSWERS)
 
 
 def answer_to(error: Exception, form: DetailForm = "object") -> ApiError:
@@ -189,18 +191,28 @@ def answer_to(error: Exception, form: DetailForm = "object") -> ApiError:
     return ANSWERS[kind](error, form)
 
 
-def exception_handlers(form_for: Callable[[HTTPConnection], DetailForm]) -> dict[type[Exception], ExceptionHandler]:
-    """Create the exception handlers of the application.
+@dataclass(frozen=True, slots=True)
+class ErrorResponses:
+    """Creates the responses to errors.
 
-    `form_for(request)` returns the form of the `detail` of usage errors in the response to a request.
+    Attributes:
+        form_for: function that returns the form of the `detail` of usage errors in the response to a request.
     """
 
-    async def answer(request: HTTPConnection, error: Exception) -> Response:
-        response = answer_to(error, form_for(request))
-        note_cause(request.scope, "; ".join(getattr(error, "__notes__", ())) or _text(response.detail))
-        return response.response()
+    form_for: Callable[[HTTPConnection], DetailForm]
 
-    return {HTTPException: _http_exception, **dict.fromkeys((ApiError, *ANSWERS), answer)}
+    def response_to(self, request: HTTPConnection, error: Exception) -> Response | None:
+        """Return the response to an error, and note its cause; return None if the error is a bug in the mock."""
+        if isinstance(error, HTTPException):
+            return _http_exception(request, error)
+        if isinstance(error, ApiError):
+            answer = error
+        elif isinstance(error, _EXPECTED):
+            answer = answer_to(error, self.form_for(request))
+        else:
+            return None
+        note_cause(request.scope, "; ".join(getattr(error, "__notes__", ())) or _text(answer.detail))
+        return answer.response()
 
 
 def note_cause(scope: Scope, why: str) -> None:
@@ -224,8 +236,7 @@ def _text(detail: JSON) -> str:
             return str(detail)
 
 
-async def _http_exception(request: HTTPConnection, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+def _http_exception(request: HTTPConnection, error: HTTPException) -> Response:
     method, path = request.scope["method"], service_path(request.scope)
     allowed = (error.headers or {}).get("Allow")
     if allowed is not None:

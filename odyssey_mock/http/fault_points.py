@@ -1,21 +1,21 @@
 """Routes with fault points, and the check for faults before each request."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from functools import cache, cached_property
+from functools import cache
 from typing import override
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route, request_response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from odyssey_mock import latency
 from odyssey_mock.core.clock import Clock
 from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.faults.registry import Faults
 from odyssey_mock.http.callers import Asked
-from odyssey_mock.http.errors import ApiError, note_cause
+from odyssey_mock.http.errors import ApiError, ErrorResponses, note_cause
 from odyssey_mock.http.fault_responses import ACTIONS, Exchange
 from odyssey_mock.http.pacing import Pace
 from odyssey_mock.http.request_body import BODY_LIMIT, RequestBody, body_of, set_body
@@ -35,10 +35,12 @@ class FaultGate:
     If no fault fires, the endpoint handles the request.
     """
 
-    def __init__(self, faults: Faults, clock: Clock, settings: CurrentSettings) -> None:
+    def __init__(self, faults: Faults, clock: Clock, settings: CurrentSettings, errors: ErrorResponses) -> None:
         self._faults = faults
         self._clock = clock
         self._settings = settings
+        self.errors = errors
+        """Creates the responses to the errors of the endpoints."""
 
     def at(self, point: str, endpoint: Endpoint, who: WhoAsks, *, is_open: bool = False) -> "FaultPoint":
         """Return `endpoint` behind the fault point `point`; `who` returns the values that `match` can test.
@@ -110,10 +112,17 @@ class FaultPoint:
         self._endpoint = endpoint
         self._gate = gate
 
-    @cached_property
-    def usual(self) -> ASGIApp:
-        """The ASGI application that handles the request if no fault fires."""
-        return request_response(self._endpoint)
+    async def usual(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle the request as if no fault fires: send the response of the endpoint, or the response to its error."""
+        request = Request(scope, receive)
+        try:
+            response = await self._endpoint(request)
+        except Exception as error:
+            answer = self._gate.errors.response_to(request, error)
+            if answer is None:
+                raise
+            response = answer
+        await response(scope, receive, send)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._gate.let_pass(self, scope, receive, send)
@@ -148,9 +157,9 @@ class ServiceRoute(Route):
     @override
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request to this path. An unsupported method gets a 405 with the allowed methods."""
-        allowed = sorted(self.methods or ())
+        allowed = self.methods or ()
         if scope["method"] not in allowed:
-            raise self.not_allowed(scope["method"], ", ".join(allowed))
+            raise self.not_allowed(scope["method"], ", ".join(sorted(allowed)))
         set_body(scope, RequestBody(scope, receive, self.body_limit, self.too_large))
         await self.app(scope, receive, send)
 
@@ -178,8 +187,10 @@ class _Operations:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         method = scope["method"]
         operation = self._operations["GET" if method == "HEAD" else method]  # the route has checked the method
-        app = operation if isinstance(operation, FaultPoint) else request_response(operation)
-        await app(scope, receive, send)
+        if isinstance(operation, FaultPoint):
+            return await operation(scope, receive, send)
+        response = await operation(Request(scope, receive))
+        return await response(scope, receive, send)
 
 
 async def _body(passed: FaultPoint, scope: Scope) -> bytearray | None:

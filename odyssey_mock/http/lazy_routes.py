@@ -1,7 +1,6 @@
 """`LazyRoutes`, routes that are created with the first request for one of their paths."""
 
-from collections.abc import Callable, Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
 from typing import override
 
 from starlette.routing import BaseRoute, Match
@@ -10,33 +9,41 @@ from starlette.types import Receive, Scope, Send
 from odyssey_mock.http.public_urls import service_path
 
 
-class LazyRoutes(BaseRoute):
-    """Several routes, in the place of which this route stands in a router.
+class LazyRoutes[T](BaseRoute):
+    """The routes of an application, in the place of which this route stands in a router.
 
     Every test has a new mock with new routes, and most tests need only a few of them.
     """
 
-    def __init__(self, segments: frozenset[str], create: Callable[[], Sequence[BaseRoute]]) -> None:
+    def __init__(self, source: T, creators: Mapping[str, Callable[[T], Sequence[BaseRoute]]]) -> None:
         """Prepare the routes.
 
         Args:
-            segments: the first segments of the paths of all routes.
-            create: returns the routes; called once.
+            source: the argument of the functions in `creators`.
+            creators: for the first segment of each path, the function that returns the routes of such paths. A function
+                with several segments is called once.
         """
-        self._segments = segments
-        self._create = create
+        self._source = source
+        self._creators = creators
+        self._created: dict[Callable[[T], Sequence[BaseRoute]], Sequence[BaseRoute]] = {}
 
-    @cached_property
+    @property
     def routes(self) -> Sequence[BaseRoute]:
-        """The routes."""
-        return self._create()
+        """All routes."""
+        return [route for create in dict.fromkeys(self._creators.values()) for route in self._created_by(create)]
+
+    def _created_by(self, create: Callable[[T], Sequence[BaseRoute]]) -> Sequence[BaseRoute]:
+        if create not in self._created:
+            self._created[create] = create(self._source)
+        return self._created[create]
 
     @override
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        if service_path(scope)[1:].partition("/")[0] not in self._segments:
+        create = self._creators.get(service_path(scope)[1:].partition("/")[0])
+        if create is None:
             return Match.NONE, {}
         best: tuple[Match, Scope] = (Match.NONE, {})
-        for route in self.routes:
+        for route in self._created_by(create):
             match, child_scope = route.matches(scope)
             if match.value > best[0].value:
                 best = (match, {**child_scope, "route": route})

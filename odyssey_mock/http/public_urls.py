@@ -12,6 +12,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import takewhile
 
 from starlette.datastructures import Headers
@@ -33,7 +34,7 @@ type IsTrusted = Callable[[str], bool]
 """A function that returns whether the proxy at an address is trusted."""
 
 _STUN_URL = "odyssey_mock.stun_url"
-"""Key of the URL of the STUN server in the `extensions` of a request's ASGI scope."""
+"""Key of a function that returns the URL of the STUN server, in the `extensions` of a request's ASGI scope."""
 
 _RECEIVED = "odyssey_mock.received"
 """Key of the `Received` in the `extensions` of a request's ASGI scope."""
@@ -97,8 +98,8 @@ def base_url(connection: HTTPConnection) -> str:
 
 def stun_url(connection: HTTPConnection) -> str:
     """Return the URL of the mock's STUN server (RFC 7064), with a host that the client can reach."""
-    url: str = connection.scope["extensions"][_STUN_URL]
-    return url
+    url: Callable[[], str] = connection.scope["extensions"][_STUN_URL]
+    return url()
 
 
 def service_path(scope: Scope) -> str:
@@ -164,7 +165,7 @@ class PublicUrls:
             "raw_path": raw if raw is None else added.encode() + raw,
             "extensions": {
                 **scope.get("extensions", {}),
-                _STUN_URL: self._stun_url(scope, own, url),
+                _STUN_URL: partial(self._stun_url, scope, own, url),
                 _RECEIVED: Received(_host_of(scope), own, stated, senders),
             },
         }

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from odyssey_mock import MockOdyssey
 from odyssey_mock.broadcasts.broadcast import DELETABLE_FOR, Broadcast
-from odyssey_mock.http.app import create_app
+from odyssey_mock.http.app import Service
 from odyssey_mock.rtc.spectator_peer import AiortcSpectatorPeer
 from odyssey_mock.system_network import SystemNetwork
 from tests.support.leftovers import nothing_left
@@ -219,7 +219,7 @@ async def test_disconnect_before_answer_times_out_the_spectator(
 async def test_cancelled_request_ends_the_spectator(odyssey_mock: MockOdyssey, peers: StandIns) -> None:
     peers.answering = False
     broadcast = opened(odyssey_mock.backend)
-    transport = httpx.ASGITransport(create_app(odyssey_mock.backend, odyssey_mock.go_away))
+    transport = httpx.ASGITransport(Service(odyssey_mock.backend, odyssey_mock.go_away))
     async with httpx.AsyncClient(transport=transport, base_url=odyssey_mock.url) as http:
         posting = post(http, broadcast)
         peer = await peers.asked()

@@ -9,7 +9,7 @@ import pytest_asyncio
 from odyssey_mock import MockOdyssey
 from odyssey_mock.accounts.accounts import account_id
 from odyssey_mock.faults.catalog import POINTS
-from odyssey_mock.http.app import create_app
+from odyssey_mock.http.app import Service
 from odyssey_mock.http.fault_points import FaultPoint, ServiceRoute
 from odyssey_mock.http.fault_responses import ACTIONS
 from tests.support.http_points import ASKS, HTTP_POINTS, STREAM, ask, token_of
@@ -40,7 +40,7 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
 
 async def test_every_http_point_belongs_to_one_route() -> None:
     async with MockOdyssey() as mock:
-        routes = [route for route in create_app(mock.backend, mock.go_away).routes if isinstance(route, ServiceRoute)]
+        routes = [route for route in Service(mock.backend, mock.go_away).routes if isinstance(route, ServiceRoute)]
     operations = {(method, route.path): each for route in routes for method, each in route.operations.items()}
     points = [each.point for each in operations.values() if isinstance(each, FaultPoint)]
     assert {key for key, each in operations.items() if not isinstance(each, FaultPoint)} == WITHOUT_A_POINT

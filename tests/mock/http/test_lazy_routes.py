@@ -31,7 +31,7 @@ class Parts:
         return [Route("/dogs", answer), Route("/kennel", answer)]
 
     def routes(self) -> list[BaseRoute]:
-        return [LazyRoutes(frozenset({"cats"}), self.cats), LazyRoutes(frozenset({"dogs", "kennel"}), self.dogs)]
+        return [LazyRoutes(self, {"cats": Parts.cats, "dogs": Parts.dogs, "kennel": Parts.dogs})]
 
 
 @pytest.mark.parametrize(

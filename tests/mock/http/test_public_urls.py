@@ -19,7 +19,7 @@ from websockets.asyncio.client import connect
 
 from odyssey_mock import MockOdyssey
 from odyssey_mock.core.url_parts import SERVICE_SEGMENTS, Authority, BaseUrl
-from odyssey_mock.http.app import create_app
+from odyssey_mock.http.app import Service
 from odyssey_mock.http.public_urls import (
     LONGEST_LIST,
     PublicUrls,
@@ -206,7 +206,7 @@ async def test_unknown_prefix_is_not_removed() -> None:
 
 async def test_prefix_of_a_service_path_is_ignored(odyssey_mock: MockOdyssey) -> None:
     """With `X-Forwarded-Prefix: /auth`, `/auth/token` is the token route, not `/token` below the prefix."""
-    routes = create_app(odyssey_mock.backend, odyssey_mock.go_away).routes
+    routes = Service(odyssey_mock.backend, odyssey_mock.go_away).routes
     segments = {route.path.split("/")[1] for route in routes if isinstance(route, Route | Mount)}
     assert segments == {*SERVICE_SEGMENTS, ""}, "expected the segments of the service, and the redirect at /"
     for segment in SERVICE_SEGMENTS:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from starlette.types import Message
 
 from odyssey_mock import MockOdyssey
-from odyssey_mock.http.app import create_app
+from odyssey_mock.http.app import Service
 from odyssey_mock.media.stamp import draw_stamp
 from odyssey_mock.recordings.artifacts import ARTIFACTS
 from tests.support.leftovers import nothing_left
@@ -206,7 +206,7 @@ async def test_download_completes_after_its_stream_is_forgotten(
 
     url = urlsplit(video)
     target = {"path": url.path, "raw_path": url.path.encode(), "query_string": url.query.encode()}
-    await create_app(odyssey_mock.backend, odyssey_mock.go_away)(
+    await Service(odyssey_mock.backend, odyssey_mock.go_away)(
         {"type": "http", "method": "GET", "headers": [], **target}, receive, send
     )
     assert received == content

@@ -11,7 +11,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
 from odyssey_mock import MockOdyssey
-from odyssey_mock.http.app import create_app
+from odyssey_mock.http.app import Service
 from odyssey_mock.http.fault_points import ServiceRoute
 from odyssey_mock.http.openapi import document, merged
 from tests.support.tls_contexts import NO_CERTIFICATES
@@ -41,7 +41,7 @@ def served(routes: Iterable[BaseRoute], prefix: str = "") -> Iterator[str]:
 
 async def test_every_route_is_described() -> None:
     async with MockOdyssey() as mock:
-        routes = set(served(create_app(mock.backend, mock.go_away).routes))
+        routes = set(served(Service(mock.backend, mock.go_away).routes))
     described = {
         f"{method.upper()} {path}" for path, item in document(BASE)["paths"].items() for method in METHODS & set(item)
     }

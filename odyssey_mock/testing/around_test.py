@@ -48,6 +48,10 @@ def around_test(
             before the function began stays connected, because the fixture that connected it may still use it.
     """
     test = original_test(item)
+    is_async = inspect.iscoroutinefunction(test)
+    if not is_async and not is_given(item):
+        yield
+        return
     begins = _each_but_first(restart) if is_given(item) else _nothing
 
     @functools.wraps(test)
@@ -74,10 +78,6 @@ def around_test(
                 if id(client) not in connected:
                     await client.disconnect()
 
-    is_async = inspect.iscoroutinefunction(test)
-    if not is_async and not is_given(item):
-        yield
-        return
     with pytest.MonkeyPatch.context() as patch:
         if is_given(item):
             patch.setattr(item.obj.hypothesis, "inner_test", run_async if is_async else run)

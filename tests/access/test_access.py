@@ -6,7 +6,7 @@ import pytest
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
 from odyssey_mock import MockOdyssey
-from odyssey_mock.http.app import create_app
+from odyssey_mock.http.app import Service
 from tests.access.scene import Scene, running
 from tests.access.table import CELLS, ROUTES, RULES, Cell
 
@@ -24,7 +24,7 @@ def test_request_has_the_status_of_its_cell(cell: Cell, scene: Scene) -> None:
 
 async def test_table_has_every_route() -> None:
     async with MockOdyssey() as mock:
-        served = set(names(create_app(mock.backend, mock.go_away).routes))
+        served = set(names(Service(mock.backend, mock.go_away).routes))
     assert {route.name for route in ROUTES} == served
 
 

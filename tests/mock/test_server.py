@@ -26,7 +26,7 @@ from odyssey_mock import (
     UnknownSettingError,
     server,
 )
-from odyssey_mock.core.entropy import SeededEntropy
+from odyssey_mock.core.entropy import SeededEntropy, SystemEntropy
 from odyssey_mock.core.network import ListenError
 from odyssey_mock.rtc.streamer_peer import AiortcStreamerPeer
 from tests.support.raw import raw_peer
@@ -260,6 +260,33 @@ async def test_same_seed_gives_the_same_key() -> None:
     assert MockOdyssey(seed=3).api_key == MockOdyssey(seed=3).api_key
     assert MockOdyssey(entropy=SeededEntropy(3)).api_key == MockOdyssey(seed=3).api_key
     assert MockOdyssey(seed=3).api_key != MockOdyssey(seed=4).api_key
+
+
+class NotedEntropy(SystemEntropy):
+    """A source of randomness that notes the sizes of its tokens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    def token(self, nbytes: int) -> str:
+        self.sizes.append(nbytes)
+        return super().token(nbytes)
+
+
+async def test_secrets_are_generated_when_they_are_needed() -> None:
+    entropy = NotedEntropy()
+    async with MockOdyssey(entropy=entropy) as mock, httpx.AsyncClient(trust_env=False) as http:
+        assert (await http.get(f"{mock.url}/regions")).status_code == 401
+        assert entropy.sizes == [18], "expected only the API key"
+        access_token = await token_of(mock, http)
+        assert entropy.sizes == [18, 32], "expected the API key and an access token"
+        headers = {"Authorization": f"Bearer {access_token}"}
+        session = (await http.post(f"{mock.url}/sessions/request", json={}, headers=headers)).json()["session_id"]
+        for _ in range(2):
+            body = {"session_id": session}
+            assert (await http.post(f"{mock.url}/sessions/token", json=body, headers=headers)).status_code == 200
+        assert entropy.sizes == [18, 32, 32], "expected in addition the secret that signs the tokens of all sessions"
 
 
 async def test_api_key_is_the_first_configured_key() -> None:

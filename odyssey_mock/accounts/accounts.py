@@ -236,6 +236,9 @@ class Accounts:
             self._configure(key, _account_settings(saved))
         self._tokens |= {value: _issued(saved) for value, saved in state.load(_TOKENS).items()}
         self._unexpired += self._tokens
+        # After a restart, the keys of the holders of saved tokens are not known.
+        holders = {issued.account.id: f"{KEY_HEAD}{REDACTED}" for issued in self._tokens.values()}
+        self._seen |= [*holders.items()][-SEEN_KEPT:]
 
     def add(self, configured: AccountSettings) -> MockAccount:
         """Add an account with a new API key. `clear` does not remove the account.
@@ -298,9 +301,7 @@ class Accounts:
         """
         own = [own_key, *(self._settings.now.keys or {}), *self._added]
         listed = {account_id(key): KnownAccount(account_id(key), key, is_own=True) for key in own}
-        # After a restart, the keys of the holders of saved tokens are not known.
-        holders = {issued.account.id: f"{KEY_HEAD}{REDACTED}" for issued in self._tokens.values()}
-        for client, key in reversed({**holders, **self._seen}.items()):
+        for client, key in reversed(self._seen.items()):
             listed.setdefault(client, KnownAccount(client, key, is_own=False))
         return [*listed.values()]
 

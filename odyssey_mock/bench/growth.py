@@ -397,7 +397,7 @@ STORES = (
         _add_tokens,
         lambda _mock, count: [{"access_token": 43 * "x", "expires_in": 3600}] * count,
         80,  # most of it are the pieces of the latest 1024 secrets, by which they are masked
-        flat={"POST /auth/token": _issue_token},
+        flat={"POST /auth/token": _issue_token, "GET /_mock/accounts": _getting("/_mock/accounts")},
     ),
     Store(
         "telemetry events",

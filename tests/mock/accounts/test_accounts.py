@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odyssey_mock.accounts import accounts as module
-from odyssey_mock.accounts.accounts import EXPIRED_KEPT, TEST_KEYS, Accounts
+from odyssey_mock.accounts.accounts import EXPIRED_KEPT, TEST_KEYS, Accounts, account_id
 from odyssey_mock.accounts.errors import AccountError, InvalidTokenError, TokenExpiredError
 from odyssey_mock.core.clock import MANUAL_START, ManualClock
 from odyssey_mock.core.entropy import SeededEntropy
@@ -211,6 +211,24 @@ async def test_new_token_takes_no_longer_after_many_others() -> None:
         await clock.advance(10)
     server.issue_token(account)
     assert instructions_of(lambda: server.issue_token(account)) < 2 * first
+
+
+def test_clients_are_listed_by_their_latest_use() -> None:
+    server = accounts()
+    for key in ("ody_first", "ody_second", "ody_first"):
+        server.issue_token(server.authenticate(key))
+    assert [each.id for each in server.known("ody_own_key")] == list(
+        map(account_id, ("ody_own_key", "ody_first", "ody_second"))
+    )
+
+
+def test_list_of_clients_ignores_tokens() -> None:
+    server = accounts()
+    account = server.authenticate("ody_one_")
+    first = instructions_of(lambda: server.known("ody_own_key"))
+    for _ in range(1000):
+        server.issue_token(account)
+    assert instructions_of(lambda: server.known("ody_own_key")) == first
 
 
 def test_unknown_token_is_rejected_with_401() -> None:

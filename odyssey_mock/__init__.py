@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from odyssey_mock.recordings.recordings import Recordings
     from odyssey_mock.recordings.stream_records import StreamRecord
     from odyssey_mock.server import MockOdyssey
-    from odyssey_mock.sessions.session import Session, SessionStateError
+    from odyssey_mock.sessions.errors import SessionStateError
+    from odyssey_mock.sessions.session import Session
     from odyssey_mock.sessions.signaling_socket import CloseFrameError
     from odyssey_mock.setting_rules import SettingsError
     from odyssey_mock.settings import (
@@ -104,7 +105,8 @@ _MODULES = {
     "recordings.file_store": ("StoredFile",),
     "recordings.recordings": ("Recordings",),
     "recordings.stream_records": ("StreamRecord",),
-    "sessions.session": ("Session", "SessionStateError"),
+    "sessions.errors": ("SessionStateError",),
+    "sessions.session": ("Session",),
     "sessions.signaling_socket": ("CloseFrameError",),
     "simulations.job_records": ("JobRecord",),
     "simulations.jobs": ("Jobs",),

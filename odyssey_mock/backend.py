@@ -29,13 +29,9 @@ from odyssey_mock.recordings.frame_pictures import FramePictures
 from odyssey_mock.recordings.recordings import Recordings
 from odyssey_mock.recordings.stream_records import INTERRUPTED, StreamRecord, StreamStore
 from odyssey_mock.rtc.protocols import MockNetwork, StreamerPeer
-from odyssey_mock.sessions.client_connection import ClientConnection
 from odyssey_mock.sessions.frame_pump import frame_turns
 from odyssey_mock.sessions.registry import SessionRegistry
-from odyssey_mock.sessions.session import Session
 from odyssey_mock.sessions.session_identity import SessionIdentity
-from odyssey_mock.sessions.session_lifecycle import SessionVideo
-from odyssey_mock.sessions.stream_setup import StreamSetup
 from odyssey_mock.setting_values import to_data
 from odyssey_mock.settings import ChangeableSettings, Plan
 from odyssey_mock.simulations.jobs import Jobs
@@ -43,6 +39,7 @@ from odyssey_mock.simulations.jobs import Jobs
 if TYPE_CHECKING:
     from odyssey_mock.media.frame_encoder import FrameEncoder, MakeFrameEncoder
     from odyssey_mock.media.timeline import Timeline
+    from odyssey_mock.sessions.session import Session
 
 type PeerObserver = Callable[[StreamerPeer, SessionIdentity], object]
 
@@ -227,6 +224,12 @@ class Backend:
         on_gone: Callable[[Session], None],
     ) -> Session:
         """Create a session, which keeps the current settings; the parameters are those of `Session`."""
+        # See `odyssey_mock.sessions`.
+        from odyssey_mock.sessions.client_connection import ClientConnection  # noqa: PLC0415
+        from odyssey_mock.sessions.session import Session  # noqa: PLC0415
+        from odyssey_mock.sessions.session_lifecycle import SessionVideo  # noqa: PLC0415
+        from odyssey_mock.sessions.stream_setup import StreamSetup  # noqa: PLC0415
+
         settings = self.settings.now
         connect = partial(
             ClientConnection,

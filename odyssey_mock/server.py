@@ -38,7 +38,6 @@ from odyssey_mock.http.outage import Outage
 from odyssey_mock.recordings.recordings import Recordings
 from odyssey_mock.recordings.stream_records import StreamRecord
 from odyssey_mock.rtc.protocols import MockNetwork
-from odyssey_mock.sessions.session import Session
 from odyssey_mock.settings import (
     AccountKeywords,
     AccountSettings,
@@ -53,6 +52,7 @@ from odyssey_mock.system_network import SystemNetwork
 
 if TYPE_CHECKING:
     from odyssey_mock.media.frame_encoder import MakeFrameEncoder
+    from odyssey_mock.sessions.session import Session
     from odyssey_mock.state.saved_state import SavedState
 
 CLOSE_SESSIONS = 5.0

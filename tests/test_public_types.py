@@ -16,7 +16,7 @@ import odyssey_client
 import odyssey_mock
 from odyssey_client import EventReader, FrameReader, MediaStream, Odyssey, SpectatorConnection
 from odyssey_client.media.recorder import Recorder
-from odyssey_mock import Broadcast, Broadcasts, Jobs, Journal, MockOdyssey, Recordings
+from odyssey_mock import Broadcast, Broadcasts, Jobs, Journal, MockOdyssey, Recordings, Session
 from odyssey_mock.media.encoder import Codec, VideoPacket
 from odyssey_mock.media.frame_encoder import CountsFrames
 
@@ -28,6 +28,7 @@ TYPE_ONLY = {
     "Recorder": Recorder,
     "Codec": Codec,
     "CountsFrames": CountsFrames,
+    "Session": Session,
     "VideoPacket": VideoPacket,
 }
 """Names in annotations that modules import only for type checking, and their values."""

@@ -22,6 +22,9 @@ from odyssey_mock.settings import SETTING_NAMES, Settings
 if TYPE_CHECKING:
     from odyssey_mock.server import MockOdyssey
 
+FONTS_WAIT = 0.05
+"""Maximum seconds before the fonts are read, which would delay the response to a program that polls the port."""
+
 
 @click.command(cls=GroupedCommand)
 @click.option("--json", "as_json", is_flag=True, help="Print only one line of JSON, once the server is ready.")
@@ -96,7 +99,12 @@ async def _serve(settings: Settings, *, as_json: bool, verbose: bool, trace: Pat
     await asyncio.to_thread(remove_leftovers)
     with StderrLines() if verbose else contextlib.nullcontext() as lines:
         async with MockOdyssey(settings) as mock:
-            missing_fonts = "" if as_json else await asyncio.to_thread(_missing_fonts, settings)
+            missing_fonts = ""
+            if not as_json:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(FONTS_WAIT):
+                        await mock.backend.first_response.wait()
+                missing_fonts = await asyncio.to_thread(_missing_fonts, settings)
             click.echo(_ready_line(mock) if as_json else _welcome(mock, missing_fonts))
             warn_if_exposed(mock)
             if lines is not None:

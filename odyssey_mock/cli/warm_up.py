@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from odyssey_mock.server import MockOdyssey
 
 MODULES = (
+    "odyssey_mock.http.routes.sessions",
+    "odyssey_mock.sessions.session",
+    "odyssey_mock.sessions.session_lifecycle",
     "odyssey_mock.rtc.streamer_peer",
     "odyssey_mock.rtc.spectator_peer",
     "odyssey_mock.media.frame_encoder",

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any, Protocol, override
 
-from pydantic import BeforeValidator, PlainValidator
-
 from odyssey_mock.core.entropy import Entropy
 from odyssey_mock.core.journal import Journal
 
@@ -30,10 +28,23 @@ def _bytes(value: object) -> object:
         raise ValueError(f"expected base64: {error}") from error
 
 
-type AnyText = Annotated[str, PlainValidator(_text)]
+def _plain(convert: Callable[[object], object]) -> object:
+    from pydantic import PlainValidator  # noqa: PLC0415 - only a mock with saved state needs pydantic here
+
+    return PlainValidator(convert)
+
+
+def _before(convert: Callable[[object], object]) -> object:
+    from pydantic import BeforeValidator  # noqa: PLC0415 - see `_plain`
+
+    return BeforeValidator(convert)
+
+
+# An alias is only evaluated when pydantic prepares the validation of records.
+type AnyText = Annotated[str, _plain(_text)]
 """Text that clients choose. It may have lone surrogates, which pydantic rejects in a `str`."""
 
-type Bytes = Annotated[bytes, BeforeValidator(_bytes)]
+type Bytes = Annotated[bytes, _before(_bytes)]
 """Bytes, which are saved as base64."""
 
 

@@ -12,11 +12,13 @@ If other machines can reach the mock, a request also needs the control token. `n
 `refusal` and `needs_token` are pure functions. The middleware `ControlAccess` applies them before it reads a body.
 """
 
+from __future__ import annotations
+
 import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel
 from starlette.datastructures import Headers, QueryParams
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -25,6 +27,9 @@ from starlette.websockets import WebSocket
 from odyssey_mock.core.url_parts import Authority, BaseUrl, canonical_host, is_loopback, read_ip
 from odyssey_mock.http.errors import ApiError, validate
 from odyssey_mock.http.public_urls import received, service_path
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 CONTROL_PATH = "/_mock"
 """Path of the control API, which is not part of the service and not recorded in the journal."""

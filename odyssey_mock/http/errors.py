@@ -3,15 +3,16 @@
 Lower layers raise errors without HTTP statuses. `ANSWERS` maps each class of these errors to a response.
 """
 
+from __future__ import annotations
+
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any, Literal, override
+from typing import TYPE_CHECKING, Any, Literal, override
 
-from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
@@ -43,12 +44,15 @@ from odyssey_mock.recordings.frame_pictures import NoFrameError, TooManyPictures
 from odyssey_mock.recordings.recordings import NoArtifactError
 from odyssey_mock.rtc.sdp_fragment import MEDIA_TYPE as FRAGMENT
 from odyssey_mock.rtc.sdp_fragment import FragmentError
+from odyssey_mock.sessions.errors import SessionStateError
 from odyssey_mock.sessions.registry import ConcurrentLimitError, NoStreamerError
-from odyssey_mock.sessions.session import SessionStateError
 from odyssey_mock.sessions.signaling_socket import CloseFrameError
 from odyssey_mock.simulations.jobs import NotCancellableError, QueueFullError
 from odyssey_mock.simulations.request import InvalidRequestError
 from odyssey_mock.simulations.scripts import FAULT_LIMIT
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 SPECTATOR_RETRY = "5"
 """The `Retry-After` in seconds for a spectator that the mock has no capacity for; when it has some is not known."""
@@ -279,6 +283,8 @@ def validate[M: BaseModel](model: type[M], value: object, source: Literal["body"
     Raises:
         ApiError: 422, with one entry for each of the first invalid values.
     """
+    from pydantic import ValidationError  # noqa: PLC0415 - only requests with values to validate need pydantic
+
     try:
         return model.model_validate(value)
     except ValidationError as error:

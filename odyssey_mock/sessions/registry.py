@@ -1,9 +1,12 @@
 """The registry of a mock's sessions, each of which occupies one streamer."""
 
+from __future__ import annotations
+
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from odyssey_mock.accounts.accounts import Account, Accounts
 from odyssey_mock.accounts.session_tokens import SessionTokens
@@ -12,8 +15,10 @@ from odyssey_mock.core.entropy import Entropy
 from odyssey_mock.core.picklable_error import PicklableError
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.current_settings import CurrentSettings
-from odyssey_mock.sessions.session import MakeSession, Session
 from odyssey_mock.sessions.session_identity import SessionIdentity
+
+if TYPE_CHECKING:
+    from odyssey_mock.sessions.session import MakeSession, Session
 
 
 class NoStreamerError(PicklableError):

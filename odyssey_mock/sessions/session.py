@@ -17,11 +17,11 @@ from typing import Protocol, assert_never
 
 from odyssey_mock.core.clock import Clock, Deadline, deadlines_json
 from odyssey_mock.core.journal import Journal
-from odyssey_mock.core.picklable_error import PicklableError
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.recordings.stream_records import StreamRecord
 from odyssey_mock.rtc.remote_description import DescriptionError
 from odyssey_mock.sessions.client_connection import ClientConnection, Connect, Instruction
+from odyssey_mock.sessions.errors import SessionStateError
 from odyssey_mock.sessions.messages import (
     Answer,
     ClientDisconnecting,
@@ -56,10 +56,6 @@ _FAULTY = frozenset({SessionEffect.REPORT_BAD_ANSWER, SessionEffect.REPORT_UNREA
 
 _SOCKET_ENDS = frozenset({SessionEvent.SOCKET_CLOSED, SessionEvent.SOCKET_LOST})
 """Events that a fault of the mock may have caused instead of the client."""
-
-
-class SessionStateError(PicklableError, RuntimeError):
-    """The state of the session does not permit the call. The message states what was expected."""
 
 
 class Session:

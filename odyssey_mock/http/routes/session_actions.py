@@ -11,8 +11,9 @@ from starlette.routing import BaseRoute
 from odyssey_mock.http.ascii_json import AsciiJSONResponse
 from odyssey_mock.http.errors import ApiError, parse
 from odyssey_mock.http.fault_points import ServiceRoute
+from odyssey_mock.sessions.errors import SessionStateError
 from odyssey_mock.sessions.registry import SessionRegistry
-from odyssey_mock.sessions.session import Session, SessionStateError
+from odyssey_mock.sessions.session import Session
 from odyssey_mock.sessions.signaling_socket import INTERNAL_ERROR
 
 type _Text = Annotated[str, Field(min_length=1)]

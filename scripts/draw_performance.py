@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from odyssey_mock.bench.plots import plot
-from odyssey_mock.bench.rows import Row, Spread
+from odyssey_mock.bench.rows import Row, Spread, shown
 
 PAGE = Path(__file__).parent.parent / "docs" / "explanation" / "performance.md"
 IMAGES = Path("..", "images", "performance")
@@ -63,10 +63,10 @@ def _table(rows: Rows, explained: Sequence[str]) -> Iterator[str]:
     for benchmark, compared in rows.items():
         for row in compared:
             spread = row.spread
-            ours = f"{Spread.of(row.ours).median:.4g}" + (f" ({row.note})" if row.note else "")
+            ours = shown(Spread.of(row.ours).median) + (f" ({row.note})" if row.note else "")
             section = _anchor(row.name if row.name in explained else benchmark)
             yield (
-                f"| {row.name} | {ours} | {Spread.of(row.baseline).median:.4g} | {row.unit} | {spread.median:.3g} | "
+                f"| {row.name} | {ours} | {shown(Spread.of(row.baseline).median)} | {row.unit} | {spread.median:.3g} | "
                 f"{spread.lower:.3g} to {spread.upper:.3g} | {row.limit:.3g} | "
                 f"{'yes' if row.ok else f'[no](#{section})'} |"
             )

@@ -7,7 +7,7 @@ the colors. These have text as text, follow the light or dark scheme of the read
 from collections.abc import Iterator, Sequence
 from xml.sax.saxutils import escape
 
-from odyssey_mock.bench.rows import Row, Spread
+from odyssey_mock.bench.rows import Row, Spread, shown
 
 NAMESPACE = "http://www.w3.org/2000/svg"
 WIDTH, LEFT, RIGHT = 720, 76, 96
@@ -67,7 +67,7 @@ def _row(row: Row, top: float) -> Iterator[str]:
     target = Spread.of(row.baseline).median * row.limit
     longest = max(target, *(_percentile(samples, 0.95) for samples in sides.values()))
     scale = (WIDTH - LEFT - RIGHT) / longest
-    verdict = f"{row.ratio:.2f} times, target {row.limit:g}"
+    verdict = f"{row.ratio:.2f} times, target {row.limit:.3g}"
     title = f"{row.name}: {verdict} ({row.unit})"
     yield f'<text class="name" x="0" y="{top + 15:g}">{escape(_shortened(title))}</text>'
     for number, (side, samples) in enumerate(sides.items()):
@@ -87,7 +87,7 @@ def _box(side: str, samples: Sequence[float], top: float, scale: float) -> Itera
     width = max(right - left, 1)
     yield f'<rect class="{side} box" x="{left:.1f}" y="{top:g}" width="{width:.1f}" height="{BAR}" rx="2"/>'
     yield _line(f"{side} median", median, top, median, top + BAR)
-    yield f'<text class="value" x="{WIDTH - RIGHT + 8}" y="{middle + 4:g}">{spread.median:.4g}</text>'
+    yield f'<text class="value" x="{WIDTH - RIGHT + 8}" y="{middle + 4:g}">{shown(spread.median)}</text>'
 
 
 def _line(kind: str, x1: float, y1: float, x2: float, y2: float) -> str:

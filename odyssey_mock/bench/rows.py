@@ -109,10 +109,15 @@ class Row:
         verdict = "ok" if self.ok else "TOO SLOW"
         note = f" ({self.note})" if self.note else ""
         return (
-            f"{self.name}: {Spread.of(self.ours).median:.4g} {self.unit}{note}, "
-            f"baseline {Spread.of(self.baseline).median:.4g} {self.unit}: "
-            f"{spread.median:.2f} times ({spread.lower:.2f} to {spread.upper:.2f}), limit {self.limit:g}: {verdict}"
+            f"{self.name}: {shown(Spread.of(self.ours).median)} {self.unit}{note}, "
+            f"baseline {shown(Spread.of(self.baseline).median)} {self.unit}: "
+            f"{spread.median:.2f} times ({spread.lower:.2f} to {spread.upper:.2f}), limit {self.limit:.3g}: {verdict}"
         )
+
+
+def shown(value: float) -> str:
+    """Return a value for readers, with at least four significant digits."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _rounded(value: float) -> float:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odyssey_mock.bench.rows import Growth, Row, Spread
+from odyssey_mock.bench.rows import Growth, Row, Spread, shown
 
 SAMPLES = st.lists(st.floats(0.001, 1000), min_size=1, max_size=20)
 
@@ -40,6 +40,13 @@ def test_ratio_is_the_median_of_pairs() -> None:
 def test_row_is_read_from_its_json() -> None:
     row = Row("x", [2.0, 30.0], [1.0, 10.0], "ms", limit=9, note="500 per second")
     assert Row.from_json(row.to_json()) == row
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(12345.6, "12,346"), (999.94, "999.9"), (0.012345, "0.01235"), (-1500.0, "-1,500")]
+)
+def test_values_are_shown_with_four_digits(value: float, text: str) -> None:
+    assert shown(value) == text
 
 
 def test_note_follows_the_measured_value() -> None:

@@ -30,6 +30,7 @@ from odyssey_mock.recordings.recordings import Recordings
 from odyssey_mock.recordings.stream_records import INTERRUPTED, StreamRecord, StreamStore
 from odyssey_mock.rtc.protocols import MockNetwork, StreamerPeer
 from odyssey_mock.sessions.frame_pump import frame_turns
+from odyssey_mock.sessions.idle_scenes import IdleScenes
 from odyssey_mock.sessions.registry import SessionRegistry
 from odyssey_mock.sessions.session_identity import SessionIdentity
 from odyssey_mock.setting_values import to_data
@@ -199,6 +200,11 @@ class Backend:
         """Limits how many frames of all sessions are made at the same time."""
         return frame_turns()
 
+    @cached_property
+    def idle_scenes(self) -> IdleScenes:
+        """The idle scenes that sessions without a stream share."""
+        return IdleScenes(self.frame_encoder, self.clock.time)
+
     @property
     def is_exposed(self) -> bool:
         """Whether other machines can reach the server, so that they need the control token for the control API."""
@@ -248,6 +254,7 @@ class Backend:
             faults=self.faults,
             make_frame_encoder=self.frame_encoder,
             frame_turns=self.frame_turns,
+            idle_scenes=self.idle_scenes,
         )
         make_video = partial(
             SessionVideo,

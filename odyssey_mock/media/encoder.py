@@ -17,6 +17,7 @@ import av
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
+from odyssey_mock.media.keyframes import GROUP_SECONDS
 from odyssey_mock.media.timeline import Size
 
 type Codec = Literal["h264", "vp8"]
@@ -29,9 +30,6 @@ DEFAULT_BITRATE = 1_000_000
 
 QUANTIZER = 26
 """The quantization parameter of H.264 at constant quality, at which scenes reach at least 46 dB PSNR."""
-
-GROUP_SECONDS = 2.0
-"""Seconds between two key frames if no key frame is requested."""
 
 COLOUR_BT601 = 6
 """The number of the color matrix SMPTE 170M (ITU-R BT.601) in H.264 and libav. VP8 supports no other matrix."""

@@ -1,5 +1,6 @@
 """The encoders of one stream: each frame is encoded once per codec in use, for any number of receivers."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
@@ -23,11 +24,14 @@ class Encoders:
         self._fps = fps
         self._bitrate = bitrate
         self._encoders: dict[Codec, VideoEncoder] = {}
+        self._earlier: Counter[Codec] = Counter()
+        """Number of frames that were encoded before the latest call of `rest`, by codec."""
 
     @property
     def frames(self) -> Mapping[Codec, int]:
         """Number of frames encoded so far, by codec; also available after `close`."""
-        return MappingProxyType({codec: encoder.frames for codec, encoder in self._encoders.items()})
+        counts = self._earlier + Counter({codec: encoder.frames for codec, encoder in self._encoders.items()})
+        return MappingProxyType(counts)
 
     def encode(
         self, frame: av.VideoFrame, index: int, codecs: Collection[Codec], *, keyframe: bool
@@ -41,6 +45,12 @@ class Encoders:
                 encoders are closed.
         """
         return {codec: self._encoder(codec).encode(frame, index, keyframe=keyframe) for codec in codecs}
+
+    def rest(self) -> None:
+        """Free the encoders until the next frame, which will be a key frame."""
+        self._earlier.update({codec: encoder.frames for codec, encoder in self._encoders.items()})
+        self.close()
+        self._encoders.clear()
 
     def close(self) -> None:
         """Free the encoders. A second call has no effect."""

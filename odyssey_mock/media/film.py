@@ -11,7 +11,8 @@ from pathlib import Path
 import av
 from PIL import Image
 
-from odyssey_mock.media.encoder import COLOUR_BT601, GROUP_SECONDS
+from odyssey_mock.media.encoder import COLOUR_BT601
+from odyssey_mock.media.keyframes import GROUP_SECONDS
 from odyssey_mock.media.scene import Renderer
 from odyssey_mock.media.stamp import FrameStamp, draw_stamp
 from odyssey_mock.media.timeline import Timeline, TimelineError

@@ -65,6 +65,9 @@ class FrameEncoder(CountsFrames, Protocol):
             EncoderError: `slot` is not above the previous one, or libav did not return exactly one packet.
         """
 
+    def rest(self) -> None:
+        """Free the encoders until the next call of `make`, whose packets will be key frames."""
+
     def close(self) -> None:
         """Free the encoders. A second call has no effect."""
 
@@ -116,6 +119,10 @@ class DrawnFrameEncoder:
     def _stamp(self, frame: av.VideoFrame, stamp: FrameStamp) -> None:
         if self._renderer.has_stamp:
             draw_stamp(frame, stamp)
+
+    def rest(self) -> None:
+        self._encoders.rest()
+        self._go_over_to(None)
 
     def close(self) -> None:
         self._encoders.close()

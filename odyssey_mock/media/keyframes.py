@@ -1,4 +1,7 @@
-"""Key frame requests of receivers, and the minimum gap between key frames."""
+"""Key frame requests of receivers, and the minimum and maximum gap between key frames."""
+
+GROUP_SECONDS = 2.0
+"""Seconds between two key frames if no key frame is requested."""
 
 
 class Keyframes:

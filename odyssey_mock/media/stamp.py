@@ -49,7 +49,8 @@ class FrameStamp:
 
     Attributes:
         stream_tag: 16-bit number of the stream; None outside a stream (the idle scene).
-        frame_index: index of the frame, counted from 0 in each stream; less than 2**32.
+        frame_index: index of the frame, counted from 0 in each stream; less than 2**32. Outside streams, all sessions
+            of a mock count from the same time.
         prompt_revision: number of interactions that the frame shows, less than 2**24; None outside a stream.
         sent_at_ms: when the frame was created, in milliseconds since the epoch on the server's clock; less than 2**48.
 

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from odyssey_mock.faults.fault import Fault
-from odyssey_mock.media.keyframes import Keyframes
+from odyssey_mock.media.keyframes import GROUP_SECONDS, Keyframes
 from odyssey_mock.media.timeline import Size, Timeline
 
 if TYPE_CHECKING:
     from odyssey_mock.media.encoder import Codec, VideoPacket
     from odyssey_mock.media.frame_encoder import FrameEncoder, Made
     from odyssey_mock.rtc.packet_track import PacketTrack
+    from odyssey_mock.sessions.idle_scenes import SceneMember
 
 CONGESTED_STRIDE = 4
 """With messages that arrive late, one frame in this number is made: at 20 fps, enough for clients that watch for video.
@@ -38,13 +39,16 @@ def frame_turns() -> asyncio.Semaphore:
 
 
 class Pacer:
-    """Paces frames: divides the event loop's time into slots of 1/fps seconds. A late caller skips the missed slots."""
+    """Paces frames: divides the event loop's time into slots of 1/fps seconds. A late caller skips the missed slots.
 
-    def __init__(self, fps: int) -> None:
+    The current slot has the number `slot`.
+    """
+
+    def __init__(self, fps: int, slot: int = 0) -> None:
         self._fps = fps
         self._loop = asyncio.get_running_loop()
-        self._origin = self._loop.time()
-        self._slot = 0
+        self._origin = self._loop.time() - slot / fps
+        self._slot = slot
         self._reached: asyncio.Future[None] | None = None
         """Completes when a waiting `next` may return."""
         self._hurries = False
@@ -124,6 +128,9 @@ class StreamSource:
         monitors: the sink of the peers with which the console shows the stream, as `audience`. It never changes the
             pace of the video.
         frame_fault: returns the fault of the next frame (point `peer.frame`), or None.
+        enter_scene: enters the shared scene that looks like the timeline, in a codec and from a slot on. It returns
+            None unless the scene has a key frame in this slot. The attribute is None if the timeline is not shared. The
+            frame indexes of a shared timeline are the numbers of the slots, and it has no sinks.
     """
 
     timeline: Timeline
@@ -131,6 +138,7 @@ class StreamSource:
     audience: FrameSink | None = None
     monitors: FrameSink | None = None
     frame_fault: Callable[[], Fault | None] = lambda: None
+    enter_scene: Callable[[Codec, int], SceneMember | None] | None = None
 
     @property
     def sinks(self) -> Sequence[FrameSink]:
@@ -153,9 +161,10 @@ class Receiver:
 class FramePump:
     """The video of one session: sends a timeline frame by frame to the host, and to the stream's audience, if any.
 
-    `on_frame(timeline, index)` is called on the event loop after each frame. `turns` is that of `frame_turns`. While no
-    host is attached, frames are encoded only if the stream has an audience, but the frame index still advances. `show`
-    may also be called while `run` is not running.
+    `on_frame(timeline, index)` is called on the event loop after each frame. `turns` is that of `frame_turns`.
+    `first_slot()` returns the number of the slot in which `run` begins. While no host is attached, frames are encoded
+    only if the stream has an audience, but the frame index still advances. `show` may also be called while `run` is not
+    running.
     """
 
     def __init__(
@@ -167,6 +176,7 @@ class FramePump:
         now: Callable[[], float],
         on_frame: Callable[[Timeline, int], None],
         turns: asyncio.Semaphore,
+        first_slot: Callable[[], int] = lambda: 0,
     ) -> None:
         self.next_index = 0
         self.has_begun = False
@@ -177,6 +187,7 @@ class FramePump:
         self._now = now
         self._on_frame = on_frame
         self._turns = turns
+        self._first_slot = first_slot
         self._receiver: Receiver | None = None
         self._pacer: Pacer | None = None
         self._making = False
@@ -184,6 +195,10 @@ class FramePump:
         """Index of the frame that was sent last."""
         self._resized: Size | None = None
         """The size of the host's frames while a fault changes it."""
+        self._member: SceneMember | None = None
+        """The membership in a shared scene, from which the frames then come."""
+        self._alone_since = 0
+        """The slot of the latest frame for which the source had to be encoded for this pump alone."""
 
     def attach(self, track: PacketTrack, codec: Codec, *, is_congested: Callable[[], bool] = lambda: False) -> None:
         """Send the host's video to `track`, starting with the next frame, which is a key frame.
@@ -208,6 +223,7 @@ class FramePump:
 
     def show(self, source: StreamSource) -> None:
         """Show another timeline from the next frame on."""
+        self._leave_scene()
         former, self._source = self._source, source
         self.next_index = self._shown = 0
         self._keyframes.want()
@@ -218,7 +234,7 @@ class FramePump:
         """Make frames until cancelled, then close the current source."""
         # The first frame is made in slot 1, not 0. It is a large key frame; sending it right after the peer connects
         # would delay the opening of the data channels, for which clients wait. Once they are open, `hurry` is called.
-        self._pacer = pacer = Pacer(self._fps)
+        self._pacer = pacer = Pacer(self._fps, self._first_slot())
         self.has_begun = True
         try:
             while True:
@@ -234,6 +250,7 @@ class FramePump:
 
     def close(self) -> None:
         """Close the current source. Call this only while `run` is not running."""
+        self._leave_scene()
         _leave(self._source)
 
     @property
@@ -248,11 +265,19 @@ class FramePump:
         """
         source, index, receiver = self._source, self.next_index, self._receiver
         self.next_index += 1
-        order = self._order(fault, source, index, receiver)
+        order = self._order(fault, source, index if source.enter_scene is None else slot, receiver)
         if not order.codecs and order.resized is None:
+            self._leave_scene()
             self._on_frame(source.timeline, index)
             return
         keyframe = self._keyframes.take(slot)
+        if not keyframe and fault is None and receiver is not None and not self._is_congested:
+            if await self._send_shared(slot, source, receiver):
+                self._on_frame(source.timeline, index)
+                return
+        else:
+            self._leave_scene()
+            self._alone_since = slot
         if source.encoder.is_instant:
             self._shown = order.index
             self._hand_over(self._make(source, order, slot, keyframe), source, index, receiver)
@@ -270,6 +295,38 @@ class FramePump:
                 _leave(source)
         if cancelled:
             raise asyncio.CancelledError
+
+    async def _send_shared(self, slot: int, source: StreamSource, receiver: Receiver) -> bool:
+        """Send the frame of a shared scene, if the source may be shared and was encoded alone for long enough.
+
+        Return False if the frame must be encoded for this pump alone.
+        """
+        if self._member is None and source.enter_scene is not None:
+            if slot - self._alone_since < self._fps * GROUP_SECONDS:
+                return False
+            self._member = source.enter_scene(receiver.codec, slot)
+            if self._member is not None:
+                source.encoder.rest()
+        if self._member is None:
+            return False
+        packets = await self._member.packets(slot)
+        if source is not self._source:
+            return True  # `show` has replaced the source, and the next frame shows the new one
+        if packets is None:
+            self._leave_scene()
+            self._alone_since = slot
+            return False
+        self._shown = slot
+        for packet in packets:
+            if not receiver.track.push(packet):
+                self._keyframes.lost()
+        return True
+
+    def _leave_scene(self) -> None:
+        """Leave the shared scene, if any. The next frame that is encoded alone is a key frame."""
+        if self._member is not None:
+            self._member.leave()
+            self._member = None
 
     def _order(self, fault: Fault | None, source: StreamSource, index: int, receiver: Receiver | None) -> _Order:
         """Return what to encode for frame `index`; `fault` may change the frame, the codecs or the size."""

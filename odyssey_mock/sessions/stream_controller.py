@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import assert_never
 
 from odyssey_mock.broadcasts.broadcast import Broadcast
@@ -173,6 +174,7 @@ class StreamController:
             now=clock.time,
             on_frame=self.frame_made,
             turns=setup.frame_turns,
+            first_slot=partial(setup.idle_scenes.slot, idle.timeline.fps),
         )
 
     @property

@@ -17,6 +17,7 @@ from odyssey_mock.media.timeline import Size, Timeline
 from odyssey_mock.prompts.expansion import applied_prompt
 from odyssey_mock.recordings.stream_records import StreamRecord
 from odyssey_mock.sessions.frame_pump import StreamSource
+from odyssey_mock.sessions.idle_scenes import IdleScenes
 from odyssey_mock.sessions.messages import InteractiveStreamError, Start
 from odyssey_mock.sessions.session_identity import SessionIdentity
 from odyssey_mock.settings import Settings, StartImageFit
@@ -55,20 +56,25 @@ class StreamSetup:
         faults: Faults,
         make_frame_encoder: MakeFrameEncoder,
         frame_turns: asyncio.Semaphore,
+        idle_scenes: IdleScenes,
     ) -> None:
-        """Create a setup; `frame_turns` is shared by all frame pumps of the server."""
+        """Create a setup; `frame_turns` and `idle_scenes` are shared by all frame pumps of the server."""
         self._settings = settings
         self._clock = clock
         self._entropy = entropy
         self._faults = faults
         self._make_frame_encoder = make_frame_encoder
         self.frame_turns = frame_turns
+        self.idle_scenes = idle_scenes
 
     def idle(self, identity: SessionIdentity, *, portrait: bool = True) -> StreamSource:
         """Return the source of the idle scene, which a session shows while no stream is running."""
         timeline = Timeline(tag=None, size=self._size(portrait), fps=self._settings.fps, look=look_of(self._settings))
         encoder = self._make_frame_encoder(timeline, self._settings.bitrate)
-        return StreamSource(timeline, encoder, frame_fault=partial(self._faults.fire, "peer.frame", **identity.where))
+        source = StreamSource(timeline, encoder, frame_fault=partial(self._faults.fire, "peer.frame", **identity.where))
+        if not encoder.is_instant:
+            source.enter_scene = partial(self.idle_scenes.enter, timeline, self._settings.bitrate)
+        return source
 
     async def prepare(self, message: Start, identity: SessionIdentity) -> tuple[StreamRecord, StreamSource]:
         """Create the stream that `message` requests, and prepare its encoder. The caller stores and shows the stream.

@@ -14,8 +14,9 @@ import av
 from aiortc.mediastreams import MediaStreamError
 
 from odyssey_client import VideoFrame
-from odyssey_mock.media.encoder import GROUP_SECONDS, Codec, VideoEncoder, VideoPacket
+from odyssey_mock.media.encoder import Codec, VideoEncoder, VideoPacket
 from odyssey_mock.media.frame_encoder import Made
+from odyssey_mock.media.keyframes import GROUP_SECONDS
 from odyssey_mock.media.planes import NEUTRAL, planes_of
 from odyssey_mock.media.stamp import FrameStamp, draw_stamp
 from odyssey_mock.media.timeline import Size, Timeline
@@ -123,6 +124,9 @@ class LightFrameEncoder:
             return Made(packets)
         codec, size = resized
         return Made(packets, self._packet(stamp, size, codec, slot, keyframe))
+
+    def rest(self) -> None:
+        pass
 
     def close(self) -> None:
         pass

@@ -40,6 +40,7 @@ class Bench:
             faults=backend.faults,
             make_frame_encoder=backend.frame_encoder,
             frame_turns=backend.frame_turns,
+            idle_scenes=backend.idle_scenes,
         )
         self.streaming = StreamController(
             self.identity,

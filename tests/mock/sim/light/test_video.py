@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odyssey_mock.media.encoder import GROUP_SECONDS, VideoPacket
+from odyssey_mock.media.encoder import VideoPacket
+from odyssey_mock.media.keyframes import GROUP_SECONDS
 from odyssey_mock.media.look import Look
 from odyssey_mock.media.stamp import FrameStamp, read_stamp
 from odyssey_mock.media.timeline import Size, Timeline

@@ -30,8 +30,8 @@ class Encoders:
     @property
     def frames(self) -> Mapping[Codec, int]:
         """Number of frames encoded so far, by codec; also available after `close`."""
-        counts = self._earlier + Counter({codec: encoder.frames for codec, encoder in self._encoders.items()})
-        return MappingProxyType(counts)
+        now = {codec: encoder.frames for codec, encoder in self._encoders.items()}
+        return MappingProxyType({codec: self._earlier[codec] + now.get(codec, 0) for codec in {**self._earlier, **now}})
 
     def encode(
         self, frame: av.VideoFrame, index: int, codecs: Collection[Codec], *, keyframe: bool
@@ -45,6 +45,10 @@ class Encoders:
                 encoders are closed.
         """
         return {codec: self._encoder(codec).encode(frame, index, keyframe=keyframe) for codec in codecs}
+
+    def are_open(self, codecs: Collection[Codec]) -> bool:
+        """Return whether frames were already encoded in all of `codecs`, so that no encoder must be created."""
+        return all(codec in self._encoders for codec in codecs)
 
     def rest(self) -> None:
         """Free the encoders until the next frame, which will be a key frame."""

@@ -139,7 +139,7 @@ async def test_late_member_gets_the_frames_that_it_missed() -> None:
     late.leave()
 
 
-async def test_cancelled_member_does_not_end_the_frame_of_the_others() -> None:
+async def test_frame_outlives_the_member_that_requested_it() -> None:
     bench = Bench()
     maker, other = bench.entered(0), bench.entered(0)
     (encoder,) = bench.encoders
@@ -157,7 +157,7 @@ async def test_cancelled_member_does_not_end_the_frame_of_the_others() -> None:
     assert encoder.is_closed
 
 
-async def test_scene_that_is_left_while_a_frame_is_made_is_closed_afterwards() -> None:
+async def test_scene_is_closed_after_its_last_frame() -> None:
     bench = Bench()
     member = bench.entered(0)
     (encoder,) = bench.encoders
@@ -247,7 +247,7 @@ def test_idle_sessions_enter_one_scene_without_a_gap() -> None:
     assert [encoder.is_closed for encoder in bench.encoders] == [True]
 
 
-def test_lost_frame_of_one_session_gives_it_a_key_frame_of_its_own() -> None:
+def test_lost_frame_causes_one_separate_key_frame() -> None:
     bench = Bench()
 
     async def scenario() -> tuple[list[VideoPacket], list[VideoPacket]]:

@@ -37,6 +37,9 @@ class FrameEncoder(CountsFrames, Protocol):
     def is_instant(self) -> bool:
         """Whether calls of `make` are so fast that they need no separate thread."""
 
+    def is_quick(self, index: int, codecs: Collection[Codec]) -> bool:
+        """Return whether `make` would take at most about 2 ms for frame `index` in `codecs`, without `resized`."""
+
     def prepare(self) -> None:
         """Draw the static part of the first frame in advance, so that the first call of `make` takes less time.
 
@@ -72,6 +75,11 @@ class FrameEncoder(CountsFrames, Protocol):
         """Free the encoders. A second call has no effect."""
 
 
+_QUICK_CODECS: frozenset[Codec] = frozenset({"h264"})
+"""The codecs of which every frame is encoded quickly: a key frame in VP8 takes 10 ms."""
+
+_QUICK_PIXELS = 704 * 1280
+
 type MakeFrameEncoder = Callable[[Timeline, int | None], FrameEncoder]
 """A function that creates the frame encoder of a timeline, for a bitrate in bits per second (None: default)."""
 
@@ -91,6 +99,15 @@ class DrawnFrameEncoder:
     @property
     def frames(self) -> Mapping[Codec, int]:
         return self._encoders.frames
+
+    def is_quick(self, index: int, codecs: Collection[Codec]) -> bool:
+        size = self._encoders.size
+        return (
+            set(codecs) <= _QUICK_CODECS
+            and self._encoders.are_open(codecs)
+            and size.width * size.height <= _QUICK_PIXELS
+            and self._renderer.has_painted(index)
+        )
 
     def prepare(self) -> None:
         # Painting a scene takes tens of milliseconds; the renderer keeps the result.

@@ -75,6 +75,10 @@ class Renderer:
         """Whether the frames are to carry a stamp, which the caller draws."""
         return self._timeline.look.has_stamp
 
+    def has_painted(self, index: int) -> bool:
+        """Return whether the static part of frame `index` is painted, so that rendering it takes little time."""
+        return self._timeline.at(index).revision in self._bases
+
     def render(self, index: int) -> av.VideoFrame:
         """Return frame `index`: a new yuv420p frame (ITU-R BT.601, limited range) without a stamp.
 
@@ -139,7 +143,8 @@ class Renderer:
 
     def _base(self, moment: Moment) -> _Base:
         if self._timeline.tag is None:
-            return _idle_base(self._timeline.size, self._timeline.fps, self._timeline.look)
+            self._bases[0] = _idle_base(self._timeline.size, self._timeline.fps, self._timeline.look)
+            return self._bases[0]
         base = self._bases.get(moment.revision)
         if base is None:
             base = self._bases[moment.revision] = self._painted(moment)

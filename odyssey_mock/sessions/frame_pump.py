@@ -28,6 +28,13 @@ CONGESTED_STRIDE = 4
 The client of this project takes 5 seconds without a frame for the loss of the streamer.
 """
 
+LATE = 0.005
+"""Seconds after the beginning of its slot from which a frame is made in a thread, even if it takes little time.
+
+The event loop is then so busy that it would become a bottleneck. Otherwise a switch to a thread and back would cost a
+quarter of the CPU time of a frame.
+"""
+
 
 def frame_turns() -> asyncio.Semaphore:
     """Return a semaphore that the pumps of one server share: as many frames as processors are made at the same time.
@@ -85,6 +92,11 @@ class Pacer:
     def _settle_at(self, slot: int) -> asyncio.TimerHandle:
         assert self._reached is not None
         return self._loop.call_at(self._origin + slot / self._fps, _settle, self._reached)
+
+    @property
+    def lateness(self) -> float:
+        """The time since the current slot began, in seconds; negative before it."""
+        return (self._elapsed - self._slot) / self._fps
 
     @property
     def _elapsed(self) -> float:
@@ -278,7 +290,7 @@ class FramePump:
         else:
             self._leave_scene()
             self._alone_since = slot
-        if source.encoder.is_instant:
+        if self._is_quick(source, order):
             self._shown = order.index
             self._hand_over(self._make(source, order, slot, keyframe), source, index, receiver)
             return
@@ -295,6 +307,12 @@ class FramePump:
                 _leave(source)
         if cancelled:
             raise asyncio.CancelledError
+
+    def _is_quick(self, source: StreamSource, order: _Order) -> bool:
+        """Return whether to make a frame on the event loop instead of in a thread."""
+        if source.encoder.is_instant or order.resized is not None or self._pacer is None:
+            return source.encoder.is_instant
+        return self._pacer.lateness < LATE and source.encoder.is_quick(order.index, order.codecs)
 
     async def _send_shared(self, slot: int, source: StreamSource, receiver: Receiver) -> bool:
         """Send the frame of a shared scene, if the source may be shared and was encoded alone for long enough.

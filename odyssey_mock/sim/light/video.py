@@ -104,6 +104,9 @@ class LightFrameEncoder:
     def frames(self) -> Mapping[Codec, int]:
         return MappingProxyType(self._frames)
 
+    def is_quick(self, index: int, codecs: Collection[Codec]) -> bool:  # noqa: ARG002 - nothing is encoded
+        return True
+
     def prepare(self) -> None:
         pass
 

@@ -3,7 +3,7 @@
 import av
 import pytest
 
-from odyssey_mock.media.encoder import EncoderError, VideoPacket
+from odyssey_mock.media.encoder import Codec, EncoderError, VideoPacket
 from odyssey_mock.media.frame_encoder import drawn
 from odyssey_mock.media.look import Look
 from odyssey_mock.media.stamp import FrameStamp, read_stamp
@@ -45,6 +45,33 @@ def test_frame_is_also_encoded_in_another_size() -> None:
         f"expected frame 4 in the size {THIRD}, although frame 3 was not encoded in this size; got {got}"
     )
     assert frame_encoder.frames == {"h264": 4}
+    frame_encoder.close()
+
+
+@pytest.mark.parametrize(
+    ("size", "codec", "expected"),
+    [
+        (SIZE, "h264", [False, True, True, False, True]),
+        (SIZE, "vp8", [False] * 5),
+        (Size(1280, 720), "h264", [False] * 5),
+    ],
+    ids=["h264", "vp8", "large"],
+)
+def test_quick_frames_need_no_painting_and_no_new_encoder(size: Size, codec: Codec, expected: list[bool]) -> None:
+    timeline = Timeline(tag=7, size=size, prompt="A cat")
+    frame_encoder = drawn(timeline, None)
+    seen_quick = []
+    for index in range(5):
+        if index == 3:
+            timeline.interact(3, "a dog")
+        seen_quick.append(frame_encoder.is_quick(index, {codec}))
+        frame_encoder.make(stamp(index), index, {codec}, keyframe=False)
+    assert seen_quick == expected
+    assert not frame_encoder.is_quick(5, {codec, "vp8"})
+    frame_encoder.rest()
+    assert not frame_encoder.is_quick(5, {codec}), "expected False while no encoder is open"
+    assert frame_encoder.make(stamp(5), 5, {codec}, keyframe=False).packets[codec].is_keyframe
+    assert frame_encoder.frames == {codec: 6}
     frame_encoder.close()
 
 

@@ -371,6 +371,40 @@ async def test_sessions_take_turns_to_make_frames(monkeypatch: pytest.MonkeyPatc
                 assert (await second.recv()).is_keyframe
 
 
+class ThreadsRenderer(Renderer):
+    """A renderer that notes for each frame whether it is rendered in the thread `loop`."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        super().__init__(timeline)
+        self.loop = threading.get_ident()
+        self.on_loop: list[bool] = []
+
+    @override
+    def render(self, index: int) -> av.VideoFrame:
+        self.on_loop.append(threading.get_ident() == self.loop)
+        return super().render(index)
+
+
+async def test_punctual_quick_frames_are_made_on_the_event_loop() -> None:
+    timeline = Timeline(tag=None, size=SIZE)
+    renderer, track = ThreadsRenderer(timeline), PacketTrack(limit=1000)
+    pump = pump_on(track, source=showing(timeline, renderer=renderer))
+    async with running(pump), asyncio.timeout(LIMIT):
+        while not any(renderer.on_loop):
+            await track.recv()
+    assert not renderer.on_loop[0], "expected a thread to make the first frame, which takes long"
+
+
+async def test_late_frames_are_made_in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("odyssey_mock.sessions.frame_pump.LATE", 0.0)
+    timeline = Timeline(tag=None, size=SIZE)
+    renderer, track = ThreadsRenderer(timeline), PacketTrack(limit=1000)
+    pump = pump_on(track, source=showing(timeline, renderer=renderer))
+    async with running(pump):
+        await frames(pump, track, 10)
+    assert not any(renderer.on_loop)
+
+
 async def test_host_with_late_messages_gets_fewer_frames() -> None:
     is_congested = True
     track = PacketTrack(limit=1000)

@@ -57,7 +57,7 @@ def test_frame_is_also_encoded_in_another_size() -> None:
     ],
     ids=["h264", "vp8", "large"],
 )
-def test_quick_frames_need_no_painting_and_no_new_encoder(size: Size, codec: Codec, expected: list[bool]) -> None:
+def test_quick_frames_need_no_painting_and_encoder(size: Size, codec: Codec, expected: list[bool]) -> None:
     timeline = Timeline(tag=7, size=size, prompt="A cat")
     frame_encoder = drawn(timeline, None)
     seen_quick = []

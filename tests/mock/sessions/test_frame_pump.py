@@ -385,7 +385,7 @@ class ThreadsRenderer(Renderer):
         return super().render(index)
 
 
-async def test_punctual_quick_frames_are_made_on_the_event_loop() -> None:
+async def test_punctual_frames_are_made_on_event_loop() -> None:
     timeline = Timeline(tag=None, size=SIZE)
     renderer, track = ThreadsRenderer(timeline), PacketTrack(limit=1000)
     pump = pump_on(track, source=showing(timeline, renderer=renderer))
@@ -396,7 +396,7 @@ async def test_punctual_quick_frames_are_made_on_the_event_loop() -> None:
 
 
 async def test_late_frames_are_made_in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("odyssey_mock.sessions.frame_pump.LATE", 0.0)
+    monkeypatch.setattr("odyssey_mock.sessions.frame_pump.LATE", -1.0)
     timeline = Timeline(tag=None, size=SIZE)
     renderer, track = ThreadsRenderer(timeline), PacketTrack(limit=1000)
     pump = pump_on(track, source=showing(timeline, renderer=renderer))

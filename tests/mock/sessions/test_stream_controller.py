@@ -209,6 +209,7 @@ async def test_lost_clients_stream_keeps_only_sent_frames(
         return push(track, packet)
 
     async with raw_peer(odyssey_mock) as peer:
+        monkeypatch.setattr("odyssey_mock.sessions.frame_pump.LATE", -1.0)  # make every frame in a thread
         monkeypatch.setattr(frame_encoder, "draw_stamp", draw)
         stream = await start(peer)
         record = odyssey_mock.streams[stream]

@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from weakref import WeakSet
 
@@ -171,9 +172,10 @@ def _described(task: "asyncio.Task[object]") -> str | None:
     return f"the task {coroutine.__qualname__}() is still running: await it or cancel it"
 
 
+@lru_cache(maxsize=1024)
 def _is_library(where: Path) -> bool:
     """Return whether a source file belongs to Python, to an installed package or to `odyssey_client`."""
-    paths = sysconfig.get_paths()
+    paths = sysconfig.get_paths()  # takes longer than all other checks of a test
     return (
         any(where.is_relative_to(paths[name]) for name in _CODE)
         or "site-packages" in where.parts

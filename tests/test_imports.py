@@ -15,6 +15,25 @@ HEAVY = (
 )
 """Modules that take more than 5 ms to import."""
 
+OF_SESSIONS = (
+    *(
+        "aioice",
+        "aiortc",
+        "av",
+        "cryptography",
+        "httpx",
+        "ifaddr",
+        "jwt",
+        "numpy",
+        "PIL",
+        "pydantic",
+        "sqlite3",
+        "yaml",
+    ),
+    *("odyssey_mock.sessions.session", "odyssey_mock.rtc.peer_connection", "odyssey_mock.media.scene"),
+)
+"""Modules that a mock does not need to start, nor for its first response."""
+
 MAIN = """
 import sys
 from {package}.cli import main
@@ -51,15 +70,29 @@ def imported(code: str, absent: tuple[str, ...], **environment: str) -> list[str
         ("from odyssey_client import Odyssey, Script, connect_to_stream", (*HEAVY, "odyssey_client.sync")),
         ("from odyssey_client.sync import Odyssey, connect_to_stream", HEAVY),
         ("import odyssey_mock", (*HEAVY, "asyncio", "odyssey_mock.settings")),
-        (
-            "from odyssey_mock import MockOdyssey",
-            ("aioice", "aiortc", "av", "cryptography", "httpx", "ifaddr", "jwt", "numpy", "PIL", "sqlite3", "yaml"),
-        ),
+        ("from odyssey_mock import MockOdyssey", OF_SESSIONS),
         ("import odyssey_mock.testing.plugin", (*HEAVY, "odyssey_client", "odyssey_mock.settings")),
     ],
 )
 def test_import_loads_only_what_is_used(code: str, absent: tuple[str, ...]) -> None:
     assert imported(code, absent) == []
+
+
+def test_first_response_needs_no_module_of_sessions() -> None:
+    code = """
+import asyncio
+from odyssey_mock import MockOdyssey
+
+async def main():
+    async with MockOdyssey() as mock:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(mock.url.rpartition(":")[2]))
+        writer.write(b"GET /_mock/health HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n")
+        assert b" 200 " in await reader.readline()
+        writer.close()
+
+asyncio.run(main())
+"""
+    assert imported(code, OF_SESSIONS) == []
 
 
 @pytest.mark.parametrize(

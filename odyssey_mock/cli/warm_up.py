@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from odyssey_mock.server import MockOdyssey
 
 MODULES = (
+    "odyssey_mock.http.routes.auth",
     "odyssey_mock.http.routes.sessions",
     "odyssey_mock.sessions.session",
     "odyssey_mock.sessions.session_lifecycle",

@@ -42,28 +42,13 @@ from odyssey_mock.http.lazy_routes import LazyRoutes
 from odyssey_mock.http.outage import GoAway, OutagePoint
 from odyssey_mock.http.public_urls import PublicUrls, service_path
 from odyssey_mock.http.request_body import UnreadBodies, known_body_of
-from odyssey_mock.http.routes.accounts import AccountRoutes
 from odyssey_mock.http.routes.artifacts import ArtifactRoutes
-from odyssey_mock.http.routes.auth import AuthRoutes
-from odyssey_mock.http.routes.clock import ClockRoutes
 from odyssey_mock.http.routes.control import ControlRoutes
-from odyssey_mock.http.routes.events import EventRoutes
-from odyssey_mock.http.routes.faults import FaultRoutes
-from odyssey_mock.http.routes.frames import FrameRoutes
 from odyssey_mock.http.routes.hls import HlsRoutes
-from odyssey_mock.http.routes.machines import MachineRoutes
-from odyssey_mock.http.routes.monitors import MonitorRoutes
 from odyssey_mock.http.routes.openapi import OPENAPI_PATH, OpenApiRoutes
-from odyssey_mock.http.routes.overview import OverviewRoutes
 from odyssey_mock.http.routes.pages import ROOT, ConsoleLink, PageRoutes, opens_console
-from odyssey_mock.http.routes.recorded_streams import RecordedStreamRoutes
-from odyssey_mock.http.routes.recordings import RecordingRoutes
 from odyssey_mock.http.routes.regions import REGIONS_PATH, RegionRoutes
-from odyssey_mock.http.routes.session_actions import SessionActionRoutes
-from odyssey_mock.http.routes.sessions import SessionRoutes
-from odyssey_mock.http.routes.settings import SettingRoutes
 from odyssey_mock.http.routes.signaling import SignalingRoutes
-from odyssey_mock.http.routes.simulations import ScriptCheckRoutes, SimulationRoutes
 from odyssey_mock.http.routes.telemetry import TelemetryRoutes
 from odyssey_mock.http.routes.whep import WhepRoutes
 from odyssey_mock.http.state_view import StateView
@@ -188,7 +173,10 @@ class Service(Starlette):
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """The parts of the service and of the control API, each a method that creates its routes."""
+    """The parts of the service and of the control API, each a method that creates its routes.
+
+    pydantic takes 0.1 s to import and to prepare. A method whose routes use it imports their module.
+    """
 
     backend: Backend
     gate: FaultGate
@@ -197,6 +185,8 @@ class _Parts:
     go_away: GoAway
 
     def auth(self) -> Sequence[BaseRoute]:
+        from odyssey_mock.http.routes.auth import AuthRoutes  # noqa: PLC0415
+
         return AuthRoutes(gate=self.gate, callers=self.callers, accounts=self.backend.accounts).routes()
 
     def regions(self) -> Sequence[BaseRoute]:
@@ -206,6 +196,8 @@ class _Parts:
         ).routes()
 
     def live(self) -> Sequence[BaseRoute]:
+        from odyssey_mock.http.routes.sessions import SessionRoutes  # noqa: PLC0415
+
         backend = self.backend
         return SessionRoutes(
             gate=self.gate,
@@ -231,6 +223,8 @@ class _Parts:
         ).routes()
 
     def simulations(self) -> Sequence[BaseRoute]:
+        from odyssey_mock.http.routes.simulations import SimulationRoutes  # noqa: PLC0415
+
         backend = self.backend
         return SimulationRoutes(
             gate=self.gate,
@@ -244,6 +238,8 @@ class _Parts:
         ).routes()
 
     def recorded(self) -> Sequence[BaseRoute]:
+        from odyssey_mock.http.routes.recordings import RecordingRoutes  # noqa: PLC0415
+
         backend = self.backend
         return RecordingRoutes(
             gate=self.gate,
@@ -281,56 +277,75 @@ class _Parts:
         return [ConsoleLink()]
 
     def control(self) -> Sequence[BaseRoute]:
-        backend, clock, journal = self.backend, self.backend.clock, self.backend.journal
-        sessions, streams, recordings = backend.sessions, backend.streams, backend.recordings
+        backend, clock = self.backend, self.backend.clock
         view = StateView(
             clock=clock,
-            sessions=sessions,
-            streams=streams,
+            sessions=backend.sessions,
+            streams=backend.streams,
             broadcasts=backend.broadcasts,
             jobs=backend.jobs,
             telemetry=backend.telemetry,
-            secrets=journal.secrets,
+            secrets=backend.journal.secrets,
         )
         return ControlRoutes(
             clock=clock,
-            journal=journal,
             view=view,
             forget=backend.reset,
             access=Middleware(ControlAccess, policy=control_policy(backend), token=lambda: backend.control_token),
-            more=[
-                *FaultRoutes(clock=backend.clock, faults=backend.faults, leave=self.go_away).routes(),
-                *SettingRoutes(settings=backend.settings, change=backend.change_settings).routes(),
-                *EventRoutes(clock=clock, journal=journal, sessions=sessions, view=view).routes(),
-                *MachineRoutes().routes(),
-                *MonitorRoutes(monitors=backend.monitors).routes(),
-                *SessionActionRoutes(sessions=sessions).routes(),
-                *FrameRoutes(pictures=backend.pictures).routes(),
-                *PageRoutes().routes(),
-                *ClockRoutes(clock).routes(),
-                *AccountRoutes(
-                    api_key=lambda: backend.api_key,
-                    accounts=backend.accounts,
-                    usage=backend.usage,
-                    sessions=sessions,
-                    jobs=backend.jobs,
-                ).routes(),
-                *ScriptCheckRoutes().routes(),
-                *RecordedStreamRoutes(streams=streams, recordings=recordings, secrets=journal.secrets).routes(),
-                *OverviewRoutes(
-                    api_key=lambda: backend.api_key,
-                    listening_url=backend.listening_url,
-                    clock=clock,
-                    settings=backend.settings,
-                    journal=journal,
-                    sessions=sessions,
-                    streams=streams,
-                    broadcasts=backend.broadcasts,
-                    jobs=backend.jobs,
-                    faults=backend.faults,
-                ).routes(),
-            ],
+            more=partial(self.more_control, view),
         ).routes()
+
+    def more_control(self, view: StateView) -> Sequence[BaseRoute]:
+        """Create the routes of the control API that `ControlRoutes` does not have."""
+        from odyssey_mock.http.routes.accounts import AccountRoutes  # noqa: PLC0415
+        from odyssey_mock.http.routes.clock import ClockRoutes  # noqa: PLC0415
+        from odyssey_mock.http.routes.events import EventRoutes  # noqa: PLC0415
+        from odyssey_mock.http.routes.faults import FaultRoutes  # noqa: PLC0415
+        from odyssey_mock.http.routes.frames import FrameRoutes  # noqa: PLC0415
+        from odyssey_mock.http.routes.journal import JournalRoutes  # noqa: PLC0415
+        from odyssey_mock.http.routes.machines import MachineRoutes  # noqa: PLC0415
+        from odyssey_mock.http.routes.monitors import MonitorRoutes  # noqa: PLC0415
+        from odyssey_mock.http.routes.overview import OverviewRoutes  # noqa: PLC0415
+        from odyssey_mock.http.routes.recorded_streams import RecordedStreamRoutes  # noqa: PLC0415
+        from odyssey_mock.http.routes.session_actions import SessionActionRoutes  # noqa: PLC0415
+        from odyssey_mock.http.routes.settings import SettingRoutes  # noqa: PLC0415
+        from odyssey_mock.http.routes.simulations import ScriptCheckRoutes  # noqa: PLC0415
+
+        backend, clock, journal = self.backend, self.backend.clock, self.backend.journal
+        sessions, streams, recordings = backend.sessions, backend.streams, backend.recordings
+        return [
+            *JournalRoutes(journal).routes(),
+            *FaultRoutes(clock=backend.clock, faults=backend.faults, leave=self.go_away).routes(),
+            *SettingRoutes(settings=backend.settings, change=backend.change_settings).routes(),
+            *EventRoutes(clock=clock, journal=journal, sessions=sessions, view=view).routes(),
+            *MachineRoutes().routes(),
+            *MonitorRoutes(monitors=backend.monitors).routes(),
+            *SessionActionRoutes(sessions=sessions).routes(),
+            *FrameRoutes(pictures=backend.pictures).routes(),
+            *PageRoutes().routes(),
+            *ClockRoutes(clock).routes(),
+            *AccountRoutes(
+                api_key=lambda: backend.api_key,
+                accounts=backend.accounts,
+                usage=backend.usage,
+                sessions=sessions,
+                jobs=backend.jobs,
+            ).routes(),
+            *ScriptCheckRoutes().routes(),
+            *RecordedStreamRoutes(streams=streams, recordings=recordings, secrets=journal.secrets).routes(),
+            *OverviewRoutes(
+                api_key=lambda: backend.api_key,
+                listening_url=backend.listening_url,
+                clock=clock,
+                settings=backend.settings,
+                journal=journal,
+                sessions=sessions,
+                streams=streams,
+                broadcasts=backend.broadcasts,
+                jobs=backend.jobs,
+                faults=backend.faults,
+            ).routes(),
+        ]
 
 
 _PARTS: Mapping[str, Callable[[_Parts], Sequence[BaseRoute]]] = {

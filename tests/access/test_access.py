@@ -7,6 +7,7 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
 from odyssey_mock import MockOdyssey
 from odyssey_mock.http.app import Service
+from odyssey_mock.http.lazy_routes import RemainingRoutes
 from tests.access.scene import Scene, running
 from tests.access.table import CELLS, ROUTES, RULES, Cell
 
@@ -34,6 +35,8 @@ def names(routes: Iterable[BaseRoute], prefix: str = "") -> Iterator[str]:
         match route:
             case Mount():
                 yield from names(route.routes, prefix + route.path)
+            case RemainingRoutes():
+                yield from names(route.routes, prefix)
             case WebSocketRoute():
                 yield f"WS {prefix}{route.path}"
             case Route():

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from odyssey_mock.http.lazy_routes import LazyRoutes
+from odyssey_mock.http.lazy_routes import LazyRoutes, RemainingRoutes
 
 
 async def answer(request: Request) -> Response:
@@ -65,3 +65,15 @@ async def test_path_prefix_of_proxy_is_ignored() -> None:
     async with httpx.AsyncClient(transport=transport, base_url="http://mock") as http:
         assert (await http.get("/mock/dogs")).text == "/dogs"
     assert parts.created == ["dogs"]
+
+
+async def test_remaining_routes_are_created_when_no_other_matches() -> None:
+    parts = Parts()
+    app = Starlette(routes=[Route("/mice", answer, methods=["GET"]), RemainingRoutes(parts.cats)])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://mock") as client:
+        statuses = [(await client.get("/mice")).status_code]
+        created = [*parts.created]
+        statuses += [(await client.get("/cats/tom")).status_code, (await client.put("/cats/tom")).status_code]
+        statuses += [(await client.post("/cats/tom")).status_code, (await client.get("/birds")).status_code]
+    assert (created, parts.created) == ([], ["cats"])
+    assert statuses == [200, 200, 200, 405, 404]

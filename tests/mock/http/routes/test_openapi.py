@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from odyssey_mock import MockOdyssey
 from odyssey_mock.http.app import Service
 from odyssey_mock.http.fault_points import ServiceRoute
+from odyssey_mock.http.lazy_routes import RemainingRoutes
 from odyssey_mock.http.openapi import document, merged
 from tests.support.tls_contexts import NO_CERTIFICATES
 
@@ -32,6 +33,8 @@ def served(routes: Iterable[BaseRoute], prefix: str = "") -> Iterator[str]:
         match route:
             case Mount():
                 yield from served(route.routes, prefix + route.path)
+            case RemainingRoutes():
+                yield from served(route.routes, prefix)
             case WebSocketRoute():
                 yield f"GET {prefix}{route.path}"
             case Route():

@@ -19,7 +19,7 @@ import click
 
 from odyssey_mock.cli.exposure import warn_if_exposed
 from odyssey_mock.cli.setting_options import GroupedCommand, chosen_settings, setting_options
-from odyssey_mock.cli.warm_up import warming_up
+from odyssey_mock.cli.warm_up import warming_up, without_garbage_collection
 from odyssey_mock.settings import SETTING_NAMES, Settings
 
 NO_MOCK, NOT_EXECUTABLE, NOT_FOUND = 125, 126, 127
@@ -87,9 +87,10 @@ exec_.params += setting_options(SETTING_NAMES, _DEFAULTS)
 
 async def _exec(command: Sequence[str], settings: Settings) -> int:
     """Run a command with a new mock; return the exit code of this process."""
-    from odyssey_mock.command_process import end_process, environment_of, start_command  # noqa: PLC0415
-    from odyssey_mock.recordings.scratch_directory import remove_leftovers  # noqa: PLC0415
-    from odyssey_mock.server import MockOdyssey  # noqa: PLC0415
+    with without_garbage_collection():
+        from odyssey_mock.command_process import end_process, environment_of, start_command  # noqa: PLC0415
+        from odyssey_mock.recordings.scratch_directory import remove_leftovers  # noqa: PLC0415
+        from odyssey_mock.server import MockOdyssey  # noqa: PLC0415
 
     signals = _ForwardedSignals()
     await asyncio.to_thread(remove_leftovers)

@@ -16,7 +16,7 @@ import click
 from odyssey_mock.cli.exposure import warn_if_exposed
 from odyssey_mock.cli.setting_options import GroupedCommand, chosen_settings, setting_options
 from odyssey_mock.cli.stderr_lines import StderrLines
-from odyssey_mock.cli.warm_up import warming_up
+from odyssey_mock.cli.warm_up import warming_up, without_garbage_collection
 from odyssey_mock.settings import SETTING_NAMES, Settings
 
 if TYPE_CHECKING:
@@ -86,9 +86,10 @@ serve.params += setting_options(SETTING_NAMES)
 
 
 async def _serve(settings: Settings, *, as_json: bool, verbose: bool, trace: Path | None) -> None:
-    from odyssey_mock.core.journal import line_of  # noqa: PLC0415
-    from odyssey_mock.recordings.scratch_directory import remove_leftovers  # noqa: PLC0415
-    from odyssey_mock.server import MockOdyssey  # noqa: PLC0415
+    with without_garbage_collection():
+        from odyssey_mock.core.journal import line_of  # noqa: PLC0415
+        from odyssey_mock.recordings.scratch_directory import remove_leftovers  # noqa: PLC0415
+        from odyssey_mock.server import MockOdyssey  # noqa: PLC0415
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

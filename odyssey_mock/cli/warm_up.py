@@ -1,10 +1,11 @@
-"""`warming_up`, which imports the libraries of live sessions after the first response of a mock."""
+"""The imports of the commands that run a mock: those of the server, and after its first response those of sessions."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import gc
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,18 @@ MODULES = (
     "jwt",
 )
 """The modules that a live session, its spectators and its recording import, with their libraries."""
+
+
+@contextmanager
+def without_garbage_collection() -> Iterator[None]:
+    """Collect no garbage during the block, which imports modules: a tenth of their time, and they leave no garbage."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 @asynccontextmanager

@@ -1,12 +1,13 @@
 """Tests of the import of the libraries of live sessions after the first response."""
 
 import asyncio
+import gc
 
 import httpx
 import pytest
 
 from odyssey_mock.cli import warm_up
-from odyssey_mock.cli.warm_up import MODULES, warming_up
+from odyssey_mock.cli.warm_up import MODULES, warming_up, without_garbage_collection
 from odyssey_mock.server import MockOdyssey
 
 LIMIT = 30.0
@@ -31,3 +32,10 @@ async def test_unused_mock_imports_nothing(odyssey_mock: MockOdyssey, monkeypatc
     async with warming_up(odyssey_mock):
         pass
     assert imported == []
+
+
+def test_garbage_collection_is_restored() -> None:
+    assert gc.isenabled()
+    with without_garbage_collection():
+        assert not gc.isenabled()
+    assert gc.isenabled()

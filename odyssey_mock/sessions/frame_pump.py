@@ -129,6 +129,12 @@ class FrameSink(Protocol):
         """End the audience after the stream's last frame; may be called more than once."""
 
 
+class EnterScene(Protocol):
+    """Enters the shared scene of one timeline; see `IdleScenes.enter`."""
+
+    def __call__(self, codec: Codec, slot: int, /, *, begin: bool) -> SceneMember | None: ...
+
+
 @dataclass(eq=False, slots=True)
 class StreamSource:
     """A timeline to be shown by a `FramePump`, with its encoder, audience and faults.
@@ -140,9 +146,8 @@ class StreamSource:
         monitors: the sink of the peers with which the console shows the stream, as `audience`. It never changes the
             pace of the video.
         frame_fault: returns the fault of the next frame (point `peer.frame`), or None.
-        enter_scene: enters the shared scene that looks like the timeline, in a codec and from a slot on. It returns
-            None unless the scene has a key frame in this slot. The attribute is None if the timeline is not shared. The
-            frame indexes of a shared timeline are the numbers of the slots, and it has no sinks.
+        enter_scene: enters the shared scene that looks like the timeline (`IdleScenes.enter`); None if the timeline is
+            not shared. The frame indexes of a shared timeline are the numbers of the slots, and it has no sinks.
     """
 
     timeline: Timeline
@@ -150,7 +155,7 @@ class StreamSource:
     audience: FrameSink | None = None
     monitors: FrameSink | None = None
     frame_fault: Callable[[], Fault | None] = lambda: None
-    enter_scene: Callable[[Codec, int], SceneMember | None] | None = None
+    enter_scene: EnterScene | None = None
 
     @property
     def sinks(self) -> Sequence[FrameSink]:
@@ -210,7 +215,7 @@ class FramePump:
         self._member: SceneMember | None = None
         """The membership in a shared scene, from which the frames then come."""
         self._alone_since = 0
-        """The slot of the latest frame for which the source had to be encoded for this pump alone."""
+        """The slot of the latest frame that had to be encoded for this pump alone."""
 
     def attach(self, track: PacketTrack, codec: Codec, *, is_congested: Callable[[], bool] = lambda: False) -> None:
         """Send the host's video to `track`, starting with the next frame, which is a key frame.
@@ -315,14 +320,10 @@ class FramePump:
         return self._pacer.lateness < LATE and source.encoder.is_quick(order.index, order.codecs)
 
     async def _send_shared(self, slot: int, source: StreamSource, receiver: Receiver) -> bool:
-        """Send the frame of a shared scene, if the source may be shared and was encoded alone for long enough.
-
-        Return False if the frame must be encoded for this pump alone.
-        """
+        """Send the frame of a shared scene; return False if the frame must be encoded for this pump alone."""
         if self._member is None and source.enter_scene is not None:
-            if slot - self._alone_since < self._fps * GROUP_SECONDS:
-                return False
-            self._member = source.enter_scene(receiver.codec, slot)
+            needs_keyframe = slot - self._alone_since >= self._fps * GROUP_SECONDS
+            self._member = source.enter_scene(receiver.codec, slot, begin=needs_keyframe)
             if self._member is not None:
                 source.encoder.rest()
         if self._member is None:

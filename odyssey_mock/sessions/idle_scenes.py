@@ -1,8 +1,8 @@
 """The idle scenes that sessions without a stream share: each frame is drawn and encoded once for all of them.
 
-A session first encodes an idle scene of its own, so that its client gets a key frame at once. After a while it enters a
-shared scene, with one of its key frames. It leaves the scene when it needs a frame of its own: a key frame that the
-client requests, or a frame that a fault changes.
+A session first encodes an idle scene of its own, so that its client gets a key frame at once. It enters a shared scene
+with the scene's next key frame. If no session shares one, it begins one when its own next key frame is due. It leaves
+the scene when it needs a frame of its own: a key frame that the client requests, or a frame that a fault changes.
 """
 
 from __future__ import annotations
@@ -80,10 +80,17 @@ class IdleScenes:
             self._origin = now
         return math.floor((now - self._origin) * fps)
 
-    def enter(self, timeline: Timeline, bitrate: int | None, codec: Codec, slot: int) -> SceneMember | None:
-        """Enter the scene that `timeline` shows, from `slot` on; return None if this frame will be no key frame."""
+    def enter(
+        self, timeline: Timeline, bitrate: int | None, codec: Codec, slot: int, *, begin: bool
+    ) -> SceneMember | None:
+        """Enter the scene that `timeline` shows, from `slot` on; return None if this frame will be no key frame.
+
+        If no session is in the scene, the result is None unless `begin` is true.
+        """
         kind = _Kind(timeline.size, timeline.fps, timeline.look, bitrate, codec)
         scene = self._scenes.get(kind)
+        if scene is None and not begin:
+            return None
         if scene is None:
             encoder = self._make_frame_encoder(
                 Timeline(tag=None, size=kind.size, fps=kind.fps, look=kind.look), bitrate

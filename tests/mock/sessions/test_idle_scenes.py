@@ -72,8 +72,8 @@ class Bench:
         self.scenes = IdleScenes(self._encoder, lambda: 12.345)
         self.timeline = Timeline(tag=None, size=SIZE, fps=FPS)
 
-    def enter(self, slot: int, codec: Codec = "h264") -> SceneMember | None:
-        return self.scenes.enter(self.timeline, None, codec, slot)
+    def enter(self, slot: int, codec: Codec = "h264", *, begin: bool = True) -> SceneMember | None:
+        return self.scenes.enter(self.timeline, None, codec, slot, begin=begin)
 
     def entered(self, slot: int) -> SceneMember:
         member = self.enter(slot)
@@ -94,12 +94,14 @@ async def packets(member: SceneMember, slot: int) -> list[VideoPacket]:
 
 async def test_members_share_packets_from_a_key_frame_on() -> None:
     bench = Bench()
+    assert bench.enter(99, begin=False) is None
     first = bench.entered(100)
     seen = [await packets(first, slot) for slot in range(100, 110)]
     assert bench.enter(109) is None
     assert bench.enter(110) is None
     seen += [await packets(first, slot) for slot in range(110, 100 + GROUP)]
-    second = bench.entered(100 + GROUP)
+    second = bench.enter(100 + GROUP, begin=False)
+    assert second is not None
     (key,) = await packets(second, 100 + GROUP)
     assert await packets(first, 100 + GROUP) == [key]
     third = bench.entered(100 + GROUP)
@@ -240,7 +242,7 @@ def test_idle_sessions_enter_one_scene_without_a_gap() -> None:
     for session, taken in sent:
         found = indexes(taken)
         assert all(after - before == 1 for before, after in pairwise(found)), f"expected no gap, got {found}"
-        assert GROUP <= session.own.frames["h264"] <= 2 * GROUP
+        assert 0 < session.own.frames["h264"] <= GROUP
     # In the last slots, all sessions have the same packets.
     slots = {slot for _, taken in sent for slot in [packet.pts for packet in taken[-10:]]}
     by_slot = {slot: {id(packet) for _, taken in sent for packet in taken if packet.pts == slot} for slot in slots}
@@ -261,9 +263,10 @@ def test_lost_frame_causes_one_separate_key_frame() -> None:
     ours, others = play(scenario)
     (key, *following) = [packet.pts or 0 for packet in ours if packet.is_keyframe]
     assert key == ours[0].pts, "expected the key frame in the next slot"
-    assert following[0] == key + GROUP, "expected the scene to be entered again with a key frame"
+    scene_keys = [packet.pts for packet in others if packet.is_keyframe]
+    assert following[0] in scene_keys, "expected the scene to be entered again with a key frame"
     assert indexes(ours) == list(range(key, key + 40))
-    assert key not in [packet.pts for packet in others if packet.is_keyframe], "expected no key frame for others"
+    assert key not in scene_keys, "expected no key frame for the other session"
 
 
 @pytest.mark.parametrize(("do", "expected"), [("freeze", [39, 39, 41]), ("drop", [39, 41, 42])], ids=["freeze", "drop"])

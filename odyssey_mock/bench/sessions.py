@@ -20,6 +20,7 @@ from odyssey_mock.bench.arrivals import FPS
 from odyssey_mock.bench.plain_sender import plain_sender
 from odyssey_mock.bench.rows import Row
 from odyssey_mock.bench.session_clients import ClientProcess, client_process
+from odyssey_mock.media.keyframes import GROUP_SECONDS
 from odyssey_mock.server import MockOdyssey
 
 STREAMING_TARGET, IDLE_TARGET = 0.33, 0.05
@@ -30,6 +31,8 @@ QUICK_ROUNDS, QUICK_WINDOW = 1, 0.8
 """Number of alternating measurements, and the length of each measurement in seconds."""
 SETTLING = 0.4
 """Seconds before each measurement, in which the work of connecting and the first large frames are done."""
+SHARING = GROUP_SECONDS + 0.3
+"""Seconds until idle sessions have entered a shared scene (`odyssey_mock/sessions/idle_scenes.py`)."""
 ON_TIME = 0.99
 """The share of frames that must be on time for a processor to serve the sessions."""
 CAPACITY_WINDOW = 2.0
@@ -48,6 +51,7 @@ async def run(*, quick: bool = False) -> list[Row]:
     async with client_process(processors[1:]) as clients, _mock() as mock:
         for _ in range(rounds):
             await clients.join(mock.url, mock.api_key, count)
+            await clients.watch(SHARING)
             measured.idle.append(await _cpu(clients, window))
             await clients.start()
             measured.streaming.append(await _cpu(clients, window))

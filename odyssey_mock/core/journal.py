@@ -9,7 +9,7 @@ import difflib
 import itertools
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, get_args
@@ -260,10 +260,17 @@ class Journal:
         if index <= self.cleared_at:
             return self.entries
         try:
-            latest = list(itertools.takewhile(lambda entry: entry.index >= index, reversed(self._entries)))
+            latest = list(self.newest_first(index))
         except RuntimeError:  # the thread of the server has written an entry in the meantime
             return [entry for entry in self.entries if entry.index >= index]
         return latest[::-1]
+
+    def newest_first(self, since: int = 0) -> Iterator[Entry]:
+        """Iterate over the entries from index `since` on, from the newest to the oldest, without a copy of them.
+
+        The journal must not be written while the iterator is used.
+        """
+        return itertools.takewhile(lambda entry: entry.index >= since, reversed(self._entries))
 
     def page(self, index: int, limit: int) -> Sequence[Entry]:
         """Return at most `limit` entries from `index` on, oldest first. The journal must still have entry `index`."""

@@ -47,15 +47,14 @@ class JournalRoutes:
         """Show the matching journal entries, oldest first, and how many older entries were dropped."""
         query = parse_query(JournalQuery, request)
         where = {key: value for key in ("account", "session", "stream") if (value := getattr(query, key)) is not None}
-        written = self.journal.since(query.since)
+        # From the newest backwards: with a limit, older entries are not looked at.
         matching = (
             entry
-            for entry in reversed(written)
+            for entry in self.journal.newest_first(query.since)
             if entry.matches(query.kind, query.name, where) and (entry.why or not query.why)
         )
-        # From the latest backwards: with a limit, older entries are not looked at.
-        limit = len(written) if query.limit is None else query.limit
-        entries = page_of(matching, len(written), offset=0, limit=limit)[::-1]
+        most = self.journal.next_index
+        entries = page_of(matching, most, offset=0, limit=most if query.limit is None else query.limit)[::-1]
         if query.format == "jsonl":
             return Response(to_jsonl(entries), media_type="application/jsonl")
         if query.format == "text":

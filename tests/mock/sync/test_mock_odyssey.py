@@ -43,7 +43,7 @@ _OBSERVED = {"observe", "observe_advances", "observe_pace"}
 
 INTERNAL = {
     odyssey_mock.MockOdyssey: {"backend"},
-    Journal: {"observe", "observe_clear", "oldest_index", "page", "reach", "restore", "since"},
+    Journal: {"newest_first", "observe", "observe_clear", "oldest_index", "page", "reach", "restore", "since"},
     Faults: {"any_at", "fire", "skip", "reached"},
     Jobs: {
         *("close", "hand_out", "reset", "restore", "snapshot", "submit", "suspend"),

@@ -30,13 +30,45 @@ import pytest
 
 IMPORTS = (
     "httpx",
-    "odyssey_client.cli.app",
+    "jwt",
+    *(
+        f"odyssey_client.cli.{name}"
+        for name in ("recordings", "simulate", "simulations", "stream", "validate", "watch")
+    ),
+    "odyssey_client.rtc.client_peer",
+    "odyssey_client.rtc.spectator_peer",
     "odyssey_client.sync",
-    "odyssey_mock.cli.app",
-    "odyssey_mock.cli.serve",
+    *(f"odyssey_mock.cli.{name}" for name in ("chaos", "doctor", "exec", "explore", "serve", "trace")),
+    *(
+        f"odyssey_mock.http.routes.{name}"
+        for name in (
+            "accounts",
+            "auth",
+            "clock",
+            "events",
+            "faults",
+            "frames",
+            "journal",
+            "machines",
+            "monitors",
+            "overview",
+            "recorded_streams",
+            "recordings",
+            "session_actions",
+            "sessions",
+            "settings",
+            "simulations",
+        )
+    ),
+    "odyssey_mock.media.film",
+    "odyssey_mock.media.frame_encoder",
+    "odyssey_mock.rtc.spectator_peer",
+    "odyssey_mock.rtc.streamer_peer",
+    "odyssey_mock.sessions.session",
+    "odyssey_mock.sessions.session_lifecycle",
     "odyssey_mock.testing.per_test_mock",
 )
-"""Modules that most commands import, besides pytest and its plugins."""
+"""Modules that most commands import, besides pytest and its plugins; some of them only when they are used."""
 
 OPTIONS = (
     "--collect-only",

@@ -1,7 +1,7 @@
 """Tests of the page that shows a trace, in Chromium, opened from disk as `odyssey-mock trace show` does."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -490,50 +490,58 @@ def _with_zeros(content: bytes, first: int, last: int) -> bytes:
     return content[:first] + bytes(last - first) + content[last:]
 
 
-REFUSED = {
-    "no zip": (b"no zip file", "expected a zip file that is complete"),
-    "half": (sample_traces.passed()[:1500], "expected a zip file that is complete"),
-    "foreign zip": (sample_traces.zip_file({"a.txt": b""}), 'got "a.txt"'),
-    "no events": (_with_entries(events_jsonl=None), "expected a zip file with the entry events.jsonl"),
-    "path traversal": (sample_traces.zip_file({"../events.jsonl": b""}), 'got "../events.jsonl"'),
-    "newer": (
-        _with_entries(manifest_json=_manifest(version=2)),
-        "written by a newer version (2); this page reads version 1",
-    ),
-    "other format": (_with_entries(manifest_json=_manifest(format="har")), 'expected the format "odytrace", got "har"'),
-    "no JSON": (_with_entries(events_jsonl=b"{\n"), 'events.jsonl, line 1: expected JSON, got "{"'),
-    "no UTF-8": (_with_entries(events_jsonl=b"\xff\n"), "events.jsonl: expected text in UTF-8"),
-    "no event": (_with_entries(events_jsonl=b'{"i": 0}\n'), "line 1: expected a number as `t`, got nothing"),
-    "unknown lane": (
-        _with_entries(events_jsonl=b'{"i":0,"t":0,"lane":"x","side":"client","name":""}\n'),
-        'note as `lane`, got "x"',
-    ),
-    "too many entries": (
-        sample_traces.zip_file({f"frames/{number:06}.jpg": b"" for number in range(20_001)}),
-        "expected at most 20,000 entries in the zip file, got 20,001",
-    ),
-    "nested": (
-        _with_entries(
-            events_jsonl=b'{"i":0,"t":0,"lane":"log","side":"client","name":"","data":{"a":%s}}'
-            % (b"[" * 600 + b"]" * 600)
+def refused() -> Mapping[str, tuple[bytes, str]]:
+    """Return files that are no traces, each with a part of the expected message."""
+    return {
+        "no zip": (b"no zip file", "expected a zip file that is complete"),
+        "half": (sample_traces.passed()[:1500], "expected a zip file that is complete"),
+        "foreign zip": (sample_traces.zip_file({"a.txt": b""}), 'got "a.txt"'),
+        "no events": (_with_entries(events_jsonl=None), "expected a zip file with the entry events.jsonl"),
+        "path traversal": (sample_traces.zip_file({"../events.jsonl": b""}), 'got "../events.jsonl"'),
+        "newer": (
+            _with_entries(manifest_json=_manifest(version=2)),
+            "written by a newer version (2); this page reads version 1",
         ),
-        "line 1: expected JSON that is nested at most 500 times, got more",
-    ),
-    "repeated": (sample_traces.passed().replace(b"manifest.json", b"events.jsonl\0"), "expected only manifest.json"),
-    "encrypted": (_in_directory(offset=8, value=b"\x01"), "expected no encryption, got manifest.json encrypted"),
-    "link": (_in_directory(offset=41, value=b"\xa1"), "expected a file, got a link: manifest.json"),
-    "unpacked": (
-        _in_directory(offset=24, value=b"\0\0\0\xf0"),
-        "expected at most 536.9 MB when unpacked, got 4026.6 MB",
-    ),
-    "damaged": (_with_zeros(sample_traces.passed(), 60, 260), "got one that is damaged"),
-}
+        "other format": (
+            _with_entries(manifest_json=_manifest(format="har")),
+            'expected the format "odytrace", got "har"',
+        ),
+        "no JSON": (_with_entries(events_jsonl=b"{\n"), 'events.jsonl, line 1: expected JSON, got "{"'),
+        "no UTF-8": (_with_entries(events_jsonl=b"\xff\n"), "events.jsonl: expected text in UTF-8"),
+        "no event": (_with_entries(events_jsonl=b'{"i": 0}\n'), "line 1: expected a number as `t`, got nothing"),
+        "unknown lane": (
+            _with_entries(events_jsonl=b'{"i":0,"t":0,"lane":"x","side":"client","name":""}\n'),
+            'note as `lane`, got "x"',
+        ),
+        "too many entries": (
+            sample_traces.zip_file({f"frames/{number:06}.jpg": b"" for number in range(20_001)}),
+            "expected at most 20,000 entries in the zip file, got 20,001",
+        ),
+        "nested": (
+            _with_entries(
+                events_jsonl=b'{"i":0,"t":0,"lane":"log","side":"client","name":"","data":{"a":%s}}'
+                % (b"[" * 600 + b"]" * 600)
+            ),
+            "line 1: expected JSON that is nested at most 500 times, got more",
+        ),
+        "repeated": (
+            sample_traces.passed().replace(b"manifest.json", b"events.jsonl\0"),
+            "expected only manifest.json",
+        ),
+        "encrypted": (_in_directory(offset=8, value=b"\x01"), "expected no encryption, got manifest.json encrypted"),
+        "link": (_in_directory(offset=41, value=b"\xa1"), "expected a file, got a link: manifest.json"),
+        "unpacked": (
+            _in_directory(offset=24, value=b"\0\0\0\xf0"),
+            "expected at most 536.9 MB when unpacked, got 4026.6 MB",
+        ),
+        "damaged": (_with_zeros(sample_traces.passed(), 60, 260), "got one that is damaged"),
+    }
 
 
 async def test_other_files_are_refused_with_the_reason(opened: Open) -> None:
-    messages = {}
+    messages, files = {}, refused()
     async with opened(sample_traces.passed()) as page:
-        for name, (content, _) in REFUSED.items():
+        for name, (content, _) in files.items():
             await choose(page, f"{name}.odytrace", content)
             await expect(page.get_by_role("alert")).to_contain_text(f"{name}.odytrace: ")
             messages[name] = await page.get_by_role("alert").inner_text()
@@ -541,7 +549,7 @@ async def test_other_files_are_refused_with_the_reason(opened: Open) -> None:
         await choose(page, "good.odytrace", sample_traces.passed())
         await page.wait_for_selector(".event")
 
-    wrong = {name: messages[name] for name, (_, expected) in REFUSED.items() if expected not in messages[name]}
+    wrong = {name: messages[name] for name, (_, expected) in files.items() if expected not in messages[name]}
     assert wrong == {}
 
 

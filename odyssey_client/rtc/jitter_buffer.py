@@ -193,7 +193,7 @@ class JitterBuffer:
         return min((each for each in self._packets if each > number), default=None)
 
     def _span(self, first: int, last: int) -> int:
-        return _signed(self._packets[last].timestamp - self._packets[first].timestamp, 32)
+        return ticks_between(self._packets[first].timestamp, self._packets[last].timestamp)
 
     def _give_up(self) -> None:
         """Remove the incomplete frames on both sides of the first missing packet."""
@@ -217,7 +217,7 @@ class JitterBuffer:
         """Return whether a frame may refer to lost frames, so that it is not passed on."""
         if self._lost_at is None:
             return False
-        waited = _signed(frame.timestamp - self._lost_at, 32)
+        waited = ticks_between(self._lost_at, frame.timestamp)
         if waited < KEYFRAME_S * CLOCK_RATE and not is_keyframe(self._codec_of(payload_type), frame.data):
             return True
         self._lost_at = None
@@ -227,7 +227,7 @@ class JitterBuffer:
         """Return whether to request a keyframe: after a loss, again and again until one arrives."""
         if self._lost_at is None:
             return False
-        if self._requested_at is not None and _signed(now - self._requested_at, 32) < REQUEST_S * CLOCK_RATE:
+        if self._requested_at is not None and ticks_between(self._requested_at, now) < REQUEST_S * CLOCK_RATE:
             return False
         self._requested_at = now
         return True
@@ -242,6 +242,11 @@ def is_keyframe(codec: str | None, data: bytes) -> bool:
             return any(start[0] & _NAL_TYPE == _NAL_IDR for start in data.split(_START_CODE) if start)
         case _:
             return True
+
+
+def ticks_between(earlier: int, later: int) -> int:
+    """Return the ticks from one RTP timestamp to another, which may have wrapped; negative if `later` is before."""
+    return _signed(later - earlier, 32)
 
 
 def install(receiver: RTCRtpReceiver) -> None:
@@ -271,7 +276,7 @@ def _put_each(put: Callable[[object], None], item: object) -> None:
         case (codec, Frame() as frame):
             for each in frame.following:
                 # aiortc's timestamps begin with 0 and do not wrap.
-                each.timestamp = frame.timestamp + _signed(each.rtp_timestamp - frame.rtp_timestamp, 32)
+                each.timestamp = frame.timestamp + ticks_between(frame.rtp_timestamp, each.rtp_timestamp)
                 put((codec, each))
         case _:
             pass

@@ -22,7 +22,7 @@ from odyssey_client.errors import PeerError
 from odyssey_client.models import JSON
 from odyssey_client.platform import Clock, IceServer
 from odyssey_client.redaction import get_logger
-from odyssey_client.rtc import jitter_buffer
+from odyssey_client.rtc import jitter_buffer, retransmissions
 from odyssey_client.rtc.ice import can_be_asked, dtls_transports, ice_transports
 from odyssey_client.rtc.stats import Counts, statistics
 
@@ -204,6 +204,7 @@ class PeerConnection:
             for receiver in self._connection.getReceivers():
                 if receiver.track is track:
                     jitter_buffer.install(receiver)
+                    retransmissions.install(receiver)
             self._report("video", "added")
 
     def _signaling_changed(self) -> None:

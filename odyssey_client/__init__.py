@@ -259,11 +259,15 @@ _MODULES = {
     "system": ("SystemClock", "SystemEntropy", "SystemNetwork"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
+_PARTS = frozenset(module.partition(".")[0] for module in _MODULES)
+"""Modules and packages of this one, which `import odyssey_client` makes accessible, such as `odyssey_client.errors`."""
 
 
 def __getattr__(name: str) -> object:
     if name == "__version__":
         return import_module(f"{__name__}.version").client_version()
+    if name in _PARTS:
+        return import_module(f"{__name__}.{name}")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

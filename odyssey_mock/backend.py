@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from odyssey_mock.accounts.usage import Usage
 from odyssey_mock.broadcasts.monitors import Monitors
 from odyssey_mock.broadcasts.registry import Broadcasts
 from odyssey_mock.core.clock import Clock, Deadline, PaceChange
-from odyssey_mock.core.entropy import Entropy, RememberingEntropy
+from odyssey_mock.core.entropy import Entropy, RememberingEntropy, SeededEntropy
 from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.state_store import NO_STATE, SavedSecrets, StateStore
 from odyssey_mock.core.strict_json import JSON
@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from odyssey_mock.media.frame_encoder import FrameEncoder, MakeFrameEncoder
     from odyssey_mock.media.timeline import Timeline
     from odyssey_mock.sessions.session import Session
+
+SECRETS: Mapping[str, int] = {"faults": 16, "session tokens": 32, "artifact URLs": 32}
+"""The secrets of a mock: the name under which each is saved, and its number of random bytes."""
 
 type PeerObserver = Callable[[StreamerPeer, SessionIdentity], object]
 
@@ -101,15 +104,20 @@ class Backend:
         initial = self.settings.now
         self.journal = Journal(self.clock.time, initial.journal_limit, initial.journal_bytes)
         self.state.keep_journal(self.journal)
+        is_seeded = isinstance(self.entropy, SeededEntropy)
         self.entropy = RememberingEntropy(self.entropy, self.journal.secrets)
         self.secrets = SavedSecrets(self.state, self.entropy)
+        if is_seeded:
+            # Otherwise a fault's random decisions would depend on the ids that are drawn before it is first reached.
+            for name in SECRETS:
+                self._secret(name)()
         self._speed = self.clock.speed
         self.clock.observe(self._note_deadline)
         self.clock.observe_pace(self._note_pace)
-        self.faults = Faults(self.journal, partial(self.secrets.token, "faults", 16), initial.faults, self.state)
+        self.faults = Faults(self.journal, self._secret("faults"), initial.faults, self.state)
         remember = self.journal.secrets.add
         self.accounts = Accounts(self.settings, self.clock, self.entropy, self.state, remember=remember)
-        self.tokens = SessionTokens(self.clock, partial(self.secrets.token, "session tokens", 32), remember=remember)
+        self.tokens = SessionTokens(self.clock, self._secret("session tokens"), remember=remember)
         self.telemetry = TelemetryStore(initial.journal_limit, initial.journal_bytes, self.journal.secrets)
         self.streams = StreamStore(initial.streams_limit, self.state)
         self.usage = Usage(self.clock, self.accounts, self.streams, self.state)
@@ -133,7 +141,7 @@ class Backend:
         )
         urls = ArtifactUrls(
             self.clock,
-            partial(self.secrets.token, "artifact URLs", 32),
+            self._secret("artifact URLs"),
             lambda: self.settings.now.artifact_url_lifetime,
             remember=remember,
         )
@@ -319,6 +327,10 @@ class Backend:
         self.telemetry.clear()
         self._restore_start()
         self.journal.clear()
+
+    def _secret(self, name: str) -> Callable[[], str]:
+        """Return a function that returns a secret, and generates it at the first call."""
+        return partial(self.secrets.token, name, SECRETS[name])
 
     def _restore_start(self) -> None:
         """Restore the settings and the pace of the clock with which the mock was started."""

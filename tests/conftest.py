@@ -19,7 +19,7 @@ import websockets.asyncio.client  # noqa: F401
 from hypothesis import settings
 from xdist.remote import Producer
 
-from odyssey_client import Odyssey
+from odyssey_client import Odyssey, redaction
 from odyssey_mock import MockOdyssey
 from odyssey_mock.testing.marked_settings import marked_settings
 from tests.support.blocking_calls import IS_INSTALLED, BlockingCalls, noted_blocking_calls
@@ -65,6 +65,14 @@ def pytest_sessionfinish() -> None:
     coverage = sys.modules.get("coverage")  # it is loaded only if it measures this process
     if coverage is not None and (running := coverage.Coverage.current()) is not None:
         running.save()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_secrets() -> Iterator[None]:
+    """Let the client forget the secrets of earlier modules, which it would mask in all later texts of this process."""
+    known, redaction._known = redaction._known, redaction.Secrets()
+    yield
+    redaction._known = known
 
 
 @cache

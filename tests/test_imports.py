@@ -79,6 +79,12 @@ def test_import_loads_only_what_is_used(code: str, absent: tuple[str, ...]) -> N
     assert imported(code, absent) == []
 
 
+def test_modules_are_attributes_of_the_client() -> None:
+    names = "client", "config", "errors", "events", "media", "models", "platform", "rest", "scripts", "spectator"
+    code = f"import odyssey_client\nfor name in {names}: assert getattr(odyssey_client, name).__name__.endswith(name)"
+    assert imported(code, ()) == []
+
+
 def test_first_response_needs_no_module_of_sessions() -> None:
     code = """
 import asyncio

@@ -181,8 +181,10 @@ class Playback:
         if not self._has_begun:
             return
         self._recorded.push(frame)
-        size = (frame.width, frame.height)
-        self._stats.add(size, stamp, now=self._clock.monotonic(), time=self._clock.time())
+        now, time = self._clock.monotonic(), self._clock.time()
+        if frame.received_at is not None:  # it may have waited in the buffer
+            now, time = now - max(0.0, time - frame.received_at), min(time, frame.received_at)
+        self._stats.add((frame.width, frame.height), stamp, now=now, time=time)
 
 
 class _Frames:

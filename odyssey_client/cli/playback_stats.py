@@ -21,13 +21,16 @@ A higher or negative age means that the sender's clock differs from this machine
 
 
 class PlaybackStats:
-    """Statistics of the received frames. All parameters ``now`` are seconds of the same monotonic clock."""
+    """Statistics of the received frames. All parameters ``now`` are seconds of the same monotonic clock.
+
+    The first frames may have arrived before the statistics began. They count for the rates from their arrival on.
+    """
 
     def __init__(self, now: float) -> None:
         self.frames = 0
         self.missing = 0
         """Number of frames that were sent but not received, computed from the frame indices in the stamps."""
-        self._began = now
+        self._began = self._first_at = now
         self._arrivals: deque[float] = deque()
         self._size: tuple[int, int] | None = None
         self._first: Stamp | None = None
@@ -38,11 +41,12 @@ class PlaybackStats:
     def add(self, size: tuple[int, int], stamp: Stamp | None, *, now: float, time: float) -> None:
         """Count a frame of ``size`` (width, height). ``stamp`` is None if the frame has no readable stamp.
 
-        ``time`` is the current time in seconds since the epoch.
+        ``now`` is the time of its arrival, ``time`` the same time in seconds since the epoch.
         """
         self.frames += 1
         self._size = size
         self._arrivals.append(now)
+        self._first_at = min(self._first_at, now)
         self._made = None
         if stamp is None:
             self._unread += 1
@@ -84,7 +88,7 @@ class PlaybackStats:
         return {
             "frames": self.frames,
             "seconds": round(seconds, 3),
-            "fps": self._mean(seconds),
+            "fps": self._mean(now),
             "width": width,
             "height": height,
             "stamps": None
@@ -102,7 +106,7 @@ class PlaybackStats:
             ("frames", self.frames),
             ("stamps", stamped),
             ("duration", f"{seconds:.1f} s"),
-            ("fps", self._mean(seconds)),
+            ("fps", self._mean(now)),
             ("size", self._size_text),
         ]
 
@@ -110,7 +114,8 @@ class PlaybackStats:
     def _size_text(self) -> str | None:
         return None if self._size is None else f"{self._size[0]}x{self._size[1]}"
 
-    def _mean(self, seconds: float) -> float | None:
+    def _mean(self, now: float) -> float | None:
+        seconds = now - self._first_at
         return round(self.frames / seconds, 2) if seconds > 0 else None
 
 

@@ -156,7 +156,7 @@ class History[State: str]:
 
 
 def _mentions(entry: Entry, subject_id: str) -> bool:
-    return subject_id in (entry.stream, entry.session) or subject_id in entry.encoded
+    return subject_id in (entry.stream, entry.session) or str(subject_id) in entry.encoded  # it may be None
 
 
 _SIMULATED: Mapping[str, tuple[StreamStateName, ...]] = {

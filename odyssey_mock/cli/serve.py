@@ -100,18 +100,18 @@ async def _serve(settings: Settings, *, as_json: bool, verbose: bool, trace: Pat
     await asyncio.to_thread(remove_leftovers)
     with StderrLines() if verbose else contextlib.nullcontext() as lines:
         async with MockOdyssey(settings) as mock:
-            missing_fonts = ""
-            if not as_json:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(FONTS_WAIT):
-                        await mock.backend.first_response.wait()
-                missing_fonts = await asyncio.to_thread(_missing_fonts, settings)
-            click.echo(_ready_line(mock) if as_json else _welcome(mock, missing_fonts))
-            warn_if_exposed(mock)
             if lines is not None:
                 journal = mock.journal
                 journal.observe(lambda entry: lines.print(line_of(entry, journal.began_at)))
             async with warming_up(mock), _traced(mock, trace):
+                missing_fonts = ""
+                if not as_json:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(FONTS_WAIT):
+                            await mock.backend.first_response.wait()
+                    missing_fonts = await asyncio.to_thread(_missing_fonts, settings)
+                click.echo(_ready_line(mock) if as_json else _welcome(mock, missing_fonts))
+                warn_if_exposed(mock)
                 await stop.wait()
 
 

@@ -9,8 +9,12 @@ from contextlib import asynccontextmanager, contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from odyssey_mock.core.redaction import get_logger
+
 if TYPE_CHECKING:
     from odyssey_mock.server import MockOdyssey
+
+logger = get_logger("odyssey_mock")
 
 MODULES = (
     "odyssey_mock.http.routes.auth",
@@ -55,5 +59,9 @@ async def warming_up(mock: MockOdyssey) -> AsyncIterator[None]:
 async def _import_after_first_response(mock: MockOdyssey) -> None:
     await mock.backend.first_response.wait()
     for module in MODULES:
-        # In a thread: other requests are answered in the meantime.
-        await asyncio.to_thread(import_module, module)
+        try:
+            # In a thread: other requests are answered in the meantime.
+            await asyncio.to_thread(import_module, module)
+        except ImportError as error:
+            logger.warning("live sessions will fail: %s; run `odyssey-mock doctor` to see what to install", error)
+            return

@@ -162,12 +162,12 @@ ANSWERS: Mapping[type[Exception], _Answer] = MappingProxyType(
         ClockEndError: lambda error, _: ApiError(409, str(error)),
         FaultError: lambda error, _: unprocessable(["body", *error.loc], str(error), "value_error"),
         SpectatorGoneError: lambda error, _: BroadcastError(
-            404, f"the spectator ended before the SDP answer was sent: {error}"
+            404, f"the connection was closed before the SDP answer was sent: {error}"
         ),
         SlowBodyError: lambda error, _: ApiError(408, str(error), {"Connection": "close"}),
         TooManySpectatorsError: lambda error, _: BroadcastError(503, str(error), {"Retry-After": SPECTATOR_RETRY}),
         LateAnswerError: lambda error, _: BroadcastError(
-            503, f"the spectator was ended, because {error}; try again later", {"Retry-After": SPECTATOR_RETRY}
+            503, f"the connection was closed, because {error}; try again later", {"Retry-After": SPECTATOR_RETRY}
         ),
         SessionStateError: lambda error, _: ApiError(409, str(error)),
         CloseFrameError: lambda error, _: unprocessable(["body", error.field], str(error), "value_error"),

@@ -103,7 +103,8 @@ class DrawnFrameEncoder:
     def is_quick(self, index: int, codecs: Collection[Codec]) -> bool:
         size = self._encoders.size
         return (
-            set(codecs) <= _QUICK_CODECS
+            self._renderer.is_synthetic
+            and set(codecs) <= _QUICK_CODECS
             and self._encoders.are_open(codecs)
             and size.width * size.height <= _QUICK_PIXELS
             and self._renderer.has_painted(index)

@@ -72,7 +72,7 @@ class Lettering:
         # Cut the text first, so that a text of megabytes is cheap.
         spaced = " ".join(text[: 2 * _LONGEST].translate(_FILLERS).split()).translate(_DASHES)
         if spaced.isascii():
-            return "".join(filter(str.isprintable, spaced))[:_LONGEST]
+            return " ".join("".join(filter(str.isprintable, spaced)).split())[:_LONGEST].rstrip()
         visible = (c for c in unicodedata.normalize("NFC", spaced) if _is_visible(c))
         shown, length = list[str](), 0
         for cluster in clusters("".join(visible)):

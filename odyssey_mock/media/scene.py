@@ -75,6 +75,11 @@ class Renderer:
         """Whether the frames are to carry a stamp, which the caller draws."""
         return self._timeline.look.has_stamp
 
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether the frames have no start image. Images full of detail take a multiple of the time to encode."""
+        return self._timeline.image is None
+
     def has_painted(self, index: int) -> bool:
         """Return whether the static part of frame `index` is painted, so that rendering it takes little time."""
         return self._timeline.at(index).revision in self._bases

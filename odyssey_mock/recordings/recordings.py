@@ -28,7 +28,9 @@ class Recordings:
         self._streams = streams
         self._clock = clock
         self._store = files
-        self._delayed: dict[str, StreamRecord] = {}
+        self._delayed = {
+            each.id: each for each in streams.records.values() if each.recording_delay and each.ended_at is not None
+        }
         """Ended streams whose recordings are not available yet, and some others."""
         streams.on_ended(self._stream_ended)
         streams.on_forgotten(self._drop)

@@ -208,8 +208,8 @@ class FramePump:
         self._receiver: Receiver | None = None
         self._pacer: Pacer | None = None
         self._making = False
-        self._shown = 0
-        """Index of the frame that was sent last."""
+        self._shown: int | None = None
+        """Index of the frame that was sent last; None if none was sent since the source changed."""
         self._resized: Size | None = None
         """The size of the host's frames while a fault changes it."""
         self._member: SceneMember | None = None
@@ -242,7 +242,7 @@ class FramePump:
         """Show another timeline from the next frame on."""
         self._leave_scene()
         former, self._source = self._source, source
-        self.next_index = self._shown = 0
+        self.next_index, self._shown = 0, None
         self._keyframes.want()
         if not self._making:
             _leave(former)
@@ -351,7 +351,8 @@ class FramePump:
         """Return what to encode for frame `index`; `fault` may change the frame, the codecs or the size."""
         if fault is not None and fault.do == "drop":
             return _Order(index, set())
-        drawn = self._shown if fault is not None and fault.do == "freeze" else index
+        is_frozen = fault is not None and fault.do == "freeze"
+        drawn = self._shown if is_frozen and self._shown is not None else index
         codecs = {codec for sink in source.sinks for codec in sink.codecs}
         if receiver is None:
             return _Order(drawn, codecs)

@@ -142,11 +142,12 @@ class _Scene:
         while self._latest < slot or self._making is not None:
             making = self._making or self._make(slot)
             await asyncio.wait([making])
-            making.result()
-        found = [frame for frame in self._frames if after < frame.slot <= slot]
-        if found and found[0].previous > after and found[0].previous != found[0].slot:
+            if making.exception() is not None:
+                return None  # the member then encodes alone, and has the error to itself if there is one
+        following = next((frame for frame in self._frames if frame.slot > after), None)
+        if following is not None and after < following.previous < following.slot:
             return None
-        return [frame.packet for frame in found]
+        return [frame.packet for frame in self._frames if after < frame.slot <= slot]
 
     def close(self) -> None:
         """Free the encoder, as soon as the frame that is being made is done. No member may be left."""

@@ -191,6 +191,17 @@ async def test_live_stream_keeps_its_recording_and_usage(folder: Path) -> None:
     assert after["frame_count"] == before["frame_count"] > 0
 
 
+async def test_delayed_recording_stays_unlisted(folder: Path) -> None:
+    async with mocked(folder) as (mock, _):
+        stream = remembered(mock, recording_delay=60)
+    async with mocked(folder) as (mock, api):
+        assert (await api.http.get("/stream-recordings")).json()["total"] == 0
+        assert (await api.http.get(f"/recordings/{stream}")).status_code == 404
+        await mock.advance(60)
+        assert (await api.http.get("/stream-recordings")).json()["total"] == 1
+        assert (await api.http.get(f"/recordings/{stream}")).status_code == 200
+
+
 async def test_running_stream_and_its_broadcast_have_ended(folder: Path) -> None:
     async with mocked(folder, clock="real", **SMALL) as (mock, api), raw_peer(mock) as peer:
         stream = await start(peer, broadcast=True)

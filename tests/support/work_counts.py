@@ -16,6 +16,7 @@ def instructions_of(work: Callable[[], object]) -> int:
         executed += event == "opcode"
         return trace
 
+    sys._getframe().f_trace_opcodes = True  # Python 3.12 reports instructions only if a frame has asked for them before
     former = sys.gettrace()
     sys.settrace(trace)
     try:

@@ -82,6 +82,15 @@ def test_rate_drops_and_age_grows_without_frames() -> None:
     assert viewing.line(4.96).startswith("20 frames, 0 fps, age 4050 ms")
 
 
+def test_frames_before_the_beginning_count_from_their_arrival() -> None:
+    viewing = PlaybackStats(2.0)
+    for index in range(60):
+        see(viewing, 0.05 * index, stamp(index))
+    assert viewing.line(3.0).startswith("60 frames, 19 fps")
+    told = viewing.document(3.0)
+    assert (told["seconds"], told["fps"]) == (1.0, 20.0)
+
+
 @pytest.mark.parametrize(("age", "told"), [(-0.001, False), (0.0, True), (10.0, True), (10.01, False)])
 def test_implausible_age_is_not_shown(age: float, told: bool) -> None:
     viewing = PlaybackStats(0.0)

@@ -259,7 +259,7 @@ async def test_end_while_answering_the_offer_is_404(
     answer = await posting
     assert (answer.status_code, answer.json()) == (
         404,
-        {"status": "error", "error": f"the spectator ended before the SDP answer was sent: {reason}"},
+        {"status": "error", "error": f"the connection was closed before the SDP answer was sent: {reason}"},
     )
     if resetting is not None:
         await resetting

@@ -34,6 +34,23 @@ async def test_unused_mock_imports_nothing(odyssey_mock: MockOdyssey, monkeypatc
     assert imported == []
 
 
+async def test_missing_library_is_reported(odyssey_mock: MockOdyssey, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, is_reported = asyncio.get_running_loop(), asyncio.Event()
+
+    def broken(name: str) -> None:
+        raise ImportError("libvpx.so.9 is missing", name=name)
+
+    def report(text: str, *values: object) -> None:
+        assert "libvpx.so.9 is missing; run `odyssey-mock doctor`" in text % values
+        loop.call_soon(is_reported.set)
+
+    monkeypatch.setattr(warm_up, "import_module", broken)
+    monkeypatch.setattr(warm_up.logger, "warning", report)
+    async with warming_up(odyssey_mock), asyncio.timeout(LIMIT), httpx.AsyncClient() as client:
+        (await client.get(f"{odyssey_mock.url}/_mock/health")).raise_for_status()
+        await is_reported.wait()
+
+
 def test_garbage_collection_is_restored() -> None:
     assert gc.isenabled()
     with without_garbage_collection():

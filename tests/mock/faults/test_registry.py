@@ -73,6 +73,16 @@ def test_probability_is_accurate_and_varies_with_the_seed() -> None:
     assert draws[0] != draws[1]
 
 
+async def test_decisions_do_not_depend_on_earlier_ids() -> None:
+    fired = []
+    for drawn in (0, 3):
+        async with MockOdyssey(seed=7, faults=[{**RESET, "probability": 0.5}]) as mock:
+            for _ in range(drawn):
+                mock.backend.entropy.token(32)
+            fired.append(firing(mock.faults, 64))
+    assert fired[0] == fired[1]
+
+
 async def test_same_seed_fires_at_the_same_requests() -> None:
     fired = []
     for seed in (7, 7, 8):

@@ -33,6 +33,7 @@ def letters(text: str, fonts: FontSet, *, size: int = 40, is_rtl: bool = False) 
         ("  a\n\tcat  ", "a cat"),
         ("Ünïcödé Straße — Łódź", "Unicode Strasse - Lodz"),
         ("zero\u200bwidth\u202e\x00\x07", "zerowidth"),
+        ("cat\r\x1b \x1b", "cat"),
         ("lone \ud800 surrogate", "lone U+D800 surrogate"),
         ("日本 cat", "U+65E5 U+672C cat"),
         ("cat🐈cat", "cat U+1F408 cat"),

@@ -43,6 +43,7 @@ class Encoder(DrawnFrameEncoder):
         self.may_go_on.set()
         self.has_begun = threading.Event()
         self.is_closed = False
+        self.fails = False
 
     @override
     def make(
@@ -56,6 +57,8 @@ class Encoder(DrawnFrameEncoder):
     ) -> Made:
         self.has_begun.set()
         assert self.may_go_on.wait(LIMIT), f"expected the test to let the encoder go on within {LIMIT} s"
+        if self.fails:
+            raise MemoryError
         return super().make(stamp, slot, codecs, keyframe=keyframe, resized=resized)
 
     @override
@@ -136,9 +139,22 @@ async def test_late_member_gets_the_frames_that_it_missed() -> None:
     assert [packet.pts for packet in await packets(late, 20)] == [20]
     for slot in range(21, 40):
         await packets(punctual, slot)
-    assert await late.packets(39) is None, "expected None, because the scene no longer keeps the next frame"
+    assert await late.packets(25) is None, "expected None, because the scene no longer keeps the next frame"
+    assert await late.packets(39) is None, "expected None again, because the frame is still missing"
     punctual.leave()
     late.leave()
+
+
+async def test_failed_frame_is_missing_for_all_members() -> None:
+    bench = Bench()
+    members = [bench.entered(0), bench.entered(0)]
+    for member in members:
+        await packets(member, 0)
+    bench.encoders[0].fails = True
+    assert await asyncio.gather(*(member.packets(1) for member in members)) == [None, None]
+    for member in members:
+        member.leave()
+    assert bench.encoders[0].is_closed
 
 
 async def test_frame_outlives_the_member_that_requested_it() -> None:

@@ -245,7 +245,7 @@ async def frames_have_another_size(stage: Stage) -> None:
 async def test_frame_fault_without_match_affects_idle_frames(odyssey_mock: MockOdyssey) -> None:
     odyssey_mock.faults.add(at="peer.frame", do="freeze")
     async with visits(odyssey_mock) as to, to.peer() as peer:
-        assert {stamp.frame_index for stamp in await stamps(peer, 5, tag=None)} == {0}
+        assert len({stamp.frame_index for stamp in await stamps(peer, 5, tag=None)}) == 1
         await start(peer)
 
 

@@ -30,7 +30,6 @@ OF_SESSIONS = (
         "sqlite3",
         "yaml",
     ),
-    *("sqlite3", "yaml"),
     *("odyssey_mock.sessions.session", "odyssey_mock.rtc.peer_connection", "odyssey_mock.media.scene"),
 )
 """Modules that a mock does not need to start, nor for its first response."""

@@ -5,7 +5,7 @@ client first sends its REST requests and opens the signaling socket. It then tak
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import override
 
 from aiortc import (
@@ -18,32 +18,25 @@ from aiortc import (
 )
 
 from odyssey_client import Odyssey
+from odyssey_mock.bench.alternation import alternate, timed
 from odyssey_mock.bench.rows import Row
 from odyssey_mock.server import MockOdyssey
 
 TARGET = 1.3
 ROUNDS = 40
 QUICK_ROUNDS = 10
-LIMIT = 30.0
-"""Timeout of one connection attempt in seconds, far above its usual duration."""
 
 
 async def run(*, quick: bool = False) -> list[Row]:
     """Compare the time of the client's `connect()` with that of two bare peers, measured alternately."""
-    ours: list[float] = []
-    bare: list[float] = []
     async with MockOdyssey() as mock:
-        await _connect(mock)
-        await bare_peers()
-        for _ in range(QUICK_ROUNDS if quick else ROUNDS):
-            ours.append(await _connect(mock))
-            bare.append(await bare_peers())
-    return [Row("connect", ours, bare, "ms", TARGET)]
+        samples = await alternate(partial(_connect, mock), bare_peers, QUICK_ROUNDS if quick else ROUNDS)
+    return [Row("connect", *samples, "ms", TARGET)]
 
 
 async def _connect(mock: MockOdyssey) -> float:
     async with Odyssey(mock.api_key, api_url=mock.url) as client:
-        return await _timed(client.connect)
+        return await timed(client.connect)
 
 
 class _Silence(MediaStreamTrack):
@@ -82,7 +75,7 @@ async def bare_peers() -> float:
         await opened.get()
 
     try:
-        return await _timed(connect)
+        return await timed(connect)
     finally:
         for peer in peers:
             await peer.close()
@@ -90,11 +83,3 @@ async def bare_peers() -> float:
 
 def _copy(description: RTCSessionDescription) -> RTCSessionDescription:
     return RTCSessionDescription(sdp=description.sdp, type=description.type)
-
-
-async def _timed(action: Callable[[], Awaitable[object]]) -> float:
-    loop = asyncio.get_running_loop()
-    started = loop.time()
-    async with asyncio.timeout(LIMIT):
-        await action()
-    return (loop.time() - started) * 1000

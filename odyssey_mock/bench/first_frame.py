@@ -5,12 +5,12 @@ sends a track of the same size and frame rate, and the other one reads it. aiort
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from functools import partial
 
 from aiortc import MediaStreamTrack, RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from odyssey_client import Odyssey
+from odyssey_mock.bench.alternation import alternate, timed
 from odyssey_mock.bench.plain_sender import Answer, plain_sender
 from odyssey_mock.bench.rows import Row
 from odyssey_mock.server import MockOdyssey
@@ -18,21 +18,13 @@ from odyssey_mock.server import MockOdyssey
 TARGET = 0.7
 ROUNDS = 40
 QUICK_ROUNDS = 10
-LIMIT = 30.0
-"""Timeout of one connection attempt in seconds, far above its usual duration."""
 
 
 async def run(*, quick: bool = False) -> list[Row]:
     """Compare the times until a client and a plain peer have a frame, measured alternately."""
-    ours: list[float] = []
-    plain: list[float] = []
     async with MockOdyssey() as mock:
-        await _ours(mock)
-        await _plain()
-        for _ in range(QUICK_ROUNDS if quick else ROUNDS):
-            ours.append(await _ours(mock))
-            plain.append(await _plain())
-    return [Row("first frame", ours, plain, "ms", TARGET)]
+        samples = await alternate(partial(_ours, mock), _plain, QUICK_ROUNDS if quick else ROUNDS)
+    return [Row("first frame", *samples, "ms", TARGET)]
 
 
 async def _ours(mock: MockOdyssey) -> float:
@@ -43,7 +35,7 @@ async def _ours(mock: MockOdyssey) -> float:
             async for _ in stream.frames():
                 break
 
-        return await _timed(first_frame)
+        return await timed(first_frame)
 
 
 async def _plain() -> float:
@@ -51,7 +43,7 @@ async def _plain() -> float:
     receivers: list[RTCPeerConnection] = []
     async with plain_sender() as answer:
         try:
-            return await _timed(partial(_first_plain_frame, answer, configuration, receivers))
+            return await timed(partial(_first_plain_frame, answer, configuration, receivers))
         finally:
             for receiver in receivers:
                 await receiver.close()
@@ -69,11 +61,3 @@ async def _first_plain_frame(
     sdp = await answer(receiver.localDescription.sdp)
     await receiver.setRemoteDescription(RTCSessionDescription(sdp=sdp, type="answer"))
     await (await tracks.get()).recv()
-
-
-async def _timed(action: Callable[[], Awaitable[object]]) -> float:
-    loop = asyncio.get_running_loop()
-    started = loop.time()
-    async with asyncio.timeout(LIMIT):
-        await action()
-    return (loop.time() - started) * 1000

@@ -111,6 +111,13 @@ def test_unknown_state_is_rejected(journal: Journal) -> None:
         stream(journal).not_reached("closed")  # type: ignore[arg-type]  # invalid on purpose
 
 
+async def test_history_of_a_missing_id_explains_itself(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
+    await odyssey_client.connect()
+    stream_id = await odyssey_client.start_stream("A cat")
+    with pytest.raises(ExpectationError, match=f"^expected a stream with the id None, got {stream_id}"):
+        odyssey_mock.stream(None).reached("running")  # type: ignore[arg-type]  # as in a test that forgets to start one
+
+
 def test_state_names_are_those_of_the_machines() -> None:
     assert set(get_args(SessionStateName.__value__)) == set(SessionState)
     assert set(get_args(JobStateName.__value__)) == set(JobState)

@@ -8,6 +8,7 @@ from odyssey_mock.media.frame_encoder import drawn
 from odyssey_mock.media.look import Look
 from odyssey_mock.media.stamp import FrameStamp, read_stamp
 from odyssey_mock.media.timeline import Size, Timeline
+from tests.support.image_files import png_with
 
 SIZE, OTHER, THIRD = Size(176, 320), Size(320, 240), Size(240, 320)
 
@@ -72,6 +73,14 @@ def test_quick_frames_need_no_painting_and_encoder(size: Size, codec: Codec, exp
     assert not frame_encoder.is_quick(5, {codec}), "expected False while no encoder is open"
     assert frame_encoder.make(stamp(5), 5, {codec}, keyframe=False).packets[codec].is_keyframe
     assert frame_encoder.frames == {codec: 6}
+    frame_encoder.close()
+
+
+def test_frames_of_a_start_image_are_not_quick() -> None:
+    frame_encoder = drawn(Timeline(tag=7, size=SIZE, prompt="A cat", image=png_with()), None)
+    for index in range(2):
+        assert not frame_encoder.is_quick(index, {"h264"})
+        frame_encoder.make(stamp(index), index, {"h264"}, keyframe=False)
     frame_encoder.close()
 
 

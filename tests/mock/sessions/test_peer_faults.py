@@ -249,6 +249,17 @@ async def test_frame_fault_without_match_affects_idle_frames(odyssey_mock: MockO
         await start(peer)
 
 
+async def test_idle_frame_after_a_stream_is_frozen(odyssey_mock: MockOdyssey) -> None:
+    async with visits(odyssey_mock) as to, to.peer() as peer:
+        await start(peer)
+        while stamp_of(await picture(peer)).stream_tag is None:
+            continue
+        odyssey_mock.faults.add(at="peer.frame", do="freeze")
+        peer.say({"type": "interactive_stream_end"})
+        (frozen,) = {stamp.frame_index for stamp in await stamps(peer, 5, tag=None)}
+    assert frozen > 0
+
+
 async def test_frozen_mock_sends_no_shutdown_error(odyssey_mock: MockOdyssey) -> None:
     odyssey_mock.faults.add(at="peer.connected", do="freeze", seconds=5)
     async with visits(odyssey_mock) as to, to.peer() as peer:

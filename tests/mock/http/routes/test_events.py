@@ -1,6 +1,7 @@
 """Tests of `GET /_mock/events`, over real sockets."""
 
 import asyncio
+import gc
 import json
 import socket
 import statistics
@@ -117,6 +118,13 @@ async def test_reader_that_is_cut_anywhere_gets_the_journal(
         assert [{**event["data"]} for event in read] == [
             {**entry.data, "server_time": entry.time, "index": entry.index} for entry in mock.journal.entries
         ]
+
+
+async def test_ended_streams_leave_nothing_on_their_connection(http: httpx.AsyncClient) -> None:
+    for _ in range(5):
+        assert (await http.head("/_mock/events")).status_code == 200
+    await asyncio.to_thread(gc.collect)
+    assert not [each for each in gc.get_objects() if isinstance(each, events._EventStream)]
 
 
 @pytest.mark.odyssey(journal_limit=50)

@@ -85,6 +85,7 @@ EXCUSES = (
     _excuse("<frozen importlib._bootstrap>", "_find_and_load", "a module is imported once in a process"),
     _excuse("odyssey_client/version.py", "client_version", "the version is read once in a process"),
     _excuse("odyssey_mock/http/mock_version.py", "mock_version", "the version is read once in a process"),
+    _excuse("odyssey_mock/cli/stderr_lines.py", "__exit__", "serve ends, and waits for the last lines to be printed"),
     _excuse("odyssey_mock/system_network.py", "listen", "a mock resolves its own host once, at its start"),
     _excuse("odyssey_mock/core/file_descriptors.py", "_refill", "/dev/null is on no disk"),
     _excuse("odyssey_mock/sync/server_thread.py", "call result", "the sync API blocks its caller"),

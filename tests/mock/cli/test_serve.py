@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +23,7 @@ from odyssey_client.trace import read_trace
 from odyssey_mock import MockOdyssey
 from odyssey_mock.cli.app import main
 from odyssey_mock.cli.exposure import EXPOSED
-from odyssey_mock.cli.serve import _missing_fonts, _ready_line, _welcome
+from odyssey_mock.cli.serve import _missing_fonts, _ready_line, _serve, _welcome
 from odyssey_mock.cli.serve import serve as serve_command
 from odyssey_mock.cli.setting_options import COLLECTIONS
 from odyssey_mock.media.fonts import FontSet
@@ -201,6 +202,22 @@ def test_trace_is_written_when_the_server_stops(tmp_path: Path) -> None:
         assert [event.name for event in trace.events] == ["POST /auth/token"]
         assert trace.manifest.recorded_by.keys() >= {"odyssey_mock", "python", "aiortc"}
         assert key not in repr(trace.events)
+
+
+async def test_requests_before_the_welcome_are_printed(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+
+    def ask(_settings: Settings) -> str:
+        httpx.get(f"http://127.0.0.1:{port}/regions", trust_env=False)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return ""
+
+    monkeypatch.setattr("odyssey_mock.cli.serve._missing_fonts", ask)
+    await _serve(Settings(port=port), as_json=False, verbose=True, trace=None)
+    assert "GET /regions 401" in capfd.readouterr().err
 
 
 def test_trace_in_a_missing_directory_is_refused(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ Network namespaces require root, or a kernel that allows unprivileged namespaces
 """
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -12,9 +11,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import pytest
-
 from tests.support.forks import run_python
+from tests.support.requirements import require
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 120.0
@@ -25,6 +23,68 @@ ip link add uplink type veth peer name away
 ip link set away up
 ip addr add 10.99.0.2/24 dev uplink
 ip link set uplink up
+"""
+
+_CLIENT = """
+mount -t tmpfs tmpfs /run
+ip link set lo up
+ip netns add client
+ip -n client link set lo up
+"""
+_WIRE = """
+ip link add near type veth peer name far netns client
+ip addr add 10.98.0.1/24 dev near
+ip link set near up
+ip -n client addr add 10.98.0.2/24 dev far
+ip -n client link set far up
+"""
+_ROUTER = """
+ip netns add router
+ip link add near type veth peer name inside netns router
+ip addr add 10.97.0.1/24 dev near
+ip link set near up
+ip route add default via 10.97.0.254
+ip -n router addr add 10.97.0.254/24 dev inside
+ip -n router link set inside up
+ip -n router link add outside type veth peer name far netns client
+ip -n router addr add 10.98.0.1/24 dev outside
+ip -n router link set outside up
+ip -n client addr add 10.98.0.2/24 dev far
+ip -n client link set far up
+nsenter --net=/run/netns/router sh -ec '
+echo 1 >/proc/sys/net/ipv4/ip_forward
+PATH=$PATH:/usr/sbin
+nft -f -
+' <<'RULES'
+table ip forwarding {
+    chain arriving {
+        type nat hook prerouting priority dstnat;
+        iifname outside tcp dport 8400 dnat to 10.97.0.1
+        iifname outside udp dport 50000-50100 dnat to 10.97.0.1
+    }
+    chain leaving {
+        type nat hook postrouting priority srcnat;
+        oifname outside masquerade
+    }
+    chain passing {
+        type filter hook forward priority filter; policy drop;
+        ct state established,related accept
+        ct status dnat accept
+        iifname inside accept
+    }
+}
+RULES
+"""
+_FIREWALL = """
+PATH=$PATH:/usr/sbin
+nft -f - <<'RULES'
+table ip firewall {
+    chain arriving {
+        type filter hook input priority filter;
+        iifname near ip protocol udp drop
+    }
+}
+RULES
 """
 
 NETWORKS: Mapping[str, str] = MappingProxyType(
@@ -46,18 +106,25 @@ NETWORKS: Mapping[str, str] = MappingProxyType(
         "tentative IPv6": "ip link set lo up\nip link add uplink type veth peer name away\n"
         "echo 100 >/proc/sys/net/ipv6/conf/uplink/dad_transmits\n"
         "ip link set away up\nip link set uplink up\nip addr add fd00::2/64 dev uplink\n",
-        # The script moves `far` to the network namespace of the other machine.
-        "two machines": "ip link set lo up\nip link add near type veth peer name far\n"
-        "ip addr add 10.98.0.1/24 dev near\nip link set near up\n",
+        "two machines": _CLIENT + _WIRE,
+        # The mock's machine, 10.97.0.1, is behind a router with the public address 10.98.0.1, which forwards one TCP
+        # port and a range of UDP ports. The client has no route to 10.97.0.1.
+        "port forwarding": _CLIENT + _ROUTER,
+        # The mock's machine receives TCP only. UDP from other machines vanishes without an error.
+        "UDP blocked": _CLIENT + _WIRE + _FIREWALL,
     }
 )
-"""For each simulated network, the shell commands that configure a new namespace."""
+"""For each simulated network, the shell commands that configure it in a new namespace.
+
+Networks with several machines have a namespace for each, called `/run/netns/NAME`. The script begins on the machine of
+the mock. `other_machines.py` runs functions on the others.
+"""
 
 _IN_NAMESPACE = """
 import os, pathlib, runpy, subprocess, sys
 configuration, *sys.argv = sys.argv[1:]
 ids = os.geteuid(), os.getegid()
-os.unshare(os.CLONE_NEWUSER | os.CLONE_NEWNET)
+os.unshare(os.CLONE_NEWUSER | os.CLONE_NEWNET | os.CLONE_NEWNS)
 for name, content in ("setgroups", "deny"), ("uid_map", f"0 {ids[0]} 1"), ("gid_map", f"0 {ids[1]} 1"):
     pathlib.Path("/proc/self", name).write_text(content)
 subprocess.run(["sh", "-ec", configuration], check=True)
@@ -74,7 +141,7 @@ def run_in_namespace(network: str, script: Path, *arguments: str) -> Any:  # Any
 
     `network` is a key of `NETWORKS`. If namespaces cannot be created, the test is skipped or, in CI, fails.
     """
-    _need_namespaces()
+    require(missing(network))
     finished = run_python("-c", _IN_NAMESPACE, NETWORKS[network], str(script), *arguments, cwd=ROOT, limit_s=LIMIT)
     assert finished.returncode == 0, (
         f"expected {script.name} to exit with 0, got {finished.returncode} with this error output:\n{finished.stderr}"
@@ -82,20 +149,20 @@ def run_in_namespace(network: str, script: Path, *arguments: str) -> Any:  # Any
     return json.loads(finished.stdout.splitlines()[-1])
 
 
-def _need_namespaces() -> None:
-    missing = [tool for tool in ("unshare", "ip") if shutil.which(tool) is None]
-    why = f"{' and '.join(missing)} not installed" if missing else _refusal()
-    if why and os.environ.get("CI") == "true":
-        pytest.fail(f"expected network namespaces, which CI must have, but they are not available: {why}")
-    if why:
-        pytest.skip(f"network namespaces are not available: {why}")
-
-
-def _refusal() -> str:
+def missing(network: str) -> str | None:
+    """Return a description of what this machine lacks for the network; None if it lacks nothing."""
+    tools = ["unshare", "ip", *(tool for tool in ("nsenter", "nft") if f"{tool} " in NETWORKS[network])]
+    if absent := [tool for tool in tools if program(tool) is None]:
+        return f"{' and '.join(absent)}, for network namespaces, not installed"
     probe = subprocess.run(
         ["unshare", "--map-root-user", "--net", "true"],
         capture_output=True,
         text=True,
         check=False,
     )
-    return probe.stderr.strip() if probe.returncode else ""
+    return f"network namespaces are not available: {probe.stderr.strip()}" if probe.returncode else None
+
+
+def program(name: str) -> str | None:
+    """Return the path of a program; None if it is not installed. `/usr/sbin` is not in the PATH of every user."""
+    return shutil.which(name) or shutil.which(name, path="/usr/sbin")

@@ -1,14 +1,15 @@
-"""A script that hosts and watches a broadcast at each of the given URLs of one mock, and prints the results.
+"""A visit to each URL of a mock from another machine: it hosts and watches a broadcast.
 
-two_machines.py runs it in a network namespace. Its arguments are an API key and the URLs.
+two_machines.py calls `visits` in the network namespace of the other machine.
 """
 
 import asyncio
-import json
+import os
 import re
 import socket
-import sys
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 import httpx
@@ -16,7 +17,6 @@ from aioice import stun
 
 from odyssey_client import BroadcastInfo, Odyssey
 
-KEY, *URLS = sys.argv[1:]
 FORGED = {
     "Forwarded": "for=127.0.0.1;host=forged.example;proto=http",
     "X-Forwarded-For": "127.0.0.1, 127.0.0.1",
@@ -28,10 +28,27 @@ FORGED = {
 """Headers that state another address of the mock. From a client that is no trusted proxy, they have no effect."""
 
 
-async def visit(url: str) -> dict[str, object]:
+@dataclass(frozen=True)
+class Visits:
+    """The URLs to visit, an API key, and the certificate that the client trusts."""
+
+    key: str
+    urls: Sequence[str]
+    certificate: Path
+
+
+async def visits(plan: Visits) -> dict[str, dict[str, object]]:
+    """Visit all URLs at the same time; return the results by the scheme of the URL."""
+    os.environ["SSL_CERT_FILE"] = str(plan.certificate)
+    async with asyncio.timeout(60):
+        found = await asyncio.gather(*(_visit(url, plan.key) for url in plan.urls))
+    return {urlsplit(url).scheme: each for url, each in zip(plan.urls, found, strict=True)}
+
+
+async def _visit(url: str, key: str) -> dict[str, object]:
     """Use each kind of URL that the mock at `url` sends; return their base URLs and what was received."""
     ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
-    async with Odyssey(KEY, api_url=url) as client, httpx.AsyncClient(headers=FORGED) as http:
+    async with Odyssey(key, api_url=url) as client, httpx.AsyncClient(headers=FORGED) as http:
         stream = await client.connect(on_broadcast_ready=ready.set_result)
         stream_id = await client.start_stream("A cat", broadcast=True)
         await anext(stream.frames())
@@ -44,7 +61,7 @@ async def visit(url: str) -> dict[str, object]:
         video_url = (await client.get_recording(stream_id)).video_url
         assert video_url is not None
         video = (await http.get(video_url)).raise_for_status().content
-        login = await http.post(f"{url}/auth/token", json={"api_key": KEY})
+        login = await http.post(f"{url}/auth/token", json={"api_key": key})
         http.headers["Authorization"] = f"Bearer {login.raise_for_status().json()['access_token']}"
         session = (await http.post(f"{url}/sessions/request", json={})).raise_for_status().json()
         used = [info.webrtc_url, info.hls_url, video_url, *await ping(http, url)]
@@ -88,12 +105,3 @@ async def bind(http: httpx.AsyncClient, config: str) -> str:
             response = stun.parse_message(await asyncio.get_running_loop().sock_recv(udp, 1500))
         assert response.attributes["XOR-MAPPED-ADDRESS"] == udp.getsockname()
     return str(host)
-
-
-async def main() -> None:
-    async with asyncio.timeout(60):
-        found: list[Any] = await asyncio.gather(*map(visit, URLS))  # Any: JSON
-    print(json.dumps({urlsplit(url).scheme: each for url, each in zip(URLS, found, strict=True)}))
-
-
-asyncio.run(main())

@@ -1,7 +1,6 @@
 """Functions that require and launch headless Chromium, and that serve and open the page with the vendor's client."""
 
 import functools
-import os
 import shutil
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -9,7 +8,6 @@ from contextlib import asynccontextmanager, contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import pytest
 from playwright.async_api import Browser, CDPSession, Page, async_playwright
 
 HERE = Path(__file__).parent
@@ -45,16 +43,6 @@ def missing_package(packages: Iterable[str] = PACKAGES) -> str | None:
 def missing() -> str | None:
     """Return a description of the first missing requirement of the tests in Chromium; None if nothing is missing."""
     return missing_package() or (None if executable() else f"no Chromium on PATH (looked for {', '.join(NAMES)})")
-
-
-def require(missing: str | None) -> None:
-    """If `missing` describes a missing requirement, skip the test or, in CI, fail it."""
-    if missing is None:
-        return
-    reason = f"{missing}; run scripts/test-needs"
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
 
 
 class _QuietHandler(SimpleHTTPRequestHandler):

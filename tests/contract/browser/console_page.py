@@ -6,7 +6,8 @@ from typing import Literal
 
 from playwright.async_api import ConsoleMessage, Error, Page, Request, ViewportSize, expect
 
-from tests.contract.browser.chromium import HERE, require
+from tests.contract.browser.chromium import HERE
+from tests.support.requirements import require
 
 WIDE: ViewportSize = {"width": 1280, "height": 800}
 NARROW: ViewportSize = {"width": 390, "height": 844}

@@ -11,8 +11,9 @@ from PIL import Image
 from playwright.async_api import Page, expect
 
 from odyssey_mock import MockOdyssey
-from tests.contract.browser.chromium import HERE, require
+from tests.contract.browser.chromium import HERE
 from tests.contract.browser.console_page import ConsoleTab, look_at, violations
+from tests.support.requirements import require
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -20,7 +20,7 @@ from odyssey_mock.trace.har import http_archive
 from odyssey_mock.trace.perfetto import trace_events
 from odyssey_mock.trace.webrtc_internals import webrtc_internals_dump
 from tests.contract.browser import chromium
-from tests.contract.browser.chromium import require
+from tests.support.requirements import require
 from tests.support.traces import failed_trace
 
 SPEEDSCOPE = chromium.HERE / "node_modules" / "speedscope" / "dist" / "release" / "index.html"

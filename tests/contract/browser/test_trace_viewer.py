@@ -13,9 +13,9 @@ from playwright.async_api import Browser, FilePayload, Page, ViewportSize, expec
 from odyssey_client import Odyssey
 from odyssey_mock import MockOdyssey
 from odyssey_mock.trace.page import viewer_page
-from tests.contract.browser.chromium import require
 from tests.contract.browser.console_page import AXE, INLINE, NARROW, WIDE, noted, violations
 from tests.support import sample_traces
+from tests.support.requirements import require
 
 type Open = Callable[..., AbstractAsyncContextManager[Page]]
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.browser.chromium import HERE, require
+from tests.contract.browser.chromium import HERE
+from tests.support.requirements import require
 
 VENDOR = Path(__file__).parents[3] / "odyssey_mock/pages/vendor"
 ROW = re.compile(

@@ -20,6 +20,7 @@ from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.state_store import NO_STATE, SavedSecrets, StateStore
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.core.telemetry_store import TelemetryStore
+from odyssey_mock.core.udp_ports import UdpPorts
 from odyssey_mock.core.url_parts import Authority, BaseUrl
 from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.faults.registry import Faults
@@ -28,13 +29,14 @@ from odyssey_mock.recordings.file_store import FileStore
 from odyssey_mock.recordings.frame_pictures import FramePictures
 from odyssey_mock.recordings.recordings import Recordings
 from odyssey_mock.recordings.stream_records import INTERRUPTED, StreamRecord, StreamStore
+from odyssey_mock.rtc.host_candidates import HostCandidates
 from odyssey_mock.rtc.protocols import MockNetwork, StreamerPeer
 from odyssey_mock.sessions.frame_pump import frame_turns
 from odyssey_mock.sessions.idle_scenes import IdleScenes
 from odyssey_mock.sessions.registry import SessionRegistry
 from odyssey_mock.sessions.session_identity import SessionIdentity
 from odyssey_mock.setting_values import to_data
-from odyssey_mock.settings import ChangeableSettings, Plan
+from odyssey_mock.settings import ChangeableSettings, Plan, Settings
 from odyssey_mock.simulations.jobs import Jobs
 
 if TYPE_CHECKING:
@@ -96,12 +98,15 @@ class Backend:
     recordings: Recordings = field(init=False)
     pictures: FramePictures = field(init=False)
     jobs: Jobs = field(init=False)
+    _offered: HostCandidates = field(init=False)
+    """The ICE host candidates of all peers."""
     _deadlines_fired: int = field(init=False, default=0)
     _speed: float | None = field(init=False)
     """The speed of the clock at the start; None if the clock never moves by itself."""
 
     def __post_init__(self) -> None:
         initial = self.settings.now
+        self._offered = _host_candidates(initial, self.stun_port)
         self.journal = Journal(self.clock.time, initial.journal_limit, initial.journal_bytes)
         self.state.keep_journal(self.journal)
         is_seeded = isinstance(self.entropy, SeededEntropy)
@@ -127,10 +132,11 @@ class Backend:
             entropy=self.entropy,
             journal=self.journal,
             peers=self.network,
+            offered=self._offered,
             streams=self.streams,
             base_url=self.url,
         )
-        self.monitors = Monitors(settings=self.settings, peers=self.network)
+        self.monitors = Monitors(settings=self.settings, peers=self.network, offered=self._offered)
         self.sessions = SessionRegistry(
             settings=self.settings,
             clock=self.clock,
@@ -251,7 +257,7 @@ class Backend:
             faults=self.faults,
             clock=self.clock,
             peers=self.network,
-            loopback_only=settings.loopback_only,
+            offered=self._offered,
             profile=settings.latency,
             on_peer=self._on_peer,
         )
@@ -339,3 +345,12 @@ class Backend:
             self.clock.resume()
         if self._speed is not None and self.clock.speed != self._speed:
             self.clock.set_speed(self._speed)
+
+
+def _host_candidates(settings: Settings, stun_port: int) -> HostCandidates:
+    ports = settings.udp_port_range
+    return HostCandidates(
+        loopback_only=settings.loopback_only,
+        ports=UdpPorts(ports, without=stun_port) if ports is not None else None,
+        advertised=settings.udp_addresses,
+    )

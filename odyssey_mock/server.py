@@ -480,7 +480,7 @@ class MockOdyssey:
             state = await self._open_state(resources)
             endpoint = self._endpoint
             if endpoint is None:
-                own = OwnEndpoint(self._network, self.settings.host, self.settings.port)
+                own = OwnEndpoint(self._network, self.settings.host, self.settings.port, self.settings.udp_port_range)
                 endpoint = await resources.enter_async_context(own)
             self._settings.reset()
             backend = Backend(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Self, TypeAliasType, get_args
 
 from odyssey_mock.core.redaction import without_keys
+from odyssey_mock.core.udp_ports import FEWEST, PortRange
 from odyssey_mock.core.url_parts import BaseUrl
 
 
@@ -140,6 +141,25 @@ def _is_public_url(value: object) -> bool:
     return value is None or (isinstance(value, str) and BaseUrl.read(value) is not None)
 
 
+def _is_udp_range(value: object) -> bool:
+    return value is None or (isinstance(value, str) and PortRange.read(value) is not None)
+
+
+def _are_reachable(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and all(map(_is_reachable, value))
+
+
+def _is_reachable(value: object) -> bool:
+    """Return whether `value` is an IP address at which a client can reach a socket; clients ignore one with a zone."""
+    if not (isinstance(value, str) and value.isascii() and "%" not in value):
+        return False
+    try:
+        address = ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    return not (address.is_unspecified or address.is_multicast)
+
+
 def _is_directory(value: object) -> bool:
     if value is None:
         return True
@@ -196,6 +216,13 @@ PUBLIC_URL = Rule(
     # A URL that contains a password is invalid, and the message must not show the password.
     echo=lambda value: "" if isinstance(value, str) and "@" in value else _echo(value),
 )
+UDP_PORTS = Rule(
+    f"None, or a range of at least {FEWEST} ports from 1 to 65535, such as 50000-50100: one port for STUN, and one for "
+    "each session and each spectator",
+    _is_udp_range,
+    unit="FIRST-LAST",
+)
+REACHABLE = Rule("a list of IP addresses at which clients reach the mock, such as 192.0.2.1", _are_reachable)
 DIRECTORY = Rule("None, or the path of a directory, without null characters", _is_directory, unit="DIR")
 NETWORKS = Rule("a list of IP addresses and networks, such as 10.0.0.0/8", _are_networks)
 SIZE = Rule(

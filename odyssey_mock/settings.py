@@ -9,6 +9,7 @@ depends on the plan. Then add it to the typed keywords at the end of this file; 
 
 import dataclasses
 import difflib
+import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from typing import Any, Final, Literal, Self, TypeAliasType, TypedDict, Unpack, 
 
 from odyssey_mock.core.journal import DEFAULT_BYTES
 from odyssey_mock.core.redaction import without_keys
+from odyssey_mock.core.udp_ports import PortRange
 from odyssey_mock.core.url_parts import BaseUrl
 from odyssey_mock.setting_rules import (
     ADDRESS,
@@ -36,11 +38,13 @@ from odyssey_mock.setting_rules import (
     NETWORKS,
     PORT,
     PUBLIC_URL,
+    REACHABLE,
     SECONDS,
     SECONDS_FROM_0,
     SEED,
     SIZE,
     SPEED,
+    UDP_PORTS,
     Rule,
     SettingsError,
     one_of,
@@ -379,6 +383,20 @@ class Settings(Limits):
         "Offer only 127.0.0.1 and ::1 as ICE candidates for WebRTC. Firefox cannot connect then.",
     )
 
+    udp_ports: str | None = setting(
+        None,
+        UDP_PORTS,
+        "Range of UDP ports for STUN and WebRTC, such as 50000-50100. STUN, each session and each spectator use one "
+        "port. By default, all use any free ports.",
+    )
+    udp_addresses: Sequence[str] = setting(
+        (),
+        REACHABLE,
+        "IP address at which clients reach the UDP ports, if it is not an address of this machine, such as the address "
+        "of a NAT. By default, the addresses of this machine are ICE candidates.",
+        option="--udp-address",
+    )
+
     control_hosts: Sequence[str] = setting(
         (),
         HOSTS,
@@ -686,8 +704,14 @@ class Settings(Limits):
         object.__setattr__(self, "script_url_hosts", tuple(self.script_url_hosts))
         object.__setattr__(self, "trusted_proxies", tuple(self.trusted_proxies))
         object.__setattr__(self, "control_hosts", tuple(self.control_hosts))
+        object.__setattr__(self, "udp_addresses", tuple(str(ipaddress.ip_address(each)) for each in self.udp_addresses))
         if self.public_url is not None:
             object.__setattr__(self, "public_url", str(BaseUrl.read(self.public_url)))
+
+    @property
+    def udp_port_range(self) -> PortRange | None:
+        """The range of the setting `udp_ports`."""
+        return None if self.udp_ports is None else PortRange.read(self.udp_ports)
 
     @property
     def limits(self) -> Limits:
@@ -824,6 +848,8 @@ class MockOverrides(SimulatedOverrides, total=False):
     public_url: str | None
     trusted_proxies: Sequence[str]
     loopback_only: bool
+    udp_ports: str | None
+    udp_addresses: Sequence[str]
     control_hosts: Sequence[str]
     control_token: str | None
     fonts: Fonts

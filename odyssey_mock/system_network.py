@@ -14,6 +14,7 @@ from odyssey_mock.core.file_descriptors import ListeningSocket
 from odyssey_mock.core.network import ListenError, PrivateAddressError, is_public, share
 from odyssey_mock.core.redaction import watch_library_logs
 from odyssey_mock.rtc.host_addresses import host_addresses
+from odyssey_mock.rtc.host_candidates import HostCandidates
 from odyssey_mock.rtc.protocols import SpectatorPeer, StreamerPeer
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class SystemNetwork:
         self,
         track: PacketTrack,
         *,
-        loopback_only: bool,
+        offered: HostCandidates,
         on_connected: Callable[[], None],
         on_lost: Callable[[], None],
         on_message: Callable[[str | bytes], None],
@@ -100,7 +101,8 @@ class SystemNetwork:
         watch_library_logs()
         return AiortcStreamerPeer(
             track,
-            self.ice_addresses(loopback_only),
+            self.ice_addresses(offered.loopback_only),
+            offered,
             on_connected=on_connected,
             on_lost=on_lost,
             on_message=on_message,
@@ -112,7 +114,7 @@ class SystemNetwork:
         track: PacketTrack,
         codecs: Sequence[Codec],
         *,
-        loopback_only: bool,
+        offered: HostCandidates,
         on_connected: Callable[[], None],
         on_lost: Callable[[], None],
         on_keyframe_wanted: Callable[[], None],
@@ -122,7 +124,8 @@ class SystemNetwork:
         watch_library_logs()
         return AiortcSpectatorPeer(
             track,
-            self.ice_addresses(loopback_only),
+            self.ice_addresses(offered.loopback_only),
+            offered,
             codecs,
             on_connected=on_connected,
             on_lost=on_lost,

@@ -21,6 +21,7 @@ from odyssey_mock.core.picklable_error import PicklableError
 from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.media.keyframes import Keyframes
 from odyssey_mock.recordings.stream_records import StreamRecord, StreamStore
+from odyssey_mock.rtc.host_candidates import HostCandidates
 from odyssey_mock.rtc.protocols import PeerFactory
 
 if TYPE_CHECKING:
@@ -45,9 +46,11 @@ class TooManyMonitorsError(PicklableError):
 class Monitors:
     """The monitors of all running streams of one mock."""
 
-    def __init__(self, *, settings: CurrentSettings, peers: PeerFactory) -> None:
+    def __init__(self, *, settings: CurrentSettings, peers: PeerFactory, offered: HostCandidates) -> None:
+        """Create an empty registry; `offered` are the ICE host candidates of the monitors."""
         self._settings = settings
         self._peers = peers
+        self._offered = offered
         self._streams: dict[str, StreamMonitors] = {}
         self._clock = RealClock()
         self._hidden: Broadcasts | None = None
@@ -119,6 +122,7 @@ class Monitors:
             entropy=SystemEntropy(),
             journal=Journal(clock.time, 1),
             peers=self._peers,
+            offered=self._offered,
             streams=StreamStore(1),
             base_url="",
         )

@@ -16,6 +16,7 @@ from odyssey_mock.core.picklable_error import PicklableError
 from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.media.keyframes import Keyframes
 from odyssey_mock.recordings.stream_records import StreamRecord, StreamStore
+from odyssey_mock.rtc.host_candidates import HostCandidates
 from odyssey_mock.rtc.protocols import PeerFactory
 
 if TYPE_CHECKING:
@@ -37,13 +38,20 @@ class Broadcasts(Mapping[str, Broadcast]):
         entropy: Entropy,
         journal: Journal,
         peers: PeerFactory,
+        offered: HostCandidates,
         streams: StreamStore,
         base_url: str,
     ) -> None:
-        """Create an empty registry; `base_url` is the server's HTTP URL without a trailing slash."""
+        """Create an empty registry.
+
+        `offered`: the ICE host candidates of the spectators' peers.
+        `base_url`: the server's HTTP URL without a trailing slash.
+        """
         self._clock = clock
         self._settings = settings
-        self._make_spectator = partial(Spectator, clock=clock, entropy=entropy, journal=journal, peers=peers)
+        self._make_spectator = partial(
+            Spectator, clock=clock, entropy=entropy, journal=journal, peers=peers, offered=offered
+        )
         self._make_broadcast = partial(
             Broadcast,
             clock=clock,

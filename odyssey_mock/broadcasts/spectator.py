@@ -13,6 +13,7 @@ from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.redaction import get_logger
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.recordings.stream_records import StreamRecord
+from odyssey_mock.rtc.host_candidates import HostCandidates
 from odyssey_mock.rtc.protocols import PeerFactory
 from odyssey_mock.rtc.sdp_fragment import ufrags_of
 from odyssey_mock.settings import Settings
@@ -74,6 +75,7 @@ class Spectator:
         entropy: Entropy,
         journal: Journal,
         peers: PeerFactory,
+        offered: HostCandidates,
         number: int,
         codecs: Sequence[Codec],
         on_connected: Callable[[], None],
@@ -104,7 +106,7 @@ class Spectator:
         self._peer = peers.spectator_peer(
             self.track,
             codecs,
-            loopback_only=settings.loopback_only,
+            offered=offered,
             on_connected=self._connected,
             on_lost=self._closed,
             on_keyframe_wanted=on_keyframe_wanted,

@@ -104,6 +104,7 @@ COLLECTIONS: Mapping[str, Collection] = MappingProxyType(
         "trusted_proxies": Collection(
             click.STRING, "ADDRESS", "Loopback addresses are always trusted. May be repeated.", tuple
         ),
+        "udp_addresses": Collection(click.STRING, "ADDRESS", "May be repeated.", tuple),
         "control_hosts": Collection(click.STRING, "HOST", "May be repeated.", tuple),
         "script_url_hosts": Collection(
             click.STRING,

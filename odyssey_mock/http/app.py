@@ -28,9 +28,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from odyssey_mock.backend import Backend
 from odyssey_mock.core.excerpts import excerpt
-from odyssey_mock.core.file_descriptors import DETAIL, RETRY_AFTER, ShortageLog, is_shortage
+from odyssey_mock.core.file_descriptors import RETRY_AFTER, ShortageLog, is_shortage
 from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.redaction import REDACTED, get_logger
+from odyssey_mock.core.shortages import refusal_of
 from odyssey_mock.core.state_store import NO_STATE, StateStore
 from odyssey_mock.core.strict_json import JSON, read_json
 from odyssey_mock.core.url_parts import BaseUrl
@@ -605,12 +606,13 @@ class _Answered:
             response = None if has_begun else self._errors.response_to(HTTPConnection(scope), error)
             if response is not None:
                 return await response(scope, receive, send)
-            if is_shortage(error):
+            if (refusal := refusal_of(error)) is not None:
                 # Not a bug: a file or a socket could not be opened.
-                self._shortage.note()
-                note_cause(scope, DETAIL)
+                if is_shortage(error):
+                    self._shortage.note()
+                note_cause(scope, refusal)
                 if scope["type"] == "http" and not has_begun:
-                    await JSONResponse({"detail": DETAIL}, 503, {"Retry-After": RETRY_AFTER})(scope, receive, send)
+                    await JSONResponse({"detail": refusal}, 503, {"Retry-After": RETRY_AFTER})(scope, receive, send)
                 return None
             # Any exception here is a bug in the mock, which must get a response and a report.
             what = f"{scope['type']} {scope['path']}"

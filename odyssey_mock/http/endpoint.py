@@ -1,5 +1,8 @@
 """The addresses of a server: a TCP port for HTTP and WebSocket, and a UDP port for STUN."""
 
+import asyncio
+import errno
+import os
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from types import TracebackType
@@ -7,6 +10,8 @@ from typing import Protocol, Self
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from odyssey_mock.core.network import ListenError
+from odyssey_mock.core.udp_ports import PortRange
 from odyssey_mock.core.url_parts import Authority, BaseUrl, is_loopback
 from odyssey_mock.http.uvicorn_server import HttpServer
 from odyssey_mock.rtc.protocols import MockNetwork
@@ -14,6 +19,8 @@ from odyssey_mock.rtc.stun import StunResponder
 
 _LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - a key of this mapping
 """For each address that means all interfaces: the host in the URL of a server that listens on it."""
+
+_OTHER_PORTS = "Set another range (udp_ports, --udp-ports); ports below 1024 may need the rights of root"
 
 
 class Serving(Protocol):
@@ -56,17 +63,21 @@ class Endpoint(Protocol):
 class OwnEndpoint:
     """The endpoint of one mock. An async context manager: its ports are open during the block."""
 
-    def __init__(self, network: MockNetwork, host: str, port: int) -> None:
-        """Prepare an endpoint on `host` and TCP port `port`; port 0 picks a free port."""
+    def __init__(self, network: MockNetwork, host: str, port: int, udp_ports: PortRange | None = None) -> None:
+        """Prepare an endpoint on `host` and TCP port `port`; port 0 picks a free port.
+
+        STUN listens on the first free port of `udp_ports`; None picks any free port.
+        """
         self._network = network
         self._host = host
         self._port = port
+        self._udp_ports = udp_ports
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as resources:
             self._listener = self._network.listen(self._host, self._port)
             resources.callback(self._listener.close)
-            stun, responder = await self._network.datagrams(StunResponder, self._host, 0)
+            stun, responder = await self._listen_for_stun()
             resources.push_async_callback(responder.close)
             reachable = _LOOPBACK_OF.get(self._host, self._host)
             address, port = self._listener.getsockname()[:2]
@@ -80,6 +91,23 @@ class OwnEndpoint:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._resources.__aexit__(kind, error, trace)
+
+    async def _listen_for_stun(self) -> tuple[asyncio.DatagramTransport, StunResponder]:
+        if self._udp_ports is None:
+            return await self._network.datagrams(StunResponder, self._host, 0)
+        for port in range(self._udp_ports.first, self._udp_ports.last + 1):
+            try:
+                return await self._network.datagrams(StunResponder, self._host, port)
+            except ListenError as error:
+                if error.errno != errno.EADDRINUSE:
+                    reason = os.strerror(error.errno or 0)
+                    raise ListenError(
+                        error.errno, f"cannot listen on {self._host} UDP port {port}: {reason}. {_OTHER_PORTS}"
+                    ) from error
+        raise ListenError(
+            errno.EADDRINUSE,
+            f"cannot listen on {self._host}: all UDP ports of the range {self._udp_ports} are in use. {_OTHER_PORTS}",
+        )
 
     def serve(self, app: ASGIApp) -> HttpServer:
         """Return an HTTP server for `app`: an async context manager that listens on the address during its block."""

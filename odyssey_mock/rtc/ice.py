@@ -1,25 +1,25 @@
 """Functions that set the host candidates of an aiortc peer, or stop all traffic of a peer.
 
 aioice omits 127.0.0.1, so that a machine with only a loopback interface has no candidates. aioice also reads the
-machine's interfaces instead of asking the `Network`. `offer_addresses` replaces this choice of addresses for the ICE
-connections of one peer, without a global patch.
+machine's interfaces instead of asking the `Network`, and uses any free ports. `offer_addresses` replaces this gathering
+for the ICE connections of one peer, without a global patch.
 """
 
 import asyncio
-import functools
-import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Sequence
 from typing import Any, override
 
-from aioice import Candidate
+from aioice import Candidate, Connection
 from aiortc import RTCIceTransport, RTCPeerConnection
 
 from odyssey_mock.rtc.connectivity_checks import complete_at_once
 from odyssey_mock.rtc.consent import accept_late_consent
+from odyssey_mock.rtc.gathering import gather
+from odyssey_mock.rtc.host_candidates import HostCandidates
 
 
-def offer_addresses(peer: RTCPeerConnection, addresses: list[str]) -> None:
-    """Make `peer` gather its host candidates on `addresses` instead of the addresses of the machine.
+def offer_addresses(peer: RTCPeerConnection, addresses: Sequence[str], offered: HostCandidates) -> None:
+    """Make `peer` listen on `addresses`, and gather the candidates that `offered` describes (`gathering.py`).
 
     The ICE connections also complete as soon as a check has succeeded (`connectivity_checks.py`), and accept late
     responses to consent checks (`consent.py`).
@@ -29,8 +29,7 @@ def offer_addresses(peer: RTCPeerConnection, addresses: list[str]) -> None:
     """
     for transport in ice_transports(peer):
         connection = transport.iceGatherer._connection  # noqa: SLF001 - aioice has no public way to choose addresses
-        gather = functools.partial(_gather, connection.get_component_candidates, addresses)
-        connection.get_component_candidates = gather  # type: ignore[method-assign]
+        _gather_on(connection, addresses, offered)
         complete_at_once(connection)
         accept_late_consent(connection)
 
@@ -78,20 +77,12 @@ def _unheard(data: bytes | str, addr: tuple[Any, ...]) -> None:  # Any: as in ai
     """Discard a received datagram."""
 
 
-async def _gather(
-    original: Callable[[int, list[str], int], Coroutine[None, None, list[Candidate]]],
-    ours: list[str],
-    component: int,
-    addresses: list[str],  # noqa: ARG001 - the addresses that aioice found on the machine
-    timeout: int = 5,
-) -> list[Candidate]:
-    """Gather candidates on `ours`.
+def _gather_on(connection: Connection, ours: Sequence[str], offered: HostCandidates) -> None:
+    async def get_component_candidates(
+        component: int,
+        addresses: list[str],  # noqa: ARG001 - the addresses that aioice found on the machine
+        timeout: int = 5,  # noqa: ARG001 - for the STUN and TURN servers, which the mock's peers do not use
+    ) -> list[Candidate]:
+        return await gather(connection, component, ours, offered)
 
-    Raises:
-        OSError: no socket could be opened, for example because no file descriptors are left.
-    """
-    candidates = await original(component, ours, timeout)
-    if ours and not candidates:
-        # aioice only logs why it could not open its sockets: open one to get the error.
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()
-    return candidates
+    connection.get_component_candidates = get_component_candidates  # type: ignore[method-assign]

@@ -6,7 +6,7 @@ descriptions. `PeerConnection` handles these three problems for every peer of th
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
 from typing import Literal, Self, get_args
 
@@ -24,6 +24,7 @@ from aiortc.rtcrtpparameters import RTCRtpCodecCapability
 from odyssey_mock.core.redaction import get_logger
 from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.complete_sdp import SdpError, complete_sdp
+from odyssey_mock.rtc.host_candidates import HostCandidates
 from odyssey_mock.rtc.ice import offer_addresses, silence
 from odyssey_mock.rtc.remote_description import (
     MAX_CANDIDATES,
@@ -53,8 +54,17 @@ class PeerConnection:
     connection has failed or the other peer has closed it.
     """
 
-    def __init__(self, addresses: list[str], *, on_connected: Callable[[], None], on_lost: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        addresses: Sequence[str],
+        offered: HostCandidates,
+        *,
+        on_connected: Callable[[], None],
+        on_lost: Callable[[], None],
+    ) -> None:
+        """Create the connection. Its sockets will listen on `addresses`, and it will offer the candidates `offered`."""
         self._addresses = addresses
+        self._offered = offered
         self._on_connected = on_connected
         self._on_lost = on_lost
         self._closing = False
@@ -153,7 +163,7 @@ class PeerConnection:
         """Set the description that `make` creates as the local description, and return it with all host candidates."""
 
         async def gather() -> None:
-            offer_addresses(self._connection, self._addresses)
+            offer_addresses(self._connection, self._addresses, self._offered)
             await self._connection.setLocalDescription(await make())
 
         await self._within(gather())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from odyssey_mock.core.network import Network
 from odyssey_mock.core.strict_json import JSON
+from odyssey_mock.rtc.host_candidates import HostCandidates
 
 if TYPE_CHECKING:
     from odyssey_mock.media.encoder import Codec
@@ -123,7 +124,7 @@ class PeerFactory(Protocol):
         self,
         track: PacketTrack,
         *,
-        loopback_only: bool,
+        offered: HostCandidates,
         on_connected: Callable[[], None],
         on_lost: Callable[[], None],
         on_message: Callable[[str | bytes], None],
@@ -131,7 +132,7 @@ class PeerFactory(Protocol):
     ) -> StreamerPeer:
         """Create the streamer's peer of a connection to a client.
 
-        The callbacks run on the event loop:
+        `offered`: the ICE host candidates of the peer. The callbacks run on the event loop:
 
         - `on_connected()` once the connection is up;
         - `on_lost()` once the connection has failed or the client has closed it;
@@ -147,12 +148,14 @@ class PeerFactory(Protocol):
         track: PacketTrack,
         codecs: Sequence[Codec],
         *,
-        loopback_only: bool,
+        offered: HostCandidates,
         on_connected: Callable[[], None],
         on_lost: Callable[[], None],
         on_keyframe_wanted: Callable[[], None],
     ) -> SpectatorPeer:
         """Create the peer of a spectator; it prefers `codecs`, which are already being encoded.
+
+        `offered`: the ICE host candidates of the peer.
 
         Raises:
             OSError: the peer cannot be created, for example because no file descriptors are left.

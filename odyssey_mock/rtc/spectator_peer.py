@@ -6,6 +6,7 @@ from aiortc import RTCRtpTransceiver
 from aiortc.rtcpeerconnection import filter_preferred_codecs
 
 from odyssey_mock.media.encoder import Codec
+from odyssey_mock.rtc.host_candidates import HostCandidates
 from odyssey_mock.rtc.packet_track import PacketTrack
 from odyssey_mock.rtc.peer_connection import PeerConnection, agreed_codec, preferred_codecs
 from odyssey_mock.rtc.remote_description import DescriptionError
@@ -20,7 +21,8 @@ class AiortcSpectatorPeer(PeerConnection):
     def __init__(
         self,
         track: PacketTrack,
-        addresses: list[str],
+        addresses: Sequence[str],
+        offered: HostCandidates,
         codecs: Sequence[Codec],
         *,
         on_connected: Callable[[], None],
@@ -28,7 +30,7 @@ class AiortcSpectatorPeer(PeerConnection):
         on_keyframe_wanted: Callable[[], None],
     ) -> None:
         """Create the peer. It prefers `codecs`, the codecs in which the stream is already being encoded."""
-        super().__init__(addresses, on_connected=on_connected, on_lost=on_lost)
+        super().__init__(addresses, offered, on_connected=on_connected, on_lost=on_lost)
         self._track = track
         self._codecs = preferred_codecs(*codecs)
         self._on_keyframe_wanted = on_keyframe_wanted

@@ -7,7 +7,7 @@ import asyncio
 import functools
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import override
 
 from aiortc import RTCDataChannel, RTCDtlsTransport, RTCSctpTransport
@@ -15,6 +15,7 @@ from aiortc.rtcsctptransport import SCTP_DATA_LAST_FRAG, WEBRTC_DCEP
 
 from odyssey_mock.core.redaction import get_logger
 from odyssey_mock.media.encoder import Codec
+from odyssey_mock.rtc.host_candidates import HostCandidates
 from odyssey_mock.rtc.packet_track import PacketTrack
 from odyssey_mock.rtc.peer_connection import PeerConnection, agreed_codec, preferred_codecs
 from odyssey_mock.rtc.remote_description import DescriptionError
@@ -47,14 +48,15 @@ class AiortcStreamerPeer(PeerConnection):
     def __init__(
         self,
         track: PacketTrack,
-        addresses: list[str],
+        addresses: Sequence[str],
+        offered: HostCandidates,
         *,
         on_connected: Callable[[], None],
         on_lost: Callable[[], None],
         on_message: Callable[[str | bytes], None],
         on_keyframe_wanted: Callable[[], None],
     ) -> None:
-        super().__init__(addresses, on_connected=on_connected, on_lost=on_lost)
+        super().__init__(addresses, offered, on_connected=on_connected, on_lost=on_lost)
         self._on_message = on_message
         self._outbox: list[str] = []
         """Messages that were sent while the channel was not open."""

@@ -15,6 +15,7 @@ from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.fault import Fault
 from odyssey_mock.faults.registry import Faults
+from odyssey_mock.rtc.host_candidates import HostCandidates
 from odyssey_mock.rtc.protocols import PeerFactory, StreamerPeer
 from odyssey_mock.sessions.connection_faults import apply_fault, send_faulty_offer
 from odyssey_mock.sessions.late_messages import LateMessage, LateMessages
@@ -79,7 +80,7 @@ class ClientConnection:
         faults: Faults,
         clock: Clock,
         peers: PeerFactory,
-        loopback_only: bool,
+        offered: HostCandidates,
         profile: LatencyProfile,
         channel_delay: float,
         on_peer: Callable[[StreamerPeer, SessionIdentity], None],
@@ -88,6 +89,7 @@ class ClientConnection:
     ) -> None:
         """Create the peer, and call `on_peer` with it.
 
+        `offered`: the ICE host candidates of the peer.
         `profile`: decides how long after their arrival messages are handled, and the SDP offer is sent.
         `channel_delay`: seconds between the peer's connection and the opening of the data channels.
         `current_stream()` returns the id of the running stream, for the journal.
@@ -136,7 +138,7 @@ class ClientConnection:
         self._running: list[asyncio.Task[None]] = []
         self.peer = peers.streamer_peer(
             self.track,
-            loopback_only=loopback_only,
+            offered=offered,
             on_connected=lambda: self._put(SessionEvent.PEER_CONNECTED),
             on_lost=lambda: self._put(SessionEvent.PEER_CLOSED if self.peer.was_closed else SessionEvent.PEER_LOST),
             on_message=lambda data: self._take_in(ReceivedData(DATA_CHANNEL.channel, data)),

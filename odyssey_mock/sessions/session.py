@@ -17,6 +17,7 @@ from typing import Protocol, assert_never
 
 from odyssey_mock.core.clock import Clock, Deadline, deadlines_json
 from odyssey_mock.core.journal import Journal
+from odyssey_mock.core.shortages import refusal_of
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.recordings.stream_records import StreamRecord
 from odyssey_mock.rtc.remote_description import DescriptionError
@@ -43,6 +44,7 @@ from odyssey_mock.sessions.signaling_socket import (
     INTERNAL_ERROR,
     NORMAL_CLOSURE,
     POLICY_VIOLATION,
+    TRY_AGAIN_LATER,
     SignalingSocket,
     check_close_frame,
 )
@@ -184,6 +186,13 @@ class Session:
                         item = await connection.receive()
                         if not connection.hung_up:  # `abandon` hangs up at any time
                             await self._take(item, connection)
+                except OSError as error:
+                    # The sockets of the peer could not be opened. The client gets the reason, and may connect again.
+                    if (refusal := refusal_of(error)) is not None and not connection.hung_up:
+                        await connection.send(SignalingError("streamer_not_available"), why=refusal)
+                        connection.hang_up(TRY_AGAIN_LATER, refusal)
+                        self._lifecycle.handle(SessionEvent.SHUT_DOWN)
+                    raise
                 finally:
                     # After a cancellation or a bug, end the session, so that its streamer becomes free.
                     if not connection.hung_up:

@@ -10,6 +10,8 @@ NORMAL_CLOSURE = 1000
 POLICY_VIOLATION = 1008
 INTERNAL_ERROR = 1011
 """WebSocket close codes that the mock sends (RFC 6455 section 7.4.1)."""
+TRY_AGAIN_LATER = 1013
+"""The close code of an overloaded server (IANA's registry of WebSocket close codes)."""
 
 CLEAN_CLOSE_CODES = frozenset({1000, 1001})
 """WebSocket close codes of a client that has finished or whose page was closed (RFC 6455 section 7.4.1)."""

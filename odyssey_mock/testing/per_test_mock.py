@@ -30,7 +30,7 @@ Sessions held during an outage are not included: the mock cannot notice whether 
 SETTLING_TURNS = 50
 """Maximum iterations of the event loop until the mock has noticed that a client closed the connection of a request."""
 _DEFAULTS = Settings()
-OWN_SERVER = frozenset({"host", "port"})
+OWN_SERVER = frozenset({"host", "port", "udp_ports"})
 """Settings that require a separate server, because the address of the shared server is fixed."""
 STARTS_AT_ONCE = OWN_SERVER | {"state_dir"}
 """Settings with which a mock starts before the test, because it has to open ports or files."""

@@ -53,6 +53,8 @@ NOT_YOURS: Mapping[str, str] = MappingProxyType(
         "public_url": "the clients reach the mock on its own simulated host",
         "trusted_proxies": "the simulated network has no proxies",
         "loopback_only": "the mock runs on its own simulated host",
+        "udp_ports": "the mock runs on its own simulated host",
+        "udp_addresses": "the mock runs on its own simulated host",
         "control_hosts": "a simulated test controls the mock in Python",
         "control_token": "a simulated test controls the mock in Python",
         "state_dir": "each seed begins with an empty state, and nothing is written",

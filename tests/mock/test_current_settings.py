@@ -18,6 +18,8 @@ FIXED = {
     "public_url",
     "trusted_proxies",
     "loopback_only",
+    "udp_ports",
+    "udp_addresses",
     "control_hosts",
     "control_token",
     "clock",

@@ -66,6 +66,8 @@ VALID: Mapping[str, Sequence[object]] = {
     "SEED": [None, 0, 10**300 - 1, 1 - 10**300],
     "SIZE": [(88, 160), (160, 88), (2304, 4096), (4096, 2304)],
     "SPEED": [1e-9, 1, 10**6],
+    "REACHABLE": [[], ["127.0.0.1"], ["192.0.2.1", "2001:db8::1"]],
+    "UDP_PORTS": [None, "50000-50100", "1-2", "65534-65535"],
 }
 """For each rule: valid values, among them the first and the last ones."""
 
@@ -103,6 +105,8 @@ INVALID: Mapping[str, Sequence[object]] = {
         (2306, 2306),
         (10**8, 10**8),
     ],
+    "REACHABLE": [None, "192.0.2.1", ["mock.lan"], ["0.0.0.0"], ["::"], ["224.0.0.1"], ["fe80::1%eth0"], [1]],
+    "UDP_PORTS": ["", "50000", "50000-50000", "50001-50000", "0-1", "65535-65536", "1 - 2", "1-\u0662", 50000, (1, 2)],
     "SPEED": [0, -1.0, 1_000_001, 10**400, float("inf"), float("nan")],
 }
 """For each rule: invalid values, among them those next to the first and the last valid ones."""
@@ -138,6 +142,14 @@ DESCRIPTIONS: Mapping[str, tuple[str, str | None]] = {
         "W H",
     ),
     "SPEED": ("a number above 0, at most 1000000", "NUMBER"),
+    "REACHABLE": ("a list of IP addresses at which clients reach the mock, such as 192.0.2.1", None),
+    "UDP_PORTS": (
+        (
+            "None, or a range of at least 2 ports from 1 to 65535, such as 50000-50100: one port for STUN, and one for "
+            "each session and each spectator"
+        ),
+        "FIRST-LAST",
+    ),
 }
 """For each rule: the valid values in error messages, and the placeholder in `serve --help`."""
 

@@ -17,6 +17,8 @@ TEXTS: Mapping[str, tuple[str, object]] = {
     "host": ("::1", "::1"),
     "port": ("8500", 8500),
     "loopback_only": ("true", True),
+    "udp_ports": ("50000-50100", "50000-50100"),
+    "udp_addresses": ("192.0.2.1, 2001:db8::1", ["192.0.2.1", "2001:db8::1"]),
     "public_url": ("https://example.com/mock", "https://example.com/mock"),
     "trusted_proxies": ("10.0.0.0/8, fd00::1", ["10.0.0.0/8", "fd00::1"]),
     "control_hosts": ("mock, mock.lan", ["mock", "mock.lan"]),

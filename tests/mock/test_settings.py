@@ -34,6 +34,8 @@ WRONG: Mapping[str, Sequence[object]] = {
     "public_url": ["", "/mock"],
     "trusted_proxies": [["proxy"], None],
     "loopback_only": [1, "yes"],
+    "udp_ports": ["50000", "50000-50000", "50100-50000", "0-10", "65535-65536", "a-b", (50000, 50100), 50000],
+    "udp_addresses": ["192.0.2.1", ["mock.lan"], ["0.0.0.0"], [1], None],
     "control_hosts": ["mock", ["http://mock"], None],
     "control_token": ["short", "a" * 201, "with space" * 2, 1],
     "clock": ["fast", None],

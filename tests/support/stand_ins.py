@@ -22,6 +22,7 @@ from odyssey_mock.media.encoders import Encoders
 from odyssey_mock.media.keyframes import Keyframes
 from odyssey_mock.media.timeline import Size, Timeline
 from odyssey_mock.recordings.stream_records import StreamRecord
+from odyssey_mock.rtc.host_candidates import HostCandidates
 from odyssey_mock.rtc.packet_track import PacketTrack
 from odyssey_mock.rtc.remote_description import DescriptionError
 from odyssey_mock.settings import Settings, SettingsOverrides
@@ -47,6 +48,7 @@ class StandInPeer:
         self,
         track: PacketTrack,
         addresses: list[str],
+        offered: HostCandidates,
         codecs: Sequence[Codec],
         *,
         on_connected: Callable[[], None],
@@ -54,6 +56,7 @@ class StandInPeer:
         on_keyframe_wanted: Callable[[], None],
     ) -> None:
         self.addresses = addresses
+        self.offered = offered
         self.codecs = list(codecs)
         self.connected = on_connected
         self.lost = on_lost

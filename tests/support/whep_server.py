@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from odyssey_mock.http.uvicorn_server import HttpServer
+from odyssey_mock.rtc.host_candidates import HostCandidates
 from odyssey_mock.rtc.peer_connection import PeerConnection
 from odyssey_mock.system_network import SystemNetwork
 from tests.support.scripted_streamer import GreyTrack
@@ -23,7 +24,7 @@ class Sender(PeerConnection):
     """A WebRTC peer that sends one video track. Closing it before it is connected leaks no tasks."""
 
     def __init__(self, track: VideoStreamTrack) -> None:
-        super().__init__(["127.0.0.1"], on_connected=lambda: None, on_lost=lambda: None)
+        super().__init__(["127.0.0.1"], HostCandidates(), on_connected=lambda: None, on_lost=lambda: None)
         self._connection.addTransceiver(track, direction="sendonly")
 
     async def answer(self, offer: str) -> str:

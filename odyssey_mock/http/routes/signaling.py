@@ -15,8 +15,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from odyssey_mock import latency
 from odyssey_mock.accounts.session_tokens import SessionTokens, TokenError
 from odyssey_mock.core.clock import Clock
-from odyssey_mock.core.file_descriptors import DETAIL, is_shortage
 from odyssey_mock.core.journal import Journal
+from odyssey_mock.core.shortages import refusal_of
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.faults.registry import Faults
@@ -26,12 +26,10 @@ from odyssey_mock.http.pacing import Pace
 from odyssey_mock.http.public_urls import base_url, stun_url
 from odyssey_mock.http.uvicorn_server import TcpConnection, connection_of
 from odyssey_mock.sessions.registry import SessionRegistry
-from odyssey_mock.sessions.signaling_socket import CLEAN_CLOSE_CODES, POLICY_VIOLATION, SignalingSocket
+from odyssey_mock.sessions.signaling_socket import CLEAN_CLOSE_CODES, POLICY_VIOLATION, TRY_AGAIN_LATER, SignalingSocket
 
 SEND_LIMIT = 5.0
 """Timeout in seconds for sending a message to a client that does not read. The message is then dropped."""
-TRY_AGAIN_LATER = 1013
-"""The close code of an overloaded server (IANA's registry of WebSocket close codes)."""
 NO_CODE = 1005
 """Stands for the close code of a connection that was closed without one (RFC 6455 section 7.4.1)."""
 BROKEN = 1006
@@ -164,10 +162,10 @@ class SignalingRoutes:
         try:
             await session.serve(socket, channel_delay=self.settings.now.channel_delay if is_browser else 0.0)
         except Exception as error:
-            if is_shortage(error):
+            if (refusal := refusal_of(error)) is not None:
                 # The peer could not be created. The client gets the reason, and may connect again.
                 await socket.send(json.dumps({"type": "error", "reason": "streamer_not_available"}))
-                await socket.close(TRY_AGAIN_LATER, why=DETAIL)
+                await socket.close(TRY_AGAIN_LATER, why=refusal)
             raise
 
     async def _upgraded(self, websocket: WebSocket) -> bool:

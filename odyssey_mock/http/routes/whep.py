@@ -9,7 +9,8 @@ from starlette.routing import BaseRoute
 from odyssey_mock.broadcasts.broadcast import Broadcast
 from odyssey_mock.broadcasts.registry import Broadcasts
 from odyssey_mock.broadcasts.spectator import Spectator
-from odyssey_mock.core.file_descriptors import DETAIL, RETRY_AFTER, is_shortage
+from odyssey_mock.core.file_descriptors import RETRY_AFTER
+from odyssey_mock.core.shortages import refusal_of
 from odyssey_mock.http.broadcast_access import BroadcastRoute, authorize, broadcast_of
 from odyssey_mock.http.callers import Callers
 from odyssey_mock.http.errors import BroadcastError
@@ -67,9 +68,9 @@ class WhepRoutes:
             spectator = self.broadcasts.admit(broadcast, offer)
             answer = await answer_of(spectator)
         except OSError as error:
-            if not is_shortage(error):
+            if (refusal := refusal_of(error)) is None:
                 raise
-            raise BroadcastError(503, DETAIL, {"Retry-After": RETRY_AFTER}) from error
+            raise BroadcastError(503, refusal, {"Retry-After": RETRY_AFTER}) from error
         except DescriptionError as error:
             raise BroadcastError(400, f"{error}; send a complete offer that receives video") from error
         headers = {

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, override
 
 from odyssey_client import SystemNetwork as ClientNetwork
 from odyssey_client.platform import Clock
+from odyssey_mock.rtc.host_candidates import HostCandidates
 from odyssey_mock.sim.light.client_peer import LightClientPeer
 from odyssey_mock.sim.light.spectator_peer import LightClientSpectatorPeer, LightSpectatorPeer
 from odyssey_mock.sim.light.streamer_peer import LightStreamerPeer
@@ -46,21 +47,21 @@ class LightClientPeers(ClientNetwork):
 
 
 class LightServerPeers(ServerNetwork):
-    """Mixin for a mock's `Network`: it creates light peers, which use the first of the network's addresses."""
+    """Mixin for a mock's `Network`: it creates light peers, which use any free port of the network's first address."""
 
     @override
     def streamer_peer(
         self,
         track: PacketTrack,
         *,
-        loopback_only: bool,
+        offered: HostCandidates,
         on_connected: Callable[[], None],
         on_lost: Callable[[], None],
         on_message: Callable[[str | bytes], None],
         on_keyframe_wanted: Callable[[], None],
     ) -> StreamerPeer:
         return LightStreamerPeer(
-            self.ice_addresses(loopback_only)[0],
+            self.ice_addresses(offered.loopback_only)[0],
             track,
             on_connected=on_connected,
             on_lost=on_lost,
@@ -74,13 +75,13 @@ class LightServerPeers(ServerNetwork):
         track: PacketTrack,
         codecs: Sequence[Codec],
         *,
-        loopback_only: bool,
+        offered: HostCandidates,
         on_connected: Callable[[], None],
         on_lost: Callable[[], None],
         on_keyframe_wanted: Callable[[], None],
     ) -> SpectatorPeer:
         return LightSpectatorPeer(
-            self.ice_addresses(loopback_only)[0],
+            self.ice_addresses(offered.loopback_only)[0],
             track,
             codecs,
             on_connected=on_connected,

@@ -321,6 +321,8 @@ GIVEN: Mapping[str, tuple[Sequence[str], object]] = {
     "public_url": (["--public-url", "https://example.com/mock/"], "https://example.com/mock"),
     "trusted_proxies": (["--trusted-proxy", "10.0.0.0/8", "--trusted-proxy", "::2"], ("10.0.0.0/8", "::2")),
     "loopback_only": (["--loopback-only"], True),
+    "udp_ports": (["--udp-ports", "50000-50100"], "50000-50100"),
+    "udp_addresses": (["--udp-address", "192.0.2.1", "--udp-address", "2001:DB8::1"], ("192.0.2.1", "2001:db8::1")),
     "control_hosts": (["--control-host", "mock", "--control-host", "mock.lan"], ("mock", "mock.lan")),
     "control_token": (["--control-token", "0123456789abcdef"], "0123456789abcdef"),
     "clock": (["--clock", "manual"], "manual"),

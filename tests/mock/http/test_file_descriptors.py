@@ -19,9 +19,11 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from odyssey_mock.core.file_descriptors import ListeningSocket, is_shortage
+from odyssey_mock import MockOdyssey
+from odyssey_mock.core.file_descriptors import DETAIL, ListeningSocket, is_shortage
 from tests.support.forks import start_python
 from tests.support.interrupts import interruptible
+from tests.support.raw import RawApi, raw_socket, receive
 
 LIMIT = 20.0
 DESCRIPTORS = 64
@@ -117,3 +119,21 @@ async def test_socket_without_spares_refuses_in_later_shortage(monkeypatch: pyte
             with pytest.raises(BlockingIOError):
                 listener.accept()
             assert response_on(client) == b"HTTP/1.1 503 Service Unavailable"
+
+
+async def test_session_whose_peer_gets_no_socket_is_refused(
+    odyssey_mock: MockOdyssey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> Never:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("odyssey_mock.rtc.ice.gather", fail)
+    async with RawApi(odyssey_mock) as api:
+        session = await api.request_session()
+        token = await api.token_for(session["session_id"])
+        async with raw_socket(session, token) as signaling:
+            assert await receive(signaling) == {"type": "error", "reason": "streamer_not_available"}
+            await signaling.wait_closed()
+            assert signaling.close_code == 1013
+    closed = odyssey_mock.expect("socket", kind="state", session=session["session_id"], to="closed", code=1013)
+    assert closed.data["why"] == DETAIL

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from odyssey_mock.rtc.complete_sdp import SdpError, complete_sdp
+from odyssey_mock.rtc.host_candidates import HostCandidates
 from odyssey_mock.rtc.packet_track import PacketTrack
 from odyssey_mock.rtc.remote_description import DescriptionError
 from odyssey_mock.rtc.spectator_peer import AiortcSpectatorPeer
@@ -73,7 +74,13 @@ INVALID = {
 async def answer_to(offer: str) -> str:
     """Return the mock's answer to a spectator's offer."""
     peer = AiortcSpectatorPeer(
-        PacketTrack(), ["127.0.0.1"], (), on_connected=_nothing, on_lost=_nothing, on_keyframe_wanted=_nothing
+        PacketTrack(),
+        ["127.0.0.1"],
+        HostCandidates(),
+        (),
+        on_connected=_nothing,
+        on_lost=_nothing,
+        on_keyframe_wanted=_nothing,
     )
     async with peer:
         answer, _ = await peer.answer(offer)

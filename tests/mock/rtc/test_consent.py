@@ -10,6 +10,7 @@ from aioice.ice import StunProtocol
 from aiortc import RTCPeerConnection
 
 from odyssey_mock.rtc.consent import accept_late_consent
+from odyssey_mock.rtc.host_candidates import HostCandidates
 from odyssey_mock.rtc.ice import ice_transports, offer_addresses
 from tests.support.consent_checks import checks_until_closed
 
@@ -42,7 +43,7 @@ async def agents() -> AsyncIterator[tuple[Connection, Connection]]:
     """Connect the agent of a peer of the mock to another agent."""
     peer = RTCPeerConnection()
     peer.createDataChannel("x")
-    offer_addresses(peer, ["127.0.0.1"])
+    offer_addresses(peer, ["127.0.0.1"], HostCandidates())
     (transport,) = ice_transports(peer)
     ours, theirs = transport.iceGatherer._connection, Connection(ice_controlling=False)
     ours.ice_controlling = True

@@ -8,6 +8,7 @@ import pytest
 
 from odyssey_mock import MockOdyssey
 from odyssey_mock.core.clock import Clock, ManualClock
+from odyssey_mock.rtc.host_candidates import HostCandidates
 from odyssey_mock.sessions.client_connection import ClientConnection
 from odyssey_mock.sessions.messages import Answer, KeepAlive, MessageError, Update
 from odyssey_mock.sessions.session_identity import SessionIdentity
@@ -70,7 +71,7 @@ def connection_to(
         faults=mock.backend.faults,
         clock=clock or mock.backend.clock,
         peers=peers,
-        loopback_only=True,
+        offered=HostCandidates(),
         profile=profile,
         channel_delay=0.0,
         on_peer=lambda *_: None,

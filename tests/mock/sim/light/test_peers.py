@@ -13,6 +13,7 @@ import pytest
 import odyssey_client
 from odyssey_client.errors import PeerError
 from odyssey_client.platform import ClientPeer, PeerListener
+from odyssey_mock.rtc.host_candidates import HostCandidates
 from odyssey_mock.rtc.packet_track import PacketTrack
 from odyssey_mock.rtc.protocols import StreamerPeer
 from odyssey_mock.rtc.remote_description import DescriptionError
@@ -52,7 +53,7 @@ async def pair(fidelity: PeerKind) -> AsyncIterator[tuple[StreamerPeer, ClientPe
     async with nothing_left(), asyncio.timeout(LIMIT):
         streamer = served.streamer_peer(
             PacketTrack(),
-            loopback_only=False,
+            offered=HostCandidates(),
             on_connected=lambda: told("streamer connected"),
             on_lost=lambda: told("streamer lost"),
             on_message=lambda data: told(f"streamer heard {data!r}"),

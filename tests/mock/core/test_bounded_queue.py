@@ -39,6 +39,7 @@ def test_entries_are_read_from_both_ends() -> None:
     for each in ("a", "b", "c"):
         queue.append(each)
     assert (queue.oldest, queue.latest, list(reversed(queue))) == ("a", "c", ["c", "b", "a"])
+    assert [queue[0], queue[1], queue[-1]] == ["a", "b", "c"]
 
 
 def test_first_dropped_entry_is_logged(caplog: pytest.LogCaptureFixture) -> None:

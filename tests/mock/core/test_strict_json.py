@@ -44,6 +44,8 @@ def test_json_above_a_limit_is_rejected(text: str | bytes, message: str) -> None
 def test_json_at_the_limits_is_parsed() -> None:
     assert read_json(b"[" + b"1," * 99_999 + b"1]") == [1] * 100_000
     assert read_json("9" * 500) == 10**500 - 1
+    beside = f"[{'[],' * 100}{'[' * 99 + ']' * 99}]"
+    assert json.dumps(read_json(beside), separators=(",", ":")) == beside
     assert json.dumps(read_json("[" * 100 + "]" * 100)) == "[" * 100 + "]" * 100
     assert read_json(json.dumps(["[" * 500] * 100)) == ["[" * 500] * 100
 

@@ -263,7 +263,7 @@ def test_secrets_of_words_are_masked_as_a_whole() -> None:
     assert secrets.masked("the_other_toke") == "the_other_toke"
 
 
-def test_secrets_of_words_with_the_same_beginning_are_all_masked() -> None:
+def test_words_with_the_same_beginning_are_masked() -> None:
     secrets = Secrets()
     for each in ("my_control_token", "my_control_key", "my_control_name"):
         secrets.add(each)

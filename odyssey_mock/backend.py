@@ -28,13 +28,11 @@ from odyssey_mock.recordings.artifact_urls import ArtifactUrls
 from odyssey_mock.recordings.file_store import FileStore
 from odyssey_mock.recordings.frame_pictures import FramePictures
 from odyssey_mock.recordings.recordings import Recordings
-from odyssey_mock.recordings.stream_records import INTERRUPTED, StreamRecord, StreamStore
+from odyssey_mock.recordings.stream_records import INTERRUPTED, StreamStore
 from odyssey_mock.rtc.host_candidates import HostCandidates
-from odyssey_mock.rtc.protocols import MockNetwork, StreamerPeer
-from odyssey_mock.sessions.frame_pump import frame_turns
-from odyssey_mock.sessions.idle_scenes import IdleScenes
+from odyssey_mock.rtc.protocols import MockNetwork
 from odyssey_mock.sessions.registry import SessionRegistry
-from odyssey_mock.sessions.session_identity import SessionIdentity
+from odyssey_mock.sessions.session_factory import SessionFactory
 from odyssey_mock.setting_values import to_data
 from odyssey_mock.settings import ChangeableSettings, Plan, Settings
 from odyssey_mock.simulations.jobs import Jobs
@@ -42,12 +40,9 @@ from odyssey_mock.simulations.jobs import Jobs
 if TYPE_CHECKING:
     from odyssey_mock.media.frame_encoder import FrameEncoder, MakeFrameEncoder
     from odyssey_mock.media.timeline import Timeline
-    from odyssey_mock.sessions.session import Session
 
 SECRETS: Mapping[str, int] = {"faults": 16, "session tokens": 32, "artifact URLs": 32}
 """The secrets of a mock: the name under which each is saved, and its number of random bytes."""
-
-type PeerObserver = Callable[[StreamerPeer, SessionIdentity], object]
 
 
 def drawn(timeline: Timeline, bitrate: int | None) -> FrameEncoder:
@@ -79,8 +74,6 @@ class Backend:
     """Where the services save their records, and from which they restore those of an earlier process."""
     recordings_directory: Path | None = None
     """The directory that keeps recorded files; None for a temporary directory."""
-    peer_observers: list[PeerObserver] = field(default_factory=list)
-    """Called with each new peer of a session."""
     first_response: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once a request has been answered."""
     secrets: SavedSecrets = field(init=False)
@@ -95,6 +88,7 @@ class Backend:
     usage: Usage = field(init=False)
     broadcasts: Broadcasts = field(init=False)
     monitors: Monitors = field(init=False)
+    session_factory: SessionFactory = field(init=False)
     recordings: Recordings = field(init=False)
     pictures: FramePictures = field(init=False)
     jobs: Jobs = field(init=False)
@@ -137,22 +131,36 @@ class Backend:
             base_url=self.url,
         )
         self.monitors = Monitors(settings=self.settings, peers=self.network, offered=self._offered)
+        self.session_factory = SessionFactory(
+            settings=self.settings,
+            clock=self.clock,
+            entropy=self.entropy,
+            network=self.network,
+            offered=self._offered,
+            journal=self.journal,
+            faults=self.faults,
+            streams=self.streams,
+            broadcasts=self.broadcasts,
+            monitors=self.monitors,
+            make_frame_encoder=self.frame_encoder,
+        )
         self.sessions = SessionRegistry(
             settings=self.settings,
             clock=self.clock,
             entropy=self.entropy,
             accounts=self.accounts,
             tokens=self.tokens,
-            make_session=self._make_session,
+            make_session=self.session_factory,
         )
+        settings = self.settings
         urls = ArtifactUrls(
             self.clock,
             self._secret("artifact URLs"),
-            lambda: self.settings.now.artifact_url_lifetime,
+            lambda: settings.now.artifact_url_lifetime,
             remember=remember,
         )
         self.recordings = Recordings(self.streams, urls, self.clock, FileStore(self.recordings_directory))
-        self.pictures = FramePictures(self.streams, self._frames_made)
+        self.pictures = FramePictures(self.streams, self.sessions.frames_made)
         self.jobs = Jobs(
             settings=self.settings,
             clock=self.clock,
@@ -209,16 +217,6 @@ class Backend:
         self.journal.secrets.add(token)
         return token
 
-    @cached_property
-    def frame_turns(self) -> asyncio.Semaphore:
-        """Limits how many frames of all sessions are made at the same time."""
-        return frame_turns()
-
-    @cached_property
-    def idle_scenes(self) -> IdleScenes:
-        """The idle scenes that sessions without a stream share."""
-        return IdleScenes(self.frame_encoder, self.clock.time)
-
     @property
     def is_exposed(self) -> bool:
         """Whether other machines can reach the server, so that they need the control token for the control API."""
@@ -236,73 +234,18 @@ class Backend:
         self._deadlines_fired += 1
         self.journal.record("deadline", deadline.name, due=deadline.when)
 
-    def _make_session(
-        self,
-        identity: SessionIdentity,
-        *,
-        on_released: Callable[[Session], None],
-        on_gone: Callable[[Session], None],
-    ) -> Session:
-        """Create a session, which keeps the current settings; the parameters are those of `Session`."""
-        # See `odyssey_mock.sessions`.
-        from odyssey_mock.sessions.client_connection import ClientConnection  # noqa: PLC0415
-        from odyssey_mock.sessions.session import Session  # noqa: PLC0415
-        from odyssey_mock.sessions.session_lifecycle import SessionVideo  # noqa: PLC0415
-        from odyssey_mock.sessions.stream_setup import StreamSetup  # noqa: PLC0415
-
-        settings = self.settings.now
-        connect = partial(
-            ClientConnection,
-            journal=self.journal,
-            faults=self.faults,
-            clock=self.clock,
-            peers=self.network,
-            offered=self._offered,
-            profile=settings.latency,
-            on_peer=self._on_peer,
-        )
-        setup = StreamSetup(
-            settings=settings,
-            clock=self.clock,
-            entropy=self.entropy,
-            faults=self.faults,
-            make_frame_encoder=self.frame_encoder,
-            frame_turns=self.frame_turns,
-            idle_scenes=self.idle_scenes,
-        )
-        make_video = partial(
-            SessionVideo,
-            settings=settings,
-            clock=self.clock,
-            journal=self.journal,
-            faults=self.faults,
-            streams=self.streams,
-            broadcasts=self.broadcasts,
-            monitors=self.monitors,
-            setup=setup,
-        )
-        return Session(
-            identity,
-            settings=settings,
-            clock=self.clock,
-            journal=self.journal,
-            connect=connect,
-            make_video=make_video,
-            on_released=on_released,
-            on_gone=on_gone,
-        )
-
     def _note_pace(self, change: PaceChange) -> None:
         self.journal.record("note", f"clock {change}", speed=self.clock.speed)
 
-    def _frames_made(self, record: StreamRecord) -> int:
-        """Return how many frames of a running stream were made; 0 for one of a simulation job, which makes none."""
-        session = self.sessions.get(record.session_id or "")
-        return session.frames_made if session is not None and session.stream is record else 0
+    def let_go(self) -> None:
+        """Drop the callbacks by which the services refer to each other and to observers, once the server has ended.
 
-    def _on_peer(self, peer: StreamerPeer, identity: SessionIdentity) -> None:
-        for observer in self.peer_observers:
-            observer(peer, identity)
+        Reference counts can then free an ended mock with everything that it has. Only the garbage collector could free
+        the cycles, and in a test run with hundreds of mocks that takes time from every test.
+        """
+        self.journal.drop_observers()
+        self.clock.drop_observers()
+        self.streams.drop_observers()
 
     def change_settings(self, *, plan: Plan | None = None, **changes: Unpack[ChangeableSettings]) -> None:
         """Change settings, and record the change in the journal; see `MockOdyssey.change_settings`."""

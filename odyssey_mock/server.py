@@ -525,8 +525,14 @@ class MockOdyssey:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         resources, self._resources = self._resources, None
-        if resources is not None:
+        if resources is None:
+            return
+        try:
             await resources.__aexit__(kind, error, trace)
+        finally:
+            self.backend.let_go()
+            if self._application is not None:
+                self._application.let_go()
 
     async def _open_state(self, resources: AsyncExitStack) -> SavedState | None:
         """Open the directory of the setting `state_dir`, if any, and continue the time and the ids of its mock."""

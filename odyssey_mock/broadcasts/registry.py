@@ -58,7 +58,6 @@ class Broadcasts(Mapping[str, Broadcast]):
             entropy=entropy,
             journal=journal,
             base_url=base_url,
-            on_ended=self._ended,
         )
         self._broadcasts: dict[str, Broadcast] = {}
         self._lingering: dict[str, Deadline] = {}
@@ -86,6 +85,7 @@ class Broadcasts(Mapping[str, Broadcast]):
             keyframes,
             settings=settings,
             make_spectator=partial(self._make_spectator, settings=settings),
+            on_ended=self._ended,
         )
         self._broadcasts[record.id] = broadcast
         return broadcast

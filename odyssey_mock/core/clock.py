@@ -139,6 +139,9 @@ class Clock(Protocol):
     def observe_advances(self, observer: AdvanceObserver) -> None:
         """Call `observer(before, after)` with the times of the clock before and after each call of `advance`."""
 
+    def drop_observers(self) -> None:
+        """Call none of the observers any longer."""
+
     @property
     def left(self) -> float:
         """Seconds by which the clock can still be advanced, to the end of the year 9999."""
@@ -424,6 +427,10 @@ class RealClock:
     def observe_pace(self, observer: PaceObserver) -> None:
         self._pace_observers.append(observer)
 
+    def drop_observers(self) -> None:
+        for observers in (self._observers, self._pace_observers, self._advances.observers):
+            observers.clear()
+
     @property
     def left(self) -> float:
         return LAST_INSTANT - self.time()
@@ -614,6 +621,10 @@ class ManualClock:
 
     def observe_pace(self, observer: PaceObserver) -> None:
         """Do nothing: the pace of a manual clock never changes."""
+
+    def drop_observers(self) -> None:
+        for observers in (self._observers, self._advances.observers):
+            observers.clear()
 
     @property
     def speed(self) -> None:

@@ -162,6 +162,11 @@ class Journal:
         """Call `observer` after each call of `clear` from now on."""
         self._clear_observers.append(observer)
 
+    def drop_observers(self) -> None:
+        """Call none of the observers any longer."""
+        self._observers.clear()
+        self._clear_observers.clear()
+
     @property
     def entries(self) -> Sequence[Entry]:
         """The entries that the journal still has, oldest first."""

@@ -17,7 +17,6 @@ from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import override
 
-from starlette.applications import Starlette
 from starlette.datastructures import Headers, QueryParams
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -43,6 +42,7 @@ from odyssey_mock.http.lazy_routes import LazyRoutes
 from odyssey_mock.http.outage import GoAway, OutagePoint
 from odyssey_mock.http.public_urls import PublicUrls, service_path
 from odyssey_mock.http.request_body import UnreadBodies, known_body_of
+from odyssey_mock.http.router import FreeRouter
 from odyssey_mock.http.routes.artifacts import ArtifactRoutes
 from odyssey_mock.http.routes.control import ControlRoutes
 from odyssey_mock.http.routes.hls import HlsRoutes
@@ -104,11 +104,15 @@ class Application:
         """Create the application; `go_away` is the function that takes the server offline."""
         self._backend = backend
         self._go_away = go_away
-        self._app: Starlette | None = None
+        self._app: Service | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._created()(scope, receive, send)
         self._backend.first_response.set()
+
+    def let_go(self) -> None:
+        """Drop the routes and the reference to the server, once it has ended; see `Backend.let_go`."""
+        self._app, self._go_away = None, _gone
 
     @property
     def route_names(self) -> Collection[str]:
@@ -120,14 +124,18 @@ class Application:
             for method in route.methods or ()
         }
 
-    def _created(self) -> Starlette:
+    def _created(self) -> "Service":
         if self._app is None:
             self._app = Service(self._backend, self._go_away)
         return self._app
 
 
-class Service(Starlette):
-    """The application of Starlette, with the middleware and the routes of a mock."""
+async def _gone(_seconds: float | None) -> None:
+    """Do nothing: takes the place of `go_away` when the server has ended."""
+
+
+class Service:
+    """The ASGI application with the middleware and the routes of a mock."""
 
     def __init__(self, backend: Backend, go_away: GoAway) -> None:
         self._backend = backend
@@ -139,22 +147,20 @@ class Service(Starlette):
         self._errors = ErrorResponses(self._forms.form_for)
         gate = FaultGate(backend.faults, backend.clock, backend.settings, self._errors)
         self._lazy = LazyRoutes(_Parts(backend, gate, self._callers, self._forms, go_away), _PARTS)
-        super().__init__(routes=[self._lazy, _WholeServer()])
+        self._router = FreeRouter([self._lazy, _WholeServer()])
+        self._app = self._middleware(self._router)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
 
     @property
-    @override
-    def routes(self) -> list[BaseRoute]:
+    def routes(self) -> Sequence[BaseRoute]:
         """All routes, in place of the `LazyRoutes` that create them."""
-        return [*self._lazy.routes, *self.router.routes[1:]]
+        return [*self._lazy.routes, *self._router.routes[1:]]
 
-    @override
-    def build_middleware_stack(self) -> ASGIApp:
-        """Return the router within the middleware of the mock, from the inside to the outside.
-
-        `_Answered` does the work of Starlette's own middleware, which would be around it.
-        """
+    def _middleware(self, app: ASGIApp) -> ASGIApp:
+        """Return `app` within the middleware of the mock, from the inside to the outside."""
         backend = self._backend
-        app: ASGIApp = self.router
         app = OutagePoint(app, faults=backend.faults, callers=self._callers, go_away=self._go_away, spared=is_for_mock)
         app = RegionsNoted(app, forms=self._forms, path=REGIONS_PATH)
         app = _Answered(app, errors=self._errors, journal=backend.journal)

@@ -160,8 +160,12 @@ class ServiceRoute(Route):
         allowed = self.methods or ()
         if scope["method"] not in allowed:
             raise self.not_allowed(scope["method"], ", ".join(sorted(allowed)))
-        set_body(scope, RequestBody(scope, receive, self.body_limit, self.too_large))
-        await self.app(scope, receive, send)
+        body = RequestBody(scope, receive, self.body_limit, self.too_large)
+        set_body(scope, body)
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            body.close()
 
     def not_allowed(self, method: str, allowed: str) -> Exception:  # noqa: ARG002 - subclasses use it
         """Create the error for an unsupported method."""

@@ -75,6 +75,13 @@ class RequestBody:
         self._parsed: dict[bool, JSON | _NotJson] = {}
         """The result of parsing, by the value of `unique`."""
 
+    def close(self) -> None:
+        """End the reading of the body, at the end of its request.
+
+        What `receive` belongs to refers to the request. The request and its body would otherwise be a reference cycle.
+        """
+        self._receive = _disconnected
+
     async def read(self) -> bytearray:
         """Receive the whole body and return it; a further call returns the same bytes. Do not change them.
 
@@ -158,6 +165,10 @@ class RequestBody:
             return {"omitted": f"{len(self._received)} bytes that were not parsed"}
         parsed = next(iter(self._parsed.values())) if self._parsed else _parse(self._received)
         return None if isinstance(parsed, _NotJson) else excerpt(self._received, parsed)
+
+
+async def _disconnected() -> Message:
+    return {"type": "http.disconnect"}
 
 
 def body_of(connection: HTTPConnection | Scope) -> RequestBody:

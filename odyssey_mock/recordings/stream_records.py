@@ -161,6 +161,11 @@ class StreamStore:
         """Call `callback(stream_id)` before each record is dropped."""
         self._on_forgotten.append(callback)
 
+    def drop_observers(self) -> None:
+        """Call none of the callbacks of `on_ended` and `on_forgotten` any longer."""
+        self._on_ended.clear()
+        self._on_forgotten.clear()
+
     def remember(self, record: StreamRecord) -> None:
         """Add `record`; above the limit or `RECORDS_BYTES`, drop the oldest records of ended streams."""
         self._add(record)

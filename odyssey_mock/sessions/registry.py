@@ -15,6 +15,7 @@ from odyssey_mock.core.entropy import Entropy
 from odyssey_mock.core.picklable_error import PicklableError
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.current_settings import CurrentSettings
+from odyssey_mock.recordings.stream_records import StreamRecord
 from odyssey_mock.sessions.session_identity import SessionIdentity
 
 if TYPE_CHECKING:
@@ -106,6 +107,11 @@ class SessionRegistry:
     def get(self, session_id: str) -> Session | None:
         """Return the session with this id; None if the id is unknown or the session has ended."""
         return self._sessions.get(session_id)
+
+    def frames_made(self, record: StreamRecord) -> int:
+        """Return how many frames of a running stream were made; 0 for one of a simulation job, which makes none."""
+        session = self.get(record.session_id or "")
+        return session.frames_made if session is not None and session.stream is record else 0
 
     def token_for(self, session: Session) -> str:
         """Create a token for the session. The session ends if all its tokens expire before a client connects.

@@ -80,7 +80,7 @@ class ServerTrace:
     async def __aenter__(self) -> Self:
         self._mock.journal.observe(self._record)
         self._mock.clock.observe_advances(self._record_advance)
-        self._mock.backend.peer_observers.append(self._watch)
+        self._mock.backend.session_factory.peer_observers.append(self._watch)
         self.is_running = True
         return self
 
@@ -88,7 +88,7 @@ class ServerTrace:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.is_running = False
-        self._mock.backend.peer_observers.remove(self._watch)
+        self._mock.backend.session_factory.peer_observers.remove(self._watch)
         if self._sampling is not None:
             self._sampling.cancel()
             with suppress(asyncio.CancelledError):

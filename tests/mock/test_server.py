@@ -314,3 +314,14 @@ async def test_error_in_the_block_is_propagated() -> None:
     with pytest.raises(LookupError, match="raised by the test"):
         async with MockOdyssey():
             raise LookupError("raised by the test")
+
+
+async def test_ended_mock_is_not_told_of_later_deadlines() -> None:
+    clock = ManualClock()
+    async with MockOdyssey(clock=clock) as first:
+        pass
+    async with MockOdyssey(clock=clock) as second:
+        clock.call_later(1, "a later deadline", lambda: None)
+        await second.advance(1)
+        second.expect("a later deadline", count=1)
+    first.expect_none("a later deadline")

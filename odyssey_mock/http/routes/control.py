@@ -14,6 +14,7 @@ from odyssey_mock.http.fault_points import ServiceRoute
 from odyssey_mock.http.lazy_routes import RemainingRoutes
 from odyssey_mock.http.mock_version import mock_version
 from odyssey_mock.http.public_urls import base_url
+from odyssey_mock.http.router import FreeRouter
 from odyssey_mock.http.state_view import StateView
 
 
@@ -41,7 +42,8 @@ class ControlRoutes:
             ServiceRoute("/reset", {"POST": self.reset}),
         ]
         # Around the routes, not around the whole application: a request then cannot reach a route without the check.
-        return [Mount(CONTROL_PATH, routes=[*routes, RemainingRoutes(self.more)], middleware=[self.access])]
+        router = FreeRouter([*routes, RemainingRoutes(self.more)])
+        return [Mount(CONTROL_PATH, app=router, middleware=[self.access])]
 
     async def health(self, request: Request) -> Response:
         """Report that the mock is running, with its version and the URL at which the client reaches it."""

@@ -39,8 +39,8 @@ class Bench:
             entropy=backend.entropy,
             faults=backend.faults,
             make_frame_encoder=backend.frame_encoder,
-            frame_turns=backend.frame_turns,
-            idle_scenes=backend.idle_scenes,
+            frame_turns=backend.session_factory.frame_turns,
+            idle_scenes=backend.session_factory.idle_scenes,
         )
         self.streaming = StreamController(
             self.identity,

@@ -39,11 +39,14 @@ from tests.support.forks import run_python
 _URLS = {"webrtc_url", "webrtc_url_at", "hls_url", "hls_url_at"}
 """The URLs of a broadcast. Its sync view sets the two without an argument in `__init__`."""
 
-_OBSERVED = {"observe", "observe_advances", "observe_pace"}
+_OBSERVED = {"drop_observers", "observe", "observe_advances", "observe_pace"}
 
 INTERNAL = {
     odyssey_mock.MockOdyssey: {"backend"},
-    Journal: {"newest_first", "observe", "observe_clear", "oldest_index", "page", "reach", "restore", "since"},
+    Journal: {
+        *("drop_observers", "newest_first", "observe", "observe_clear"),
+        *("oldest_index", "page", "reach", "restore", "since"),
+    },
     Faults: {"any_at", "fire", "skip", "reached"},
     Jobs: {
         *("close", "hand_out", "reset", "restore", "snapshot", "submit", "suspend"),

@@ -1,5 +1,7 @@
 """`PerTestMock`: the mock of a test starts when the test first needs it, in the server thread."""
 
+import gc
+import http.client
 import socket
 import sys
 import threading
@@ -59,6 +61,9 @@ NEEDS: dict[str, Callable[[PerTestMock], object]] = {
     "journal": lambda mock: mock.journal.entries,
     "sessions": lambda mock: mock.sessions,
 }
+TESTS = 10
+CYCLIC_OBJECTS = 5
+"""Maximum number of objects of one test in reference cycles, on average. The whole mock has more than 160."""
 ENDS_AT_ONCE = sys.platform == "linux"
 """Whether a mock that has only answered requests ends without the server thread, which must be known to be idle."""
 
@@ -183,3 +188,29 @@ def test_half_sent_request_is_cut_with_its_mock(mock: PerTestMock) -> None:
         wait_until(lambda: not mock._endpoint._http.is_idle)
         mock.end()
         assert connection.recv(1) == b""
+
+
+@pytest.mark.parametrize("path", ["/regions", "/auth/token", "/nothing", "/_mock/state"])
+def test_reference_counts_free_a_finished_mock(mock: PerTestMock, path: str) -> None:
+    # httpx leaves cycles of its own, and a new connection those of uvicorn.
+    connection = http.client.HTTPConnection(mock.shared_url.removeprefix("http://"))
+
+    def run_test() -> None:
+        mock.begin("test_a", {})
+        method, body = ("POST", f'{{"api_key": "{mock.api_key}"}}') if path == "/auth/token" else ("GET", None)
+        connection.request(method, path, body)
+        connection.getresponse().read()
+        mock.end()
+        mock.forget()
+
+    run_test()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(TESTS):
+            run_test()
+        unreachable = gc.collect()
+    finally:
+        gc.enable()
+        connection.close()
+    assert unreachable <= TESTS * CYCLIC_OBJECTS, f"{unreachable / TESTS:.0f} objects per test need the collector"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
 import random  # noqa: TID251 - this module implements Entropy
 import time
 import uuid
@@ -64,7 +65,16 @@ class SystemEntropy:
 class SystemNetwork:
     """The system's network. Uses the proxies of the environment, except for loopback hosts."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, ca_file: str | os.PathLike[str] | None = None) -> None:
+        """Create a network.
+
+        The first connection with TLS raises `OdysseyConfigError` if a file with root certificates cannot be used.
+
+        Args:
+            ca_file: PEM file with root certificates to trust in addition to the usual ones; by default, the file that
+                the environment variable ``ODYSSEY_CA_FILE`` names, if any.
+        """
+        self._ca_file = ca_file
         self._context: ssl.SSLContext | None = None
 
     def http_transport(self) -> httpx.AsyncBaseTransport:
@@ -151,10 +161,10 @@ class SystemNetwork:
 
     async def _tls(self) -> ssl.SSLContext:
         """Return the TLS context of this network. A thread creates it: parsing all certificates takes 20 to 90 ms."""
-        import httpx  # noqa: PLC0415 - see the top of this module
+        from odyssey_client.trusted_roots import create_tls_context  # noqa: PLC0415 - only TLS needs it
 
         if self._context is None:
-            self._context = await in_thread(httpx.create_ssl_context)
+            self._context = await in_thread(lambda: create_tls_context(self._ca_file, os.environ))
         return self._context
 
 

@@ -55,7 +55,8 @@ def explain(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return (
             f"the certificate of the server is not valid: {error.verify_message.rstrip('.')}. Check the URL. For an "
-            "authority of your own, set SSL_CERT_FILE to the file with its certificate"
+            "authority of your own, such as that of `odyssey-mock serve --tls`, set ODYSSEY_CA_FILE to the file with "
+            "its root certificate"
         )
     return (
         f"client and server cannot agree on TLS: {error.reason}. Check scheme and port of the URL, and that the server "

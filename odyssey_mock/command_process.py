@@ -36,8 +36,16 @@ class CannotStartError(PicklableError):
 
 
 def environment_of(mock: MockOdyssey) -> Mapping[str, str]:
-    """Return the environment of this process, with the variables that connect a client to `mock`."""
-    return {**os.environ, "ODYSSEY_API_URL": mock.url, "ODYSSEY_API_KEY": mock.api_key}
+    """Return the environment of this process, with the variables that connect a client to `mock`.
+
+    With a local certificate authority, they also let `odyssey_client` and Node.js trust its root. A value that the user
+    has set for Node.js stays, because it may contain other roots.
+    """
+    found = {**os.environ, "ODYSSEY_API_URL": mock.url, "ODYSSEY_API_KEY": mock.api_key}
+    if mock.root_certificate is not None:
+        found["ODYSSEY_CA_FILE"] = str(mock.root_certificate)
+        found.setdefault("NODE_EXTRA_CA_CERTS", str(mock.root_certificate))
+    return found
 
 
 async def start_command(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
@@ -35,6 +37,7 @@ from odyssey_mock.faults.registry import Faults
 from odyssey_mock.http.app import Application
 from odyssey_mock.http.endpoint import Endpoint, OwnEndpoint
 from odyssey_mock.http.outage import Outage
+from odyssey_mock.http.reachable_urls import ReachableUrl, reachable_urls
 from odyssey_mock.recordings.recordings import Recordings
 from odyssey_mock.recordings.stream_records import StreamRecord
 from odyssey_mock.rtc.protocols import MockNetwork
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
     from odyssey_mock.media.frame_encoder import MakeFrameEncoder
     from odyssey_mock.sessions.session import Session
     from odyssey_mock.state.saved_state import SavedState
+    from odyssey_mock.tls.server_tls import ServerTls
 
 CLOSE_SESSIONS = 5.0
 """Maximum seconds that a closing mock waits for its spectators, and the same for its sessions and simulation jobs."""
@@ -111,6 +115,7 @@ class MockOdyssey:
         UnknownSettingError: a keyword in `overrides` is not the name of a setting.
         SettingsError: the value of a setting is invalid, or the plan is unknown.
         FaultError: one of `faults` is invalid.
+        CertificateError: at the start, a file of `tls_cert`, `tls_key` or `tls_dir` cannot be used.
     """
 
     def __init__(
@@ -146,6 +151,8 @@ class MockOdyssey:
         self._outage: Outage | None = None
         self._application: Application | None = None
         self._resources: AsyncExitStack | None = None
+        self._root_certificate: Path | None = None
+        self._accepts: Callable[[str], bool] = lambda _address: False
 
     def __repr__(self) -> str:
         where = "not running" if self._backend is None else self._backend.url
@@ -176,6 +183,29 @@ class MockOdyssey:
     def listening_url(self) -> str:
         """The URL of the address on which the mock listens, for a proxy in front of it."""
         return self.backend.listening_url
+
+    @property
+    def urls(self) -> Sequence[ReachableUrl]:
+        """Every URL at which clients reach the mock now: from this machine, from other machines, and `public_url`."""
+        running = self.backend
+        return reachable_urls(
+            running.listening_url,
+            addresses=self._network.ice_addresses(loopback_only=False),
+            accepts=self._accepts,
+            public_url=self.settings.public_url,
+        )
+
+    @property
+    def root_certificate(self) -> Path | None:
+        """The file with the root certificate that clients must trust; None without the setting `tls`.
+
+        ::
+
+            async with MockOdyssey(tls=True) as mock:
+                network = SystemNetwork(ca_file=mock.root_certificate)
+                client = Odyssey(mock.api_key, api_url=mock.url, network=network)
+        """
+        return self._root_certificate
 
     @property
     def control_token(self) -> str:
@@ -480,8 +510,13 @@ class MockOdyssey:
             state = await self._open_state(resources)
             endpoint = self._endpoint
             if endpoint is None:
-                own = OwnEndpoint(self._network, self.settings.host, self.settings.port, self.settings.udp_port_range)
+                tls = await self._tls()
+                self._root_certificate = None if tls is None else tls.root_file
+                context = None if tls is None else tls.context
+                settings = self.settings
+                own = OwnEndpoint(self._network, settings.host, settings.port, settings.udp_port_range, context)
                 endpoint = await resources.enter_async_context(own)
+            self._accepts = endpoint.accepts
             self._settings.reset()
             backend = Backend(
                 settings=self._settings,
@@ -547,6 +582,28 @@ class MockOdyssey:
                 self._entropy = SeededEntropy(self.settings.seed, start=state.previous.starts)
             await self._clock.advance(max(0.0, state.previous.time - self._clock.time()))
         return state
+
+    async def _tls(self) -> ServerTls | None:
+        """Return how the mock speaks TLS; None if it does not."""
+        settings = self.settings
+        if not settings.tls and settings.tls_cert is None:
+            return None
+        # A mock without TLS needs no cryptography to start.
+        from odyssey_mock.tls.server_tls import certificate_names, default_directory, issued_tls, tls_of_files  # noqa: PLC0415
+
+        now = datetime.now(UTC)
+        if settings.tls_cert is not None and settings.tls_key is not None:
+            return await asyncio.to_thread(tls_of_files, Path(settings.tls_cert), Path(settings.tls_key), now=now)
+        machine = socket.gethostname()
+        names = certificate_names(
+            host=settings.host,
+            addresses=[*self._network.ice_addresses(loopback_only=False), *settings.udp_addresses],
+            machine=machine,
+            public_url=settings.public_url,
+            control_hosts=settings.control_hosts,
+        )
+        directory = default_directory() if settings.tls_dir is None else Path(settings.tls_dir)
+        return await asyncio.to_thread(issued_tls, directory, names, owner=machine, now=now)
 
     def _running_outage(self) -> Outage:
         if self._outage is None:

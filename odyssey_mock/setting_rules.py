@@ -160,7 +160,7 @@ def _is_reachable(value: object) -> bool:
     return not (address.is_unspecified or address.is_multicast)
 
 
-def _is_directory(value: object) -> bool:
+def _is_path(value: object) -> bool:
     if value is None:
         return True
     try:
@@ -223,7 +223,8 @@ UDP_PORTS = Rule(
     unit="FIRST-LAST",
 )
 REACHABLE = Rule("a list of IP addresses at which clients reach the mock, such as 192.0.2.1", _are_reachable)
-DIRECTORY = Rule("None, or the path of a directory, without null characters", _is_directory, unit="DIR")
+DIRECTORY = Rule("None, or the path of a directory, without null characters", _is_path, unit="DIR")
+FILE = Rule("None, or the path of a file, without null characters", _is_path, unit="FILE")
 NETWORKS = Rule("a list of IP addresses and networks, such as 10.0.0.0/8", _are_networks)
 SIZE = Rule(
     f"(width, height) in pixels, both even, at least 88x160 or 160x88, at most "

@@ -30,6 +30,7 @@ from odyssey_mock.setting_rules import (
     COUNT_FROM_0,
     DIRECTORY,
     FAULTS,
+    FILE,
     FLAG,
     FRAME_RATE,
     HOSTS,
@@ -377,6 +378,26 @@ class Settings(Limits):
         "Address or network of a proxy whose headers `Forwarded` and `X-Forwarded-*` state the URL of a request.",
         option="--trusted-proxy",
     )
+    tls: bool = setting(
+        False,
+        FLAG,
+        "Serve https and wss. The certificate is issued by a local certificate authority, which is kept between runs.",
+    )
+    tls_dir: str | None = setting(
+        None,
+        DIRECTORY,
+        "Directory of the local certificate authority; by default `odyssey-mock` in the configuration directory of the "
+        "user. Clients must trust the file `root.crt` in it.",
+    )
+    tls_cert: str | None = setting(
+        None,
+        FILE,
+        "Serve https and wss with the certificate in this PEM file, followed by its intermediate certificates, if any. "
+        "Needs `tls_key`.",
+    )
+    tls_key: str | None = setting(
+        None, FILE, "PEM file with the private key of the certificate in `tls_cert`, without a password."
+    )
     loopback_only: bool = setting(
         False,
         FLAG,
@@ -700,6 +721,7 @@ class Settings(Limits):
             each.rule.check(name, getattr(self, name))
         for account in (self.keys or {}).values():
             account.check()
+        self._check_tls()
         object.__setattr__(self, "regions", tuple(self.regions))
         object.__setattr__(self, "script_url_hosts", tuple(self.script_url_hosts))
         object.__setattr__(self, "trusted_proxies", tuple(self.trusted_proxies))
@@ -707,6 +729,24 @@ class Settings(Limits):
         object.__setattr__(self, "udp_addresses", tuple(str(ipaddress.ip_address(each)) for each in self.udp_addresses))
         if self.public_url is not None:
             object.__setattr__(self, "public_url", str(BaseUrl.read(self.public_url)))
+
+    def _check_tls(self) -> None:
+        """Check that there is at most one certificate, and that it has a private key."""
+        if self.tls_cert is not None and self.tls_key is None:
+            raise SettingsError(
+                "tls_key must be the file with the private key of the certificate in tls_cert, got none; give both "
+                "(--tls-cert FILE --tls-key FILE)"
+            )
+        if self.tls_key is not None and self.tls_cert is None:
+            raise SettingsError(
+                "tls_cert must be the file with the certificate of the private key in tls_key, got none; give both "
+                "(--tls-cert FILE --tls-key FILE)"
+            )
+        if self.tls and self.tls_cert is not None:
+            raise SettingsError(
+                "tls must be False with tls_cert, because the mock uses one certificate, got True; give either --tls, "
+                "or --tls-cert with --tls-key"
+            )
 
     @property
     def udp_port_range(self) -> PortRange | None:
@@ -847,6 +887,10 @@ class MockOverrides(SimulatedOverrides, total=False):
     port: int
     public_url: str | None
     trusted_proxies: Sequence[str]
+    tls: bool
+    tls_dir: str | None
+    tls_cert: str | None
+    tls_key: str | None
     loopback_only: bool
     udp_ports: str | None
     udp_addresses: Sequence[str]

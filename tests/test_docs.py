@@ -50,6 +50,7 @@ NOT_RUN = {
     "python scripts/overload.py": "takes a minute; tests/e2e/test_overload.py runs it with few sessions",
     "python scripts/kill_campaign.py": "takes minutes; tests/mock/test_kill_campaign.py kills 5 servers",
     "pytest tests/": "is a part of the suite itself",
+    'mkdir -p "$HOME/.pki/nssdb"': "tests/contract/browser/test_https.py runs it",
     "odyssey-mock explore ": "takes minutes; tests/mock/explore runs each option with few seeds",
 }
 """First words of the shell blocks that this module does not run, each with the reason."""
@@ -271,7 +272,7 @@ async def run(start: Callable[..., subprocess.Popen[str]], folder: Path) -> None
     line, because some programs wait for Enter.
     """
     async with MockOdyssey() as mock:
-        environment = {"ODYSSEY_API_URL": mock.url, "ODYSSEY_API_KEY": mock.api_key}
+        environment = {"ODYSSEY_API_URL": mock.url, "ODYSSEY_API_KEY": mock.api_key, "XDG_CONFIG_HOME": str(folder)}
         program = await asyncio.to_thread(
             start,
             cwd=folder,

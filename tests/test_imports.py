@@ -31,6 +31,7 @@ OF_SESSIONS = (
         "yaml",
     ),
     *("odyssey_mock.sessions.session", "odyssey_mock.rtc.peer_connection", "odyssey_mock.media.scene"),
+    *("odyssey_mock.tls.certificates", "odyssey_mock.tls.server_tls"),
 )
 """Modules that a mock does not need to start, nor for its first response."""
 

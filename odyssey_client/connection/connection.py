@@ -439,8 +439,9 @@ class ConnectionTasks:
     async def _guarded(self, work: Coroutine[object, object, None]) -> None:
         try:
             await work
-        except Exception as error:  # a bug: it ends the connection, and waiting calls raise it
-            logger.exception("a task of the connection failed")
+        except Exception as error:  # it ends the connection, and waiting calls raise it
+            if connection_machine.configuration_error(error) is None:
+                logger.exception("a task of the connection failed")  # a bug
             self._broke(error)
 
 

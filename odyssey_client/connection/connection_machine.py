@@ -31,6 +31,7 @@ from odyssey_client.errors import (
     ConnectionClosedError,
     ConnectionLimitReachedError,
     ConnectTimeoutError,
+    OdysseyConfigError,
     OdysseyConnectionError,
     OdysseyError,
     PicklableError,
@@ -192,7 +193,7 @@ class Disconnect:
 
 @dataclass(frozen=True, slots=True)
 class Broke:
-    """One of the connection's own tasks raised an unexpected exception: a bug in this package."""
+    """One of the connection's own tasks raised an exception: of the configuration, or because of a bug."""
 
     error: Exception
 
@@ -695,7 +696,7 @@ class ConnectionMachine:
             case Disconnect():
                 return ConnectionClosedError("The connection was closed by disconnect().")
             case Broke(error):
-                return _defect(error)
+                return configuration_error(error) or _defect(error)
         return None
 
     def _overdue(self) -> ConnectTimeoutError:
@@ -773,14 +774,27 @@ def _tries(number: int) -> str:
     return "1 attempt" if number == 1 else f"{number} attempts"
 
 
+def configuration_error(error: Exception) -> OdysseyConfigError | None:
+    """Return the error of the configuration that an exception is, or that a group has first; None if there is none.
+
+    An example is a file with root certificates that the network needs, and that does not exist.
+    """
+    cause = _first(error)
+    return cause if isinstance(cause, OdysseyConfigError) else None
+
+
+def _first(error: Exception) -> Exception:
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
 def _defect(error: Exception) -> OdysseyConnectionError:
     """Return the error that reports ``error``, an unexpected exception, as a bug in this client.
 
     For an exception group, the message states the first exception inside it.
     """
-    cause = error
-    while isinstance(cause, ExceptionGroup):
-        cause = cause.exceptions[0]
+    cause = _first(error)
     said = f"{type(cause).__name__}: {excerpt(str(cause))}"
     made = OdysseyConnectionError(
         f"The connection ended because of a bug in this client ({said}). Please report it with the traceback from the "

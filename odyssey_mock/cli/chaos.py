@@ -100,6 +100,8 @@ def chaos(
     from odyssey_mock.chaos_runs.report_file import ReportFileError, check_report_file, write_report  # noqa: PLC0415
     from odyssey_mock.chaos_runs.results import summary  # noqa: PLC0415
     from odyssey_mock.command_process import CannotStartError  # noqa: PLC0415
+    from odyssey_mock.core.network import ListenError  # noqa: PLC0415
+    from odyssey_mock.tls.errors import CertificateError  # noqa: PLC0415
 
     try:
         for path in reports:
@@ -120,7 +122,7 @@ def chaos(
         asyncio.run(_run(runs))
     except (KeyboardInterrupt, asyncio.CancelledError):
         interrupted = True
-    except (CannotStartError, ChaosPlanError, CommandError) as error:
+    except (CannotStartError, CertificateError, ChaosPlanError, CommandError, ListenError) as error:
         click.echo(f"Error: {error}", err=True)
         context.exit(CANNOT_RUN)
     click.echo()

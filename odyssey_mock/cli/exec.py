@@ -67,11 +67,12 @@ def exec_(
     from odyssey_mock.command_process import CannotStartError  # noqa: PLC0415
     from odyssey_mock.core.network import ListenError  # noqa: PLC0415
     from odyssey_mock.state.errors import StateError  # noqa: PLC0415
+    from odyssey_mock.tls.errors import CertificateError  # noqa: PLC0415
 
     settings = chosen_settings(context, values, config=config, assignments=assignments, defaults=_DEFAULTS)
     try:
         code = asyncio.run(_exec(command, settings))
-    except (ListenError, StateError) as error:
+    except (CertificateError, ListenError, StateError) as error:
         click.echo(f"Error: {error}", err=True)
         code = NO_MOCK
     except CannotStartError as error:

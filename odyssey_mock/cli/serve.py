@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import os
+import shlex
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,7 @@ from odyssey_mock.cli.warm_up import warming_up, without_garbage_collection
 from odyssey_mock.settings import SETTING_NAMES, Settings
 
 if TYPE_CHECKING:
+    from odyssey_mock.http.reachable_urls import Reach
     from odyssey_mock.server import MockOdyssey
 
 FONTS_WAIT = 0.05
@@ -49,7 +52,7 @@ def serve(
 ) -> None:
     """Run the mock server until Ctrl-C or SIGTERM.
 
-    The command prints the environment variables that connect a client to the mock.
+    The command prints every URL at which clients reach the mock, and the environment variables that connect a client.
 
     Example: odyssey-mock serve --port 8400 --plan unlimited --set fps=10
 
@@ -69,13 +72,14 @@ def serve(
     """  # noqa: D301 - click prints the paragraph after \b unchanged
     from odyssey_mock.core.network import ListenError  # noqa: PLC0415
     from odyssey_mock.state.errors import StateError  # noqa: PLC0415
+    from odyssey_mock.tls.errors import CertificateError  # noqa: PLC0415
 
     settings = chosen_settings(context, values, config=config, assignments=assignments)
     if trace is not None and not trace.absolute().parent.is_dir():
         raise click.BadParameter(f"expected a file in an existing directory, got {trace}", param_hint="'--trace'")
     try:
         asyncio.run(_serve(settings, as_json=as_json, verbose=verbose, trace=trace))
-    except (ListenError, StateError) as error:
+    except (CertificateError, ListenError, StateError) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         # If the event loop supports no signal handlers, Ctrl-C raises this. The mock has been closed already.
@@ -170,6 +174,8 @@ def _ready_line(mock: MockOdyssey) -> str:
             "control_url": f"{mock.url}{CONTROL_PATH}",
             "control_token": token,
             "console_url": _console_url(mock, token),
+            "urls": [dataclasses.asdict(each) for each in mock.urls],
+            "root_certificate": None if mock.root_certificate is None else str(mock.root_certificate),
             "pid": os.getpid(),
         }
     )
@@ -187,17 +193,54 @@ def _missing_fonts(settings: Settings) -> str:
 def _welcome(mock: MockOdyssey, missing_fonts: str) -> str:
     from odyssey_mock.http.control_access import CONTROL_PATH  # noqa: PLC0415
 
-    token = _control_token(mock)
+    token, root = _control_token(mock), mock.root_certificate
     control, query = f"{mock.url}{CONTROL_PATH}", "" if token is None else f"token={token}"
     listening = "" if mock.url == mock.listening_url else f", listening on {mock.listening_url}"
-    return f"""\
-Odyssey mock at {mock.url}{listening}
+    lines = [
+        f"Odyssey mock at {mock.url}{listening}",
+        "",
+        *_address_lines(mock),
+        "",
+        f"  export ODYSSEY_API_URL={mock.url}",
+        f"  export ODYSSEY_API_KEY={mock.api_key}",
+        *([] if root is None else [f"  export ODYSSEY_CA_FILE={shlex.quote(str(root))}"]),
+        "",
+        f"  console  {_console_url(mock, token)}",
+        f"  state    {control}/state{query and f'?{query}'}",
+        f"  journal  {control}/journal?format=text{query and f'&{query}'}",
+        *([] if token is None else [f"  token    {token}, for {CONTROL_PATH} from other machines and through proxies"]),
+        *([] if root is None else _trust_lines(root)),
+        missing_fonts,
+        "Press Ctrl-C to stop.",
+    ]
+    return "\n".join(lines)
 
-  export ODYSSEY_API_URL={mock.url}
-  export ODYSSEY_API_KEY={mock.api_key}
 
-  console  {_console_url(mock, token)}
-  state    {control}/state{query and f"?{query}"}
-  journal  {control}/journal?format=text{query and f"&{query}"}
-{missing_fonts}
-Press Ctrl-C to stop."""
+_REACHES: Mapping[Reach, tuple[str, str]] = {
+    "local": ("Local", "this machine"),
+    "network": ("Network", "other machines, phones and containers"),
+    "public": ("Public", "the setting public_url"),
+}
+"""For each reach of a URL: its label, and who uses the URL."""
+
+
+def _address_lines(mock: MockOdyssey) -> Sequence[str]:
+    """Return a line for each URL at which clients reach the mock."""
+    found = mock.urls
+    width = max(len(each.url) for each in found)
+    lines = [f"  {_REACHES[each.reach][0]:<7}  {each.url:<{width}}  {_REACHES[each.reach][1]}" for each in found]
+    if mock.backend.listens_on_loopback and mock.settings.public_url is None:
+        lines.append("  Network  restart with --host 0.0.0.0 to let other machines and phones connect")
+    return lines
+
+
+def _trust_lines(root: Path) -> Sequence[str]:
+    """Return lines that state how clients trust the root certificate of the local certificate authority."""
+    return [
+        "",
+        f"Clients must trust the root certificate {root}",
+        "  odyssey_client  ODYSSEY_CA_FILE",
+        "  Python          SSL_CERT_FILE",
+        "  Node.js         NODE_EXTRA_CA_CERTS",
+        '  browsers and phones: "Serve https" in docs/how-to/run-a-server.md',
+    ]

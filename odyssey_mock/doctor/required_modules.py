@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-MOCK_MODULES = ("starlette", "uvicorn", "pydantic", "jwt", "yaml", "h11")
+MOCK_MODULES = ("starlette", "uvicorn", "pydantic", "jwt", "yaml", "h11", "cryptography")
 """Modules that the extra `mock` installs."""
 REQUIRED: Mapping[str, str] = MappingProxyType(
     {

@@ -2,7 +2,10 @@
 
 import asyncio
 import errno
+import ipaddress
 import os
+import socket
+import ssl
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from types import TracebackType
@@ -56,6 +59,9 @@ class Endpoint(Protocol):
     def is_loopback(self) -> bool:
         """Whether it listens only on a loopback address, which other machines cannot reach."""
 
+    def accepts(self, address: str) -> bool:
+        """Return whether a connection to an address of this machine arrives here."""
+
     def serve(self, app: ASGIApp) -> AbstractAsyncContextManager[Serving]:
         """Return an async context manager that passes HTTP and WebSocket requests to `app` during its block."""
 
@@ -63,8 +69,15 @@ class Endpoint(Protocol):
 class OwnEndpoint:
     """The endpoint of one mock. An async context manager: its ports are open during the block."""
 
-    def __init__(self, network: MockNetwork, host: str, port: int, udp_ports: PortRange | None = None) -> None:
-        """Prepare an endpoint on `host` and TCP port `port`; port 0 picks a free port.
+    def __init__(
+        self,
+        network: MockNetwork,
+        host: str,
+        port: int,
+        udp_ports: PortRange | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """Prepare an endpoint on `host` and TCP port `port`; port 0 picks a free port. With `tls`, it serves https.
 
         STUN listens on the first free port of `udp_ports`; None picks any free port.
         """
@@ -72,6 +85,7 @@ class OwnEndpoint:
         self._host = host
         self._port = port
         self._udp_ports = udp_ports
+        self._tls = tls
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as resources:
@@ -81,8 +95,10 @@ class OwnEndpoint:
             resources.push_async_callback(responder.close)
             reachable = _LOOPBACK_OF.get(self._host, self._host)
             address, port = self._listener.getsockname()[:2]
-            self.base_url = str(BaseUrl("http", Authority.of(reachable, port)))
-            self.is_loopback = is_loopback(str(address))
+            self.base_url = str(BaseUrl("http" if self._tls is None else "https", Authority.of(reachable, port)))
+            self._address = str(address)
+            self._accepts_ipv4 = _accepts_ipv4(self._listener)
+            self.is_loopback = is_loopback(self._address)
             self.stun_port: int = stun.get_extra_info("sockname")[1]
             self._resources = resources.pop_all()
         return self
@@ -109,9 +125,23 @@ class OwnEndpoint:
             f"cannot listen on {self._host}: all UDP ports of the range {self._udp_ports} are in use. {_OTHER_PORTS}",
         )
 
+    def accepts(self, address: str) -> bool:
+        """Return whether a connection to an address of this machine arrives here."""
+        own, other = (ipaddress.ip_address(each.partition("%")[0]) for each in (self._address, address))
+        if own.is_unspecified:
+            return own.version == other.version or (own.version == 6 and self._accepts_ipv4)
+        return own == other
+
     def serve(self, app: ASGIApp) -> HttpServer:
         """Return an HTTP server for `app`: an async context manager that listens on the address during its block."""
-        return HttpServer(app, self._listener, self._network)
+        return HttpServer(app, self._listener, self._network, tls=self._tls)
+
+
+def _accepts_ipv4(listener: socket.socket) -> bool:
+    """Return whether a socket that listens on all IPv6 addresses accepts connections to IPv4 addresses too."""
+    if listener.family is not socket.AF_INET6:
+        return True
+    return not listener.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
 
 
 class SharedEndpoint:
@@ -144,6 +174,10 @@ class SharedEndpoint:
     def is_loopback(self) -> bool:
         """Whether it listens only on a loopback address, which other machines cannot reach."""
         return self._own.is_loopback
+
+    def accepts(self, address: str) -> bool:
+        """Return whether a connection to an address of this machine arrives here."""
+        return self._own.accepts(address)
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as resources:

@@ -5,6 +5,7 @@ import itertools
 import json
 import logging
 import socket
+import ssl
 import struct
 import sys
 from collections.abc import Callable, Iterator, MutableMapping
@@ -380,8 +381,12 @@ class HttpServer:
     uvicorn uses this task for the `Date` header. In the mock, `app.py` sets this header from the mock's clock.
     """
 
-    def __init__(self, app: ASGIApp, listener: socket.socket, network: Network) -> None:
+    def __init__(
+        self, app: ASGIApp, listener: socket.socket, network: Network, *, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """Prepare a server that listens on `listener`, with TLS if `tls` is given."""
         self._app = app
+        self._tls = tls
         self._network = network
         self._listener = listener
         self._reserved: socket.socket | None = None
@@ -411,6 +416,7 @@ class HttpServer:
     async def __aenter__(self) -> Self:
         config = self._server.config
         config.load()
+        config.ssl = self._tls
         self._server.lifespan = config.lifespan_class(config)
         await self._server.startup(sockets=[self._listener])
         return self

@@ -1,6 +1,7 @@
 """`MockOdyssey` for code outside of the mock's event loop: sync tests, other event loops, threads."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, Self, Unpack
 
@@ -11,6 +12,7 @@ from odyssey_mock.assertions.requests import Requests
 from odyssey_mock.core.clock import Deadline
 from odyssey_mock.core.journal import Entry, Kind
 from odyssey_mock.core.strict_json import JSON
+from odyssey_mock.http.reachable_urls import ReachableUrl
 from odyssey_mock.recordings.stream_records import StreamRecord
 from odyssey_mock.server import MockOdyssey as LoopMock
 from odyssey_mock.settings import AccountKeywords, ChangeableSettings, ClockKind, MockOverrides, Plan, Settings
@@ -118,6 +120,23 @@ class MockOdyssey:
     def listening_url(self) -> str:
         """The URL of the address on which the mock listens, for a proxy in front of it."""
         return self._mock.listening_url
+
+    @property
+    def urls(self) -> Sequence[ReachableUrl]:
+        """Every URL at which clients reach the mock now: from this machine, from other machines, and `public_url`."""
+        return self._thread.call(lambda: self._mock.urls)
+
+    @property
+    def root_certificate(self) -> Path | None:
+        """The file with the root certificate that clients must trust; None without the setting `tls`.
+
+        ::
+
+            with MockOdyssey(tls=True) as mock:
+                network = SystemNetwork(ca_file=mock.root_certificate)
+                client = Odyssey(mock.api_key, api_url=mock.url, network=network)
+        """
+        return self._mock.root_certificate
 
     @property
     def control_token(self) -> str:

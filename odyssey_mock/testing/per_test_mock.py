@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, override
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -30,8 +31,8 @@ Sessions held during an outage are not included: the mock cannot notice whether 
 SETTLING_TURNS = 50
 """Maximum iterations of the event loop until the mock has noticed that a client closed the connection of a request."""
 _DEFAULTS = Settings()
-OWN_SERVER = frozenset({"host", "port", "udp_ports"})
-"""Settings that require a separate server, because the address of the shared server is fixed."""
+OWN_SERVER = frozenset({"host", "port", "udp_ports", "tls", "tls_dir", "tls_cert", "tls_key"})
+"""Settings that require a separate server, because the address and the scheme of the shared server are fixed."""
 STARTS_AT_ONCE = OWN_SERVER | {"state_dir"}
 """Settings with which a mock starts before the test, because it has to open ports or files."""
 
@@ -235,6 +236,12 @@ class PerTestMock(MockOdyssey):
         if self._refused is not None:
             return self.shared_url
         return self._url_of(self._of_test())
+
+    @property
+    @override
+    def root_certificate(self) -> Path | None:
+        """The file with the root certificate that clients must trust; None without the setting `tls`."""
+        return self._of_test().root_certificate
 
     @property
     @override

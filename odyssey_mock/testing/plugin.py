@@ -225,14 +225,13 @@ def _odyssey_test(pytestconfig: pytest.Config, _odyssey_server: "PerTestMock") -
     except marked_settings.setting_errors() as error:
         raise pytest.fail.Exception(f"{marked_settings.source(error, common)}: {error}", pytrace=False) from None
     with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("ODYSSEY_API_URL", mock.url)
-        environment.setenv("ODYSSEY_API_KEY", mock.api_key)
+        _point_clients_to(mock, environment)
 
         def restart() -> None:
             endings.append(mock.end())
             begin_recording(item)
             _begin(mock, item, keywords)
-            environment.setenv("ODYSSEY_API_KEY", mock.api_key)
+            _point_clients_to(mock, environment)
 
         failed = partial(record_failure, item)
         with around_test(item, restart=restart, failed=failed, found=found, clients=clients):
@@ -370,6 +369,14 @@ def _overrides_settings(request: pytest.FixtureRequest) -> bool:
         definitions = [manager.getfixturedefs(name, parent) for name in _SETTING_FIXTURES]
         parent.stash[_OVERRIDDEN] = any(each is None or len(each) != 1 for each in definitions)
     return parent.stash[_OVERRIDDEN]
+
+
+def _point_clients_to(mock: "PerTestMock", environment: pytest.MonkeyPatch) -> None:
+    """Set the variables with which `odyssey_client` connects to the mock."""
+    environment.setenv("ODYSSEY_API_URL", mock.url)
+    environment.setenv("ODYSSEY_API_KEY", mock.api_key)
+    if mock.root_certificate is not None:
+        environment.setenv("ODYSSEY_CA_FILE", str(mock.root_certificate))
 
 
 def _begin(mock: "PerTestMock", item: pytest.Item, keywords: Mapping[str, Any]) -> None:  # Any: as above

@@ -116,7 +116,7 @@ async def refused(call: Callable[[int], Awaitable[None]], tls: ssl.SSLContext | 
 async def test_untrusted_certificate_is_not_retried(call: Callable[[int], Awaitable[None]], tmp_path: Path) -> None:
     error = await refused(call, certified(tmp_path, "127.0.0.1"))
     assert "the certificate of the server is not valid: self-signed certificate. Check the URL." in str(error)
-    assert "set SSL_CERT_FILE to the file with its certificate" in str(error)
+    assert "set ODYSSEY_CA_FILE to the file with its root certificate" in str(error)
     assert not error.retryable
 
 

@@ -10,7 +10,7 @@ from tests.support.tls_server import certified
 SCRIPT = Path(__file__).parents[1] / "support" / "two_machines.py"
 
 
-def test_urls_work_remotely_and_behind_a_proxy(tmp_path: Path) -> None:
+def test_urls_work_remotely_proxied_and_with_tls(tmp_path: Path) -> None:
     require(nginx.missing())
     certified(tmp_path, "10.98.0.1")
 
@@ -18,6 +18,19 @@ def test_urls_work_remotely_and_behind_a_proxy(tmp_path: Path) -> None:
 
     of_both = {"stun": "10.98.0.1", "video": "ftyp"}
     assert found == {
-        "http": {"urls": ["http://10.98.0.1:8400"], "signaling": "ws://10.98.0.1:8400", **of_both},
-        "https": {"urls": ["https://10.98.0.1/mock"], "signaling": "wss://10.98.0.1/mock", **of_both},
+        "http://10.98.0.1:8400": {
+            "urls": ["http://10.98.0.1:8400"],
+            "signaling": "ws://10.98.0.1:8400",
+            **of_both,
+        },
+        "https://10.98.0.1/mock": {
+            "urls": ["https://10.98.0.1/mock"],
+            "signaling": "wss://10.98.0.1/mock",
+            **of_both,
+        },
+        "https://10.98.0.1:8443": {
+            "urls": ["https://10.98.0.1:8443"],
+            "signaling": "wss://10.98.0.1:8443",
+            **of_both,
+        },
     }

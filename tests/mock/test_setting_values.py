@@ -16,6 +16,10 @@ from odyssey_mock.settings import SETTINGS
 TEXTS: Mapping[str, tuple[str, object]] = {
     "host": ("::1", "::1"),
     "port": ("8500", 8500),
+    "tls": ("true", True),
+    "tls_dir": ("certificates", "certificates"),
+    "tls_cert": ("cert.pem", "cert.pem"),
+    "tls_key": ("key.pem", "key.pem"),
     "loopback_only": ("true", True),
     "udp_ports": ("50000-50100", "50000-50100"),
     "udp_addresses": ("192.0.2.1, 2001:db8::1", ["192.0.2.1", "2001:db8::1"]),
@@ -92,11 +96,15 @@ def test_table_of_texts_covers_every_setting() -> None:
     assert TEXTS.keys() == SETTINGS.keys()
 
 
+NEEDED: Mapping[str, Mapping[str, str]] = {"tls_cert": {"tls_key": "key.pem"}, "tls_key": {"tls_cert": "cert.pem"}}
+"""For each setting that is invalid without another one: the other one."""
+
+
 @pytest.mark.parametrize("name", TEXTS)
 def test_text_of_every_setting_is_parsed(name: str) -> None:
     text, expected = TEXTS[name]
     assert from_text(name, text) == expected
-    Settings().replace(**{name: expected})  # type: ignore[arg-type]  # the name is a variable
+    Settings().replace(**{name: expected}, **NEEDED.get(name, {}))  # type: ignore[arg-type]  # the name is a variable
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import httpx
 from aioice import stun
@@ -30,19 +30,19 @@ FORGED = {
 
 @dataclass(frozen=True)
 class Visits:
-    """The URLs to visit, an API key, and the certificate that the client trusts."""
+    """The URLs to visit, an API key, and a file with the certificates that the client trusts."""
 
     key: str
     urls: Sequence[str]
-    certificate: Path
+    certificates: Path
 
 
 async def visits(plan: Visits) -> dict[str, dict[str, object]]:
-    """Visit all URLs at the same time; return the results by the scheme of the URL."""
-    os.environ["SSL_CERT_FILE"] = str(plan.certificate)
+    """Visit all URLs at the same time; return the results by URL."""
+    os.environ["SSL_CERT_FILE"] = str(plan.certificates)
     async with asyncio.timeout(60):
         found = await asyncio.gather(*(_visit(url, plan.key) for url in plan.urls))
-    return {urlsplit(url).scheme: each for url, each in zip(plan.urls, found, strict=True)}
+    return dict(zip(plan.urls, found, strict=True))
 
 
 async def _visit(url: str, key: str) -> dict[str, object]:

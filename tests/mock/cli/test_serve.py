@@ -29,7 +29,7 @@ from odyssey_mock.cli.setting_options import COLLECTIONS
 from odyssey_mock.media.fonts import FontSet
 from odyssey_mock.settings import LIMIT_NAMES, SETTINGS, AccountSettings, Region, Setting, Settings
 from odyssey_mock.system_network import SystemNetwork
-from tests.mock.test_setting_values import TEXTS
+from tests.mock.test_setting_values import NEEDED, TEXTS
 from tests.support.fonts import require_fonts
 from tests.support.forks import start_python
 from tests.support.interrupts import interruptible
@@ -73,9 +73,16 @@ def test_json_ready_line_and_clean_exit(signum: signal.Signals, options: Sequenc
             "control_url",
             "control_token",
             "console_url",
+            "urls",
+            "root_certificate",
             "pid",
         }
         assert (ready["control_url"], ready["control_token"]) == (f"{ready['url']}/_mock", None)
+        assert ready["root_certificate"] is None
+        assert ready["urls"] == [
+            {"url": ready["url"], "reach": "local"},
+            {"url": ready["url"].replace("127.0.0.1", "localhost"), "reach": "local"},
+        ]
         assert (ready["console_url"], ready["pid"]) == (f"{ready['url']}/_mock/console/", process.pid)
         answer = httpx.post(f"{ready['url']}/auth/token", json={"api_key": ready["api_key"]}, trust_env=False)
         assert answer.status_code == 200
@@ -161,8 +168,16 @@ def test_welcome_text_has_lines_to_copy() -> None:
     with serving("--port", "0", "--key", "ody_mine", "--speed", "10") as process:
         url = first_line(process).rpartition(" ")[2].strip()
         assert url.startswith("http://127.0.0.1:")
-        greeting = first_line(process) + first_line(process) + first_line(process)
-        assert greeting.split() == ["export", f"ODYSSEY_API_URL={url}", "export", "ODYSSEY_API_KEY=ody_mine"]
+        other = url.replace("127.0.0.1", "localhost")
+        assert [first_line(process) for _ in range(7)] == [
+            "\n",
+            f"  Local    {url}  this machine\n",
+            f"  Local    {other}  this machine\n",
+            "  Network  restart with --host 0.0.0.0 to let other machines and phones connect\n",
+            "\n",
+            f"  export ODYSSEY_API_URL={url}\n",
+            "  export ODYSSEY_API_KEY=ody_mine\n",
+        ]
         process.send_signal(signal.SIGTERM)
         _, stderr = process.communicate(timeout=LIMIT)
         assert (process.returncode, stderr) == (0, "")
@@ -320,6 +335,10 @@ GIVEN: Mapping[str, tuple[Sequence[str], object]] = {
     "port": (["--port", "8500"], 8500),
     "public_url": (["--public-url", "https://example.com/mock/"], "https://example.com/mock"),
     "trusted_proxies": (["--trusted-proxy", "10.0.0.0/8", "--trusted-proxy", "::2"], ("10.0.0.0/8", "::2")),
+    "tls": (["--tls"], True),
+    "tls_dir": (["--tls-dir", "certificates"], "certificates"),
+    "tls_cert": (["--tls-cert", "cert.pem", "--tls-key", "key.pem"], "cert.pem"),
+    "tls_key": (["--tls-cert", "cert.pem", "--tls-key", "key.pem"], "key.pem"),
     "loopback_only": (["--loopback-only"], True),
     "udp_ports": (["--udp-ports", "50000-50100"], "50000-50100"),
     "udp_addresses": (["--udp-address", "192.0.2.1", "--udp-address", "2001:DB8::1"], ("192.0.2.1", "2001:db8::1")),
@@ -395,7 +414,8 @@ def test_option_sets_only_its_setting(name: str, served: list[Settings]) -> None
     options, expected = GIVEN[name]
     result = CliRunner().invoke(main, ["serve", *options])
     assert result.exit_code == 0, f"expected exit status 0, got {result.exit_code}:\n{result.output}"
-    assert served == [dataclasses.replace(Settings(port=8400), **{name: expected})]  # type: ignore[arg-type]  # the name is a variable
+    changed: dict[str, Any] = {name: expected, **NEEDED.get(name, {})}
+    assert served == [dataclasses.replace(Settings(port=8400), **changed)]
 
 
 def served_with(served: list[Settings], *options: str) -> Settings:
@@ -406,8 +426,9 @@ def served_with(served: list[Settings], *options: str) -> Settings:
 
 def test_every_setting_can_be_set_by_name(served: list[Settings]) -> None:
     for name, (text, expected) in TEXTS.items():
-        settings = served_with(served, "--set", f"{name}={text}")
-        changed: dict[str, Any] = {name: expected}
+        needed = NEEDED.get(name, {})
+        settings = served_with(served, "--set", f"{name}={text}", *(f"--set={each}={needed[each]}" for each in needed))
+        changed: dict[str, Any] = {name: expected, **needed}
         assert settings == Settings(port=8400).replace(**changed), (
             f"expected --set {name}={text} to change only this setting, got {settings}"
         )

@@ -1,0 +1,1 @@
+"""TLS of the mock: certificates, the local certificate authority, and the TLS context of the server."""

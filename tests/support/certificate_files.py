@@ -1,0 +1,42 @@
+"""PEM files of certificates and private keys, valid and invalid, for tests of TLS."""
+
+import datetime
+from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
+
+from odyssey_mock.tls.certificates import SERVER_LIFETIME, Certified, create_root, issue
+
+NOW = datetime.datetime(2026, 5, 4, 12, tzinfo=datetime.UTC)
+
+
+def server_pair(folder: Path, *names: str, age: datetime.timedelta = datetime.timedelta()) -> tuple[Path, Path]:
+    """Write a server certificate, its key and the root; return the paths of `cert.pem` and `key.pem`.
+
+    The certificate was issued `age` ago. The root is in `root.pem`.
+    """
+    issued = datetime.datetime.now(datetime.UTC) - age
+    root = create_root("tests", issued)
+    pair = issue(root, names or ("localhost", "127.0.0.1"), issued)
+    (folder / "root.pem").write_bytes(root.certificate_pem)
+    certificate, key = folder / "cert.pem", folder / "key.pem"
+    certificate.write_bytes(pair.certificate_pem)
+    key.write_bytes(_key_pem(pair))
+    return certificate, key
+
+
+def expired_pair(folder: Path) -> tuple[Path, Path]:
+    """Write a certificate that expired yesterday, and its key; return their paths."""
+    return server_pair(folder, age=SERVER_LIFETIME + datetime.timedelta(days=1))
+
+
+def encrypted_key(folder: Path) -> Path:
+    """Write a private key with a password; return its path."""
+    root = create_root("tests", NOW)
+    path = folder / "encrypted.pem"
+    path.write_bytes(root.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"hush")))
+    return path
+
+
+def _key_pem(pair: Certified) -> bytes:
+    return pair.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

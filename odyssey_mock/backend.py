@@ -14,6 +14,7 @@ from odyssey_mock.accounts.session_tokens import SessionTokens
 from odyssey_mock.accounts.usage import Usage
 from odyssey_mock.broadcasts.monitors import Monitors
 from odyssey_mock.broadcasts.registry import Broadcasts
+from odyssey_mock.client_networks import ClientNetworks
 from odyssey_mock.core.clock import Clock, Deadline, PaceChange
 from odyssey_mock.core.entropy import Entropy, RememberingEntropy, SeededEntropy
 from odyssey_mock.core.journal import Journal
@@ -86,6 +87,7 @@ class Backend:
     sessions: SessionRegistry = field(init=False)
     streams: StreamStore = field(init=False)
     usage: Usage = field(init=False)
+    networks: ClientNetworks = field(init=False)
     broadcasts: Broadcasts = field(init=False)
     monitors: Monitors = field(init=False)
     session_factory: SessionFactory = field(init=False)
@@ -120,6 +122,7 @@ class Backend:
         self.telemetry = TelemetryStore(initial.journal_limit, initial.journal_bytes, self.journal.secrets)
         self.streams = StreamStore(initial.streams_limit, self.state)
         self.usage = Usage(self.clock, self.accounts, self.streams, self.state)
+        self.networks = ClientNetworks(self.settings, self.clock, self._secret("faults"))
         self.broadcasts = Broadcasts(
             settings=self.settings,
             clock=self.clock,
@@ -127,6 +130,7 @@ class Backend:
             journal=self.journal,
             peers=self.network,
             offered=self._offered,
+            networks=self.networks,
             streams=self.streams,
             base_url=self.url,
         )
@@ -137,6 +141,7 @@ class Backend:
             entropy=self.entropy,
             network=self.network,
             offered=self._offered,
+            networks=self.networks,
             journal=self.journal,
             faults=self.faults,
             streams=self.streams,
@@ -258,6 +263,7 @@ class Backend:
             for name in changed
         }
         self.journal.record("note", "settings changed", changes=shown)
+        self.networks.settings_changed()
         self.jobs.hand_out()
 
     async def reset(self) -> None:
@@ -272,6 +278,7 @@ class Backend:
         self.usage.clear()
         await self.recordings.settle()
         self.faults.reset()
+        self.networks.reset()
         self.accounts.clear()
         self.telemetry.clear()
         self._restore_start()

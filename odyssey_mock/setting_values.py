@@ -64,7 +64,7 @@ def from_text(name: str, text: str) -> Any:  # Any: settings differ in type
         return from_data(name, _number(text))
     if kind == Sequence[str] and not text.lstrip().startswith("["):
         return from_data(name, [each.strip() for each in text.split(",") if each.strip()])
-    if kind in {Sequence[str], *_STRUCTURES}:
+    if kind in {Sequence[str], *_STRUCTURES} or (name == "network_profile" and text.lstrip().startswith("{")):
         try:
             return from_data(name, read_json(text, unique=True))
         except SettingsError:
@@ -76,10 +76,10 @@ def from_text(name: str, text: str) -> Any:  # Any: settings differ in type
 
 
 def to_data(value: object) -> JSON:
-    """Return the value of a setting as data. The values of `keys` and `faults` cannot be converted.
+    """Return the value of a setting as data. The values of `keys` cannot be converted.
 
     Raises:
-        TypeError: the value, or an item of it, is not a number, text, a `Region`, a sequence or None.
+        TypeError: the value, or an item of it, is not a number, text, a `Region`, a sequence, a mapping or None.
     """
     match value:
         case None | bool() | int() | float() | str():
@@ -88,8 +88,12 @@ def to_data(value: object) -> JSON:
             return {"id": value.id, "latency": value.latency}
         case Sequence():
             return [to_data(each) for each in value]
+        case Mapping():
+            return {str(name): to_data(each) for name, each in value.items()}
         case _:
-            raise TypeError(f"expected a number, a string, a Region or a sequence of them, got {type(value).__name__}")
+            raise TypeError(
+                f"expected a number, a string, a Region, or a sequence or mapping of them, got {type(value).__name__}"
+            )
 
 
 def region_of(text: str) -> Region:

@@ -36,6 +36,7 @@ from odyssey_mock.setting_rules import (
     HOSTS,
     HOURS,
     LARGEST,
+    NETWORK,
     NETWORKS,
     PORT,
     PUBLIC_URL,
@@ -64,6 +65,8 @@ type Fonts = Literal["machine", "bundled"]
 type Priority = Literal["low", "normal", "high"]
 type Plan = Literal["free", "unlimited"]
 type LatencyProfile = Literal["instant", "realistic", "slow"]
+type NetworkSetting = str | Mapping[str, Any] | None  # Any: JSON, which the rule validates
+"""The name of a preset of `odyssey_mock/impairment/presets.py`, an object as there, or None for a good network."""
 type Applies = Literal[
     "at once",
     "new access tokens",
@@ -692,6 +695,14 @@ class Settings(Limits):
         secret=True,
         group="Failures",
     )
+    network_profile: NetworkSetting = setting(
+        None,
+        NETWORK,
+        "Network between the mock and its clients: the name of a preset, such as `lossy-wifi`, `3g` or `tunnel`, or an "
+        "object with `loss`, `delay`, `rate` and so on. It impairs media, data channels and signaling.",
+        option="--network",
+        applies="at once",
+    )
 
     state_dir: str | None = setting(
         None,
@@ -861,6 +872,7 @@ class ChangeableSettings(TypedDict, total=False):
     script_url_timeout: float
     script_url_bytes: int
     artifact_url_lifetime: float
+    network_profile: NetworkSetting
     concurrent_sessions: int | None
     monthly_hours: float | None
     queued_simulations: int | None

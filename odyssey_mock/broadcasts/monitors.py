@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from odyssey_mock.broadcasts.broadcast import Broadcast
 from odyssey_mock.broadcasts.registry import Broadcasts, TooManySpectatorsError
 from odyssey_mock.broadcasts.spectator import Spectator
+from odyssey_mock.client_networks import ClientNetworks
 from odyssey_mock.core.clock import RealClock
 from odyssey_mock.core.entropy import SystemEntropy
 from odyssey_mock.core.journal import Journal
@@ -114,15 +115,21 @@ class Monitors:
     async def _hidden_broadcasts(self) -> Broadcasts:
         clock = await self._clock.__aenter__()
         settings = self._settings.now.replace(
-            hls=False, broadcast_spectators=MONITORS, spectators=MONITORS, spectator_handshake=HANDSHAKE
+            hls=False,
+            broadcast_spectators=MONITORS,
+            spectators=MONITORS,
+            spectator_handshake=HANDSHAKE,
+            network_profile=None,
         )
+        current = CurrentSettings(settings)
         return Broadcasts(
-            settings=CurrentSettings(settings),
+            settings=current,
             clock=clock,
             entropy=SystemEntropy(),
             journal=Journal(clock.time, 1),
             peers=self._peers,
             offered=self._offered,
+            networks=ClientNetworks(current, clock, lambda: ""),  # a page of the mock, so the network is not impaired
             streams=StreamStore(1),
             base_url="",
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, override
 
 from odyssey_mock.broadcasts.broadcast import Broadcast
 from odyssey_mock.broadcasts.spectator import Spectator
+from odyssey_mock.client_networks import ClientNetworks
 from odyssey_mock.core.clock import Clock, Deadline
 from odyssey_mock.core.entropy import Entropy
 from odyssey_mock.core.journal import Journal
@@ -39,6 +40,7 @@ class Broadcasts(Mapping[str, Broadcast]):
         journal: Journal,
         peers: PeerFactory,
         offered: HostCandidates,
+        networks: ClientNetworks,
         streams: StreamStore,
         base_url: str,
     ) -> None:
@@ -50,7 +52,13 @@ class Broadcasts(Mapping[str, Broadcast]):
         self._clock = clock
         self._settings = settings
         self._make_spectator = partial(
-            Spectator, clock=clock, entropy=entropy, journal=journal, peers=peers, offered=offered
+            Spectator,
+            clock=clock,
+            entropy=entropy,
+            journal=journal,
+            peers=peers,
+            offered=offered,
+            networks=networks,
         )
         self._make_broadcast = partial(
             Broadcast,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from odyssey_mock.client_networks import ClientNetworks
 from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.entropy import Entropy
 from odyssey_mock.core.journal import Journal
@@ -76,6 +78,7 @@ class Spectator:
         journal: Journal,
         peers: PeerFactory,
         offered: HostCandidates,
+        networks: ClientNetworks,
         number: int,
         codecs: Sequence[Codec],
         on_connected: Callable[[], None],
@@ -111,6 +114,8 @@ class Spectator:
             on_lost=self._closed,
             on_keyframe_wanted=on_keyframe_wanted,
         )
+        note = partial(journal.record, "note", account=record.account_id, session=record.session_id, stream=record.id)
+        self._network = networks.join(self._peer, "spectator", note)
 
     def __repr__(self) -> str:
         return f"<Spectator {self.number} of {self._record.id}, {self.state}>"
@@ -173,6 +178,7 @@ class Spectator:
             async with self._peer:
                 await self._serve()
         finally:
+            self._network.leave()
             self._settle(SpectatorGoneError(self._why or "the mock was stopped"))
             self._go(SpectatorState.GONE, why=self._why or "the mock was stopped")
 

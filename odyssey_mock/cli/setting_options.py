@@ -112,6 +112,9 @@ COLLECTIONS: Mapping[str, Collection] = MappingProxyType(
             "This machine is always allowed. May be repeated.",
             lambda hosts: [*Settings().script_url_hosts, *hosts],
         ),
+        "network_profile": Collection(
+            click.STRING, "NAME|JSON", "", lambda text: from_text("network_profile", text), many=False
+        ),
         "faults": Collection(
             click.Path(exists=True, dir_okay=False, path_type=Path),
             "FILE",
@@ -162,7 +165,7 @@ def option_of(setting: Setting, default: object) -> GroupedOption:
             type=collection.kind,
             metavar=collection.metavar,
             multiple=collection.many,
-            help=f"{setting.description} {collection.note}",
+            help=f"{setting.description} {collection.note}".rstrip(),
         )
     if setting.type is bool:
         declared = f"{setting.option}/--no-{setting.option.removeprefix('--')}"

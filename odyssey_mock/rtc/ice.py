@@ -1,13 +1,11 @@
-"""Functions that set the host candidates of an aiortc peer, or stop all traffic of a peer.
+"""Functions that set the host candidates of an aiortc peer, and find its ICE transports.
 
 aioice omits 127.0.0.1, so that a machine with only a loopback interface has no candidates. aioice also reads the
 machine's interfaces instead of asking the `Network`, and uses any free ports. `offer_addresses` replaces this gathering
 for the ICE connections of one peer, without a global patch.
 """
 
-import asyncio
 from collections.abc import Sequence
-from typing import Any, override
 
 from aioice import Candidate, Connection
 from aiortc import RTCIceTransport, RTCPeerConnection
@@ -40,41 +38,6 @@ def ice_transports(peer: RTCPeerConnection) -> set[RTCIceTransport]:
     if peer.sctp is not None:
         transports.add(peer.sctp.transport.transport)
     return transports
-
-
-def silence(peer: RTCPeerConnection) -> None:
-    """Discard everything that `peer` sends and receives from now on, as if a cable were cut.
-
-    The sockets stay open, because aiortc would notice closed sockets at once, and its `close` would hang.
-    """
-    for transport in ice_transports(peer):
-        for protocol in transport.iceGatherer._connection._protocols:  # noqa: SLF001 - no public way to its sockets
-            protocol.transport = _Severed(protocol.transport)
-            protocol.datagram_received = _unheard  # type: ignore[method-assign]
-
-
-class _Severed(asyncio.DatagramTransport):
-    """A datagram transport that discards everything that is sent."""
-
-    def __init__(self, transport: asyncio.DatagramTransport) -> None:
-        super().__init__()
-        self._transport = transport
-
-    @override
-    def sendto(self, data: Any, addr: Any = None) -> None:  # Any: as in asyncio
-        pass
-
-    @override
-    def get_extra_info(self, name: str, default: Any = None) -> Any:  # Any: as in asyncio
-        return self._transport.get_extra_info(name, default)
-
-    @override
-    def close(self) -> None:
-        self._transport.close()
-
-
-def _unheard(data: bytes | str, addr: tuple[Any, ...]) -> None:  # Any: as in aioice
-    """Discard a received datagram."""
 
 
 def _gather_on(connection: Connection, ours: Sequence[str], offered: HostCandidates) -> None:

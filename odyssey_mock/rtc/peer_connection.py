@@ -25,7 +25,9 @@ from odyssey_mock.core.redaction import get_logger
 from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.complete_sdp import SdpError, complete_sdp
 from odyssey_mock.rtc.host_candidates import HostCandidates
-from odyssey_mock.rtc.ice import offer_addresses, silence
+from odyssey_mock.rtc.ice import offer_addresses
+from odyssey_mock.rtc.impaired_datagrams import ImpairedDatagrams
+from odyssey_mock.rtc.protocols import DatagramNetwork
 from odyssey_mock.rtc.remote_description import (
     MAX_CANDIDATES,
     DescriptionError,
@@ -72,6 +74,8 @@ class PeerConnection:
         self._early_candidates: list[RTCIceCandidate] = []
         self._trickled = 0
         self._work: set[asyncio.Task[object]] = set()
+        self._datagrams: ImpairedDatagrams | None = None
+        """The impaired datagrams; None if they are not impaired, which costs nothing."""
         self._context = contextvars.copy_context()
         self._context.run(_owner.set, self)
         # No default STUN server: aiortc would ask Google's, which delays the offer by 5 s without internet access.
@@ -111,7 +115,17 @@ class PeerConnection:
 
     def vanish(self) -> None:
         """Send and receive nothing from now on, as if a cable were cut. The caller must still close the peer."""
-        silence(self._connection)
+        self._impaired_datagrams().cut()
+
+    def impair(self, network: DatagramNetwork) -> None:
+        """Let all datagrams pass through `network` from now on. Has no effect after `vanish`."""
+        self._impaired_datagrams().network = network
+
+    def _impaired_datagrams(self) -> ImpairedDatagrams:
+        if self._datagrams is None:
+            self._datagrams = ImpairedDatagrams(self._context)
+            self._datagrams.attach(self._connection)
+        return self._datagrams
 
     def observe(self, observer: StateObserver) -> None:
         """Call `observer` for every change of a state; see `Peer.observe`."""
@@ -165,6 +179,8 @@ class PeerConnection:
         async def gather() -> None:
             offer_addresses(self._connection, self._addresses, self._offered)
             await self._connection.setLocalDescription(await make())
+            if self._datagrams is not None:
+                self._datagrams.attach(self._connection)
 
         await self._within(gather())
         return str(self._connection.localDescription.sdp)

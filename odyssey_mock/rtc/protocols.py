@@ -8,11 +8,22 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from odyssey_mock.core.network import Network
 from odyssey_mock.core.strict_json import JSON
+from odyssey_mock.impairment.profile import Direction, TrafficKind
 from odyssey_mock.rtc.host_candidates import HostCandidates
 
 if TYPE_CHECKING:
     from odyssey_mock.media.encoder import Codec
     from odyssey_mock.rtc.packet_track import PacketTrack
+
+
+class DatagramNetwork(Protocol):
+    """A network that loses, delays and repeats the datagrams of a peer."""
+
+    def deliveries(self, direction: Direction, kind: TrafficKind, size: int, now: float) -> Sequence[float]:
+        """Return the times at which the copies of a datagram are delivered; none if it is lost.
+
+        `size`: its length in bytes. `now`: the time of the event loop, which the results have too.
+        """
 
 
 class Peer(Protocol):
@@ -33,6 +44,9 @@ class Peer(Protocol):
 
     def vanish(self) -> None:
         """Send and receive nothing from now on, as if a cable were cut. The caller must still close the peer."""
+
+    def impair(self, network: DatagramNetwork) -> None:
+        """Let all datagrams pass through `network` from now on. Has no effect after `vanish`."""
 
     async def close(self) -> None:
         """Close the connection; may be called more than once."""

@@ -6,18 +6,22 @@ import asyncio
 import json
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 from odyssey_mock import latency
+from odyssey_mock.client_networks import ClientNetworks
 from odyssey_mock.core.clock import Clock, sleep
 from odyssey_mock.core.excerpts import SHOWN_IMAGE, excerpt
 from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.fault import Fault
 from odyssey_mock.faults.registry import Faults
+from odyssey_mock.impairment.profile import NetworkProfile
 from odyssey_mock.rtc.host_candidates import HostCandidates
 from odyssey_mock.rtc.protocols import PeerFactory, StreamerPeer
 from odyssey_mock.sessions.connection_faults import apply_fault, send_faulty_offer
+from odyssey_mock.sessions.impaired_socket import ImpairedSocket
 from odyssey_mock.sessions.late_messages import LateMessage, LateMessages
 from odyssey_mock.sessions.messages import (
     DATA_CHANNEL,
@@ -81,6 +85,7 @@ class ClientConnection:
         clock: Clock,
         peers: PeerFactory,
         offered: HostCandidates,
+        networks: ClientNetworks,
         profile: LatencyProfile,
         channel_delay: float,
         on_peer: Callable[[StreamerPeer, SessionIdentity], None],
@@ -96,7 +101,6 @@ class ClientConnection:
         """
         from odyssey_mock.rtc.packet_track import PacketTrack  # noqa: PLC0415 - see `odyssey_mock.rtc`
 
-        self.socket = socket
         self.answer = ""
         self.codec: Codec | None = None
         """The codec that the answer selected."""
@@ -145,6 +149,9 @@ class ClientConnection:
             on_keyframe_wanted=on_keyframe_wanted,
         )
         on_peer(self.peer, identity)
+        note = partial(journal.record, "note", **identity.where)
+        self._network = networks.join(self.peer, "client", note)
+        self.socket = ImpairedSocket(socket, self._network)
 
     async def __aenter__(self) -> Self:
         await self.peer.__aenter__()
@@ -154,6 +161,8 @@ class ClientConnection:
         self._late.close()
         await self.peer.close()
         await self.socket.close(self._close_code, why=self._close_why)
+        await self.socket.end()
+        self._network.leave()
 
     @property
     def has_late_stream_message(self) -> bool:
@@ -310,6 +319,10 @@ class ClientConnection:
         """Stop sending and receiving. `read` still detects when the socket is closed."""
         self._frozen = True
         self.peer.vanish()
+
+    def impair(self, profile: NetworkProfile | None, label: str) -> None:
+        """Impair the network of the client as the fault called `label` describes; None ends it."""
+        self._network.use_fault(profile, label)
 
     def hang_up(self, code: int, why: str = "") -> None:
         """Cancel the tasks of the connection, which ends its `async with` block and closes the peer and the socket.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from odyssey_mock.broadcasts.monitors import Monitors
 from odyssey_mock.broadcasts.registry import Broadcasts
+from odyssey_mock.client_networks import ClientNetworks
 from odyssey_mock.core.clock import Clock
 from odyssey_mock.core.entropy import Entropy
 from odyssey_mock.core.journal import Journal
@@ -39,6 +40,7 @@ class SessionFactory:
     network: MockNetwork
     offered: HostCandidates
     """The ICE host candidates of the sessions' peers."""
+    networks: ClientNetworks
     journal: Journal
     faults: Faults
     streams: StreamStore
@@ -81,6 +83,7 @@ class SessionFactory:
             clock=self.clock,
             peers=self.network,
             offered=self.offered,
+            networks=self.networks,
             profile=settings.latency,
             on_peer=self._on_peer,
         )

@@ -59,6 +59,7 @@ VALID: Mapping[str, Sequence[object]] = {
     "FRAME_RATE": [1, 240],
     "HOSTS": [[], *([each] for each in HOST_NAMES), tuple(HOST_NAMES)],
     "HOURS": [0, 0.5, 10**9],
+    "NETWORK": [None, "lossy-wifi", {}, {"loss": 0.3, "from_client": {"loss": 0}, "traffic": ["media"]}],
     "NETWORKS": [[], ["10.0.0.1"], ["10.0.0.0/8", "::1", "fe80::/10"], ["10.0.0.1/8"]],
     "PORT": [0, 65535],
     "PUBLIC_URL": [None, "http://a", "https://example.com:8443/mock", "https://example.com/mock/"],
@@ -86,6 +87,7 @@ INVALID: Mapping[str, Sequence[object]] = {
     "FRAME_RATE": [0, 241, 29.97],
     "HOSTS": [None, "localhost", *([each] for each in NOT_HOST_NAMES)],
     "HOURS": [-0.5, 10**9 + 1, "10", float("inf")],
+    "NETWORK": ["", "5g", 3, [], {"los": 0.1}, {"loss": 2}, {"to_client": None}, {"reorder": 0.5}],
     "NETWORKS": [None, "10.0.0.1", ["proxy"], ["fe80::1%\ud800"], ["10.0.0.0/33"], [1], [None]],
     "PORT": [-1, 65536, "8400", True, 80.0],
     "PUBLIC_URL": ["", "/mock", "ftp://a", "http://a?b", "http://a#b", "http://a:b@c", "http://a/b c", "http://[a]", 1],
@@ -127,6 +129,13 @@ DESCRIPTIONS: Mapping[str, tuple[str, str | None]] = {
     "FRAME_RATE": ("a whole number from 1 to 240", "NUMBER"),
     "HOSTS": ("a list of host names and IP addresses, without scheme or port", None),
     "HOURS": ("a number of hours from 0 to 1000000000", "HOURS"),
+    "NETWORK": (
+        (
+            "None, the name of a preset (lossy-wifi, 3g, slow-3g, 4g, lte, dsl, cable, satellite, very-bad-network, "
+            "tunnel), or an object such as {'loss': 0.1, 'delay': 0.05}"
+        ),
+        None,
+    ),
     "NETWORKS": ("a list of IP addresses and networks, such as 10.0.0.0/8", None),
     "PORT": ("a port from 0 to 65535", "NUMBER"),
     "PUBLIC_URL": (

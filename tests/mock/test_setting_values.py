@@ -78,6 +78,7 @@ TEXTS: Mapping[str, tuple[str, object]] = {
     "script_url_bytes": ("1", 1),
     "artifact_url_lifetime": ("1", 1),
     "faults": ('{"at": "stream.start", "do": "silent"}', [{"at": "stream.start", "do": "silent"}]),
+    "network_profile": ('{"loss": 0.3, "to_client": {"rate": 2e6}}', {"loss": 0.3, "to_client": {"rate": 2e6}}),
     "jobs_limit": ("1", 1),
     "streams_limit": ("1", 1),
     "journal_limit": ("1", 1),
@@ -120,6 +121,9 @@ def test_text_of_every_setting_is_parsed(name: str) -> None:
         ("keys", {"ody_anna": None}, {"ody_anna": AccountSettings()}),
         ("keys", {"ody_anna": {"stream_duration": "none"}}, {"ody_anna": AccountSettings(stream_duration=None)}),
         ("regions", [{"id": "here"}], [Region("here")]),
+        ("network_profile", "tunnel", "tunnel"),
+        ("network_profile", "none", None),
+        ("network_profile", {"delay": 0.1}, {"delay": 0.1}),
     ],
 )
 def test_data_of_lists_and_objects_is_parsed(name: str, data: JSON, expected: object) -> None:
@@ -135,6 +139,9 @@ def test_data_of_lists_and_objects_is_parsed(name: str, data: JSON, expected: ob
         ("speed", "9" * 400, "speed must be a number above 0, at most 1000000, got 9999"),
         ("speed", "9" * 5000, "speed must be a number above 0, at most 1000000, got inf"),
         ("hls", "yes", "hls must be True or False, got 'yes'"),
+        ("network_profile", "5g", "network_profile must be None, .*: unknown preset '5g'; known: lossy-wifi, 3g"),
+        ("network_profile", '{"loss": 2}', "network_profile must be .*: loss must be a number from 0 to 1; got 2"),
+        ("network_profile", "{loss: 2}", "network_profile must be JSON: "),
         ("clock", "sundial", "clock must be 'real' or 'manual', got 'sundial'"),
         ("portrait_size", "705x1280", "portrait_size must be .*, got [(]705, 1280[)]"),
         ("portrait_size", "large", "portrait_size must be .*, got 'large'"),

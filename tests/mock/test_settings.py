@@ -103,6 +103,7 @@ WRONG: Mapping[str, Sequence[object]] = {
     "script_url_bytes": [0],
     "artifact_url_lifetime": [0],
     "faults": [None, "rest.*", [1]],
+    "network_profile": ["", "5g", 3, [], {"los": 0.1}, {"loss": 2}, {"to_client": None}],
     "jobs_limit": [0],
     "streams_limit": [0],
     "journal_limit": [0],

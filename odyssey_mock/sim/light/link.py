@@ -15,6 +15,7 @@ The offering peer listens for a TCP connection, and the answering peer opens it.
 
 import asyncio
 import contextlib
+import functools
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
@@ -22,7 +23,10 @@ from enum import IntEnum, StrEnum
 from typing import Any, override
 
 from odyssey_mock.core.redaction import get_logger
+from odyssey_mock.impairment.profile import TrafficKind
+from odyssey_mock.rtc.protocols import DatagramNetwork
 from odyssey_mock.sim.light.description import Description, Section
+from odyssey_mock.sim.light.impaired_link import ImpairedLink
 
 logger = get_logger(__name__)
 
@@ -218,6 +222,7 @@ class Link:
         self._consent: asyncio.TimerHandle | None = None
         self._unanswered = 0
         self._is_cut = False
+        self._impaired: ImpairedLink | None = None
         self._closing = False
 
     @property
@@ -272,17 +277,37 @@ class Link:
         """Send and receive nothing from now on, as if a cable were cut."""
         self._is_cut = True
 
+    def impair(self, network: DatagramNetwork) -> None:
+        """Let everything pass through `network` from now on, except the connecting and closing of the link."""
+        if self._impaired is None:
+            self._impaired = ImpairedLink(network)
+        self._impaired.network = network
+
     def say(self, kind: MessageKind, payload: bytes = b"") -> None:
         """Send a message over TCP. Do nothing unless the link is connected."""
         if self._is_cut or self.state is not LinkState.CONNECTED:
             return
         message = written(kind, payload)
-        self._unheard.add(message)
-        if self._writer is not None:
-            self._writer.write(message)
+        if self._impaired is None or self._closing:
+            self._write(message)
+        else:
+            self._impaired.sent.add(len(message), functools.partial(self._write, message))
+
+    def _write(self, message: bytes) -> None:
+        if not self._is_cut:
+            self._unheard.add(message)
+            if self._writer is not None:
+                self._writer.write(message)
 
     def show(self, datagram: bytes) -> None:
         """Send a datagram, such as that of a frame. Do nothing unless the link is connected."""
+        if self._impaired is None or self._closing:
+            self._send(datagram)
+        else:
+            send = functools.partial(self._send, datagram)
+            self._impaired.datagram("to_client", _kind_of(datagram), len(datagram), send)
+
+    def _send(self, datagram: bytes) -> None:
         if self._udp is not None and not self._is_cut and self.state is LinkState.CONNECTED:
             self._udp.sendto(datagram, self._remote)
 
@@ -316,6 +341,8 @@ class Link:
         """
         first, self._closing = not self._closing, True
         if first:
+            if self._impaired is not None:
+                self._impaired.close()
             self.say(MessageKind.BYE, last_words)
             # This datagram arrives even if the TCP connection is broken and one of the peers has not noticed it yet.
             self.show(bytes([DatagramKind.GONE]))
@@ -426,14 +453,20 @@ class Link:
             while True:
                 kind, payload = await read(reader)
                 self._heard += 1
-                if not self._is_cut and self.is_up:
-                    self._listener.message(kind, payload)
+                if self._impaired is None:
+                    self._take(kind, payload)
+                else:
+                    self._impaired.received.add(len(payload), functools.partial(self._take, kind, payload))
                 if kind is MessageKind.BYE:
                     return True
         except (OSError, EOFError):
             if self._writer is writer:
                 self._writer = None
             return False
+
+    def _take(self, kind: MessageKind, payload: bytes) -> None:
+        if not self._is_cut and self.is_up:
+            self._listener.message(kind, payload)
 
     def said_goodbye(self) -> None:
         """Mark the link as closed.
@@ -454,6 +487,13 @@ class Link:
         return bytes([mark]) + self._heard.to_bytes(4)
 
     def _received(self, data: bytes, address: tuple[Any, ...]) -> None:  # Any: asyncio's type of addresses
+        if self._impaired is None:
+            self._take_datagram(data, address)
+        else:
+            take = functools.partial(self._take_datagram, data, address)
+            self._impaired.datagram("from_client", _kind_of(data), len(data), take)
+
+    def _take_datagram(self, data: bytes, address: tuple[Any, ...]) -> None:  # Any: asyncio's type of addresses
         if self._is_cut or not self.is_up or address[:2] != self._remote:
             return
         match data[0]:
@@ -511,3 +551,14 @@ class Link:
 
 def _hello(who: Description, whom: Description) -> bytes:
     return f"{who.ufrag} {whom.ufrag} {who.fingerprint}".encode()
+
+
+def _kind_of(datagram: bytes) -> TrafficKind:
+    """Return the kind of the real datagram for which a datagram of a light peer stands."""
+    match datagram[0]:
+        case DatagramKind.FRAME | DatagramKind.LOST:
+            return "media"
+        case DatagramKind.PING | DatagramKind.PONG:
+            return "stun"
+        case _:
+            return "data_channels"

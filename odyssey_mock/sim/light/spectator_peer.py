@@ -12,6 +12,7 @@ from odyssey_client.models import JSON
 from odyssey_client.platform import IceServer
 from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.packet_track import PacketTrack
+from odyssey_mock.rtc.protocols import DatagramNetwork
 from odyssey_mock.rtc.remote_description import DescriptionError
 from odyssey_mock.sim.light.description import CODECS, Description, Direction, Section, check_candidate
 from odyssey_mock.sim.light.link import LATE, Link, LinkListener, LinkState, MessageKind
@@ -42,6 +43,7 @@ class LightSpectatorPeer:
         self._link: Link | None = None
         self._sender: FrameSender | None = None
         self._is_cut = False
+        self._network: DatagramNetwork | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -77,6 +79,8 @@ class LightSpectatorPeer:
         self._sender = FrameSender(link, self._track, self._say_end)
         if self._is_cut:
             link.cut()
+        if self._network is not None:
+            link.impair(self._network)
         own = await link.gather(listens=False)
         link.dial(other)
         return own.text("active"), codec
@@ -88,6 +92,11 @@ class LightSpectatorPeer:
         self._is_cut = True
         if self._link is not None:
             self._link.cut()
+
+    def impair(self, network: DatagramNetwork) -> None:
+        self._network = network
+        if self._link is not None:
+            self._link.impair(network)
 
     async def close(self) -> None:
         if self._link is not None and self._sender is not None:

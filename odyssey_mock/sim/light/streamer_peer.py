@@ -10,6 +10,7 @@ from odyssey_mock.core.redaction import get_logger
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.packet_track import PacketTrack
+from odyssey_mock.rtc.protocols import DatagramNetwork
 from odyssey_mock.rtc.remote_description import DescriptionError
 from odyssey_mock.sim.light.description import CODECS, MAX_MESSAGE, Description, Section, check_candidate
 from odyssey_mock.sim.light.link import Link, LinkListener, LinkState, MessageKind
@@ -110,6 +111,9 @@ class LightStreamerPeer:
 
     def vanish(self) -> None:
         self._link.cut()
+
+    def impair(self, network: DatagramNetwork) -> None:
+        self._link.impair(network)
 
     def observe(self, observer: Callable[[str, str], object]) -> None:
         self._observers.append(observer)

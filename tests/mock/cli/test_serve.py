@@ -391,6 +391,7 @@ GIVEN: Mapping[str, tuple[Sequence[str], object]] = {
     "script_url_timeout": (["--script-url-timeout", "1"], 1),
     "script_url_bytes": (["--script-url-bytes", "1"], 1),
     "artifact_url_lifetime": (["--artifact-url-lifetime", "1"], 1),
+    "network_profile": (["--network", "lossy-wifi"], "lossy-wifi"),
     "jobs_limit": (["--jobs-limit", "1"], 1),
     "streams_limit": (["--streams-limit", "1"], 1),
     "journal_limit": (["--journal-limit", "1"], 1),

@@ -72,6 +72,7 @@ def connection_to(
         clock=clock or mock.backend.clock,
         peers=peers,
         offered=HostCandidates(),
+        networks=mock.backend.networks,
         profile=profile,
         channel_delay=0.0,
         on_peer=lambda *_: None,

@@ -1,14 +1,16 @@
 """Tests of held sessions: a client whose connection was lost or not closed properly can resume its session."""
 
 import asyncio
+import contextvars
 import json
 from collections.abc import Awaitable, Callable
 
 import pytest
+from aiortc import RTCPeerConnection
 from websockets.asyncio.client import ClientConnection
 
 from odyssey_mock import MockOdyssey
-from odyssey_mock.rtc.ice import silence
+from odyssey_mock.rtc.impaired_datagrams import ImpairedDatagrams
 from odyssey_mock.sessions.session_machine import SessionState
 from tests.support.leftovers import nothing_left
 from tests.support.raw import LIMIT, RawPeer, receive
@@ -19,6 +21,13 @@ from tests.support.whep import RawSpectator, go_live
 manual = pytest.mark.odyssey(clock="manual", portrait_size=SMALL)
 
 # Ways in which a client is lost
+
+
+def silence(connection: RTCPeerConnection) -> None:
+    """Let nothing pass between the peer and the mock from now on."""
+    datagrams = ImpairedDatagrams(contextvars.copy_context())
+    datagrams.attach(connection)
+    datagrams.cut()
 
 
 async def breaks(socket: ClientConnection, _: RawPeer) -> None:

@@ -1,0 +1,60 @@
+"""`DelayLine`, which delivers packets at given times of the event loop."""
+
+import asyncio
+import contextvars
+import heapq
+import itertools
+from collections.abc import Callable
+
+MOST = 20_000
+"""Maximum number of packets in a delay line: more than a minute of video, which is the longest delay."""
+
+
+class DelayLine:
+    """Packets on their way. Each is delivered at its time, and packets of the same time in the order of `add`."""
+
+    def __init__(self, context: contextvars.Context | None = None) -> None:
+        """Create an empty line, which calls the functions of `add` in `context`."""
+        self._context = context
+        self._waiting: list[tuple[float, int, Callable[[], object]]] = []
+        self._numbers = itertools.count()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def latest(self) -> float | None:
+        """When the last packet is delivered; None if the line is empty."""
+        return max((when for when, _, _ in self._waiting), default=None)
+
+    def add(self, when: float, deliver: Callable[[], object]) -> bool:
+        """Call `deliver` at the time `when` of the event loop, at once if it has passed.
+
+        Return False if the line is full. `deliver` is then not called: the packet is lost.
+        """
+        if len(self._waiting) >= MOST:
+            return False
+        heapq.heappush(self._waiting, (when, next(self._numbers), deliver))
+        if when <= asyncio.get_running_loop().time():
+            self._deliver_due()
+        elif self._waiting[0][0] == when:
+            self._start_timer()
+        return True
+
+    def clear(self) -> None:
+        """Drop all packets."""
+        self._waiting.clear()
+        self._start_timer()
+
+    def _deliver_due(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._waiting and self._waiting[0][0] <= loop.time():
+            _, _, deliver = heapq.heappop(self._waiting)
+            deliver()
+        self._start_timer()
+
+    def _start_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._waiting:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_at(self._waiting[0][0], self._deliver_due, context=self._context)

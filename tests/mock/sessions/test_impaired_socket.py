@@ -1,0 +1,174 @@
+"""Tests of `ImpairedSocket` between a stand-in for the client's socket and the network of a client."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, cast, override
+
+import pytest
+
+from odyssey_mock.client_networks import ClientNetworks
+from odyssey_mock.core.clock import ManualClock
+from odyssey_mock.current_settings import CurrentSettings
+from odyssey_mock.rtc.protocols import Peer
+from odyssey_mock.sessions.impaired_socket import ImpairedSocket
+from odyssey_mock.sessions.signaling_socket import SignalingSocket
+from odyssey_mock.settings import NetworkSetting, Settings
+
+LIMIT = 5.0
+
+
+class Wire(SignalingSocket):
+    """A client's socket: the test puts messages into `arriving`, and reads what was sent and closed from `sent`."""
+
+    def __init__(self) -> None:
+        self.arriving: asyncio.Queue[str | None] = asyncio.Queue()
+        self.sent: asyncio.Queue[str | int] = asyncio.Queue()
+
+    @property
+    @override
+    def base_url(self) -> str:
+        return "http://mock"
+
+    @property
+    @override
+    def close_code(self) -> int | None:
+        return None
+
+    @override
+    async def receive(self) -> str | None:
+        return await self.arriving.get()
+
+    @override
+    async def send(self, data: str | bytes) -> None:
+        self.sent.put_nowait(str(data))
+
+    @override
+    async def close(self, code: int, reason: str = "", *, why: str = "") -> None:
+        self.sent.put_nowait(code)
+
+
+class AnyPeer:
+    """A peer whose datagrams no test sends."""
+
+    def impair(self, network: object) -> None:
+        """Ignore the network."""
+
+
+@dataclass
+class Stage:
+    wire: Wire
+    socket: ImpairedSocket
+    clock: ManualClock
+    settings: CurrentSettings
+    networks: ClientNetworks
+    notes: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)  # Any: JSON
+
+    def change(self, network: NetworkSetting) -> None:
+        self.settings.change(network_profile=network)
+        self.networks.settings_changed()
+
+    async def sent(self) -> str | int:
+        async with asyncio.timeout(LIMIT):
+            return await self.wire.sent.get()
+
+    async def received(self) -> object:
+        async with asyncio.timeout(LIMIT):
+            return await self.socket.receive()
+
+
+@asynccontextmanager
+async def staged(network: NetworkSetting) -> AsyncIterator[Stage]:
+    settings = CurrentSettings(Settings(network_profile=network))
+    async with ManualClock() as clock:
+        networks = ClientNetworks(settings, clock, lambda: "seed")
+        notes: list[tuple[str, Mapping[str, Any]]] = []
+        client = networks.join(cast("Peer", AnyPeer()), "client", lambda name, data: notes.append((name, data)))
+        wire = Wire()
+        socket = ImpairedSocket(wire, client)
+        try:
+            yield Stage(wire, socket, clock, settings, networks, notes)
+        finally:
+            await socket.end()
+            client.leave()
+
+
+@pytest.mark.parametrize("network", [None, {"delay": 9, "traffic": ["media"]}])
+async def test_unimpaired_messages_pass_at_once(network: NetworkSetting) -> None:
+    async with staged(network) as stage:
+        await stage.socket.send("one")
+        assert stage.wire.sent.get_nowait() == "one"
+        stage.wire.arriving.put_nowait("two")
+        assert await stage.received() == "two"
+
+
+async def test_messages_are_delayed_together_in_order() -> None:
+    """Messages travel at the same time: the delay of several is that of one."""
+    loop = asyncio.get_running_loop()
+    async with staged({"delay": 0.2, "jitter": 0.1}) as stage:
+        for number in range(20):
+            stage.wire.arriving.put_nowait(str(number))
+            await stage.socket.send(str(number))
+        begun = loop.time()
+        assert [await stage.sent() for _ in range(20)] == [str(number) for number in range(20)]
+        assert [await stage.received() for _ in range(20)] == [str(number) for number in range(20)]
+        # 20 delays one after the other would take 4 s.
+        assert 0.1 <= loop.time() - begun < 3
+
+
+async def test_lost_message_arrives_late() -> None:
+    loop = asyncio.get_running_loop()
+    async with staged({"loss": 0.3}) as stage:
+        begun = loop.time()
+        for number in range(3):
+            await stage.socket.send(str(number))
+        assert [await stage.sent() for _ in range(3)] == ["0", "1", "2"]
+        assert loop.time() - begun >= 0.2  # with this seed, at least one of the messages is lost once
+
+
+async def test_messages_of_a_silence_arrive_at_its_end() -> None:
+    async with staged({"silence": 20, "silence_after": 10}) as stage:
+        await stage.socket.send("before")
+        assert await stage.sent() == "before"
+        await stage.clock.advance(10)
+        await stage.socket.send("during")
+        stage.wire.arriving.put_nowait("from client")
+        receiving = asyncio.create_task(stage.socket.receive())
+        await stage.clock.advance(19)
+        assert stage.wire.sent.empty()
+        assert not receiving.done()
+        await stage.clock.advance(1)
+        assert await stage.sent() == "during"
+        async with asyncio.timeout(LIMIT):
+            assert await receiving == "from client"
+
+
+async def test_change_of_setting_ends_a_silence() -> None:
+    async with staged({"silence": 20}) as stage:
+        await stage.socket.send("during")
+        assert stage.wire.sent.empty()
+        stage.change(None)
+        assert await stage.sent() == "during"
+        assert stage.clock.pending == []
+
+
+async def test_close_waits_for_delayed_messages() -> None:
+    async with staged({"delay": 0.1}) as stage:
+        await stage.socket.send("last words")
+        await stage.socket.close(1000)
+        assert [await stage.sent(), await stage.sent()] == ["last words", 1000]
+
+
+async def test_close_does_not_wait_for_end_of_silence() -> None:
+    async with staged({"silence": 20}) as stage:
+        await stage.socket.send("lost")
+        await stage.socket.close(1000)
+        assert await stage.sent() == 1000
+
+
+async def test_end_of_socket_is_received_after_its_messages() -> None:
+    async with staged({"delay": 0.1}) as stage:
+        stage.wire.arriving.put_nowait("last")
+        stage.wire.arriving.put_nowait(None)
+        assert [await stage.received(), await stage.received()] == ["last", None]

@@ -48,6 +48,7 @@ NOT_RUN = {
     "ODYSSEY_TEST_HOSTILE_CASES=": "takes minutes; the suite runs fewer cases",
     "odyssey-mock serve": "does not end; tests/mock/cli passes its options",
     "python scripts/overload.py": "takes a minute; tests/e2e/test_overload.py runs it with few sessions",
+    "python scripts/connections.py": "takes minutes; tests/e2e/test_networks.py runs a part of it",
     "python scripts/kill_campaign.py": "takes minutes; tests/mock/test_kill_campaign.py kills 5 servers",
     "pytest tests/": "is a part of the suite itself",
     'mkdir -p "$HOME/.pki/nssdb"': "tests/contract/browser/test_https.py runs it",

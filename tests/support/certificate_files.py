@@ -1,6 +1,8 @@
 """PEM files of certificates and private keys, valid and invalid, for tests of TLS."""
 
 import datetime
+import ssl
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
@@ -8,6 +10,27 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from odyssey_mock.tls.certificates import SERVER_LIFETIME, Certified, create_root, issue
 
 NOW = datetime.datetime(2026, 5, 4, 12, tzinfo=datetime.UTC)
+
+
+@dataclass(frozen=True)
+class ServerFiles:
+    """PEM files of a server: the root that clients must trust, the certificate, and its private key."""
+
+    root: Path
+    certificate: Path
+    key: Path
+
+    def context(self) -> ssl.SSLContext:
+        """Return the TLS context of a server with the certificate."""
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(self.certificate, self.key)
+        return tls
+
+
+def server_files(folder: Path, *names: str) -> ServerFiles:
+    """Write a certificate for host names and IP addresses, its key and the root to `folder`."""
+    certificate, key = server_pair(folder, *names)
+    return ServerFiles(folder / "root.pem", certificate, key)
 
 
 def server_pair(folder: Path, *names: str, age: datetime.timedelta = datetime.timedelta()) -> tuple[Path, Path]:

@@ -25,6 +25,7 @@ ip addr add 10.99.0.2/24 dev uplink
 ip link set uplink up
 """
 
+# Without a default route, Firefox gathers no ICE candidates.
 _CLIENT = """
 mount -t tmpfs tmpfs /run
 ip link set lo up
@@ -37,6 +38,7 @@ ip addr add 10.98.0.1/24 dev near
 ip link set near up
 ip -n client addr add 10.98.0.2/24 dev far
 ip -n client link set far up
+ip -n client route add default via 10.98.0.1
 """
 _ROUTER = """
 ip netns add router
@@ -51,6 +53,7 @@ ip -n router addr add 10.98.0.1/24 dev outside
 ip -n router link set outside up
 ip -n client addr add 10.98.0.2/24 dev far
 ip -n client link set far up
+ip -n client route add default via 10.98.0.1
 nsenter --net=/run/netns/router sh -ec '
 echo 1 >/proc/sys/net/ipv4/ip_forward
 PATH=$PATH:/usr/sbin
@@ -62,15 +65,10 @@ table ip forwarding {
         iifname outside tcp dport 8400 dnat to 10.97.0.1
         iifname outside udp dport 50000-50100 dnat to 10.97.0.1
     }
-    chain leaving {
-        type nat hook postrouting priority srcnat;
-        oifname outside masquerade
-    }
     chain passing {
         type filter hook forward priority filter; policy drop;
         ct state established,related accept
         ct status dnat accept
-        iifname inside accept
     }
 }
 RULES
@@ -85,6 +83,23 @@ table ip firewall {
     }
 }
 RULES
+"""
+
+_WEB = """
+mount -t tmpfs tmpfs /run
+ip link set lo up
+ip link add uplink type veth peer name away
+ip link set away up
+ip addr add 192.168.1.20/24 dev uplink
+ip addr add 11.0.0.1/32 dev uplink
+ip link set uplink up
+ip route add default via 192.168.1.1
+cat >/run/hosts <<'HOSTS'
+127.0.0.1 localhost
+192.168.1.20 my-laptop my-laptop.local
+11.0.0.1 app.example.com
+HOSTS
+mount --bind /run/hosts /etc/hosts
 """
 
 NETWORKS: Mapping[str, str] = MappingProxyType(
@@ -109,10 +124,12 @@ NETWORKS: Mapping[str, str] = MappingProxyType(
         "IPv4 and IPv6": "ip link set lo up" + _ADDRESS + "ip addr add fd00::2/64 dev uplink nodad\n",
         "two machines": _CLIENT + _WIRE,
         # The mock's machine, 10.97.0.1, is behind a router with the public address 10.98.0.1, which forwards one TCP
-        # port and a range of UDP ports. The client has no route to 10.97.0.1.
+        # port and a range of UDP ports, and nothing that the mock's machine sends first. The client has no route to it.
         "port forwarding": _CLIENT + _ROUTER,
         # The mock's machine receives TCP only. UDP from other machines vanishes without an error.
         "UDP blocked": _CLIENT + _WIRE + _FIREWALL,
+        # One machine with a private and a public address, each with a host name.
+        "address spaces": _WEB,
     }
 )
 """For each simulated network, the shell commands that configure it in a new namespace.

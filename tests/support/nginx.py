@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -36,11 +37,13 @@ def missing() -> str | None:
 
 
 @asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[None]:
-    """Run nginx with the server of the documentation, whose `certificate.pem` and `key.pem` are in `folder`."""
+async def running(folder: Path, certificate: Path, key: Path) -> AsyncIterator[None]:
+    """Run nginx with the server of the documentation and this certificate. It writes its files to `folder`."""
     (server,) = blocks("nginx")
     configuration = folder / "nginx.conf"
-    configuration.write_text(_AROUND.format(server=server.code.replace("/etc/ssl/example.com", str(folder))))
+    files = {"certificate.pem": certificate, "key.pem": key}
+    code = re.sub(r"/etc/ssl/example\.com/([\w.]+)", lambda path: str(files[path[1]]), server.code)
+    configuration.write_text(_AROUND.format(server=code))
     # The command returns once nginx listens, and leaves it running in the background.
     starting = await asyncio.create_subprocess_exec(str(program("nginx")), "-p", folder, "-c", configuration)
     status = await starting.wait()

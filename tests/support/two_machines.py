@@ -35,7 +35,7 @@ async def main() -> None:
             asyncio.timeout(LIMIT),
             MockOdyssey(SETTINGS, port=8400),
             MockOdyssey(SETTINGS, port=8443, tls=True, tls_dir=str(FOLDER / "tls")) as secure,
-            nginx.running(FOLDER),
+            nginx.running(FOLDER, FOLDER / "certificate.pem", FOLDER / "key.pem"),
         ):
             assert secure.root_certificate is not None
             write_roots(secure.root_certificate)

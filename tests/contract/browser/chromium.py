@@ -1,14 +1,19 @@
 """Functions that require and launch headless Chromium, and that serve and open the page with the vendor's client."""
 
 import functools
+import os
 import shutil
+import ssl
+import tempfile
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from playwright.async_api import Browser, CDPSession, Page, async_playwright
+
+from tests.contract.browser.trust import trust
 
 HERE = Path(__file__).parent
 PACKAGES = ("@odysseyml/odyssey", "odyssey-1.0.0", "hls.js", "react", "react-dom")
@@ -51,29 +56,39 @@ class _QuietHandler(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def served_page(name: str = "page.html") -> Iterator[str]:
-    """Serve the page `name` and the npm packages, and yield the URL of the page.
+def served_page(
+    name: str = "page.html", *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+) -> Iterator[str]:
+    """Serve the page `name` and the npm packages, and yield the URL of the page. With `tls`, it is an https URL.
 
     The page and the mock have different origins, so all requests to the mock are cross-origin.
     """
     handler = functools.partial(_QuietHandler, directory=str(HERE))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with ThreadingHTTPServer((host, 0), handler) as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}/{name}"
+            yield f"{'http' if tls is None else 'https'}://{host}:{server.server_port}/{name}"
         finally:
             server.shutdown()
             thread.join()
 
 
 @asynccontextmanager
-async def launched() -> AsyncIterator[Browser]:
-    async with (
-        async_playwright() as playwright,
-        await playwright.chromium.launch(executable_path=executable(), args=FLAGS) as browser,
-    ):
-        yield browser
+async def launched(root: Path | None = None) -> AsyncIterator[Browser]:
+    """Start Chromium, and yield it. It trusts the certificate authority in the PEM file `root`, if there is one."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
+        if root is not None:
+            trust(root, Path(home, ".pki", "nssdb"))
+        async with (
+            async_playwright() as playwright,
+            await playwright.chromium.launch(
+                executable_path=executable(), args=FLAGS, env=None if root is None else {**os.environ, "HOME": home}
+            ) as browser,
+        ):
+            yield browser
 
 
 class Pages:
@@ -87,13 +102,19 @@ class Pages:
         self._unused: list[tuple[Page, CDPSession]] = []
 
     @asynccontextmanager
-    async def opened(self, page_url: str, *, api_url: str) -> AsyncIterator[Page]:
-        """Load `page_url` without stored data, and yield the page. Its client connects to the service at `api_url`."""
+    async def opened(self, page_url: str, *, api_url: str, permissions: Sequence[str] = ()) -> AsyncIterator[Page]:
+        """Load `page_url` without stored data, and yield the page. Its client connects to the service at `api_url`.
+
+        The page has the given permissions, as after a user has granted them.
+        """
         page, devtools = self._unused.pop() if self._unused else await self._new()
+        if permissions:
+            await page.context.grant_permissions(permissions)
         await page.goto(f"{page_url}#{api_url}")
         await page.wait_for_function("window.contract")
         yield page
         await page.goto("about:blank")  # ends all connections of the document
+        await page.context.clear_permissions()
         origin = page_url.rpartition("/")[0]
         await devtools.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
         self._unused.append((page, devtools))

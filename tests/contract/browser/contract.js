@@ -179,6 +179,17 @@ async function watch(webrtcUrl, spectatorToken) {
   return null;
 }
 
+// Connect, wait until the browser presents the first frame, and disconnect; return how long that took, in milliseconds.
+async function firstFrame(apiKey) {
+  const began = performance.now();
+  await connect(apiKey);
+  await new Promise((resolve) => video.requestVideoFrameCallback(resolve));
+  const took = performance.now() - began;
+  client.disconnect();
+  video.srcObject = null;
+  return took;
+}
+
 // Connect repeatedly, and each time start a stream in the moment the connection is established.
 async function startAtOnce(apiKey, connections, patience) {
   const refused = [];
@@ -232,5 +243,6 @@ window.contract = {
   nextFrame: () => nextFrame(video),
   playback,
   decoded,
+  firstFrame,
   startAtOnce,
 };

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.contract.browser.chromium import missing_package
+from tests.contract.browser.trust import trust
 
 NAMES = ("firefox-esr", "firefox")
 READY = "WebDriver BiDi listening on "
@@ -71,11 +72,22 @@ class FirefoxPage:
         on_uncaught: the function that is called with the message of each uncaught error.
     """
 
-    def __init__(self, firefox: "Firefox", context: str) -> None:
+    def __init__(self, firefox: "Firefox", context: str, user: str) -> None:
         self._firefox = firefox
         self._context = context
+        self._user = user
         self.console: list[str] = []
         self.on_uncaught: Callable[[str], None] = self.console.append
+
+    async def grant(self, name: str, origin: str) -> None:
+        """Grant the permission `name` to the pages of an origin."""
+        await self._firefox.command(
+            "permissions.setPermission",
+            descriptor={"name": name},
+            state="granted",
+            origin=origin,
+            userContext=self._user,
+        )
 
     async def goto(self, url: str) -> None:
         """Load a page, and wait for its event `load`."""
@@ -190,9 +202,16 @@ class Firefox:
                 answer.set_exception(BidiError(f"{message['error']}: {message['message']}"))
 
     @asynccontextmanager
-    async def opened(self, page_url: str, *, api_url: str) -> AsyncIterator[FirefoxPage]:
-        """Load `page_url` without stored data, and yield the page. Its client connects to the service at `api_url`."""
+    async def opened(
+        self, page_url: str, *, api_url: str, permissions: Sequence[str] = ()
+    ) -> AsyncIterator[FirefoxPage]:
+        """Load `page_url` without stored data, and yield the page. Its client connects to the service at `api_url`.
+
+        The page has the given permissions, as after a user has granted them.
+        """
         async with self.new_page() as page:
+            for name in permissions:
+                await page.grant(name, page_url.rpartition("/")[0])
             await page.goto(f"{page_url}#{api_url}")
             await page.wait_for_function("window.contract")
             yield page
@@ -202,7 +221,7 @@ class Firefox:
         """Yield an empty page without stored data."""
         user = (await self.command("browser.createUserContext"))["userContext"]
         context = (await self.command("browsingContext.create", type="tab", userContext=user))["context"]
-        page = self._pages[context] = FirefoxPage(self, context)
+        page = self._pages[context] = FirefoxPage(self, context, user)
         yield page
         del self._pages[context]
         await self.command(
@@ -221,11 +240,16 @@ def missing() -> str | None:
 
 
 @asynccontextmanager
-async def launched() -> AsyncIterator[Firefox]:
-    """Start headless Firefox with a new profile, and yield it. It is killed at the end."""
+async def launched(root: Path | None = None) -> AsyncIterator[Firefox]:
+    """Start headless Firefox with a new profile, and yield it. It is killed at the end.
+
+    It trusts the certificate authority in the PEM file `root`, if there is one.
+    """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in PREFERENCES.items()]
         (Path(home) / "user.js").write_text("\n".join(lines))
+        if root is not None:
+            trust(root, Path(home))
         process = await asyncio.create_subprocess_exec(
             *(str(executable()), "--headless", "--no-remote", "--remote-debugging-port", "0", "--profile", home),
             env={**os.environ, "HOME": home, "MOZ_CRASHREPORTER_DISABLE": "1"},

@@ -223,6 +223,10 @@ class OfficialClient:
         script = "([key, connections, patience]) => contract.startAtOnce(key, connections, patience)"
         return cast("Starts", await self.page.evaluate(script, [api_key, connections, patience * 1000]))
 
+    async def first_frame(self, api_key: str) -> float:
+        """Connect, wait until the browser presents a frame, and disconnect; return how long that took, in ms."""
+        return cast("float", await self._call("firstFrame", api_key))
+
     async def use(self, api_key: str) -> None:
         """Create a client for calls of the REST API. It does not connect."""
         await self._call("use", api_key)

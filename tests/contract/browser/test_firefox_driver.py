@@ -69,4 +69,4 @@ async def test_waiting_for_condition_adds_its_own_limit(monkeypatch: pytest.Monk
 
     monkeypatch.setattr("tests.contract.browser.firefox.COMMAND_LIMIT_S", 0.0)
     async with firefox_played_by(answer) as driver:
-        await FirefoxPage(driver, "context").wait_for_function("window.contract", timeout=5000)
+        await FirefoxPage(driver, "context", "user").wait_for_function("window.contract", timeout=5000)

@@ -105,6 +105,8 @@ class Backend:
         self._offered = _host_candidates(initial, self.stun_port)
         self.journal = Journal(self.clock.time, initial.journal_limit, initial.journal_bytes)
         self.state.keep_journal(self.journal)
+        for server in initial.ice_servers:
+            self.journal.secrets.add(server.get("credential", ""))
         is_seeded = isinstance(self.entropy, SeededEntropy)
         self.entropy = RememberingEntropy(self.entropy, self.journal.secrets)
         self.secrets = SavedSecrets(self.state, self.entropy)

@@ -162,6 +162,32 @@ def _is_reachable(value: object) -> bool:
     return not (address.is_unspecified or address.is_multicast)
 
 
+def _are_ice_servers(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and all(map(_is_ice_server, value))
+
+
+def _is_ice_server(value: object) -> bool:
+    """Return whether `value` is an `RTCIceServer`. Browsers reject one without URLs, and TURN without a password."""
+    if not (isinstance(value, Mapping) and value.keys() <= {"urls", "username", "credential"}):
+        return False
+    urls = value.get("urls")
+    listed = [urls] if isinstance(urls, str) else urls
+    if not (isinstance(listed, Sequence) and listed and all(map(_is_ice_url, listed))):
+        return False
+    access = [value[name] for name in ("username", "credential") if name in value]
+    needed = any(url.startswith("turn") for url in listed)
+    return len(access) == (2 if needed else 0) and all(map(_is_access, access))
+
+
+def _is_ice_url(value: object) -> bool:
+    match = _ICE_URL.fullmatch(value) if isinstance(value, str) else None
+    return match is not None and (match["port"] is None or 0 < int(match["port"]) < 2**16)
+
+
+def _is_access(value: object) -> bool:
+    return isinstance(value, str) and _ACCESS.fullmatch(value) is not None
+
+
 def _is_path(value: object) -> bool:
     if value is None:
         return True
@@ -195,6 +221,15 @@ def _network_error(value: Any) -> NetworkProfileError | None:  # Any: as in `Rul
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,200}")
 """Matches a control token: characters that need no encoding in a URL (RFC 3986), too many to guess."""
+
+_ICE_URL = re.compile(
+    r"(?:stuns?|(?P<turn>turns?)):(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]{1,253})(?::(?P<port>[0-9]{1,5}))?"
+    r"(?(turn)(?:\?transport=(?:udp|tcp))?)"
+)
+"""Matches the URL of a STUN server (RFC 7064) or a TURN server (RFC 7065)."""
+
+_ACCESS = re.compile(r"[ !#-\[\]-~]{1,500}")
+"""Matches a user name or password for a TURN server: characters that need no escapes in a header (RFC 9110 5.6.4)."""
 
 # The maxima are above every useful value, and below those with which a calculation or a library fails.
 LARGEST = 10**9
@@ -233,6 +268,14 @@ UDP_PORTS = Rule(
     unit="FIRST-LAST",
 )
 REACHABLE = Rule("a list of IP addresses at which clients reach the mock, such as 192.0.2.1", _are_reachable)
+ICE_SERVERS = Rule(
+    "a list of objects with `urls`: a URL of a STUN or TURN server such as turn:192.0.2.1:3478?transport=tcp, or a "
+    "list of them; for TURN also with `username` and `credential`: 1 to 500 printable ASCII characters, no quotes or "
+    "backslashes",
+    _are_ice_servers,
+    # The message must not show a password.
+    echo=lambda _: "",
+)
 DIRECTORY = Rule("None, or the path of a directory, without null characters", _is_path, unit="DIR")
 FILE = Rule("None, or the path of a file, without null characters", _is_path, unit="FILE")
 NETWORKS = Rule("a list of IP addresses and networks, such as 10.0.0.0/8", _are_networks)

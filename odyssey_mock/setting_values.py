@@ -187,8 +187,14 @@ def _faults(data: JSON) -> object:
 
 
 _ACCOUNT_FIELDS = tuple(each.name for each in dataclasses.fields(AccountSettings))
+
+
+def _unchanged(data: JSON) -> object:
+    return data
+
+
 _READERS: Mapping[str, Callable[[JSON], object]] = MappingProxyType(
-    {"regions": _regions, "keys": _keys, "faults": _faults}
+    {"ice_servers": _unchanged, "regions": _regions, "keys": _keys, "faults": _faults}
 )
 """For settings that consist of objects: the function that converts data. The rule of the setting checks the result."""
 _READERS_OF_TYPES: Mapping[object, Callable[[JSON], object]] = MappingProxyType({PixelSize.__value__: _size})

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
-from typing import Any, Final, Literal, Self, TypeAliasType, TypedDict, Unpack, get_args, get_type_hints
+from typing import Any, Final, Literal, NotRequired, Self, TypeAliasType, TypedDict, Unpack, get_args, get_type_hints
 
 from odyssey_mock.core.journal import DEFAULT_BYTES
 from odyssey_mock.core.redaction import without_keys
@@ -35,6 +35,7 @@ from odyssey_mock.setting_rules import (
     FRAME_RATE,
     HOSTS,
     HOURS,
+    ICE_SERVERS,
     LARGEST,
     NETWORK,
     NETWORKS,
@@ -357,6 +358,17 @@ REGIONS = Rule(
 )
 
 
+class IceServer(TypedDict):
+    """A STUN or TURN server, with the names of the W3C's `RTCIceServer`."""
+
+    urls: str | Sequence[str]
+    """Its URL (RFC 7064, RFC 7065), or several."""
+    username: NotRequired[str]
+    """The user name for a TURN server."""
+    credential: NotRequired[str]
+    """The password for a TURN server, which is a secret."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings(Limits):
     """All settings of the mock, including the limits of accounts.
@@ -419,6 +431,15 @@ class Settings(Limits):
         "IP address at which clients reach the UDP ports, if it is not an address of this machine, such as the address "
         "of a NAT. By default, the addresses of this machine are ICE candidates.",
         option="--udp-address",
+    )
+
+    ice_servers: Sequence[IceServer] = setting(
+        (),
+        ICE_SERVERS,
+        "ICE server that clients use instead of the STUN server of the mock, such as a TURN server for clients whose "
+        "UDP is blocked.",
+        secret=True,
+        option="--ice-server",
     )
 
     control_hosts: Sequence[str] = setting(
@@ -737,6 +758,7 @@ class Settings(Limits):
         object.__setattr__(self, "script_url_hosts", tuple(self.script_url_hosts))
         object.__setattr__(self, "trusted_proxies", tuple(self.trusted_proxies))
         object.__setattr__(self, "control_hosts", tuple(self.control_hosts))
+        object.__setattr__(self, "ice_servers", tuple(self.ice_servers))
         object.__setattr__(self, "udp_addresses", tuple(str(ipaddress.ip_address(each)) for each in self.udp_addresses))
         if self.public_url is not None:
             object.__setattr__(self, "public_url", str(BaseUrl.read(self.public_url)))
@@ -906,6 +928,7 @@ class MockOverrides(SimulatedOverrides, total=False):
     loopback_only: bool
     udp_ports: str | None
     udp_addresses: Sequence[str]
+    ice_servers: Sequence[IceServer]
     control_hosts: Sequence[str]
     control_token: str | None
     fonts: Fonts

@@ -16,6 +16,7 @@ from click.core import ParameterSource
 
 from odyssey_mock.core.data_files import DataFileError, read_data_file
 from odyssey_mock.core.redaction import without_keys
+from odyssey_mock.core.strict_json import JSON, read_json
 from odyssey_mock.setting_rules import SettingsError
 from odyssey_mock.setting_values import NO_LIMIT, from_data, from_text, region_of
 from odyssey_mock.settings import (
@@ -90,6 +91,14 @@ def _faults(path: Path) -> Sequence[Mapping[str, Any]]:  # Any: JSON
         raise click.UsageError(str(error)) from error
 
 
+def _json(name: str, text: str) -> JSON:
+    try:
+        return read_json(text, unique=True)
+    except ValueError as error:
+        # The text is not repeated, because it may contain a password.
+        raise SettingsError(f"{name} must be JSON: {error}") from None
+
+
 COLLECTIONS: Mapping[str, Collection] = MappingProxyType(
     {
         "keys": Collection(
@@ -105,6 +114,13 @@ COLLECTIONS: Mapping[str, Collection] = MappingProxyType(
             click.STRING, "ADDRESS", "Loopback addresses are always trusted. May be repeated.", tuple
         ),
         "udp_addresses": Collection(click.STRING, "ADDRESS", "May be repeated.", tuple),
+        "ice_servers": Collection(
+            click.STRING,
+            "JSON",
+            'JSON is, for example, {"urls": "turn:192.0.2.1?transport=tcp", "username": "anna", "credential": "..."}. '
+            "May be repeated.",
+            lambda texts: [_json("ice_servers", text) for text in texts],
+        ),
         "control_hosts": Collection(click.STRING, "HOST", "May be repeated.", tuple),
         "script_url_hosts": Collection(
             click.STRING,

@@ -174,6 +174,8 @@ class Service:
             public_url=backend.settings.now.public_url,
             trusted_proxies=backend.settings.now.trusted_proxies,
             stun_port=backend.stun_port,
+            udp_addresses=backend.settings.now.udp_addresses,
+            servers=backend.settings.now.ice_servers,
         )
         return UnreadBodies(app)
 

@@ -29,12 +29,13 @@ from odyssey_mock.core.url_parts import (
     read_port,
     read_prefix,
 )
+from odyssey_mock.settings import IceServer
 
 type IsTrusted = Callable[[str], bool]
 """A function that returns whether the proxy at an address is trusted."""
 
-_STUN_URL = "odyssey_mock.stun_url"
-"""Key of a function that returns the URL of the STUN server, in the `extensions` of a request's ASGI scope."""
+_ICE_SERVERS = "odyssey_mock.ice_servers"
+"""Key of a function that returns the ICE servers for a client, in the `extensions` of a request's ASGI scope."""
 
 _RECEIVED = "odyssey_mock.received"
 """Key of the `Received` in the `extensions` of a request's ASGI scope."""
@@ -96,10 +97,10 @@ def base_url(connection: HTTPConnection) -> str:
     return str(url.replace(scheme=_SCHEMES[url.scheme])).rstrip("/")
 
 
-def stun_url(connection: HTTPConnection) -> str:
-    """Return the URL of the mock's STUN server (RFC 7064), with a host that the client can reach."""
-    url: Callable[[], str] = connection.scope["extensions"][_STUN_URL]
-    return url()
+def ice_servers(connection: HTTPConnection) -> Sequence[IceServer]:
+    """Return the ICE servers for the client of a request: those of the setting, or else the mock's STUN server."""
+    servers: Callable[[], Sequence[IceServer]] = connection.scope["extensions"][_ICE_SERVERS]
+    return servers()
 
 
 def service_path(scope: Scope) -> str:
@@ -125,7 +126,16 @@ class PublicUrls:
     Requests may arrive with or without the path prefix of the public URL, because most proxies remove the prefix.
     """
 
-    def __init__(self, app: ASGIApp, *, public_url: str | None, trusted_proxies: Sequence[str], stun_port: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        public_url: str | None,
+        trusted_proxies: Sequence[str],
+        stun_port: int,
+        udp_addresses: Sequence[str] = (),
+        servers: Sequence[IceServer] = (),
+    ) -> None:
         """Wrap `app`.
 
         Args:
@@ -133,11 +143,15 @@ class PublicUrls:
             public_url: the setting of this name.
             trusted_proxies: addresses and networks of trusted proxies. Loopback addresses are always trusted.
             stun_port: the UDP port of the STUN server.
+            udp_addresses: the addresses at which clients reach this port, if they are not the address of the request.
+            servers: the ICE servers for clients; if empty, the STUN server is the only one.
         """
         self._app = app
         self._public_url = BaseUrl.read(public_url) if public_url else None
         self._trusted = [ipaddress.ip_network(each, strict=False) for each in trusted_proxies]
         self._stun_port = stun_port
+        self._udp_hosts = [Authority.of(address).host for address in udp_addresses]
+        self._servers = servers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(self._addressed(scope), receive, send)
@@ -165,21 +179,29 @@ class PublicUrls:
             "raw_path": raw if raw is None else added.encode() + raw,
             "extensions": {
                 **scope.get("extensions", {}),
-                _STUN_URL: partial(self._stun_url, scope, own, url),
+                _ICE_SERVERS: partial(self._ice_servers, scope, own, url),
                 _RECEIVED: Received(_host_of(scope), own, stated, senders),
             },
         }
 
-    def _stun_url(self, scope: Scope, own: BaseUrl, url: BaseUrl) -> str:
-        """Return the URL of the STUN server for the client of a request.
+    def _ice_servers(self, scope: Scope, own: BaseUrl, url: BaseUrl) -> Sequence[IceServer]:
+        # The STUN server is not added to others: where UDP is blocked, clients would wait for it.
+        return self._servers or [{"urls": self._stun_url(scope, own, url)}]
 
-        Its host is that of the public URL, with two exceptions, which use the address at which the request arrived:
+    def _stun_url(self, scope: Scope, own: BaseUrl, url: BaseUrl) -> str:
+        """Return the URL of the STUN server (RFC 7064) for the client of a request.
+
+        Its host is that of the public URL if this is one of the addresses at which clients reach UDP ports; otherwise,
+        the first of these addresses. Without such addresses, it is the host of the public URL, with two exceptions,
+        which use the address at which the request arrived:
 
         - A proxy on another machine sent the request. The client then uses HTTP on that machine, but WebRTC and STUN on
           the machine of the mock.
         - The host is `localhost` or a loopback address. It may resolve to an address at which no STUN server listens.
         """
         host = url.authority.host
+        if self._udp_hosts:
+            return f"stun:{host if host in self._udp_hosts else self._udp_hosts[0]}:{self._stun_port}"
         is_proxied = url != own and not is_loopback(_peer(scope))
         server = scope.get("server")
         if server is not None and (is_proxied or host.lower() == "localhost" or is_loopback(host)):

@@ -1,14 +1,15 @@
 """The HTTP messages of WHEP (RFC 9725): the SDP offer in a request, and the headers of responses."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from starlette.requests import ClientDisconnect, Request
 
 from odyssey_mock.broadcasts.spectator import Spectator
 from odyssey_mock.http.errors import BroadcastError
-from odyssey_mock.http.public_urls import stun_url
+from odyssey_mock.http.public_urls import ice_servers
 from odyssey_mock.http.request_body import body_of
+from odyssey_mock.settings import IceServer
 
 SDP = "application/sdp"
 
@@ -39,8 +40,17 @@ async def answer_of(spectator: Spectator) -> str:
 
 
 def ice_link(request: Request) -> str:
-    """Return the value of the header `Link`, which names the ICE server."""
-    return f'<{stun_url(request)}>; rel="ice-server"'
+    """Return the value of the header `Link`, which names the ICE servers (RFC 9725 section 4.6)."""
+    return ", ".join(link for server in ice_servers(request) for link in _links(server))
+
+
+def _links(server: IceServer) -> Iterator[str]:
+    access = ""
+    if "credential" in server:
+        access = f'; username="{server["username"]}"; credential="{server["credential"]}"; credential-type="password"'
+    urls = server["urls"]
+    for url in [urls] if isinstance(urls, str) else urls:
+        yield f'<{url}>; rel="ice-server"{access}'
 
 
 def check_type(request: Request, expected: str, header: str) -> None:

@@ -59,6 +59,7 @@ NOT_YOURS: Mapping[str, str] = MappingProxyType(
         "loopback_only": "the mock runs on its own simulated host",
         "udp_ports": "the mock runs on its own simulated host",
         "udp_addresses": "the mock runs on its own simulated host",
+        "ice_servers": "the simulated network has no ICE servers",
         "control_hosts": "a simulated test controls the mock in Python",
         "control_token": "a simulated test controls the mock in Python",
         "state_dir": "each seed begins with an empty state, and nothing is written",

@@ -24,6 +24,7 @@ FIXED = {
     "loopback_only",
     "udp_ports",
     "udp_addresses",
+    "ice_servers",
     "control_hosts",
     "control_token",
     "clock",

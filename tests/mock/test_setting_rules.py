@@ -27,6 +27,8 @@ type Fit = Literal["crop", "letterbox", "stretch"]
 
 FIT = one_of(Fit)
 
+ACCESS = {"username": "anna", "credential": "open sesame"}
+
 HOST_NAMES = ["::1", "[::1]", "127.0.0.1", "files.example", "bücher.example", "build_host"]
 NOT_HOST_NAMES = [
     "",
@@ -69,6 +71,13 @@ VALID: Mapping[str, Sequence[object]] = {
     "SIZE": [(88, 160), (160, 88), (2304, 4096), (4096, 2304)],
     "SPEED": [1e-9, 1, 10**6],
     "REACHABLE": [[], ["127.0.0.1"], ["192.0.2.1", "2001:db8::1"]],
+    "ICE_SERVERS": [
+        [],
+        [{"urls": "stun:192.0.2.1"}, {"urls": ["stuns:stun.lan:5349", "stun:[::1]:1"]}],
+        [{"urls": "turn:192.0.2.1:3478?transport=tcp", **ACCESS}],
+        [{"urls": ["turns:turn.lan:65535?transport=udp", "stun:turn.lan"], **ACCESS}],
+        [{"urls": "turn:turn.lan", "username": "1767225600:anna", "credential": "~" * 500}],
+    ],
     "UDP_PORTS": [None, "50000-50100", "1-2", "65534-65535"],
 }
 """For each rule: valid values, among them the first and the last ones."""
@@ -110,6 +119,21 @@ INVALID: Mapping[str, Sequence[object]] = {
         (10**8, 10**8),
     ],
     "REACHABLE": [None, "192.0.2.1", ["mock.lan"], ["0.0.0.0"], ["::"], ["224.0.0.1"], ["fe80::1%eth0"], [1]],
+    "ICE_SERVERS": [
+        None,
+        "stun:192.0.2.1",
+        ["stun:192.0.2.1"],
+        [{}],
+        *([{"urls": urls}] for urls in ([], "", "http://192.0.2.1", ["stun:192.0.2.1", 1], 1, "stun:a\n")),
+        *([{"urls": f"stun:{rest}"}] for rest in ("", "//a", "a:0", "a:65536", "a?transport=tcp", "a:b@c", "[::1")),
+        *([{"urls": "turn:turn.lan?transport=sctp", **ACCESS}], [{"urls": "stun:turn.lan", **ACCESS}]),
+        [{"urls": "stun:192.0.2.1", "credentialType": "password"}],
+        *(
+            [{"urls": "turn:turn.lan", **ACCESS, "credential": each}]
+            for each in ("", "x" * 501, "\n", '"', "\\", "\u00e9", 1)
+        ),
+        *([{"urls": "turn:turn.lan", **each}] for each in ({}, {"username": "anna"}, {"credential": "open sesame"})),
+    ],
     "UDP_PORTS": ["", "50000", "50000-50000", "50001-50000", "0-1", "65535-65536", "1 - 2", "1-\u0662", 50000, (1, 2)],
     "SPEED": [0, -1.0, 1_000_001, 10**400, float("inf"), float("nan")],
 }
@@ -155,6 +179,14 @@ DESCRIPTIONS: Mapping[str, tuple[str, str | None]] = {
     ),
     "SPEED": ("a number above 0, at most 1000000", "NUMBER"),
     "REACHABLE": ("a list of IP addresses at which clients reach the mock, such as 192.0.2.1", None),
+    "ICE_SERVERS": (
+        (
+            "a list of objects with `urls`: a URL of a STUN or TURN server such as "
+            "turn:192.0.2.1:3478?transport=tcp, or a list of them; for TURN also with `username` and `credential`: 1 "
+            "to 500 printable ASCII characters, no quotes or backslashes"
+        ),
+        None,
+    ),
     "UDP_PORTS": (
         (
             "None, or a range of at least 2 ports from 1 to 65535, such as 50000-50100: one port for STUN, and one for "

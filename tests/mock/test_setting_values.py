@@ -23,6 +23,7 @@ TEXTS: Mapping[str, tuple[str, object]] = {
     "loopback_only": ("true", True),
     "udp_ports": ("50000-50100", "50000-50100"),
     "udp_addresses": ("192.0.2.1, 2001:db8::1", ["192.0.2.1", "2001:db8::1"]),
+    "ice_servers": ('[{"urls": "stun:192.0.2.1"}]', [{"urls": "stun:192.0.2.1"}]),
     "public_url": ("https://example.com/mock", "https://example.com/mock"),
     "trusted_proxies": ("10.0.0.0/8, fd00::1", ["10.0.0.0/8", "fd00::1"]),
     "control_hosts": ("mock, mock.lan", ["mock", "mock.lan"]),

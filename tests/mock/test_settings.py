@@ -16,6 +16,7 @@ from odyssey_mock.settings import (
     SETTING_NAMES,
     SETTINGS,
     AccountSettings,
+    IceServer,
     MockOverrides,
     Plan,
     Region,
@@ -40,6 +41,7 @@ WRONG: Mapping[str, Sequence[object]] = {
     "loopback_only": [1, "yes"],
     "udp_ports": ["50000", "50000-50000", "50100-50000", "0-10", "65535-65536", "a-b", (50000, 50100), 50000],
     "udp_addresses": ["192.0.2.1", ["mock.lan"], ["0.0.0.0"], [1], None],
+    "ice_servers": [[{"urls": []}], [{}], "stun:192.0.2.1", None],
     "control_hosts": ["mock", ["http://mock"], None],
     "control_token": ["short", "a" * 201, "with space" * 2, 1],
     "clock": ["fast", None],
@@ -135,13 +137,22 @@ def test_unknown_setting_is_rejected_with_suggestions() -> None:
 
 
 def test_repr_does_not_contain_secrets() -> None:
-    shown = repr(Settings(keys={"ody_hush": AccountSettings()}, control_token="hush-hush-hush-hush"))
+    turn: IceServer = {"urls": "turn:turn.lan", "username": "anna", "credential": "hush"}
+    shown = repr(
+        Settings(keys={"ody_hush": AccountSettings()}, control_token="hush-hush-hush-hush", ice_servers=[turn])
+    )
     assert "hush" not in shown
 
 
 def test_invalid_control_token_is_not_repeated() -> None:
     with pytest.raises(SettingsError, match=r"^control_token must be None, or 16 to 200 letters") as error:
         Settings(control_token="hush hush hush hush")
+    assert "hush" not in str(error.value)
+
+
+def test_invalid_ice_server_is_not_repeated() -> None:
+    with pytest.raises(SettingsError, match=r"^ice_servers must be a list of objects with `urls`") as error:
+        Settings(ice_servers=[{"urls": "turn:anna:hush@turn.lan"}])
     assert "hush" not in str(error.value)
 
 

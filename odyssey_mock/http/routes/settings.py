@@ -85,11 +85,13 @@ def _value(name: str, data: JSON) -> Any:  # Any: settings differ in type
 
 
 def _shown(name: str, value: Any) -> JSON:  # Any: settings differ in type
-    """Return the value of a setting as data, without API keys and the control token."""
+    """Return the value of a setting as data, without API keys and other secrets."""
     if name == "control_token":
         return value and REDACTED
     if name == "keys":
         return value and {account_id(key): _own(configured) for key, configured in value.items()}
+    if name == "ice_servers":
+        return [{**each, "credential": REDACTED} if "credential" in each else each for each in value]
     if name == "faults":
         return [Fault.of(each).to_json() for each in value]
     return to_data(value)

@@ -23,7 +23,7 @@ from odyssey_mock.faults.registry import Faults
 from odyssey_mock.http.callers import Callers
 from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
 from odyssey_mock.http.pacing import Pace
-from odyssey_mock.http.public_urls import base_url, stun_url
+from odyssey_mock.http.public_urls import base_url, ice_servers
 from odyssey_mock.http.uvicorn_server import TcpConnection, connection_of
 from odyssey_mock.sessions.registry import SessionRegistry
 from odyssey_mock.sessions.signaling_socket import CLEAN_CLOSE_CODES, POLICY_VIOLATION, TRY_AGAIN_LATER, SignalingSocket
@@ -129,8 +129,8 @@ class SignalingRoutes:
         ]
 
     async def config(self, request: Request) -> Response:
-        """Return the mock's STUN server as the only ICE server, so that clients query no server on the internet."""
-        return ice_servers(request)
+        """Return the mock's own ICE servers, so that clients query no server on the internet."""
+        return config_of(request)
 
     async def client(self, websocket: WebSocket) -> None:
         """Serve the signaling socket of a client.
@@ -220,9 +220,9 @@ def _why_lost(code: int) -> str:
     return f"the client closed it with {code}"
 
 
-def ice_servers(request: Request) -> Response:
+def config_of(request: Request) -> Response:
     """Return a response with the ICE servers for peers."""
-    return JSONResponse({"iceServers": [{"urls": stun_url(request)}]})
+    return JSONResponse({"iceServers": list(ice_servers(request))})
 
 
 async def _accepted(websocket: WebSocket, connection: TcpConnection) -> bool:

@@ -15,7 +15,7 @@ from odyssey_mock.http.broadcast_access import BroadcastRoute, authorize, broadc
 from odyssey_mock.http.callers import Callers
 from odyssey_mock.http.errors import BroadcastError
 from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
-from odyssey_mock.http.routes.signaling import ice_servers
+from odyssey_mock.http.routes.signaling import config_of
 from odyssey_mock.http.whep_messages import DESCRIPTION_LIMIT, SDP, answer_of, check_type, ice_link, offer_of, text_of
 from odyssey_mock.rtc.remote_description import DescriptionError
 from odyssey_mock.rtc.sdp_fragment import MEDIA_TYPE as FRAGMENT
@@ -53,7 +53,7 @@ class WhepRoutes:
 
     async def config(self, request: Request) -> Response:
         """Return the ICE servers, in the same form as `/config` of the signaling server."""
-        return ice_servers(request)
+        return config_of(request)
 
     async def options(self, request: Request) -> Response:
         return Response(status_code=204, headers={"Accept-Post": SDP, "Link": ice_link(request)})

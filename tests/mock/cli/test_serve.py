@@ -330,6 +330,8 @@ def test_help_describes_every_setting(setting: Setting) -> None:
     assert ("[default: " in shown) == (limit or (setting.default is not None and not of_many))
 
 
+TURN = {"urls": "turn:192.0.2.1:3478?transport=tcp", "username": "anna", "credential": "open-sesame"}
+
 GIVEN: Mapping[str, tuple[Sequence[str], object]] = {
     "host": (["--host", "::1"], "::1"),
     "port": (["--port", "8500"], 8500),
@@ -342,6 +344,10 @@ GIVEN: Mapping[str, tuple[Sequence[str], object]] = {
     "loopback_only": (["--loopback-only"], True),
     "udp_ports": (["--udp-ports", "50000-50100"], "50000-50100"),
     "udp_addresses": (["--udp-address", "192.0.2.1", "--udp-address", "2001:DB8::1"], ("192.0.2.1", "2001:db8::1")),
+    "ice_servers": (
+        ["--ice-server", json.dumps(TURN), "--ice-server", '{"urls": "stun:192.0.2.1"}'],
+        (TURN, {"urls": "stun:192.0.2.1"}),
+    ),
     "control_hosts": (["--control-host", "mock", "--control-host", "mock.lan"], ("mock", "mock.lan")),
     "control_token": (["--control-token", "0123456789abcdef"], "0123456789abcdef"),
     "clock": (["--clock", "manual"], "manual"),

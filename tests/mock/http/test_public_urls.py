@@ -1,7 +1,7 @@
 """Tests of the URLs that the mock sends. They follow from a setting, the headers of trusted proxies, or the request."""
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import httpx
@@ -24,10 +24,10 @@ from odyssey_mock.http.public_urls import (
     LONGEST_LIST,
     PublicUrls,
     base_url,
+    ice_servers,
     parse_forwarded,
     read_forwarded,
     service_path,
-    stun_url,
 )
 from tests.support.raw import RawPeer
 from tests.support.recordings import remembered
@@ -42,14 +42,22 @@ EXAMPLE = {"Forwarded": "proto=https;host=example.com", "X-Forwarded-Prefix": "/
 
 
 @asynccontextmanager
-async def reporting(sender: str, public_url: str | None = None) -> AsyncIterator[httpx.AsyncClient]:
+async def reporting(
+    sender: str, public_url: str | None = None, udp_addresses: Sequence[str] = ()
+) -> AsyncIterator[httpx.AsyncClient]:
     """Yield an HTTP client whose requests come from `sender`. The responses contain the URLs of the application."""
 
     async def report(request: Request) -> JSONResponse:
-        urls = {"url": base_url(request), "stun": stun_url(request), "path": service_path(request.scope)}
+        urls = {"url": base_url(request), "stun": ice_servers(request)[0]["urls"], "path": service_path(request.scope)}
         return JSONResponse({**urls, "host": request.headers["host"]})
 
-    rule = Middleware(PublicUrls, public_url=public_url, trusted_proxies=["10.0.0.0/8", "fd00::1"], stun_port=3478)
+    rule = Middleware(
+        PublicUrls,
+        public_url=public_url,
+        trusted_proxies=["10.0.0.0/8", "fd00::1"],
+        stun_port=3478,
+        udp_addresses=udp_addresses,
+    )
     app = Starlette(routes=[Route("/report", report)], middleware=[rule])
     transport = httpx.ASGITransport(app, client=(sender, 50000))
     async with httpx.AsyncClient(transport=transport, base_url="http://10.0.0.5:8400") as http:
@@ -57,9 +65,14 @@ async def reporting(sender: str, public_url: str | None = None) -> AsyncIterator
 
 
 async def reported(
-    headers: Mapping[str, str], sender: str = LOCAL, *, public_url: str | None = None, path: str = "/report"
+    headers: Mapping[str, str],
+    sender: str = LOCAL,
+    *,
+    public_url: str | None = None,
+    udp_addresses: Sequence[str] = (),
+    path: str = "/report",
 ) -> Mapping[str, str]:
-    async with reporting(sender, public_url) as http:
+    async with reporting(sender, public_url, udp_addresses) as http:
         response = await http.get(path, headers={"Host": "mock.test:8400", **headers})
     found: Mapping[str, str] = response.raise_for_status().json()
     return found
@@ -244,6 +257,20 @@ async def test_stun_host_is_reachable_for_the_client(
     headers: Mapping[str, str], sender: str, public_url: str | None, host: str
 ) -> None:
     assert (await reported(headers, sender, public_url=public_url))["stun"] == f"stun:{host}:3478"
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("192.0.2.9:8400", "192.0.2.9"),
+        ("[2001:db8::9]:8400", "[2001:db8::9]"),
+        ("mock.test:8400", "192.0.2.1"),
+        ("localhost:8400", "192.0.2.1"),
+    ],
+)
+async def test_stun_host_is_an_advertised_address(host: str, expected: str) -> None:
+    advertised = ["192.0.2.1", "192.0.2.9", "2001:db8::9"]
+    assert (await reported({"Host": host}, udp_addresses=advertised))["stun"] == f"stun:{expected}:3478"
 
 
 tokens = st.text("abcXYZ019!#$%&'*+-.^_`|~", min_size=1, max_size=5)

@@ -47,6 +47,7 @@ NOT_RUN = {
     "odyssey-mock bench soak": "takes minutes; the suite runs it with --quick",
     "ODYSSEY_TEST_HOSTILE_CASES=": "takes minutes; the suite runs fewer cases",
     "odyssey-mock serve": "does not end; tests/mock/cli passes its options",
+    "turnserver ": "does not end; tests/e2e/test_turn.py runs it",
     "python scripts/overload.py": "takes a minute; tests/e2e/test_overload.py runs it with few sessions",
     "python scripts/connections.py": "takes minutes; tests/e2e/test_networks.py runs a part of it",
     "python scripts/kill_campaign.py": "takes minutes; tests/mock/test_kill_campaign.py kills 5 servers",

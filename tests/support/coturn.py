@@ -1,0 +1,51 @@
+"""Runs coturn, a TURN server, on the machine of a mock."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from odyssey_mock.settings import IceServer
+from tests.support.namespaces import program
+
+PORT = 3478
+USERNAME, PASSWORD = "anna", "open-sesame-3141"
+START_LIMIT = 30.0
+"""Timeout in seconds until coturn listens, which takes a tenth of a second."""
+
+
+def missing() -> str | None:
+    """Return a description of the missing program; None if it is installed."""
+    return None if program("turnserver") else "coturn is not installed"
+
+
+def server_at(address: str, *, transport: str = "tcp") -> IceServer:
+    """Return the server that `running` runs on `address`, for the setting `ice_servers`."""
+    return {"urls": f"turn:{address}:{PORT}?transport={transport}", "username": USERNAME, "credential": PASSWORD}
+
+
+@asynccontextmanager
+async def running(address: str) -> AsyncIterator[None]:
+    """Run coturn: it listens for clients on the address, with TCP and UDP, and relays to UDP ports of the mock."""
+    with TemporaryDirectory() as folder:
+        process = await asyncio.create_subprocess_exec(
+            str(program("turnserver")),
+            *("-n", "--verbose", "--log-file", "stdout", "--no-cli", "--no-tls", "--no-dtls"),
+            *("--lt-cred-mech", "--realm", "mock", "--user", f"{USERNAME}:{PASSWORD}"),
+            *("--listening-ip", address, "--relay-ip", address, "--listening-port", str(PORT)),
+            *("--pidfile", str(Path(folder, "pid")), "--userdb", str(Path(folder, "users"))),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        assert process.stdout is not None
+        try:
+            async with asyncio.timeout(START_LIMIT):
+                await process.stdout.readuntil(b"TCP listener opened on")
+            # Read on: coturn would wait if the pipe was full.
+            reading = asyncio.create_task(process.stdout.read())
+            yield
+            reading.cancel()
+        finally:
+            process.kill()
+            await process.wait()

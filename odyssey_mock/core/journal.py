@@ -1,7 +1,8 @@
 """The journal of a server: an ordered record of requests, messages, state changes and deadlines.
 
 Tests check the entries of the journal, and the report of a failed simulated test shows them. Entries are immutable.
-Their data is JSON, in which secrets are masked (`redaction.py`).
+Their data is JSON, in which secrets are masked (`redaction.py`). The data of a request is encoded and masked when it is
+first read (`Journal.record_later`), because most entries are never read.
 """
 
 import asyncio
@@ -11,8 +12,9 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, override
 
 from odyssey_mock.core.bounded_queue import BoundedQueue
 from odyssey_mock.core.redaction import LONGEST_SECRET, Secrets, cleaned, encodable, get_logger, masked_json
@@ -37,6 +39,15 @@ DEFAULT_BYTES = 64 << 20
 """Default of the setting `journal_bytes`: more than 10,000 entries of the usual size, which is 300 to 3,000 bytes."""
 _ENTRY_BYTES = 300
 """Approximate memory of an entry in bytes, apart from its data."""
+LATER_LIMIT = 4 << 10
+"""Maximum size of data that is encoded later, in bytes. Larger data could need more memory than its JSON."""
+_LATER_BYTES = 600
+"""Approximate memory of the objects that keep such data, in bytes."""
+ENCODED_AT_ONCE = 4
+"""Number of entries whose data is encoded with each further one, after the mock has forgotten secrets.
+
+It forgets 512 secrets at a time. All entries together could take longer than the time between two video frames.
+"""
 NAME_LIMIT = 200
 """Maximum length of an entry's name in characters. Clients choose some names, such as the type of a message."""
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -51,8 +62,57 @@ SHOWN_WHAT = 44
 NOTHING: Mapping[str, JSON] = MappingProxyType({})
 
 
+type Described = Callable[[], Mapping[str, JSON]]
+
+
 class JournalTimeoutError(TimeoutError):
     """No matching entry was written before the timeout. The message shows the most similar entry."""
+
+
+class LaterData:
+    """The data of an entry, which is encoded when it is first read. It may be read in any thread.
+
+    It equals every other data and text with the same JSON.
+
+    Attributes:
+        secrets: the secrets that are masked.
+        size: approximate memory in bytes.
+    """
+
+    __slots__ = ("_describe", "_encoded", "_limit", "secrets", "size")
+
+    def __init__(self, describe: Described, secrets: Secrets, limit: int, size: int) -> None:
+        """Prepare the data that `describe` returns, of at most `limit` characters of JSON."""
+        self._describe: Described | None = describe
+        self._limit = limit
+        self._encoded = ""
+        self.secrets = secrets
+        self.size = size
+
+    @property
+    def encoded(self) -> str:
+        """The data as JSON text, with secrets masked."""
+        describe = self._describe
+        if describe is not None:
+            self._encoded = _masked(describe, self.secrets, self._limit)
+            self._describe = None  # last, because another thread may read at the same time
+        return self._encoded
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        return self.encoded == (other.encoded if isinstance(other, LaterData) else other)
+
+    @override
+    def __hash__(self) -> int:
+        return hash(self.encoded)
+
+    @override
+    def __repr__(self) -> str:
+        return repr(self.encoded)
+
+    @override
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        return str, (self.encoded,)  # in another process, the data is text
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +134,19 @@ class Entry:
     account: str | None
     session: str | None
     stream: str | None
-    encoded: str
-    """`data` as JSON text."""
+    content: str | LaterData
+    """`data` as JSON text, or as an object that makes it."""
+
+    @property
+    def encoded(self) -> str:
+        """`data` as JSON text."""
+        return self.content if isinstance(self.content, str) else self.content.encoded
+
+    @property
+    def memory(self) -> int:
+        """Approximate memory of the entry in bytes. Reading it does not encode the data."""
+        content = self.content
+        return _ENTRY_BYTES + (sys.getsizeof(content) if isinstance(content, str) else content.size)
 
     @property
     def why(self) -> str:
@@ -139,8 +210,11 @@ class Journal:
         self.secrets = Secrets()
         """The secrets of the server, which are masked in all entries."""
         self._now = now
-        self._entries: BoundedQueue[Entry] = BoundedQueue(limit, max_bytes, _memory, "the journal")
+        self._entries: BoundedQueue[Entry] = BoundedQueue(limit, max_bytes, attrgetter("memory"), "the journal")
         self._recorded = 0
+        self._latest_secrets = self.secrets.kept
+        self._encode_until = self._encoded_until = 0
+        """The index before which entries keep forgotten secrets, and that before which they are encoded."""
         self._waiters: list[_Waiter] = []
         self._observers: list[Callable[[Entry], object]] = []
         self._clear_observers: list[Callable[[], object]] = []
@@ -201,20 +275,52 @@ class Journal:
         Raises:
             TypeError: `data` contains a value of a type that JSON does not have.
         """
-        clean: JSON = None
-        try:
-            clean = cleaned({**data, **more})
-            encoded = _encoded(clean)
-        except RecursionError:
-            encoded = '{"omitted":"nested too deeply"}'
-        limit = ANONYMOUS_ENTRY_LIMIT if account is None else ENTRY_LIMIT
-        if len(encoded) > limit:
-            encoded = _shortened(clean, limit)
-        if self.secrets.are_in(encoded):
-            encoded = _encoded(masked_json(json.loads(encoded), self.secrets))
+        encoded = _masked(lambda: {**data, **more}, self.secrets, _limit_for(account))
         # Mask before the name is cut: a part of a secret might not be recognized.
         name = encodable(self.secrets.masked(name[: NAME_LIMIT + LONGEST_SECRET])[:NAME_LIMIT])
-        entry = Entry(self._recorded, self._now(), kind, name, account, session, stream, encoded)
+        return self._write(Entry(self._recorded, self._now(), kind, name, account, session, stream, encoded))
+
+    def record_later(
+        self,
+        kind: Kind,
+        name: str,
+        describe: Described,
+        size: int,
+        *,
+        account: str | None = None,
+        session: str | None = None,
+        stream: str | None = None,
+    ) -> Entry:
+        """Write an entry whose data is that which `describe` returns. It is encoded and masked when it is first read.
+
+        Secrets that the mock learns in the meantime are masked too.
+
+        Args:
+            kind: the kind of the entry.
+            name: the name of the entry, which contains nothing that a client has chosen.
+            describe: returns the data. It is called once, in any thread, or not at all if the entry is never read.
+            size: approximate number of bytes that `describe` keeps in memory, at most `LATER_LIMIT`.
+            account: the account that the entry is about; None if unknown.
+            session: the same for the session.
+            stream: the same for the stream.
+        """
+        secrets = self.secrets.kept
+        content = LaterData(describe, secrets, _limit_for(account), size + _LATER_BYTES)
+        entry = self._write(Entry(self._recorded, self._now(), kind, name, account, session, stream, content))
+        if secrets is not self._latest_secrets:
+            self._latest_secrets, self._encode_until = secrets, entry.index
+        if self._encoded_until < self._encode_until:
+            self._encode_some()
+        return entry
+
+    def _encode_some(self) -> None:
+        """Encode the data of a few entries that keep secrets in memory which the mock has forgotten."""
+        first = max(self._encoded_until, self.oldest_index)
+        self._encoded_until = min(first + ENCODED_AT_ONCE, max(first, self._encode_until))
+        for index in range(first, self._encoded_until):
+            _ = self._entries[index - self.oldest_index].encoded
+
+    def _write(self, entry: Entry) -> Entry:
         self._recorded += 1
         self._entries.append(entry)
         for waiter in self._waiters:
@@ -386,6 +492,25 @@ def nearest(entries: Iterable[Entry], kind: Kind | None, name: str, where: Mappi
     return max(entries, key=likeness, default=None)
 
 
+def _limit_for(account: str | None) -> int:
+    return ANONYMOUS_ENTRY_LIMIT if account is None else ENTRY_LIMIT
+
+
+def _masked(describe: Described, secrets: Secrets, limit: int) -> str:
+    """Return the data of an entry as JSON text, without secrets, in `limit` characters at most."""
+    clean: JSON = None
+    try:
+        clean = cleaned(describe())
+        encoded = _encoded(clean)
+    except RecursionError:
+        encoded = '{"omitted":"nested too deeply"}'
+    if len(encoded) > limit:
+        encoded = _shortened(clean, limit)
+    if secrets.are_in(encoded):
+        encoded = _encoded(masked_json(json.loads(encoded), secrets))
+    return encoded
+
+
 def _encoded(value: JSON) -> str:
     return _ENCODER.encode(value)
 
@@ -401,10 +526,6 @@ def _shortened(data: JSON, limit: int) -> str:
 
 def _omitted(text: str) -> Mapping[str, JSON]:
     return {"omitted": f"{len(text)} characters of JSON"}
-
-
-def _memory(entry: Entry) -> int:
-    return sys.getsizeof(entry.encoded) + _ENTRY_BYTES
 
 
 def _report(message: str, error: Exception) -> None:

@@ -137,7 +137,15 @@ class Secrets:
         self._unsplit: list[bytes] = []
         """Secrets whose pieces are not in `_pieces` yet. Most texts contain no block of a secret."""
         self._hex_pieces: set[bytes] = set()
+        self._kept: Secrets | None = None
         _all[id(self)] = self
+
+    @property
+    def kept(self) -> "Secrets":
+        """The same secrets, which stay known after this object has forgotten its older half."""
+        if self._kept is None:
+            self._kept = copy.copy(self)  # the copy shares everything until this object replaces it
+        return self._kept
 
     def add(self, value: str) -> None:
         """Remember a secret; values shorter than `PIECE` characters are ignored."""
@@ -151,6 +159,7 @@ class Secrets:
             self._values = dict.fromkeys(list(self._values)[-self._limit // 2 :])
             self._wholes, self._blocks, self._pieces, self._hex_pieces = set(), set(), set(), set()
             self._unsplit, self._whole_lengths = [], {}
+            self._kept = None
             for each in self._values:
                 self._index(each)
 

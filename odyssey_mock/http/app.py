@@ -28,7 +28,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from odyssey_mock.backend import Backend
 from odyssey_mock.core.excerpts import excerpt
 from odyssey_mock.core.file_descriptors import RETRY_AFTER, ShortageLog, is_shortage
-from odyssey_mock.core.journal import Journal
+from odyssey_mock.core.journal import LATER_LIMIT, PLACES, Journal
 from odyssey_mock.core.redaction import REDACTED, get_logger
 from odyssey_mock.core.shortages import refusal_of
 from odyssey_mock.core.state_store import NO_STATE, StateStore
@@ -521,31 +521,59 @@ class _Exchange:
         route = self._scope.get("route")
         template = route.template if isinstance(route, ServiceRoute) else service_path(self._scope)
         method = self._scope["method"]
+        name, path, query = f"{method} {template}", _path(self._scope), self._scope["query_string"]
         body = known_body_of(self._scope)
         # Routes set these values: `request.state.account = ...`
         known = self._scope.get("state", {})
-        # The name of the fault explains an unusual response.
-        fault: dict[str, JSON] = {"fault": known["fault"]} if "fault" in known else {}
-        why: str | None = known.get("why")
-        if why is None:
-            why = _cause_of(self.status)
-        if why is not None:
-            fault["why"] = why
-        journal.record(
-            "rest",
-            f"{method} {template}",
-            account=known.get("account"),
-            session=known.get("session"),
-            stream=known.get("stream"),
+        places = {place: known.get(place) for place in PLACES}
+        described = partial(
+            _described,
             method=method,
             route=template,
-            path=_path(self._scope),
-            query=_query(self._scope),
-            request=None if body is None else body.shown(),
+            path=path,
+            query=query,
             status=self.status,
-            response=_read_json(self.response),
-            **fault,
+            response=bytes(self.response),
+            fault=known.get("fault"),
+            why=known.get("why"),
         )
+        size = len(path) + len(query) + len(self.response) + (0 if body is None else len(body.received))
+        if isinstance(route, ServiceRoute) and size <= LATER_LIMIT:
+            later = None if body is None else body.shown_later()
+            journal.record_later("rest", name, partial(described, later), size, **places)
+        else:
+            journal.record("rest", name, described(None if body is None else body.shown), **places)
+
+
+def _described(
+    request: Callable[[], JSON] | None,
+    *,
+    method: str,
+    route: str,
+    path: str,
+    query: bytes,
+    status: int | None,
+    response: bytes,
+    fault: str | None,
+    why: str | None,
+) -> Mapping[str, JSON]:
+    """Return the data of the journal entry of a request; `request` returns the JSON of its body."""
+    data: dict[str, JSON] = {
+        "method": method,
+        "route": route,
+        "path": path,
+        "query": _query(query),
+        "request": None if request is None else request(),
+        "status": status,
+        "response": _read_json(response),
+    }
+    # The name of the fault explains an unusual response.
+    if fault is not None:
+        data["fault"] = fault
+    cause = _cause_of(status) if why is None else why
+    if cause is not None:
+        data["why"] = cause
+    return data
 
 
 def _cause_of(status: int | None) -> str | None:
@@ -566,11 +594,11 @@ def _path(scope: Scope) -> str:
     return path
 
 
-def _query(scope: Scope) -> JSON:
+def _query(query: bytes) -> JSON:
     """Return the query parameters by name; the value is a list if a name occurs more than once."""
-    if not scope["query_string"]:
+    if not query:
         return {}
-    pairs = QueryParams(scope["query_string"]).multi_items()
+    pairs = QueryParams(query).multi_items()
     if len(pairs) > QUERY_SHOWN:
         return {"omitted": f"{len(pairs)} parameters"}
     values: dict[str, list[str]] = {}
@@ -579,7 +607,7 @@ def _query(scope: Scope) -> JSON:
     return {name: each[0] if len(each) == 1 else each for name, each in values.items()}
 
 
-def _read_json(body: bytearray) -> JSON:
+def _read_json(body: bytes) -> JSON:
     if not body:
         return None
     try:

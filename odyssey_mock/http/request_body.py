@@ -157,6 +157,11 @@ class RequestBody:
             return await asyncio.to_thread(function, value)
         return function(value)
 
+    @property
+    def received(self) -> bytearray:
+        """What was received of the body."""
+        return self._received
+
     def shown(self) -> JSON:
         """Return the body for the journal, shortened; None if it was not read or is not JSON."""
         if not self._received or not self._is_complete:
@@ -166,9 +171,20 @@ class RequestBody:
         parsed = next(iter(self._parsed.values())) if self._parsed else _parse(self._received)
         return None if isinstance(parsed, _NotJson) else excerpt(self._received, parsed)
 
+    def shown_later(self) -> Callable[[], JSON]:
+        """Return a function that returns the same as `shown`. It keeps nothing in memory but the bytes of the body."""
+        if not self._received or not self._is_complete:
+            return _nothing
+        return partial(_shown, bytes(self._received), unique=next(iter(self._parsed), False))
+
 
 async def _disconnected() -> Message:
     return {"type": "http.disconnect"}
+
+
+def _shown(received: bytes, *, unique: bool) -> JSON:
+    parsed = _parse(received, unique=unique)
+    return None if isinstance(parsed, _NotJson) else excerpt(received, parsed)
 
 
 def body_of(connection: HTTPConnection | Scope) -> RequestBody:
@@ -187,7 +203,11 @@ def set_body(scope: Scope, body: RequestBody) -> None:
     scope.setdefault("state", {})[_KEY] = body
 
 
-def _parse(body: bytearray, *, unique: bool = False) -> JSON | _NotJson:
+def _nothing() -> None:
+    return None
+
+
+def _parse(body: bytes | bytearray, *, unique: bool = False) -> JSON | _NotJson:
     try:
         return read_json(body, unique=unique)
     except ValueError as error:

@@ -59,7 +59,7 @@ class ServerRecord:
 
 _SERVER = RecordKind("server", ServerRecord)
 _ENTRY = tuple[int, float, Kind, AnyText, AnyText | None, AnyText | None, AnyText | None, AnyText]
-"""A journal entry: the values of the fields of `Entry`, in order."""
+"""A journal entry: the arguments of `Entry`, in order."""
 
 type OpenDatabase = Callable[[Path], Database]
 
@@ -323,4 +323,6 @@ def _base64(value: object) -> str:
 
 
 def _values(entry: Entry) -> list[object]:
-    return [getattr(entry, each.name) for each in dataclasses.fields(entry)]
+    """Return an entry in the form of `_ENTRY`."""
+    places = (entry.account, entry.session, entry.stream)
+    return [entry.index, entry.time, entry.kind, entry.name, *places, entry.encoded]

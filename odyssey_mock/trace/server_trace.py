@@ -27,8 +27,6 @@ from odyssey_mock.sessions.session_identity import SessionIdentity
 
 logger = get_logger(__name__)
 
-ENTRY_BYTES = 300
-"""Approximate size of a journal entry in bytes, apart from its data."""
 SAMPLED_EVERY = 0.5
 """Seconds between two records of the statistics of a peer."""
 THUMBNAILS = 600
@@ -132,10 +130,10 @@ class ServerTrace:
 
     def _record(self, entry: Entry) -> None:
         self._entries.append((self.recorder.now(), entry))
-        self._bytes += len(entry.encoded) + ENTRY_BYTES
+        self._bytes += entry.memory
         while self._bytes > LIMIT_BYTES and len(self._entries) > 1:
             _, oldest = self._entries.popleft()
-            self._bytes -= len(oldest.encoded) + ENTRY_BYTES
+            self._bytes -= oldest.memory
             self._dropped[lane_of(oldest)] += 1
 
     def _record_advance(self, before: float, after: float) -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import pickle
 import sys
+from collections.abc import Mapping
 from dataclasses import FrozenInstanceError
 from itertools import count
 from typing import Any
@@ -390,3 +392,73 @@ def test_earlier_entries_are_not_looked_at() -> None:
     assert [entry.name for entry in written.find("note", since=998)] == ["998", "999"]
     assert len(written.since(0)) == 1000
     assert instructions_of(lambda: written.find("note", since=998)) < 300
+
+
+def described_later(written: Journal, value: JSON, **places: str) -> tuple[Entry, list[str]]:
+    """Record data that is encoded later; return the entry, and a list that shows each call for the data."""
+    calls: list[str] = []
+
+    def describe() -> Mapping[str, JSON]:
+        calls.append("described")
+        return {"value": value}
+
+    return written.record_later("rest", "GET /regions", describe, 10, **places), calls
+
+
+def test_later_data_is_encoded_once() -> None:
+    entry, calls = described_later(journal(), 1)
+    assert (entry.memory, calls) == (entry.memory, []), "expected no data to be encoded before it is read"
+    assert (entry.encoded, entry.data, str(entry)) == (
+        '{"value":1}',
+        {"value": 1},
+        "#0 rest 'GET /regions' {\"value\":1}",
+    )
+    assert calls == ["described"]
+
+
+def test_later_data_equals_the_same_text() -> None:
+    later, _ = described_later(journal(), "x", account="acct_1")
+    text = journal().record("rest", "GET /regions", {"value": "x"}, account="acct_1")
+    other, _ = described_later(journal(), "y", account="acct_1")
+    assert (later == text, later == other, hash(later) == hash(text)) == (True, False, True)
+    assert pickle.loads(pickle.dumps(later)) == later
+    assert repr(later) == repr(text)
+
+
+@given(values)
+def test_later_data_is_that_of_record(value: JSON) -> None:
+    later, _ = described_later(journal(), value)
+    assert later.encoded == journal().record("rest", "GET /regions", {"value": value}).encoded
+
+
+def test_later_data_masks_secrets_that_were_forgotten() -> None:
+    written = journal()
+    secret = f"{0:032x}".replace("0", "q")
+    written.secrets.add(secret)
+    entry, _ = described_later(written, secret)
+    for number in range(1100):
+        written.secrets.add(f"secret-{number:08d}-{number * 7919:08d}")
+    assert not written.secrets.are_in(secret), "expected the secret to be forgotten"
+    assert entry.data == {"value": REDACTED}
+
+
+def test_entries_with_forgotten_secrets_are_encoded_step_by_step() -> None:
+    written = journal()
+    before = [described_later(written, number)[1] for number in range(10)]
+    for number in range(1100):
+        written.secrets.add(f"secret-{number:08d}-{number * 7919:08d}")
+    encoded = []
+    for _ in range(4):
+        after = described_later(written, "later")[1]
+        encoded.append((sum(map(len, before)), len(after)))
+    assert encoded == [(4, 0), (8, 0), (10, 0), (10, 0)]
+    assert len(written.entries) == 14
+
+
+def test_later_entry_costs_little_until_it_is_read() -> None:
+    written = journal()
+    written.secrets.add("secret-00000001-12345678")
+    value = {"regions": [{"id": f"region-{number}", "ping_url": "http://a/b"} for number in range(10)]}
+    at_once = instructions_of(lambda: written.record("rest", "GET /regions", {"value": value}))
+    later = instructions_of(lambda: described_later(written, value))
+    assert later < at_once / 5, f"expected much less work than {at_once} instructions, got {later}"

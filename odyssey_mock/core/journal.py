@@ -212,7 +212,8 @@ class Journal:
         self._now = now
         self._entries: BoundedQueue[Entry] = BoundedQueue(limit, max_bytes, attrgetter("memory"), "the journal")
         self._recorded = 0
-        self._latest_secrets = self.secrets.kept
+        self._latest_secrets: Secrets | None = None
+        """The secrets of the latest entry of `record_later`."""
         self._encode_until = self._encoded_until = 0
         """The index before which entries keep forgotten secrets, and that before which they are encoded."""
         self._waiters: list[_Waiter] = []
@@ -308,7 +309,9 @@ class Journal:
         content = LaterData(describe, secrets, _limit_for(account), size + _LATER_BYTES)
         entry = self._write(Entry(self._recorded, self._now(), kind, name, account, session, stream, content))
         if secrets is not self._latest_secrets:
-            self._latest_secrets, self._encode_until = secrets, entry.index
+            if self._latest_secrets is not None:
+                self._encode_until = entry.index
+            self._latest_secrets = secrets
         if self._encoded_until < self._encode_until:
             self._encode_some()
         return entry

@@ -144,7 +144,8 @@ class Secrets:
     def kept(self) -> "Secrets":
         """The same secrets, which stay known after this object has forgotten its older half."""
         if self._kept is None:
-            self._kept = copy.copy(self)  # the copy shares everything until this object replaces it
+            self._kept = Secrets.__new__(Secrets)
+            vars(self._kept).update(vars(self))  # it shares everything until this object replaces it
         return self._kept
 
     def add(self, value: str) -> None:

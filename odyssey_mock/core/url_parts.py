@@ -98,6 +98,11 @@ class BaseUrl:
             return None
         return cls("https" if match["scheme"].lower() == "https" else "http", authority, prefix)
 
+    @classmethod
+    def at(cls, scheme: Scheme, authority: str) -> "BaseUrl | None":
+        """Return the URL without a path for a text such as a `Host` header; None if it is not a valid authority."""
+        return _url_at(scheme, authority) if len(authority) < _LONGEST_AUTHORITY else None
+
     def __str__(self) -> str:
         return f"{self.scheme}://{self.authority.under(self.scheme)}{self.prefix}"
 
@@ -166,6 +171,12 @@ def _read_authority(text: str) -> tuple[str, int | None] | None:
         return None
     port = read_port(match["port"]) if match["port"] else None
     return None if match["port"] and port is None else (match["host"], port)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _url_at(scheme: Scheme, text: str) -> BaseUrl | None:
+    authority = Authority.read(text)
+    return None if authority is None else BaseUrl(scheme, authority)
 
 
 def _is_ipv6(text: str) -> bool:

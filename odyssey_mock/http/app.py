@@ -10,14 +10,14 @@ middleware of its own (`control_access.py`). Errors have FastAPI's form (`protoc
 
 import math
 import traceback
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import override
 
-from starlette.datastructures import Headers, QueryParams
+from starlette.datastructures import QueryParams
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, HTTPConnection
@@ -41,6 +41,7 @@ from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
 from odyssey_mock.http.lazy_routes import LazyRoutes
 from odyssey_mock.http.outage import GoAway, OutagePoint
 from odyssey_mock.http.public_urls import PublicUrls, service_path
+from odyssey_mock.http.raw_headers import header
 from odyssey_mock.http.request_body import UnreadBodies, known_body_of
 from odyssey_mock.http.router import FreeRouter
 from odyssey_mock.http.routes.artifacts import ArtifactRoutes
@@ -416,8 +417,24 @@ class _CrossOrigin:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = self._app if is_control(service_path(scope)) else self._shared
-        await app(scope, receive, send)
+        if scope["type"] != "http" or is_control(service_path(scope)):
+            return await self._app(scope, receive, send)
+        if header(scope["headers"], b"origin") is not None:
+            return await self._shared(scope, receive, send)
+
+        # Most clients are no browsers. For them, the middleware of Starlette would do no more, but slower.
+        async def varied(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": _varying_by_origin(message["headers"])}
+            await send(message)
+
+        return await self._app(scope, receive, varied)
+
+
+def _varying_by_origin(headers: Iterable[tuple[bytes, bytes]]) -> Sequence[tuple[bytes, bytes]]:
+    """Return response headers with `Origin` in `Vary`, because the response to a page of another origin differs."""
+    varies = [value for name, value in headers if name == b"vary"]
+    return [*[each for each in headers if each[0] != b"vary"], (b"vary", b", ".join([*varies, b"Origin"]))]
 
 
 class _Dated:
@@ -460,7 +477,7 @@ class _Journalled:
         async def said(message: Message) -> None:
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
-                exchange.is_json = Headers(raw=message["headers"]).get("content-type") == "application/json"
+                exchange.is_json = header(message["headers"], b"content-type") == "application/json"
             elif message["type"] == "http.response.body":
                 exchange.response.extend(message.get("body", b"") if exchange.is_json else b"")
                 if not message.get("more_body", False):

@@ -12,6 +12,7 @@ from odyssey_mock.accounts.errors import InvalidTokenError
 from odyssey_mock.accounts.session_tokens import SessionTokens, TokenError
 from odyssey_mock.core.strict_json import JSON, read_json
 from odyssey_mock.http.errors import ApiError
+from odyssey_mock.http.raw_headers import header
 from odyssey_mock.recordings.stream_records import StreamStore
 from odyssey_mock.sessions.registry import SessionRegistry
 
@@ -37,7 +38,7 @@ def authorized(request: Request, accounts: Accounts) -> Account:
         ApiError: 401, the token is missing.
         InvalidTokenError: the token is unknown or expired.
     """
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    scheme, _, token = (header(request.scope["headers"], b"authorization") or "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise ApiError(401, "Not authenticated", {"WWW-Authenticate": "Bearer"}).because(
             "expected the header `Authorization: Bearer` with the access token of POST /auth/token, "
@@ -64,11 +65,11 @@ class Callers:
 
         Return None if the token is missing or invalid.
         """
-        connection = HTTPConnection(scope)
         try:
             if scope["type"] == "websocket":
-                return self._tokens.verify(connection.query_params.get("token", "")).account
-            return self._accounts.holder_of(connection.headers.get("authorization", "").partition(" ")[2].strip()).id
+                return self._tokens.verify(HTTPConnection(scope).query_params.get("token", "")).account
+            authorization = header(scope["headers"], b"authorization") or ""
+            return self._accounts.holder_of(authorization.partition(" ")[2].strip()).id
         except (InvalidTokenError, TokenError):
             return None
 

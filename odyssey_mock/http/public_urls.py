@@ -29,6 +29,7 @@ from odyssey_mock.core.url_parts import (
     read_port,
     read_prefix,
 )
+from odyssey_mock.http.raw_headers import header
 from odyssey_mock.settings import IceServer
 
 type IsTrusted = Callable[[str], bool]
@@ -158,7 +159,7 @@ class PublicUrls:
 
     def _addressed(self, scope: Scope) -> Scope:
         own = _address_of(scope)
-        if any(name in _FORWARDING for name, _ in scope["headers"]):
+        if not _FORWARDING.isdisjoint(dict(scope["headers"])):
             headers = Headers(scope=scope)
             stated = read_forwarded(headers, own, self._is_trusted) if self._is_trusted(_peer(scope)) else own
             senders = _stated_senders(headers)
@@ -173,14 +174,14 @@ class PublicUrls:
         return {
             **scope,
             "scheme": url.scheme.replace("http", "ws") if is_websocket else url.scheme,
-            "headers": [(b"host", host.encode()), *(each for each in scope["headers"] if each[0] != b"host")],
+            "headers": [(b"host", host.encode()), *[each for each in scope["headers"] if each[0] != b"host"]],
             "root_path": prefix,
             "path": added + path,
             "raw_path": raw if raw is None else added.encode() + raw,
             "extensions": {
                 **scope.get("extensions", {}),
                 _ICE_SERVERS: partial(self._ice_servers, scope, own, url),
-                _RECEIVED: Received(_host_of(scope), own, stated, senders),
+                _RECEIVED: Received(header(scope["headers"], b"host"), own, stated, senders),
             },
         }
 
@@ -215,16 +216,12 @@ class PublicUrls:
 
 def _address_of(scope: Scope) -> BaseUrl:
     """Return the base URL to which a request was sent; without a valid `Host`, that of the listening address."""
-    authority = Authority.read(_host_of(scope) or "")
-    if authority is None:
+    scheme = _SCHEMES[scope.get("scheme", "http")]
+    url = BaseUrl.at(scheme, header(scope["headers"], b"host") or "")
+    if url is None:
         host, port = scope.get("server") or ("localhost", None)
-        authority = Authority.of(str(read_ip(host) or host), port)
-    return BaseUrl(_SCHEMES[scope.get("scheme", "http")], authority)
-
-
-def _host_of(scope: Scope) -> str | None:
-    """Return the header `Host` of a request; None if it has none."""
-    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), None)
+        url = BaseUrl(scheme, Authority.of(str(read_ip(host) or host), port))
+    return url
 
 
 @dataclass(frozen=True, slots=True)

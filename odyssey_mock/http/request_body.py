@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from odyssey_mock.core.excerpts import excerpt
 from odyssey_mock.core.strict_json import JSON, read_json
+from odyssey_mock.http.raw_headers import header
 
 BODY_LIMIT = 64 << 10
 """Maximum bytes of a request body, unless the route declares another limit. Usual requests have less than 1 KiB."""
@@ -64,7 +64,7 @@ class RequestBody:
     def __init__(self, scope: Scope, receive: Receive, limit: int, too_large: Callable[[int, str], Exception]) -> None:
         """Wrap `receive`. `too_large(limit, got)` creates the error for a body that is larger than `limit`."""
         self.limit = limit
-        length = Headers(scope=scope).get("content-length", "")
+        length = header(scope["headers"], b"content-length") or ""
         self._declared = int(length) if length.isdecimal() else 0
         self._receive = receive
         self._too_large = too_large
@@ -225,9 +225,10 @@ class UnreadBodies:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope) if scope["type"] == "http" else Headers()
-        length = headers.get("content-length", "")
-        if "transfer-encoding" not in headers and not (length.isdecimal() and int(length) > DROPPED):
+        headers = scope["headers"] if scope["type"] == "http" else ()
+        length = header(headers, b"content-length") or ""
+        is_small = not (length.isdecimal() and int(length) > DROPPED)
+        if is_small and header(headers, b"transfer-encoding") is None:
             await self._app(scope, receive, send)
             return
         is_complete = closes = False

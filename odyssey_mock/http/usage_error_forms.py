@@ -4,11 +4,11 @@ import hashlib
 from collections.abc import Callable
 from typing import Literal
 
-from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from odyssey_mock.http.public_urls import service_path
+from odyssey_mock.http.raw_headers import header
 from odyssey_mock.settings import UsageErrorForm
 
 type DetailForm = Literal["object", "string"]
@@ -69,8 +69,8 @@ class RegionsNoted:
 
 def _client_of(connection: HTTPConnection) -> str:
     """Return a digest of the access token of a request, which identifies one client."""
-    headers: Headers = connection.headers
-    return hashlib.sha256(headers.get("authorization", "").encode()).hexdigest()
+    authorization = header(connection.scope["headers"], b"authorization") or ""
+    return hashlib.sha256(authorization.encode()).hexdigest()
 
 
 def _remember(noted: dict[str, bool], client: str, value: bool) -> None:

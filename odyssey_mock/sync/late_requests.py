@@ -9,11 +9,12 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 
-from starlette.requests import HTTPConnection
+from starlette.datastructures import QueryParams
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from odyssey_mock.core.entropy import Entropy
 from odyssey_mock.core.strict_json import read_json
+from odyssey_mock.http.raw_headers import header
 
 REMEMBERED = 20_000
 """Maximum number of issued ids, tokens and keys that are remembered. A live session needs about ten of them."""
@@ -135,9 +136,9 @@ def _is_login(scope: Scope) -> bool:
 
 def values_of(scope: Scope) -> Iterator[str]:
     """Yield the strings in a request's headers, query and path that may be a key, a token or an id of a mock."""
-    connection = HTTPConnection(scope)
-    yield from _readings(connection.headers.get("authorization", "").partition(" ")[2].strip())
-    for value in connection.query_params.values():
+    authorization = header(scope["headers"], b"authorization") or ""
+    yield from _readings(authorization.partition(" ")[2].strip())
+    for value in QueryParams(scope["query_string"]).values() if scope["query_string"] else ():
         yield from _readings(value)
     for part in scope["path"].split("/"):
         yield from _readings(part)

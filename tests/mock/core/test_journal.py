@@ -442,7 +442,7 @@ def test_later_data_masks_secrets_that_were_forgotten() -> None:
     assert entry.data == {"value": REDACTED}
 
 
-def test_entries_with_forgotten_secrets_are_encoded_step_by_step() -> None:
+def test_entries_with_forgotten_secrets_are_encoded_gradually() -> None:
     written = journal()
     before = [described_later(written, number)[1] for number in range(10)]
     for number in range(1100):

@@ -1,11 +1,15 @@
 """Tests of features that all routes share: error responses, CORS, Date header, journal entries, and reports of bugs."""
 
 import logging
+from contextlib import suppress
 
 import httpx
 import pytest
+from starlette.types import Message
 
 from odyssey_mock import MockOdyssey
+from odyssey_mock.http.app import Service
+from tests.support.work_counts import instructions_of
 
 ROUTES = [
     ("POST", "/auth/token"),
@@ -15,6 +19,9 @@ ROUTES = [
     ("POST", "/sessions/token"),
     ("POST", "/telemetry"),
 ]
+
+LARGEST_RESPONSE = 3700
+"""Maximum number of instructions for a response to `GET /regions` without a token, without uvicorn. It takes 3000."""
 
 
 @pytest.mark.off_contract("an unknown route")
@@ -151,3 +158,45 @@ async def test_unexpected_exception_is_500_and_reported(
     assert any(frame.endswith(" fail") for frame in note.data["trace"])
     assert [record.exc_info is not None for record in caplog.records] == [True]
     assert mock.journal.find("rest")[0].data["status"] == 500
+
+
+@pytest.mark.parametrize("origin", [{}, {"Origin": "https://app.example"}])
+async def test_vary_states_all_headers_that_matter(http: httpx.AsyncClient, origin: dict[str, str]) -> None:
+    api = await http.get("/regions", headers=origin)
+    console = await http.get("/", headers={"Accept": "text/html", **origin})
+    control = await http.get("/_mock/health", headers={"Accept": "text/html"})
+    assert (api.headers.get_list("vary"), console.headers.get_list("vary")) == (["Origin"], ["Accept, Origin"])
+    assert "vary" not in control.headers
+
+
+async def test_request_costs_few_instructions(odyssey_mock: MockOdyssey) -> None:
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/regions",
+        "raw_path": b"/regions",
+        "query_string": b"",
+        "scheme": "http",
+        "server": ("127.0.0.1", 80),
+        "client": ("127.0.0.1", 1),
+        "headers": [(b"host", b"a")],
+    }
+    statuses: list[int] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    service = Service(odyssey_mock.backend, odyssey_mock.go_away)
+    await service(dict(scope), receive, send)  # creates the routes
+
+    def respond() -> None:
+        with suppress(StopIteration):
+            service(dict(scope), receive, send).send(None)
+
+    used = instructions_of(respond)
+    assert statuses == [401, 401]
+    assert used < LARGEST_RESPONSE

@@ -45,7 +45,7 @@ INTERNAL = {
     odyssey_mock.MockOdyssey: {"backend"},
     Journal: {
         *("drop_observers", "newest_first", "observe", "observe_clear"),
-        *("oldest_index", "page", "reach", "restore", "since"),
+        *("oldest_index", "page", "reach", "record_later", "restore", "since"),
     },
     Faults: {"any_at", "fire", "skip", "reached"},
     Jobs: {

@@ -21,7 +21,7 @@ from odyssey_mock.cli.app import main
 from odyssey_mock.faults.fault import Fault
 from odyssey_mock.prompts.markers import markers_of
 from tests.support.forks import run_pytest, start_python
-from tests.support.pages import PAGES, ROOT, Block, Project, blocks, projects
+from tests.support.pages import COMPOSE, PAGES, ROOT, WORKFLOW, Block, Project, blocks, projects
 from tests.support.project import run_fork
 
 LIMIT = 60.0
@@ -53,6 +53,8 @@ NOT_RUN = {
     "python scripts/kill_campaign.py": "takes minutes; tests/mock/test_kill_campaign.py kills 5 servers",
     "pytest tests/": "is a part of the suite itself",
     'mkdir -p "$HOME/.pki/nssdb"': "tests/contract/browser/test_https.py runs it",
+    "docker ": "needs a Docker daemon; tests/e2e/test_container.py works without one",
+    "ssh ": "needs another machine",
     "odyssey-mock explore ": "takes minutes; tests/mock/explore runs each option with few seeds",
 }
 """First words of the shell blocks that this module does not run, each with the reason."""
@@ -83,6 +85,7 @@ PYTHON = blocks("python")
 TESTS = [block for block in PYTHON if is_test(block)]
 PROGRAMS = [block for block in PYTHON if not is_test(block)]
 SHELL = blocks("sh")
+CONFIGURATIONS = [block for block in blocks("yaml") if not block.code.startswith((WORKFLOW, COMPOSE))]
 
 
 def test_transition_tables_come_from_the_code() -> None:
@@ -244,7 +247,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
     return run_serve
 
 
-@pytest.mark.parametrize("block", blocks("yaml"), ids=str)
+@pytest.mark.parametrize("block", CONFIGURATIONS, ids=str)
 def test_config_file_of_page_is_valid(block: Block, tmp_path: Path, serve: Callable[..., Settings]) -> None:
     (tmp_path / "mock.yaml").write_text(block.code)
     assert serve("--config", str(tmp_path / "mock.yaml")) != serve(), (

@@ -1,10 +1,11 @@
 """Command-line options for the settings of the mock, generated from `odyssey_mock/settings.py`.
 
-`chosen_settings` combines the values of these options with those of `--config` and `--set`.
+`chosen_settings` combines the values of these options with those of `--config`, `--set` and environment variables.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,11 @@ from odyssey_mock.settings import (
 
 PLAN_GROUP = SETTINGS[LIMIT_NAMES[0]].group
 """The heading in `--help` of the option `--plan`, which sets the limits."""
+
+VARIABLES = "ODYSSEY_MOCK_SET_"
+"""The beginning of the names of environment variables that set settings, such as `ODYSSEY_MOCK_SET_FPS`.
+
+A shorter one would match variables that Kubernetes sets for a service called odyssey-mock: `ODYSSEY_MOCK_PORT`."""
 
 
 class Number(click.FloatRange):
@@ -249,7 +255,7 @@ def set_option() -> click.Option:
         multiple=True,
         metavar="NAME=VALUE",
         help="Set a setting by its name in Python, such as `fps=10`, `hls=false` or `portrait_size=176x320`. May be "
-        "repeated.",
+        f"repeated. Environment variables such as {VARIABLES}FPS do the same; all options take precedence over them.",
     )
 
 
@@ -278,7 +284,10 @@ def chosen_settings(
     fixed: Mapping[str, str] = MappingProxyType({}),
     defaults: Mapping[str, object] = MappingProxyType({}),
 ) -> Settings:
-    """Return the settings that the options choose: the defaults, the plan, `--config`, and the other options.
+    """Return the settings that the command is given.
+
+    From the lowest to the highest precedence: the defaults, the plan, `--config`, the variables `VARIABLES`, the other
+    options.
 
     Args:
         context: the context of the command.
@@ -299,9 +308,10 @@ def chosen_settings(
             if context.get_parameter_source(name) is not ParameterSource.DEFAULT
         }
         from_file = {} if config is None else _read_config(config)
+        from_variables = _read_variables(os.environ)
         assigned = _assigned(assignments, options, fixed)
         served = {each.name: each.served for each in SETTINGS.values() if each.served != each.default}
-        chosen = {"plan": values["plan"], **served, **defaults, **from_file, **options, **assigned}
+        chosen = {"plan": values["plan"], **served, **defaults, **from_file, **from_variables, **options, **assigned}
         return Settings().replace(**{name: value for name, value in chosen.items() if name not in fixed})
     except (SettingsError, UnknownSettingError) as error:
         raise click.UsageError(str(error)) from error
@@ -324,6 +334,19 @@ def _read_config(path: Path) -> dict[str, Any]:  # Any: settings differ in type
             found[name] = _checked(f"{path}: faults", name, value if name == "plan" else from_data(name, value))
         except (SettingsError, UnknownSettingError) as error:
             raise click.UsageError(f"{path}: {error}") from error
+    return found
+
+
+def _read_variables(environment: Mapping[str, str]) -> dict[str, Any]:  # Any: settings differ in type
+    """Return the settings and the `plan` of environment variables, by name. Empty variables have no effect."""
+    found = {}
+    for variable, text in environment.items():
+        if variable.startswith(VARIABLES) and text:
+            name = variable.removeprefix(VARIABLES).lower()
+            try:
+                found[name] = _checked(variable, name, text if name == "plan" else from_text(name, text))
+            except (SettingsError, UnknownSettingError) as error:
+                raise click.UsageError(f"{variable}: {error}") from error
     return found
 
 

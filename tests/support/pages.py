@@ -11,6 +11,10 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 LANGUAGES_OF_FILES = ("python", "ini", "js")
 """The languages of code blocks that can show a file. Their first line is then a comment with the name of the file."""
 
+WORKFLOW = "# .github/workflows/"
+COMPOSE = "# compose."
+"""How a `yaml` block begins that is a workflow of GitHub Actions, or a compose file. Others configure the mock."""
+
 LANGUAGES_OF_PROJECTS = ("sh", "text")
 """The languages of code blocks that show the commands of a sample project, and the output of these commands."""
 

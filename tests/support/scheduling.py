@@ -20,6 +20,7 @@ TOGETHER = (
     "tests/client/client/test_event_loops.py",
     "tests/client/client/test_live.py",
     "tests/client/sync/test_processes.py",
+    "tests/e2e/test_container.py",  # the image
     "tests/e2e/test_demo.py",  # a run of the command
 )
 """Folders and files whose tests share a fixture that takes seconds: one worker runs all of them. They are run first.

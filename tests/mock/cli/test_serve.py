@@ -281,6 +281,39 @@ def test_limits_default_to_the_plan(
     assert (served[0].concurrent_sessions, served[0].stream_duration, served[0].monthly_hours) == expected
 
 
+def test_variables_set_settings(served: list[Settings], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "mock.yaml").write_text("{fps: 5, hls: true, inactivity: 7}")
+    variables = "HOST=0.0.0.0 PLAN=unlimited FPS=10 HLS=false SPEED=3 CONTROL_HOSTS=a,b SEED="
+    for variable in variables.split():
+        name, _, text = variable.partition("=")
+        monkeypatch.setenv(f"ODYSSEY_MOCK_SET_{name}", text)
+    options = ["--config", str(tmp_path / "mock.yaml"), "--speed", "2", "--set", "host=::1"]
+    result = CliRunner().invoke(main, ["serve", *options])
+    assert result.exit_code == 0, f"expected exit status 0, got {result.exit_code}:\n{result.output}"
+    (settings,) = served
+    assert (settings.stream_duration, settings.inactivity) == (None, 7)  # of the plan, and of the file
+    assert (settings.fps, settings.hls, settings.control_hosts) == (10, False, ("a", "b"))
+    assert (settings.speed, settings.host, settings.seed) == (2, "::1", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("FSP", "10", "ODYSSEY_MOCK_SET_FSP: "),
+        ("FPS", "many", "ODYSSEY_MOCK_SET_FPS: fps must be a whole number"),
+        ("PLAN", "golden", "ODYSSEY_MOCK_SET_PLAN: plan must be "),
+        ("FAULTS", '[{"at": "nowhere"}]', "ODYSSEY_MOCK_SET_FAULTS"),
+    ],
+)
+def test_invalid_variable_is_rejected_before_start(
+    name: str, text: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"ODYSSEY_MOCK_SET_{name}", text)
+    result = CliRunner().invoke(main, ["serve", "--port", "0"])
+    assert result.exit_code == 2
+    assert expected in result.output
+
+
 def test_used_port_ends_with_an_error() -> None:
     with SystemNetwork().listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]

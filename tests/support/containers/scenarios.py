@@ -1,0 +1,192 @@
+"""What tests do with containers, on the Docker host of `engine.py`. Each function returns JSON for a test."""
+
+import json
+import os
+import pickle
+import re
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from tests.support.containers.building import ROOT, Image, build
+from tests.support.containers.compose import Service, read_composition
+from tests.support.containers.engine import HOST_ADDRESS, OTHER_MACHINE, Container, Ended, Engine, run
+from tests.support.containers.workflows import read_jobs
+
+type JSON = Mapping[str, object]
+
+FIRST_FRAME = Path(__file__).parent / "first_frame.py"
+ELSEWHERE = ("nsenter", f"--net=/run/netns/{OTHER_MACHINE}")
+"""The words before a command that runs on the other machine."""
+TOKEN = "token-of-the-compose-file"
+
+RUNNER = """
+FROM packages
+# What `pip install` of a checkout needs, from the bundle of Python and from the cache of pip.
+RUN --mount=type=cache,target=/root/.cache/pip /opt/odyssey/bin/python -m ensurepip --default-pip \
+    && /opt/odyssey/bin/python -m pip install hatchling pytest
+ENV PATH=/opt/odyssey/bin:$PATH
+ENV PIP_NO_INDEX=1 PIP_NO_BUILD_ISOLATION=0 PIP_NO_COMPILE=1 PIP_ROOT_USER_ACTION=ignore
+ENTRYPOINT ["tail", "--follow", "/dev/null"]
+"""
+"""A machine that runs the steps of jobs. Its environment already has the packages that the project needs.
+
+pip takes `PIP_NO_BUILD_ISOLATION=0` for the option `--no-build-isolation`.
+"""
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images that the functions use. They are built before, on a machine with internet.
+
+    Attributes:
+        mock: that of the Dockerfile.
+        runner: `RUNNER`.
+    """
+
+    mock: Image
+    runner: Image
+
+    @classmethod
+    def build(cls) -> Self:
+        return cls(build(), build(more=RUNNER))
+
+    def save(self, folder: Path) -> None:
+        (folder / "images").write_bytes(pickle.dumps(self))
+
+    @staticmethod
+    def load(folder: Path) -> "Images":
+        loaded = pickle.loads((folder / "images").read_bytes())
+        assert isinstance(loaded, Images)
+        return loaded
+
+
+async def serve_and_stop(folder: str) -> JSON:
+    """Run the image, which may not write to its files; play a stream from the host, and stop the container."""
+    image = Images.load(Path(folder)).mock
+    engine = Engine(Path(folder))
+    await engine.use_subnet()
+    async with engine.running("mock", image, ports=["8400:8400"], is_read_only=True) as mock:
+        await become_healthy(mock)
+        status = rights_of(mock.pid)
+        packages = await mock.execute(["python", "-c", "import odyssey_mock; print(odyssey_mock.__file__)"])
+        frame = await first_frame("http://localhost:8400")
+        stopping_at = time.perf_counter()
+        stopped = await mock.stop()
+        stop_seconds = time.perf_counter() - stopping_at
+    return {
+        "status": status,
+        "package": packages.output.strip(),
+        "frame": frame,
+        "exit_code": stopped.exit_code,
+        "stop_seconds": stop_seconds,
+        "output": stopped.output,
+    }
+
+
+async def compose_up(folder: str) -> JSON:
+    """Start the services of compose.yaml; play a stream from the other machine, and start the mock again."""
+    image = Images.load(Path(folder)).mock
+    composition = read_composition(environment={"ODYSSEY_ADDRESS": HOST_ADDRESS, "ODYSSEY_CONTROL_TOKEN": TOKEN})
+    engine = Engine(Path(folder))
+    await engine.use_subnet(composition.subnet)
+    service, example = composition.services["mock"], composition.services["app"]
+    assert dict(example.conditions) == {"mock": "service_healthy"}
+    async with running_service(engine, service, image) as mock:
+        await become_healthy(mock)
+        async with running_service(engine, example, image, hosts={"mock": mock.address}) as app:
+            ended = await app.ended()
+        frame = await first_frame(f"http://{HOST_ADDRESS}:8400", *ELSEWHERE)
+        before = await recordings()
+        await mock.stop()
+    async with running_service(engine, service, image) as mock:
+        await become_healthy(mock)
+        after = await recordings()
+    return {
+        "app": [ended.exit_code, ended.output],
+        "frame": frame,
+        "recordings": [before, after],
+    }
+
+
+async def run_job(folder: str, workflow: str, name: str) -> JSON:
+    """Run the commands of a job in `folder`, with its services.
+
+    `workflow`: the text of the workflow. Its actions are not run: a checkout of this project is in `odyssey-testkit`,
+    and Python is installed.
+    """
+    images = Images.load(Path(folder))
+    job = read_jobs(workflow)[name]
+    engine = Engine(Path(folder))
+    await engine.use_subnet()
+    workspace = Path(folder) / "workspace"
+    async with AsyncExitStack() as stack:
+        for name, service in job.services.items():
+            running = engine.running(name, images.mock, environment=service.environment, ports=service.ports)
+            await become_healthy(await stack.enter_async_context(running))
+        runner = await stack.enter_async_context(
+            engine.running(
+                "runner",
+                images.runner,
+                environment=job.environment,
+                volumes={"/workspace": workspace, "/workspace/odyssey-testkit": ROOT},
+                is_on_host=True,
+            )
+        )
+        steps = [await runner.execute(["bash", "-e", "-c", f"cd /workspace\n{each}"]) for each in job.commands]
+    return {"steps": [[each.exit_code, each.output] for each in steps]}
+
+
+def running_service(
+    engine: Engine, service: Service, image: Image, *, hosts: Mapping[str, str] | None = None
+) -> AbstractAsyncContextManager[Container]:
+    return engine.running(
+        service.name,
+        image,
+        service.command,
+        entrypoint=service.entrypoint,
+        address=service.address,
+        environment=service.environment,
+        ports=service.ports,
+        volumes={target: engine.volume(name, image, target) for target, name in service.volumes.items()},
+        hosts=hosts,
+    )
+
+
+async def become_healthy(container: Container) -> None:
+    health = container.image.config.health
+    assert health is not None, "expected a health check in the image, got none"
+    await container.become_healthy(health)
+
+
+def rights_of(pid: int) -> Mapping[str, str]:
+    """Return the user id and the capabilities of a process."""
+    return dict(re.findall(r"^(Uid|CapEff):\t(\w+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE))
+
+
+async def recordings() -> object:
+    """Return the number of recordings that the mock lists for the other machine."""
+    code = f"""
+import urllib.request
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({{}}))
+request = urllib.request.Request("http://{HOST_ADDRESS}:8400/_mock/recordings")
+request.add_header("Authorization", "Bearer {TOKEN}")
+print(opener.open(request, timeout=10).read().decode())
+"""
+    return json_of(await run(*ELSEWHERE, sys.executable, "-c", code))["total"]
+
+
+async def first_frame(url: str, *machine: str) -> object:
+    """Start a stream at `url`, on the host or on another `machine`; return the size of its first frame."""
+    environment = {**os.environ, "ODYSSEY_API_URL": url, "ODYSSEY_API_KEY": "ody_client"}
+    return json_of(await run(*machine, sys.executable, str(FIRST_FRAME), environment=environment))
+
+
+def json_of(ended: Ended) -> Any:  # Any: JSON
+    """Parse the last line of the output of a command that succeeded."""
+    assert ended.exit_code == 0, f"expected exit code 0, got {ended.exit_code} with this output:\n{ended.output}"
+    return json.loads(ended.output.splitlines()[-1])

@@ -6,6 +6,7 @@ Worker processes are spawned, and each has its own pipe, so that the death of on
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -217,6 +218,7 @@ class _Worker:
 def _work(pipe: Connection, player: SeedPlayer) -> None:
     """Run the batches that arrive on the pipe until it is closed; this is the main function of a worker process."""
     signal.signal(signal.SIGTERM, _leave)
+    gc.freeze()  # garbage collections skip all that is imported now
     try:
         pipe.send(None)  # the process has started
         while True:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import itertools
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -23,8 +22,9 @@ LONGEST = 86_400.0 * 31
 """Default limit of a run in virtual seconds: 31 days."""
 
 COLLECTED_AFTER = 100
-"""Number of worlds between two full garbage collections. Each takes longer than a run; a world leaves about 0.4 MB."""
-_worlds = itertools.count(1)
+"""Number of worlds between two full garbage collections. Each takes longer than a run; a world leaves about 0.4 MB.
+
+In a process that has frozen its objects, a collection takes milliseconds, so it precedes every world."""
 
 type Program[T] = Callable[[World], Awaitable[T]]
 """An async function that a run executes; its argument is the `World` of the run."""
@@ -69,8 +69,7 @@ def run[T](
         keeps_log: whether to compute `run_hash`.
         seconds: limit in virtual time; a longer run ends with an `EndlessError` as its error.
     """
-    world = World(seed, fidelity=fidelity, keeps_log=keeps_log)
-    with _within(world), sandboxed(world.time_and_entropy):
+    with _world(seed, fidelity, keeps_log=keeps_log) as world, sandboxed(world.time_and_entropy):
         world.loop.allow(seconds)
         result, error = None, None
         try:
@@ -98,8 +97,7 @@ def opened(seed: int, *, fidelity: Fidelity = "light", settings: Mapping[str, ob
         fidelity: `full` (real WebRTC) or `light` (peers without pixels).
         settings: settings of the mock, which override the defaults of a simulated mock.
     """
-    world = World(seed, fidelity=fidelity, keeps_log=False)
-    with _within(world):
+    with _world(seed, fidelity, keeps_log=False) as world:
         over = asyncio.Event()
         server = world.step(_begin(world, over, settings or {}), host=SERVER)
         try:
@@ -150,12 +148,16 @@ async def _join(task: asyncio.Task[None]) -> None:
 
 
 @contextmanager
-def _within(world: World) -> Iterator[None]:
-    with _peers(world.fidelity), _without_collections(), _unrecorded(), platform_by_default(world.platform):
-        try:
-            yield
-        finally:
-            world.loop.end()
+def _world(seed: int, fidelity: Fidelity, *, keeps_log: bool) -> Iterator[World]:
+    """Create a world, and end it after the block."""
+    with _peers(fidelity), _without_collections():
+        # It is created here because frozen objects, which are older, may stay frozen: they are never collected.
+        world = World(seed, fidelity=fidelity, keeps_log=keeps_log)
+        with _unrecorded(), platform_by_default(world.platform):
+            try:
+                yield world
+            finally:
+                world.loop.end()
 
 
 @contextmanager
@@ -185,13 +187,43 @@ def _peers(fidelity: Fidelity) -> AbstractContextManager[None]:
 def _without_collections() -> Iterator[None]:
     """Disable garbage collection during the block: it would run at different times in each process."""
     had = gc.isenabled()
-    if next(_worlds) % COLLECTED_AFTER == 0:
-        gc.collect()  # worlds contain many cycles, and frozen objects are never collected
     gc.disable()
-    gc.freeze()  # simloop collects garbage after each run, 50 ms faster if older objects are frozen
+    _older_objects.freeze()
     try:
         yield
     finally:
-        gc.unfreeze()
+        _older_objects.unfreeze()
         if had:
             gc.enable()
+
+
+class _OlderObjects:
+    """The objects that are older than the open worlds. While a world is open, garbage collections skip them.
+
+    simloop collects garbage after each run, which takes 50 ms less without these objects. If the process itself has
+    frozen objects, as `tests/conftest.py` and the workers of the explorer do, they stay frozen after the world.
+    """
+
+    def __init__(self) -> None:
+        self._open_worlds = 0
+        self._worlds = 0
+        self._stay_frozen = False
+
+    def freeze(self) -> None:
+        self._open_worlds += 1
+        self._worlds += 1
+        if self._open_worlds == 1:
+            # Count the objects only until some are found, because this takes 8 ms for a million of them.
+            self._stay_frozen = self._stay_frozen or gc.get_freeze_count() > 0
+            # Worlds contain many cycles, and frozen objects are never collected.
+            if self._stay_frozen or self._worlds % COLLECTED_AFTER == 0:
+                gc.collect()
+        gc.freeze()
+
+    def unfreeze(self) -> None:
+        self._open_worlds -= 1
+        if self._open_worlds == 0 and not self._stay_frozen:
+            gc.unfreeze()
+
+
+_older_objects = _OlderObjects()

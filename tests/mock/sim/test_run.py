@@ -1,7 +1,9 @@
 """Tests of how runs in the simulated world end: their result, their error, and what they leave open."""
 
 import asyncio
+import gc
 import time
+import weakref
 
 import pytest
 
@@ -12,7 +14,27 @@ from odyssey_mock.sim.run import opened, run
 from odyssey_mock.sim.sandbox import SandboxError
 from odyssey_mock.sim.world import CLIENT, World
 from tests.mock.sim.test_world import life_cycle
+from tests.support.forks import run_python
 from tests.support.simulated_worlds import HOST, complete, of, play, play_nothing, wait
+
+COUNT_FROZEN = """
+import gc
+from odyssey_mock.sim.run import opened, run
+
+async def nothing(world):
+    pass
+
+gc.unfreeze()  # this process is a fork
+run(1, nothing)
+after_run = gc.get_freeze_count()
+with opened(1), opened(2):
+    pass
+print(after_run, gc.get_freeze_count())
+"""
+
+
+async def nothing(_: World) -> None:
+    """Do nothing in the world."""
 
 
 def test_successful_run_has_a_result_and_no_leftovers() -> None:
@@ -206,3 +228,26 @@ def test_run_is_possible_between_steps() -> None:
         assert complete(life_cycle, seed=7).result == complete(life_cycle, seed=7).result
         world.step(wait(5))
         assert world.now() >= 10
+
+
+def test_objects_that_the_process_froze_stay_frozen() -> None:
+    gc.freeze()
+    run(1, nothing)
+    assert gc.get_freeze_count() > 0
+
+
+def test_next_run_frees_the_last_world() -> None:
+    worlds: list[weakref.ref[World]] = []
+
+    async def scenario(world: World) -> None:
+        worlds.append(weakref.ref(world))
+
+    gc.freeze()
+    run(1, scenario)
+    run(2, scenario)
+    assert worlds[0]() is None
+
+
+def test_run_leaves_nothing_frozen() -> None:
+    counted = run_python("-c", COUNT_FROZEN, limit_s=60)
+    assert (counted.stdout, counted.stderr) == ("0 0\n", "")

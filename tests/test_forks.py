@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.forks import run_python, start_python
+from tests.support.forks import run_pytest, run_python, start_python
 from tests.support.interrupts import interruptible
 
 LIMIT_S = 60.0
@@ -111,3 +111,33 @@ def test_failed_start_leaves_the_next_one_possible(tmp_path: Path) -> None:
 def test_unsupported_options_are_rejected() -> None:
     with pytest.raises(ValueError, match="expected none of the options"):
         start_python("-c", "pass", preexec_fn=lambda: None)
+
+
+DRAWING = """
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+@settings(max_examples=5)
+@given(st.text(min_size=10))
+def test_text(text):
+    print(ascii(text))
+"""
+
+
+def drawn(folder: Path) -> str:
+    """Run a test with random texts in a folder; return the texts."""
+    (folder / "test_text.py").write_text(DRAWING)
+    ran = run_pytest("-s", "-q", "test_text.py", folder=folder, environment=os.environ, limit_s=LIMIT_S)
+    assert ran.returncode == 0, f"expected the test to pass, got:\n{ran.stdout}{ran.stderr}"
+    return ran.stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="commands run in forks only on Linux")
+def test_fork_stores_no_tables_of_hypothesis(tmp_path: Path) -> None:
+    drawn(tmp_path)
+    created = [name for name in ("constants", "unicode_data") if (tmp_path / ".hypothesis" / name).exists()]
+    assert created == [], f"expected the fork to have the tables already, got a fork that created {created}"
+
+
+def test_forks_draw_different_random_examples(tmp_path: Path) -> None:
+    assert drawn(tmp_path).splitlines()[:5] != drawn(tmp_path).splitlines()[:5]

@@ -84,6 +84,9 @@ OPTIONS = (
 SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 """Signals that a new process ignores if the process that started it does."""
 
+HYPOTHESIS = Path(__file__).parents[2] / ".hypothesis"
+"""The folder of Hypothesis in this clone, in which the workers of the suite have already stored their tables."""
+
 LENGTH_BYTES = 8
 """The length of the number of bytes that begins a request."""
 
@@ -157,8 +160,32 @@ def prepare() -> None:
         sys.stdout = shown
     for name in IMPORTS:
         importlib.import_module(name)
+    fill_caches_of_hypothesis()
     gc.collect()
     gc.freeze()  # so that forks do not copy the memory of these objects
+
+
+def fill_caches_of_hypothesis() -> None:
+    """Run a property, for which Hypothesis reads a table of Unicode, and the constants in the modules of the packages.
+
+    Hypothesis stores both in its folder, which is empty in a new project. Each command would take two seconds to
+    create them again.
+    """
+    from hypothesis import given, settings, strategies  # noqa: PLC0415 - after pytest has rewritten its plugin
+    from hypothesis.configuration import set_hypothesis_home_dir  # noqa: PLC0415 - as above
+
+    # Hypothesis reads the constants for one in twenty texts.
+    @settings(max_examples=2, derandomize=True, database=None, deadline=None)
+    @given(strategies.lists(strategies.text(max_size=1), min_size=200))
+    def any_property(texts: Sequence[str]) -> None:
+        pass
+
+    set_hypothesis_home_dir(HYPOTHESIS)
+    # In another thread, because each thread has its own random numbers. Those of this thread would be the same in every
+    # command.
+    thread = threading.Thread(target=any_property)
+    thread.start()
+    thread.join()
 
 
 def orphan() -> int | None:

@@ -40,7 +40,7 @@ from odyssey_mock.http.errors import ErrorResponses, note_cause
 from odyssey_mock.http.fault_points import FaultGate, ServiceRoute
 from odyssey_mock.http.lazy_routes import LazyRoutes
 from odyssey_mock.http.outage import GoAway, OutagePoint
-from odyssey_mock.http.public_urls import PublicUrls, service_path
+from odyssey_mock.http.public_urls import IgnoredHeaders, PublicUrls, service_path
 from odyssey_mock.http.raw_headers import header
 from odyssey_mock.http.request_body import UnreadBodies, known_body_of
 from odyssey_mock.http.router import FreeRouter
@@ -177,6 +177,7 @@ class Service:
             stun_port=backend.stun_port,
             udp_addresses=backend.settings.now.udp_addresses,
             servers=backend.settings.now.ice_servers,
+            ignored=IgnoredHeaders(backend.journal).report,
         )
         return UnreadBodies(app)
 

@@ -19,6 +19,8 @@ from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from odyssey_mock.core.journal import Journal
+from odyssey_mock.core.redaction import get_logger
 from odyssey_mock.core.url_parts import (
     Authority,
     BaseUrl,
@@ -31,6 +33,8 @@ from odyssey_mock.core.url_parts import (
 )
 from odyssey_mock.http.raw_headers import header
 from odyssey_mock.settings import IceServer
+
+logger = get_logger("odyssey_mock.http")
 
 type IsTrusted = Callable[[str], bool]
 """A function that returns whether the proxy at an address is trusted."""
@@ -53,6 +57,12 @@ _FORWARDING = frozenset(
     }
 )
 """The headers in which proxies state the public URL or the senders. Most requests have none of them."""
+
+_STATING = tuple(sorted(_FORWARDING - {b"x-forwarded-for", b"x-real-ip"}))
+"""The headers in which proxies state the public URL."""
+
+IGNORED_KEPT = 100
+"""Maximum number of ignored headers that are reported, each once for each sender. A client can invent any number."""
 
 _SCHEMES: Mapping[str, Scheme] = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
 
@@ -121,6 +131,30 @@ def _root(scope: Scope) -> str:
     return root
 
 
+class IgnoredHeaders:
+    """Reports the headers of untrusted senders, in the log and as a note in the journal: each header once per sender.
+
+    At most `IGNORED_KEPT` are reported.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._reported: set[tuple[str, str]] = set()
+
+    def report(self, sender: str, header: str) -> None:
+        """Report that a header of `sender` was ignored, unless that was reported before."""
+        key = (sender, header)
+        if key in self._reported or len(self._reported) >= IGNORED_KEPT:
+            return
+        self._reported.add(key)
+        why = (
+            f"{sender} is no trusted proxy; if it is a proxy of yours, start the mock with --trusted-proxy {sender} "
+            "(the setting trusted_proxies)"
+        )
+        logger.warning("the header %s of %s was ignored: %s", header, sender, why)
+        self._journal.record("note", "header ignored", header=header, sender=sender, why=why)
+
+
 class PublicUrls:
     """ASGI middleware that writes the public URL of the mock into the scope of each request.
 
@@ -136,6 +170,7 @@ class PublicUrls:
         stun_port: int,
         udp_addresses: Sequence[str] = (),
         servers: Sequence[IceServer] = (),
+        ignored: Callable[[str, str], None],
     ) -> None:
         """Wrap `app`.
 
@@ -146,6 +181,7 @@ class PublicUrls:
             stun_port: the UDP port of the STUN server.
             udp_addresses: the addresses at which clients reach this port, if they are not the address of the request.
             servers: the ICE servers for clients; if empty, the STUN server is the only one.
+            ignored: called with an untrusted sender and the name of its header that states another public URL.
         """
         self._app = app
         self._public_url = BaseUrl.read(public_url) if public_url else None
@@ -153,6 +189,7 @@ class PublicUrls:
         self._stun_port = stun_port
         self._udp_hosts = [Authority.of(address).host for address in udp_addresses]
         self._servers = servers
+        self._ignored = ignored
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(self._addressed(scope), receive, send)
@@ -161,7 +198,7 @@ class PublicUrls:
         own = _address_of(scope)
         if not _FORWARDING.isdisjoint(dict(scope["headers"])):
             headers = Headers(scope=scope)
-            stated = read_forwarded(headers, own, self._is_trusted) if self._is_trusted(_peer(scope)) else own
+            stated = self._stated(scope, headers, own)
             senders = _stated_senders(headers)
         else:
             stated, senders = own, ()
@@ -188,6 +225,17 @@ class PublicUrls:
     def _ice_servers(self, scope: Scope, own: BaseUrl, url: BaseUrl) -> Sequence[IceServer]:
         # The STUN server is not added to others: where UDP is blocked, clients would wait for it.
         return self._servers or [{"urls": self._stun_url(scope, own, url)}]
+
+    def _stated(self, scope: Scope, headers: Headers, own: BaseUrl) -> BaseUrl:
+        """Return the public URL that a trusted proxy states; `own` if the sender is not trusted."""
+        sender = _peer(scope)
+        if self._is_trusted(sender):
+            return read_forwarded(headers, own, self._is_trusted)
+        if self._public_url is None:  # with the setting, the headers of trusted proxies have no effect either
+            for name in _STATING:
+                if name.decode() in headers:
+                    self._ignored(sender, name.decode())
+        return own
 
     def _stun_url(self, scope: Scope, own: BaseUrl, url: BaseUrl) -> str:
         """Return the URL of the STUN server (RFC 7064) for the client of a request.

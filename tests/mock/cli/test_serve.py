@@ -206,7 +206,7 @@ def test_no_fonts_are_listed_if_all_are_installed(monkeypatch: pytest.MonkeyPatc
 
 def test_trace_is_written_when_the_server_stops(tmp_path: Path) -> None:
     file = tmp_path / "run.odytrace"
-    with serving("--json", "--trace", str(file)) as process:
+    with serving("--port", "0", "--json", "--trace", str(file)) as process:
         ready = json.loads(first_line(process))
         url, key = ready["url"], ready["api_key"]
         assert httpx.post(f"{url}/auth/token", json={"api_key": key}).status_code == 200

@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+import pytest_asyncio
 from aiortc import RTCConfiguration, RTCPeerConnection
-from hypothesis import given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
@@ -15,13 +16,18 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 from websockets.asyncio.client import connect
 
 from odyssey_mock import MockOdyssey
+from odyssey_mock.core.journal import Journal
 from odyssey_mock.core.url_parts import SERVICE_SEGMENTS, Authority, BaseUrl
 from odyssey_mock.http.app import Service
+from odyssey_mock.http.endpoint import SharedEndpoint
 from odyssey_mock.http.public_urls import (
+    IGNORED_KEPT,
     LONGEST_LIST,
+    IgnoredHeaders,
     PublicUrls,
     base_url,
     ice_servers,
@@ -29,6 +35,7 @@ from odyssey_mock.http.public_urls import (
     read_forwarded,
     service_path,
 )
+from odyssey_mock.system_network import SystemNetwork
 from tests.support.raw import RawPeer
 from tests.support.recordings import remembered
 from tests.support.simulations import URLS, job, script, submit
@@ -38,6 +45,7 @@ OWN = "http://mock.test:8400"
 """The address that the requests of `seen` state."""
 LOCAL, PROXY, STRANGER = "127.0.0.1", "10.0.0.9", "192.0.2.7"
 """Addresses that send requests: this machine, a trusted proxy, and an address that is not trusted."""
+TOKEN = "0123456789abcdef"
 EXAMPLE = {"Forwarded": "proto=https;host=example.com", "X-Forwarded-Prefix": "/mock"}
 
 
@@ -57,6 +65,7 @@ async def reporting(
         trusted_proxies=["10.0.0.0/8", "fd00::1"],
         stun_port=3478,
         udp_addresses=udp_addresses,
+        ignored=lambda *_: None,
     )
     app = Starlette(routes=[Route("/report", report)], middleware=[rule])
     transport = httpx.ASGITransport(app, client=(sender, 50000))
@@ -402,3 +411,121 @@ async def test_journal_omits_the_prefix(odyssey_mock: MockOdyssey, http: httpx.A
     await http.get("/mock/ping/us-east-1", headers=EXAMPLE)
     (entry,) = odyssey_mock.journal.find("rest")
     assert (entry.data["path"], entry.data["route"]) == ("/ping/us-east-1", "/ping/{region}")
+
+
+# Senders that are not trusted
+
+
+@pytest_asyncio.fixture
+async def strangers_mock() -> AsyncIterator[MockOdyssey]:
+    """Run a mock whose clock stands still, and that takes every request for one of `STRANGER`."""
+
+    def around(app: ASGIApp) -> ASGIApp:
+        async def from_a_stranger(scope: Scope, receive: Receive, send: Send) -> None:
+            await app({**scope, "client": (STRANGER, 50000)}, receive, send)
+
+        return from_a_stranger
+
+    async with (
+        SharedEndpoint(SystemNetwork(), "127.0.0.1", 0, around) as endpoint,
+        MockOdyssey(plan="unlimited", clock="manual", control_token=TOKEN, endpoint=endpoint) as mock,
+    ):
+        yield mock
+
+
+@pytest_asyncio.fixture
+async def stranger(strangers_mock: MockOdyssey) -> AsyncIterator[httpx.AsyncClient]:
+    """Yield an authorized HTTP client of `strangers_mock`."""
+    async with httpx.AsyncClient(base_url=strangers_mock.url, trust_env=False) as http:
+        answer = await http.post("/auth/token", json={"api_key": strangers_mock.api_key})
+        http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        yield http
+
+
+async def all_urls(http: httpx.AsyncClient, paths: Sequence[str], headers: Sequence[tuple[str, str]]) -> list[object]:
+    """Request every route that returns URLs, with `headers`; return the parts of the responses that may contain one."""
+    raw = [(b"accept", b"text/html"), *((name.encode(), value.encode("latin-1")) for name, value in headers)]
+    found: list[object] = []
+    for path in paths:
+        method = "OPTIONS" if path.endswith("/whep") else "GET"
+        response = await http.request(method, path, headers=raw, params={"token": TOKEN} if "_mock" in path else None)
+        part = {"/_mock/overview": "url", "/openapi.json": "servers"}.get(path)
+        body = response.text if part is None else response.json()[part]
+        found.append((path, response.status_code, body, response.headers.get("location"), response.headers.get("link")))
+    session = (await http.post("/sessions/request", json={}, headers=raw)).json()
+    found.append(session["signalling_url"].removesuffix(session["streamer_id"]))
+    return found
+
+
+forged = st.sampled_from(
+    ["forged.example", "https", "/forged", "99", "for=127.0.0.1;host=forged.example;proto=https", "127.0.0.1, 10.0.0.9"]
+)
+
+
+@pytest.fixture
+def plain() -> list[object]:
+    """Return a list for what `all_urls` returns without headers, which is the same for all examples."""
+    return []
+
+
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(headers=st.lists(st.tuples(names, forged | values.map(str.strip)), min_size=1, max_size=6))
+@example(headers=[(name, "forged.example") for name in ("forwarded", "x-forwarded-host", "x-forwarded-prefix")])
+async def test_untrusted_headers_change_no_url(
+    strangers_mock: MockOdyssey, stranger: httpx.AsyncClient, plain: list[object], headers: list[tuple[str, str]]
+) -> None:
+    stream = next(iter(strangers_mock.streams), None) or remembered(strangers_mock)
+    paths = [
+        *("/regions", "/config", "/openapi.json", "/", f"/recordings/{stream}", "/stream-recordings"),
+        *("/_mock/health", "/_mock/overview", "/_mock/console", f"/broadcast/{stream}/whep"),
+    ]
+    plain += [] if plain else await all_urls(stranger, paths, [])
+    assert await all_urls(stranger, paths, headers) == plain
+    assert strangers_mock.url in str(plain)
+
+
+async def test_ignored_header_is_reported_once_per_sender(
+    strangers_mock: MockOdyssey, stranger: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        await stranger.get("/regions", headers={**EXAMPLE, "X-Forwarded-For": "127.0.0.1", "X-Real-IP": "127.0.0.1"})
+    why = (
+        "192.0.2.7 is no trusted proxy; if it is a proxy of yours, start the mock with --trusted-proxy 192.0.2.7 (the "
+        "setting trusted_proxies)"
+    )
+    entries = strangers_mock.journal.find("note", "header ignored")
+    assert [(each.data["sender"], each.data["header"], each.why) for each in entries] == [
+        (STRANGER, "forwarded", why),
+        (STRANGER, "x-forwarded-prefix", why),
+    ]
+    assert caplog.messages == [
+        f"the header forwarded of 192.0.2.7 was ignored: {why}",
+        f"the header x-forwarded-prefix of 192.0.2.7 was ignored: {why}",
+    ]
+    assert "example.com" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("sender", "public_url"), [(LOCAL, None), (PROXY, None), (STRANGER, "https://set.example")], ids=str
+)
+async def test_header_without_effect_on_trust_is_not_reported(sender: str, public_url: str | None) -> None:
+    ignored: list[tuple[str, str]] = []
+    app = PublicUrls(
+        Starlette(),
+        public_url=public_url,
+        trusted_proxies=["10.0.0.0/8"],
+        stun_port=3478,
+        ignored=lambda *given: ignored.append(given),
+    )
+    transport = httpx.ASGITransport(app, client=(sender, 50000))
+    async with httpx.AsyncClient(transport=transport, base_url=OWN) as http:
+        await http.get("/", headers=EXAMPLE)
+    assert ignored == []
+
+
+def test_number_of_reports_is_bounded() -> None:
+    journal = Journal(lambda: 0.0, 1000)
+    headers = IgnoredHeaders(journal)
+    for number in range(10 * IGNORED_KEPT):
+        headers.report(f"sender-{number}", "forwarded")
+    assert len(journal.find("note", "header ignored")) == IGNORED_KEPT

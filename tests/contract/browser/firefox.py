@@ -9,9 +9,10 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -240,13 +241,18 @@ def missing() -> str | None:
 
 
 @asynccontextmanager
-async def launched(root: Path | None = None) -> AsyncIterator[Firefox]:
+async def launched(
+    root: Path | None = None, *, preferences: Mapping[str, object] = MappingProxyType({})
+) -> AsyncIterator[Firefox]:
     """Start headless Firefox with a new profile, and yield it. It is killed at the end.
 
-    It trusts the certificate authority in the PEM file `root`, if there is one.
+    It trusts the certificate authority in the PEM file `root`, if there is one. `preferences` are added to `PREFERENCES`.
     """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
-        lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in PREFERENCES.items()]
+        lines = [
+            f"user_pref({json.dumps(name)}, {json.dumps(value)});"
+            for name, value in {**PREFERENCES, **preferences}.items()
+        ]
         (Path(home) / "user.js").write_text("\n".join(lines))
         if root is not None:
             trust(root, Path(home))

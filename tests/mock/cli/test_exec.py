@@ -165,3 +165,24 @@ def read_until(end: bytes, terminal: IO[bytes]) -> bytes:
     while not seen.endswith(end):
         seen += terminal.read(1)
     return seen
+
+
+TRUST = """
+import os, ssl, urllib.request
+context = ssl.create_default_context(cafile=os.environ["ODYSSEY_CA_FILE"])
+with urllib.request.urlopen(os.environ["ODYSSEY_API_URL"] + "/_mock/health", context=context) as response:
+    print(response.status, os.environ["NODE_EXTRA_CA_CERTS"])
+"""
+"""A program that connects to a mock with TLS, and prints the status and the file of roots for Node.js."""
+
+
+@pytest.mark.parametrize("kept", [None, "/etc/roots.pem"], ids=["unset", "set by the user"])
+def test_command_gets_the_root_of_a_mock_with_tls(
+    kept: str | None, capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NODE_EXTRA_CA_CERTS", raising=False)
+    if kept is not None:
+        monkeypatch.setenv("NODE_EXTRA_CA_CERTS", kept)
+    result = exec_("--tls", "--tls-dir", str(tmp_path), "--", *python(TRUST))
+    shown = capfd.readouterr()
+    assert (result.exit_code, shown.out, shown.err) == (0, f"200 {kept or tmp_path / 'root.crt'}\n", "")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import fcntl
+import itertools
 import json
 import os
 import re
@@ -30,6 +31,7 @@ from odyssey_mock.media.fonts import FontSet
 from odyssey_mock.settings import LIMIT_NAMES, SETTINGS, AccountSettings, Region, Setting, Settings
 from odyssey_mock.system_network import SystemNetwork
 from tests.mock.test_setting_values import NEEDED, TEXTS
+from tests.support.certificate_files import encrypted_key, server_pair
 from tests.support.fonts import require_fonts
 from tests.support.forks import start_python
 from tests.support.interrupts import interruptible
@@ -642,3 +644,68 @@ def test_state_directory_of_another_process_is_refused(tmp_path: Path) -> None:
         result = CliRunner().invoke(main, ["serve", "--port", "0", "--state-dir", str(tmp_path)])
     assert result.exit_code == 1
     assert f"{tmp_path} is used by the process {process.pid}; stop the mock that runs there" in result.output
+
+
+# TLS
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--tls-cert", "cert.pem"], "tls_key must be the file with the private key of the certificate in tls_cert"),
+        (["--tls-key", "key.pem"], "tls_cert must be the file with the certificate of the private key in tls_key"),
+        (["--tls", "--tls-cert", "cert.pem", "--tls-key", "key.pem"], "tls must be False with tls_cert"),
+        (["--public-url", "mock.example"], "public_url must be None, or an http or https URL"),
+        (
+            ["--public-url", "https://mock.example:99999"],
+            "public_url must be None, or an http or https URL",
+        ),
+        (["--public-url", "ftp://mock.example"], "public_url must be None, or an http or https URL"),
+    ],
+)
+def test_invalid_address_or_certificate_option_is_rejected(options: list[str], expected: str) -> None:
+    result = CliRunner().invoke(main, ["serve", "--port", "0", *options])
+    assert (result.exit_code, expected in result.output) == (2, True), result.output
+
+
+@pytest.mark.parametrize("command", [["serve"], ["exec"], ["chaos"]], ids=" ".join)
+def test_unusable_certificate_is_an_error(command: list[str], tmp_path: Path) -> None:
+    certificate, key = server_pair(tmp_path)
+    key.write_bytes(encrypted_key(tmp_path).read_bytes())
+    options = ["--tls-cert", str(certificate), "--tls-key", str(key), *(["true"] if command != ["serve"] else [])]
+    result = CliRunner().invoke(main, [*command, *options])
+    assert result.exit_code == {"serve": 1, "exec": 125, "chaos": 2}[command[0]]
+    assert result.stderr == (
+        f"Error: tls_key: expected {key} to contain a private key without a password, got an encrypted one; remove the "
+        "password with `openssl pkey`\n"
+    )
+
+
+def test_tls_server_names_the_root_to_trust(tmp_path: Path) -> None:
+    with serving("--port", "0", "--tls", "--tls-dir", str(tmp_path / "tls")) as process:
+        assert process.stdout is not None
+        lines = list(itertools.takewhile(lambda line: "Press Ctrl-C" not in line, process.stdout))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(LIMIT) == 0
+    root = tmp_path / "tls" / "root.crt"
+    assert lines[0].startswith("Odyssey mock at https://127.0.0.1:")
+    assert f"  export ODYSSEY_CA_FILE={root}\n" in lines
+    assert f"Clients must trust the root certificate {root}\n" in lines
+
+
+async def test_ready_line_names_root_and_urls(tmp_path: Path) -> None:
+    async with MockOdyssey(tls=True, tls_dir=str(tmp_path), public_url="https://mock.example") as mock:
+        ready = json.loads(_ready_line(mock))
+    assert ready["root_certificate"] == str(tmp_path / "root.crt")
+    assert [(each["reach"], each["url"]) for each in ready["urls"]] == [
+        ("local", ready["listening_url"]),
+        ("local", ready["listening_url"].replace("127.0.0.1", "localhost")),
+        ("public", "https://mock.example"),
+    ]
+
+
+async def test_token_is_printed_alone_to_copy() -> None:
+    async with MockOdyssey(host="0.0.0.0", control_token="0123456789abcdef") as mock:
+        greeting = _welcome(mock, "")
+    assert "  token    0123456789abcdef, for /_mock from other machines and through proxies\n" in greeting
+    assert "restart with --host" not in greeting

@@ -25,6 +25,7 @@ from odyssey_mock.core.network import Network, share
 from odyssey_mock.core.redaction import get_logger
 from odyssey_mock.http.gathering_transport import GatheringTransport
 from odyssey_mock.http.request_targets import TargetingConnection
+from odyssey_mock.http.sliced_reads import SlicingProtocol
 
 GRACE = 0.25
 """Seconds that requests in progress may take to finish when the mock is closed."""
@@ -375,6 +376,11 @@ class _Connected:
             await asyncio.wait([connection.lost])
 
 
+def _sliced_protocol(**given: Any) -> SlicingProtocol:  # Any: passed on unchanged
+    """Create the protocol of a connection with TLS, whose transport has no `max_size`."""
+    return SlicingProtocol(_HttpProtocol(**given), READ_BYTES)
+
+
 class HttpServer:
     """An HTTP and WebSocket server: uvicorn without its signal handlers, and without its task that runs every 100 ms.
 
@@ -400,7 +406,7 @@ class HttpServer:
             Config(
                 self._call,
                 interface="asgi3",
-                http=_HttpProtocol,
+                http=_HttpProtocol if tls is None else _sliced_protocol,  # type: ignore[arg-type]  # called as a class
                 ws=_WebSocketProtocol,
                 ws_max_size=WS_MAX_SIZE,
                 ws_per_message_deflate=False,

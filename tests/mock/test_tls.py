@@ -111,6 +111,7 @@ async def test_request_without_tls_gets_no_answer(tmp_path: Path) -> None:
             except ConnectionResetError:
                 answer = b""
         writer.close()
+        await writer.wait_closed()
         assert not answer.startswith(b"HTTP")
         assert (await http.get("/_mock/health")).status_code == 200
 
@@ -125,6 +126,7 @@ async def test_certificate_has_the_names_of_the_settings(tmp_path: Path) -> None
         for name in ("localhost", "127.0.0.1", "mock.example", "host.docker.internal"):
             _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname=name)
             writer.close()
+            await writer.wait_closed()
         with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
             await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="other.example")
 

@@ -246,7 +246,7 @@ async def launched(
 ) -> AsyncIterator[Firefox]:
     """Start headless Firefox with a new profile, and yield it. It is killed at the end.
 
-    It trusts the certificate authority in the PEM file `root`, if there is one. `preferences` are added to `PREFERENCES`.
+    It trusts the certificate authority in the PEM file `root`, if there is one. `preferences` are added to those above.
     """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
         lines = [

@@ -98,7 +98,7 @@ async def test_https_page_in_firefox_uses_camera_and_mock(needs_firefox: None, t
             await uses_camera_and_mock(page, mock)
 
 
-def test_documented_commands_let_browsers_trust(tmp_path: Path) -> None:
+async def test_documented_commands_let_browsers_trust(tmp_path: Path) -> None:
     require(trust.missing())
     (block,) = (each for each in blocks("sh") if "certutil" in each.code)
     root = tmp_path / "root.crt"

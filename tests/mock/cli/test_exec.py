@@ -177,7 +177,7 @@ with urllib.request.urlopen(os.environ["ODYSSEY_API_URL"] + "/_mock/health", con
 
 
 @pytest.mark.parametrize("kept", [None, "/etc/roots.pem"], ids=["unset", "set by the user"])
-def test_command_gets_the_root_of_a_mock_with_tls(
+def test_command_gets_the_root_to_trust(
     kept: str | None, capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("NODE_EXTRA_CA_CERTS", raising=False)

@@ -362,3 +362,42 @@ def test_state_of_previous_test_is_not_visible(pytester: pytest.Pytester) -> Non
         """,
     )
     result.assert_outcomes(passed=2)
+
+
+def test_clients_trust_the_mock_with_tls(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+        import os
+        import pytest
+        from hypothesis import HealthCheck, given, settings, strategies
+        from odyssey_client.sync import Odyssey
+
+        tls = pytest.mark.odyssey(tls=True, tls_dir="tls")
+
+        @tls
+        @pytest.mark.asyncio
+        async def test_async_client_connects(odyssey_client, odyssey_mock):
+            await odyssey_client.connect()
+            assert os.environ["ODYSSEY_API_URL"] == odyssey_mock.url
+            assert odyssey_mock.url.startswith("https://")
+
+        @tls
+        def test_sync_client_connects(odyssey_sync_client, odyssey_mock):
+            odyssey_sync_client.connect()
+            odyssey_mock.expect("session", to="connected")
+
+        @tls
+        @given(strategies.integers())
+        @settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+        def test_every_example_has_the_address_of_its_mock(odyssey_mock, number):
+            assert os.environ["ODYSSEY_API_URL"] == odyssey_mock.url
+            with Odyssey() as client:
+                client.list_simulations()
+
+        def test_mock_without_tls_names_no_root(odyssey_mock):
+            assert odyssey_mock.root_certificate is None
+            assert "ODYSSEY_CA_FILE" not in os.environ
+        """,
+    )
+    result.assert_outcomes(passed=4)

@@ -5,7 +5,7 @@ import os
 import re
 import ssl
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -72,19 +72,19 @@ async def uses_camera_and_mock(page: ScriptedPage, mock: MockOdyssey) -> None:
 
 async def test_https_page_in_chromium_uses_camera_and_mock(needs: None, tmp_path: Path) -> None:
     require(trust.missing())
-    async with mock_and_page(tmp_path) as (mock, url):
-        async with (
-            chromium.launched(mock.root_certificate) as browser,
-            await browser.new_context(permissions=["camera"]) as context,
-        ):
-            page = await context.new_page()
-            await page.add_init_script("window.__ODYSSEY_API_URL__ = location.hash.slice(1)")
-            await page.goto(f"{url}#{mock.url}")
-            await page.wait_for_function("window.contract")
-            await uses_camera_and_mock(page, mock)
-            await page.goto(f"{mock.url}/_mock/console/#token={mock.control_token}")
-            await page.wait_for_selector(".view-head, .loading h1")
-            assert await page.evaluate("window.isSecureContext")
+    async with (
+        mock_and_page(tmp_path) as (mock, url),
+        chromium.launched(mock.root_certificate) as browser,
+        await browser.new_context(permissions=["camera"]) as context,
+    ):
+        page = await context.new_page()
+        await page.add_init_script("window.__ODYSSEY_API_URL__ = location.hash.slice(1)")
+        await page.goto(f"{url}#{mock.url}")
+        await page.wait_for_function("window.contract")
+        await uses_camera_and_mock(page, mock)
+        await page.goto(f"{mock.url}/_mock/console/#token={mock.control_token}")
+        await page.wait_for_selector(".view-head, .loading h1")
+        assert await page.evaluate("window.isSecureContext")
 
 
 async def test_https_page_in_firefox_uses_camera_and_mock(needs_firefox: None, tmp_path: Path) -> None:
@@ -103,8 +103,12 @@ async def test_documented_commands_let_browsers_trust(tmp_path: Path) -> None:
     (block,) = (each for each in blocks("sh") if "certutil" in each.code)
     root = tmp_path / "root.crt"
     root.write_bytes(create_root("tests", datetime.datetime.now(datetime.UTC)).certificate_pem)
-    environment = {**os.environ, "HOME": str(tmp_path), "ODYSSEY_CA_FILE": str(root)}
-    subprocess.run(["sh", "-ec", block.code], env=environment, check=True, capture_output=True)
-    listing = ["certutil", "-L", "-d", f"sql:{tmp_path}/.pki/nssdb"]
-    listed = subprocess.run(listing, check=True, capture_output=True, text=True)
-    assert re.search(r"^Odyssey mock +C,, *$", listed.stdout, re.MULTILINE), listed.stdout
+    run(["sh", "-ec", block.code], HOME=str(tmp_path), ODYSSEY_CA_FILE=str(root))
+    listed = run(["certutil", "-L", "-d", f"sql:{tmp_path}/.pki/nssdb"])
+    assert re.search(r"^Odyssey mock +C,, *$", listed, re.MULTILINE), listed
+
+
+def run(command: Sequence[str], **environment: str) -> str:
+    """Run a command, and return its output."""
+    done = subprocess.run(command, env={**os.environ, **environment}, check=True, capture_output=True, text=True)
+    return done.stdout

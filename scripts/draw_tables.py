@@ -3,7 +3,8 @@
 On a page, a table is between `<!-- table: NAME -->` and `<!-- /table -->`. architecture.md has the tables and diagrams
 of the state machines. protocol.md has the faults. fault-matrix.md has the reaction of the client to each fault.
 kinds-of-tests.md has the kinds of tests that can use the mock. latency.md has the durations of the latency profiles.
-security.md has the status of each route for each credential, origin and host.
+security.md has the status of each route for each credential, origin and host. settings.md and errors.md have the
+settings and errors.
 
 With `--check`, the script writes nothing and exits with 1 if a page differs from the code (see `tests/test_docs.py`).
 """
@@ -29,6 +30,8 @@ PAGES = [
         "reference/kinds-of-tests.md",
         "reference/latency.md",
         "reference/security.md",
+        "reference/settings.md",
+        "reference/errors.md",
     )
 ]
 MACHINES = {
@@ -51,6 +54,11 @@ def draw(name: str) -> str:
     """Return the table called `name` as Markdown."""
     if name == "faults":
         return _faults()
+    if name == "settings":
+        return str(_tests_module("tests.support.reference_tables").settings())
+    if name.endswith("_errors"):
+        package = f"odyssey_{name.removesuffix('_errors')}"
+        return str(_tests_module("tests.support.reference_tables").errors(package))
     if name == "latency":
         return _latency()
     if name == "matrix":

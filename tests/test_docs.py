@@ -11,10 +11,16 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from click.testing import CliRunner
 
+import odyssey_client
+import odyssey_client.sync
+import odyssey_mock
+import odyssey_mock.sync
+import odyssey_mock.testing
 from odyssey_mock import MockOdyssey, Settings
 from odyssey_mock.accounts.accounts import TEST_KEYS
 from odyssey_mock.cli.app import main
@@ -122,10 +128,44 @@ def test_files_named_by_the_pages_exist(page: Path) -> None:
 
 
 def test_index_lists_every_page() -> None:
-    index = ROOT / "docs" / "README.md"
-    listed = {(index.parent / link).resolve() for link in re.findall(r"\]\(([^)#]+)\)", index.read_text())}
+    docs = ROOT / "docs"
+    index = docs / "index.md"
+    listed = {(docs / link).resolve() for link in re.findall(r"\]\(([\w/-]+\.\w+)\)", index.read_text())}
+    in_contents = re.findall(r"^```{toctree}\n.*?\n\n(.*?)^```", index.read_text(), re.DOTALL | re.MULTILINE)
+    contents = {path.with_suffix("") for part in in_contents for path in map(docs.joinpath, part.split())}
+    pages = {*docs.rglob("*.md"), *docs.rglob("*.rst")} - {index}
 
-    assert {page for page in PAGES if page.is_relative_to(index.parent)} - {index} == listed
+    assert {page for page in listed if page.suffix in {".md", ".rst"}} == pages
+    assert contents == {page.with_suffix("") for page in pages}
+
+
+@pytest.mark.parametrize(
+    ("package", "page"),
+    [
+        (odyssey_client, "client"),
+        (odyssey_client.sync, "client-sync"),
+        (odyssey_mock, "mock"),
+        (odyssey_mock.sync, "mock-sync"),
+        (odyssey_mock.testing, "testing"),
+    ],
+)
+def test_reference_describes_every_public_name(package: ModuleType, page: str) -> None:
+    text = (ROOT / "docs" / "reference" / f"{page}.rst").read_text()
+    described = re.findall(rf"^\.\. auto\w+:: {package.__name__}\.(\w+)$", text, re.MULTILINE)
+
+    assert sorted(described) == sorted(package.__all__)
+
+
+def test_reference_describes_every_name_of_the_plugin(pytester: pytest.Pytester) -> None:
+    page = (ROOT / "docs" / "reference" / "plugin.md").read_text()
+    shown = [run_fork(pytester, option).stdout.str() for option in ("--fixtures", "--markers", "--help")]
+
+    fixtures = re.findall(r"^(odyssey_\w+)", shown[0], re.MULTILINE)
+    markers = re.findall(r"^@pytest\.mark\.(odyssey\w*)", shown[1], re.MULTILINE)
+    options = re.findall(r"^ +(?:(--odyssey[\w-]*)|(odyssey_\w+) \()", shown[2], re.MULTILINE)
+
+    named = re.findall(r"^\| `(--odyssey[\w-]*|odyssey\w*)|, `(odyssey_\w+)` \|", page, re.MULTILINE)
+    assert sorted("".join(name) for name in named) == sorted(fixtures + markers + ["".join(each) for each in options])
 
 
 def test_readme_and_its_pictures_stay_small() -> None:

@@ -404,7 +404,7 @@ class RecordingsView:
 
 
 class ClockView:
-    """Thread-safe view of a mock's clock; see `Clock`. `mock.advance` advances it."""
+    """Thread-safe view of a mock's clock; see `odyssey_mock.Clock`. `mock.advance` advances it."""
 
     def __init__(self, thread: ServerThread, clock: Clock) -> None:
         self._thread = thread

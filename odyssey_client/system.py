@@ -141,7 +141,7 @@ class SystemNetwork:
         from odyssey_client.rtc.client_peer import AiortcClientPeer  # noqa: PLC0415 - aiortc takes 250 ms to import
 
         watch_library_logs()
-        return AiortcClientPeer(self.ice_addresses(), clock, listener)
+        return AiortcClientPeer(self.ice_addresses(), clock, listener, tls=self._tls)
 
     def spectator_peer(
         self,
@@ -156,7 +156,7 @@ class SystemNetwork:
 
         watch_library_logs()
         return AiortcSpectatorPeer(
-            self.ice_addresses(), clock, connected=connected, ended=ended, frame=frame, lost=lost
+            self.ice_addresses(), clock, connected=connected, ended=ended, frame=frame, lost=lost, tls=self._tls
         )
 
     async def _tls(self) -> ssl.SSLContext:

@@ -9,7 +9,7 @@ from aiortc.mediastreams import MediaStreamTrack
 
 from odyssey_client.errors import PeerError, excerpt
 from odyssey_client.platform import Clock, IceServer, PeerListener
-from odyssey_client.rtc.ice import gather_on
+from odyssey_client.rtc.gathering import TlsContext
 from odyssey_client.rtc.peer_connection import PeerConnection
 from odyssey_client.rtc.remote_sdp import MAX_CANDIDATES, check_sdp, read_candidate
 from odyssey_client.rtc.stats import ChannelCounts
@@ -26,8 +26,10 @@ class AiortcClientPeer(PeerConnection):
 
     name: ClassVar[str] = "peer connection to the streamer"
 
-    def __init__(self, addresses: list[str] | None, clock: Clock, listener: PeerListener) -> None:
-        super().__init__(addresses, clock, frame=listener.frame, lost=listener.lost)
+    def __init__(
+        self, addresses: list[str] | None, clock: Clock, listener: PeerListener, *, tls: TlsContext | None = None
+    ) -> None:
+        super().__init__(addresses, clock, frame=listener.frame, lost=listener.lost, tls=tls)
         self._listener = listener
         self._outgoing: RTCDataChannel | None = None
         self._candidates = 0
@@ -39,9 +41,8 @@ class AiortcClientPeer(PeerConnection):
         Raises:
             PeerError: the offer cannot be answered.
         """
-        self._use(ice_servers)
         try:
-            return await self._within(self._answer(offer))
+            return await self._within(self._answer(offer, ice_servers))
         except Exception as error:
             failure = PeerError(
                 f"The service's offer cannot be answered: {type(error).__name__}: {excerpt(str(error))}"
@@ -90,7 +91,7 @@ class AiortcClientPeer(PeerConnection):
         if self._candidates <= MAX_CANDIDATES:
             await self._within(self._connection.addIceCandidate(candidate))
 
-    async def _answer(self, offer: str) -> str:
+    async def _answer(self, offer: str, ice_servers: list[IceServer]) -> str:
         connection = self._connection
         await connection.setRemoteDescription(RTCSessionDescription(check_sdp(offer), "offer"))
         if self._video is None or connection.sctp is None:
@@ -99,7 +100,7 @@ class AiortcClientPeer(PeerConnection):
             # Decline tracks that are never read: audio, and any video but the first.
             if transceiver.receiver.track is not self._video:
                 transceiver.direction = "inactive"
-        gather_on(connection, self._addresses)
+        self._gather(ice_servers)
         await connection.setLocalDescription(await connection.createAnswer())
         return str(connection.localDescription.sdp)
 

@@ -1,23 +1,24 @@
-"""Host candidates and ICE servers of an aiortc peer.
+"""ICE transports of an aiortc peer, and their candidates.
 
 aioice reads the addresses of the machine's interfaces; a `Network` cannot choose them. It leaves out 127.0.0.1, so a
-machine with only a loopback interface has no candidates. It waits five seconds for a STUN server. It ignores late
-responses to consent checks, and notices the result of connectivity checks late. `gather_on` changes these five
-properties for one ICE connection.
+machine with only a loopback interface has no candidates. It waits five seconds for STUN and TURN servers, and uses one
+TURN server. It ignores late responses to consent checks, and notices the result of connectivity checks late.
+`gather_on` changes these properties for one ICE connection.
 """
 
 from __future__ import annotations
 
+import asyncio
+import ssl
+from collections.abc import Sequence
+
 from aioice import Candidate, Connection
 from aiortc import RTCDtlsTransport, RTCIceTransport, RTCPeerConnection
-from aiortc.rtcicetransport import parse_stun_turn_uri
 
-from odyssey_client.loopback import is_loopback
+from odyssey_client.platform import IceServer
 from odyssey_client.rtc.connectivity_checks import complete_at_once
 from odyssey_client.rtc.consent import accept_late_consent
-
-STUN_LIMIT_S = 2
-"""Seconds to wait for STUN and TURN servers; candidates that take longer are left out."""
+from odyssey_client.rtc.gathering import TlsContext, ask_servers
 
 
 def ice_transports(peer: RTCPeerConnection) -> set[RTCIceTransport]:
@@ -33,38 +34,40 @@ def dtls_transports(peer: RTCPeerConnection) -> set[RTCDtlsTransport]:
     return transports
 
 
-def gather_on(peer: RTCPeerConnection, addresses: list[str] | None) -> None:
+def gather_on(
+    peer: RTCPeerConnection,
+    addresses: list[str] | None,
+    servers: Sequence[IceServer] = (),
+    tls: TlsContext | None = None,
+) -> None:
     """Make ``peer`` gather its host candidates on ``addresses``; None for the addresses that aioice finds.
 
     Call this function after a transceiver or the remote description has created the transports, and before setting the
     local description, which starts the gathering.
+
+    Args:
+        peer: A peer without ICE servers in its configuration.
+        addresses: Addresses of this machine.
+        servers: The ICE servers to use.
+        tls: Returns the TLS context for connections to TURN servers; by default, the one of the system.
     """
     for transport in ice_transports(peer):
-        _gather_on(transport.iceGatherer._connection, addresses)  # noqa: SLF001 - aioice has no public way to choose
+        connection = transport.iceGatherer._connection  # noqa: SLF001 - aioice has no public way to choose addresses
+        _gather_on(connection, addresses, servers, tls or _system_context)
 
 
-def _gather_on(connection: Connection, ours: list[str] | None) -> None:
-    if connection.stun_server is not None and is_loopback(connection.stun_server[0]):
-        # A STUN server on this machine would only report addresses of host candidates, and a request to it would
-        # start a thread for a name lookup.
-        connection.stun_server = None
+def _gather_on(connection: Connection, ours: list[str] | None, servers: Sequence[IceServer], tls: TlsContext) -> None:
     gather = connection.get_component_candidates
 
     async def get_component_candidates(component: int, addresses: list[str], timeout: int = 5) -> list[Candidate]:
-        return await gather(component, addresses if ours is None else ours, min(timeout, STUN_LIMIT_S))
+        own = await gather(component, addresses if ours is None else ours, timeout)
+        return own + await ask_servers(connection, component, servers, tls)
 
     connection.get_component_candidates = get_component_candidates  # type: ignore[method-assign]
     complete_at_once(connection)
     accept_late_consent(connection)
 
 
-def can_be_asked(url: str) -> bool:
-    """Return whether aiortc can use the URL of an ICE server (RFC 7064, RFC 7065).
-
-    A URL that aiortc cannot parse would make the offer fail; an invalid port would make gathering fail.
-    """
-    try:
-        port = parse_stun_turn_uri(url)["port"]
-    except ValueError:
-        return False
-    return isinstance(port, int) and 0 < port < 2**16
+async def _system_context() -> ssl.SSLContext:
+    # In a thread: parsing all certificates of the system takes 20 to 90 ms.
+    return await asyncio.to_thread(ssl.create_default_context)

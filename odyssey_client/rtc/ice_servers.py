@@ -25,10 +25,7 @@ instead, which takes seconds without internet access.
 
 
 MAX_SERVERS = 20
-"""Maximum number of ICE servers, and of URLs of one server; later ones are ignored.
-
-aiortc uses one STUN and one TURN server.
-"""
+"""Maximum number of ICE servers, and of URLs of one server; later ones are ignored."""
 
 
 async def fetch_ice_servers(url: str, fetch: Fetch, clock: Clock) -> list[IceServer]:

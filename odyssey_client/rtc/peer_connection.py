@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from types import TracebackType
 from typing import ClassVar, Self
 
-from aiortc import RTCBundlePolicy, RTCConfiguration, RTCDtlsTransport, RTCIceServer, RTCPeerConnection
+from aiortc import RTCBundlePolicy, RTCConfiguration, RTCDtlsTransport, RTCPeerConnection
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import VideoFrame
 
@@ -23,7 +23,8 @@ from odyssey_client.models import JSON
 from odyssey_client.platform import Clock, IceServer
 from odyssey_client.redaction import get_logger
 from odyssey_client.rtc import jitter_buffer, retransmissions
-from odyssey_client.rtc.ice import can_be_asked, dtls_transports, ice_transports
+from odyssey_client.rtc.gathering import TlsContext, abort
+from odyssey_client.rtc.ice import dtls_transports, gather_on, ice_transports
 from odyssey_client.rtc.stats import Counts, statistics
 
 logger = get_logger(__name__)
@@ -62,13 +63,16 @@ class PeerConnection:
         *,
         frame: Callable[[VideoFrame], None],
         lost: Callable[[PeerError], None],
+        tls: TlsContext | None = None,
     ) -> None:
-        """Create a peer connection without ICE servers; `_use` sets them.
+        """Create a peer connection.
 
         ``frame`` and ``lost`` run on the event loop and must not block or raise; ``lost`` may run more than once.
+        ``tls`` returns the TLS context for TURN servers; by default, the one of the system.
         """
         self._addresses = addresses
         self._clock = clock
+        self._tls = tls
         self._frame = frame
         self._tell_lost = lost
         self._track: asyncio.Future[MediaStreamTrack] = asyncio.get_running_loop().create_future()
@@ -80,8 +84,8 @@ class PeerConnection:
         self._context = contextvars.copy_context()
         self._context.run(_owner.set, self)
         # An empty list, not None: otherwise aiortc asks Google's STUN server, which takes 5 s without internet access.
-        self._configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
-        self._connection = self._context.run(RTCPeerConnection, self._configuration)
+        configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+        self._connection = self._context.run(RTCPeerConnection, configuration)
         _open.add(self)
         self._connection.on("track", self._track_added)
         self._connection.on(
@@ -155,13 +159,12 @@ class PeerConnection:
         for receiver in self._connection.getReceivers():
             receiver._handle_disconnect()  # noqa: SLF001 - its public `stop` needs an event loop
 
-    def _use(self, servers: Iterable[IceServer]) -> None:
-        """Set the ICE servers. Call this before aiortc creates the transports, which is when it reads the servers."""
-        self._configuration.iceServers = [
-            RTCIceServer(urls, server.username, server.credential)
-            for server in servers
-            if (urls := [url for url in server.urls if can_be_asked(url)])
-        ]
+    def _gather(self, servers: Iterable[IceServer]) -> None:
+        """Make the local description contain candidates on the addresses of this peer, and from ICE servers.
+
+        Call this method after the transports are created, and before the local description is set.
+        """
+        gather_on(self._connection, self._addresses, list(servers), self._tls)
 
     async def _within[T](self, work: Coroutine[object, object, T]) -> T:
         """Run ``work`` in this connection's context and return its result.
@@ -180,7 +183,7 @@ class PeerConnection:
             await receiver.stop()
         for transport in ice_transports(self._connection):
             for protocol in transport.iceGatherer._connection._protocols:  # noqa: SLF001 - no public way to its sockets
-                protocol.transport.abort()
+                abort(protocol)
         async with self._clock.timeout(CLOSE_LIMIT_S):
             # Some tasks start others at their end: aioice starts endless consent checks if it connects during `close`.
             while orphans := self._orphans():

@@ -12,7 +12,8 @@ from av import VideoFrame
 
 from odyssey_client.errors import PeerError, excerpt
 from odyssey_client.platform import Clock, IceServer
-from odyssey_client.rtc.ice import gather_on, ice_transports
+from odyssey_client.rtc.gathering import TlsContext
+from odyssey_client.rtc.ice import ice_transports
 from odyssey_client.rtc.peer_connection import PeerConnection
 from odyssey_client.rtc.remote_sdp import check_sdp
 
@@ -34,12 +35,13 @@ class AiortcSpectatorPeer(PeerConnection):
         ended: Callable[[], None],
         frame: Callable[[VideoFrame], None],
         lost: Callable[[PeerError], None],
+        tls: TlsContext | None = None,
     ) -> None:
         """Create the peer; all callbacks run on the event loop.
 
         ``ended`` is called when the service closes the connection, ``lost`` when the connection fails.
         """
-        super().__init__(addresses, clock, frame=frame, lost=lost)
+        super().__init__(addresses, clock, frame=frame, lost=lost, tls=tls)
         self._connected = connected
         self._ended = ended
         self._drains: set[asyncio.Task[None]] = set()
@@ -50,9 +52,8 @@ class AiortcSpectatorPeer(PeerConnection):
         Raises:
             PeerError: the offer cannot be created.
         """
-        self._use(ice_servers)
         try:
-            return await self._within(self._offer())
+            return await self._within(self._offer(ice_servers))
         except Exception as error:
             failure = PeerError(f"Cannot create an SDP offer: {type(error).__name__}: {excerpt(str(error))}")
         raise failure  # outside of `except`, as in `apply`
@@ -76,11 +77,11 @@ class AiortcSpectatorPeer(PeerConnection):
             return
         raise failure  # outside of `except`: the context would quote the answer
 
-    async def _offer(self) -> str:
+    async def _offer(self, ice_servers: Iterable[IceServer]) -> str:
         connection = self._connection
         for kind in ("video", "audio"):
             connection.addTransceiver(kind, direction="recvonly")
-        gather_on(connection, self._addresses)
+        self._gather(ice_servers)
         await connection.setLocalDescription(await connection.createOffer())
         return str(connection.localDescription.sdp)
 

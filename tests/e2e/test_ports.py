@@ -26,3 +26,10 @@ def test_clients_without_udp_connect_through_turn() -> None:
     require(coturn.missing())
     server = coturn.server_at(ADDRESS)
     assert visited("UDP blocked", {"ice_servers": [server]}, "coturn") == [server]
+
+
+def test_turn_over_tcp_is_used_where_udp_fails() -> None:
+    require(coturn.missing())
+    both = coturn.server_at(ADDRESS)
+    both["urls"] = [f"turn:{ADDRESS}:{coturn.PORT}?transport={transport}" for transport in ("udp", "tcp")]
+    assert visited("UDP blocked", {"ice_servers": [both]}, "coturn") == [both]

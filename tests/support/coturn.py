@@ -1,6 +1,7 @@
 """Runs coturn, a TURN server, on the machine of a mock."""
 
 import asyncio
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,20 +21,27 @@ def missing() -> str | None:
     return None if program("turnserver") else "coturn is not installed"
 
 
-def server_at(address: str, *, transport: str = "tcp") -> IceServer:
+def server_at(address: str, *, port: int = PORT, transport: str = "tcp") -> IceServer:
     """Return the server that `running` runs on `address`, for the setting `ice_servers`."""
-    return {"urls": f"turn:{address}:{PORT}?transport={transport}", "username": USERNAME, "credential": PASSWORD}
+    return {"urls": f"turn:{address}:{port}?transport={transport}", "username": USERNAME, "credential": PASSWORD}
 
 
 @asynccontextmanager
-async def running(address: str) -> AsyncIterator[None]:
-    """Run coturn: it listens for clients on the address, with TCP and UDP, and relays to UDP ports of the mock."""
+async def running(address: str, *, port: int = PORT, certified: Path | None = None) -> AsyncIterator[Process]:
+    """Run coturn, and yield its process. It listens on TCP and UDP, and relays from the same address.
+
+    `certified`: a folder with `certificate.pem` and `key.pem`, to listen for TLS instead of TCP.
+    """
+    tls = ["--no-tls", "--listening-port", str(port)]
+    if certified is not None:
+        tls = ["--no-tcp", "--no-udp", "--tls-listening-port", str(port)]
+        tls += ["--cert", str(certified / "certificate.pem"), "--pkey", str(certified / "key.pem")]
     with TemporaryDirectory() as folder:
         process = await asyncio.create_subprocess_exec(
             str(program("turnserver")),
-            *("-n", "--verbose", "--log-file", "stdout", "--no-cli", "--no-tls", "--no-dtls"),
+            *("-n", "--verbose", "--log-file", "stdout", "--no-cli", "--no-dtls", "--allow-loopback-peers"),
             *("--lt-cred-mech", "--realm", "mock", "--user", f"{USERNAME}:{PASSWORD}"),
-            *("--listening-ip", address, "--relay-ip", address, "--listening-port", str(PORT)),
+            *("--listening-ip", address, "--relay-ip", address, *tls),
             *("--pidfile", str(Path(folder, "pid")), "--userdb", str(Path(folder, "users"))),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -41,10 +49,10 @@ async def running(address: str) -> AsyncIterator[None]:
         assert process.stdout is not None
         try:
             async with asyncio.timeout(START_LIMIT):
-                await process.stdout.readuntil(b"TCP listener opened on")
+                await process.stdout.readuntil(b"listener opened on")
             # Read on: coturn would wait if the pipe was full.
             reading = asyncio.create_task(process.stdout.read())
-            yield
+            yield process
             reading.cancel()
         finally:
             process.kill()

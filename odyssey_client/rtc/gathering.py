@@ -1,0 +1,161 @@
+"""Candidates from STUN and TURN servers for one aioice connection, in place of aioice's own.
+
+aioice uses one TURN server, and waits until all servers have answered. A service may name a TURN server by several
+URLs, of which a firewall lets only some through: usually UDP is blocked, and TCP or TLS works.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from aioice import Candidate, Connection
+from aioice.candidate import candidate_foundation, candidate_priority
+from aioice.ice import StunProtocol, server_reflexive_candidate
+from aioice.turn import TurnTransport, create_turn_endpoint
+from aiortc.rtcicetransport import parse_stun_turn_uri
+
+from odyssey_client.loopback import is_loopback
+from odyssey_client.platform import IceServer
+from odyssey_client.redaction import get_logger
+
+logger = get_logger(__name__)
+
+type TlsContext = Callable[[], Awaitable[ssl.SSLContext]]
+"""A function that returns the context for TLS connections."""
+
+SERVER_LIMIT_S = 2.0
+"""Seconds to wait for STUN and TURN servers; candidates that take longer are left out."""
+
+OTHERS_LIMIT_S = 0.2
+"""Seconds to wait for the other servers once a TURN server has answered: its candidate is enough to connect."""
+
+MAX_RELAYS = 5
+"""Maximum number of TURN URLs to use; later ones are ignored. Each adds a candidate, and so connectivity checks."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """A STUN or TURN server at one URL."""
+
+    host: str
+    port: int
+    transport: str | None = None
+    """The transport of a TURN server: `udp` or `tcp`; None for a STUN server."""
+    is_tls: bool = False
+    username: str | None = None
+    credential: str | None = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        """Return the URL."""
+        return f"turn{'s' if self.is_tls else ''}:{self.host}:{self.port}?transport={self.transport}"
+
+
+async def ask_servers(
+    connection: Connection, component: int, servers: Iterable[IceServer], tls: TlsContext
+) -> list[Candidate]:
+    """Return the server-reflexive and relayed candidates from the servers, and add the sockets of the relayed ones.
+
+    Servers that do not answer in time are left out. Call this function after the host candidates are gathered.
+    """
+    usable = [server for each in servers for server in _usable(each)]
+    # A STUN server on this machine would only report addresses of host candidates, and a request to it would start a
+    # thread for a name lookup.
+    stun = [(each.host, each.port) for each in usable if each.transport is None and not is_loopback(each.host)][:1]
+    turn = [each for each in usable if each.transport is not None][:MAX_RELAYS]
+    # aioice has no public way to the sockets of a connection.
+    hosts = [each for each in connection._protocols if ":" not in each.local_candidate.host]  # noqa: SLF001
+    reflexive = [asyncio.create_task(server_reflexive_candidate(host, place)) for place in stun for host in hosts]
+    relayed = [asyncio.create_task(_relayed(connection, component, each, tls)) for each in turn]
+    await _wait([*reflexive, *relayed], relayed)
+    candidates = [task.result()[0] for task in reflexive if not task.cancelled() and task.exception() is None]
+    failures = []
+    for server, task in zip(turn, relayed, strict=True):
+        error = TimeoutError("no answer") if task.cancelled() else task.exception()
+        if error is not None:
+            failures.append(f"{server}: {str(error) or type(error).__name__}")
+            continue
+        connection._protocols.append(task.result())  # noqa: SLF001 - as above
+        candidates.append(task.result().local_candidate)
+    if turn and len(failures) == len(turn):
+        logger.warning("no TURN server can be used; connecting without one (%s)", "; ".join(failures))
+    return candidates
+
+
+async def _wait[T](tasks: Sequence[asyncio.Task[T]], relayed: Sequence[asyncio.Task[T]]) -> None:
+    """Wait until the tasks have ended, and cancel those that take too long."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + SERVER_LIMIT_S
+    pending = set(tasks)
+    while pending and (left := end - loop.time()) > 0:
+        done, pending = await asyncio.wait(pending, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        if any(task in done and task.exception() is None for task in relayed):
+            end = min(end, loop.time() + OTHERS_LIMIT_S)
+    for task in pending:
+        task.cancel()
+    if pending:
+        await asyncio.wait(pending)
+
+
+async def _relayed(connection: Connection, component: int, server: _Server, tls: TlsContext) -> StunProtocol:
+    """Allocate an address on a TURN server; return the socket that uses it."""
+    transport, protocol = await create_turn_endpoint(
+        lambda: StunProtocol(connection),
+        server_addr=(server.host, server.port),
+        username=server.username,
+        password=server.credential,
+        ssl=await tls() if server.is_tls else None,
+        transport=server.transport or "udp",
+    )
+    address, port = transport.get_extra_info("sockname")
+    related_address, related_port = transport.get_extra_info("related_address")
+    protocol.local_candidate = Candidate(
+        foundation=candidate_foundation("relay", "udp", address),
+        component=component,
+        transport="udp",
+        priority=candidate_priority(component, "relay"),
+        host=address,
+        port=port,
+        type="relay",
+        related_address=related_address,
+        related_port=related_port,
+    )
+    return protocol
+
+
+def abort(protocol: StunProtocol) -> None:
+    """Close the socket of a candidate at once, without a request to a TURN server, which could take half a minute."""
+    transport = protocol.transport
+    if isinstance(transport, TurnTransport):
+        # aioice has no public way to this transport.
+        transport._TurnTransport__inner_protocol.transport.abort()  # type: ignore[attr-defined]  # noqa: SLF001
+    else:
+        transport.abort()
+
+
+def can_be_asked(url: str) -> bool:
+    """Return whether `ask_servers` can use the URL of an ICE server (RFC 7064, RFC 7065)."""
+    return _read(url, IceServer([url])) is not None
+
+
+def _usable(server: IceServer) -> Iterable[_Server]:
+    return (found for url in server.urls if (found := _read(url, server)) is not None)
+
+
+def _read(url: str, server: IceServer) -> _Server | None:
+    try:
+        parts = parse_stun_turn_uri(url)
+    except ValueError:
+        return None
+    if not 0 < parts["port"] < 2**16:
+        return None
+    match parts["scheme"], parts.get("transport"):
+        case "stun", _:
+            return _Server(parts["host"], parts["port"])
+        case ("turn", "udp" | "tcp") | ("turns", "tcp"):
+            transport, is_tls = parts["transport"], parts["scheme"] == "turns"
+            return _Server(parts["host"], parts["port"], transport, is_tls, server.username, server.credential)
+        case _:  # STUN over TLS, and TURN over other transports
+            return None

@@ -7,7 +7,7 @@ do, so that `advance` reaches the end of a tunnel.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from odyssey_mock.core.clock import Clock
@@ -43,6 +43,9 @@ class ClientNetworks:
         self._seed = seed
         self._present: dict[ClientNetwork, None] = {}
         self._joined: dict[str, int] = {}
+        self._used: NetworkProfile | None = None
+        self._since = 0.0
+        """The time of the clock when the first client got the profile of the setting: the silences count from it."""
 
     def join(self, peer: Peer, role: str, note: Note) -> ClientNetwork:
         """Return the network of a new client with the mock's peer `peer`. The caller must call `leave` at its end.
@@ -54,21 +57,25 @@ class ClientNetworks:
             peer, f"{role} {number}", note, clock=self._clock, seed=self._seed, on_left=self._present.pop
         )
         self._present[network] = None
-        network.use_setting(self._profile)
+        self._use_setting([network])
         return network
 
     def settings_changed(self) -> None:
         """Apply the current setting to all clients."""
-        for network in [*self._present]:
-            network.use_setting(self._profile)
+        self._use_setting([*self._present])
 
     def reset(self) -> None:
-        """Count clients from 1 again."""
+        """Count clients from 1 again, and silences from the next one."""
         self._joined.clear()
+        self._used = None
 
-    @property
-    def _profile(self) -> NetworkProfile | None:
-        return profile_of(self._settings.now.network_profile)
+    def _use_setting(self, networks: Sequence[ClientNetwork]) -> None:
+        profile = profile_of(self._settings.now.network_profile)
+        if profile != self._used:
+            # A client that connects again is still in the same tunnel.
+            self._used, self._since = profile, self._clock.monotonic()
+        for network in networks:
+            network.use_setting(profile, self._since)
 
 
 class ClientNetwork:
@@ -92,6 +99,7 @@ class ClientNetwork:
         self._seed = seed
         self._on_left = on_left
         self._of_setting: NetworkProfile | None = None
+        self._setting_since = 0.0
         self._of_fault: NetworkProfile | None = None
         self._profile: NetworkProfile | None = None
         """The profile that applies now; None if the network is not impaired."""
@@ -100,11 +108,11 @@ class ClientNetwork:
         """The time of the clock when this profile began to apply."""
         self._changes = 0
         self._changed: dict[asyncio.Event, None] = {}
-        """Events that are set when the profile changes."""
+        """Events for which calls of `deliver` wait during a silence."""
 
-    def use_setting(self, profile: NetworkProfile | None) -> None:
-        """Use the profile of the setting, unless a fault has another one."""
-        self._of_setting = profile
+    def use_setting(self, profile: NetworkProfile | None, since: float) -> None:
+        """Use the profile of the setting, unless a fault has another one. Silences count from `since`."""
+        self._of_setting, self._setting_since = profile, since
         self._apply("the setting `network_profile`")
 
     def use_fault(self, profile: NetworkProfile | None, label: str) -> None:
@@ -130,16 +138,22 @@ class ClientNetwork:
         path = self._paths[direction]
         return path.datagram(kind, size, now, self._elapsed if path.impairment.silence else 0.0)
 
-    async def deliver(self, direction: Direction, kind: TrafficKind, size: int, sent: float) -> None:
+    async def deliver(
+        self, direction: Direction, kind: TrafficKind, size: int, sent: float, *, is_closed: Callable[[], bool]
+    ) -> bool:
         """Wait until a message of a reliable connection, sent at the time `sent` of the event loop, is delivered.
 
-        Messages of one kind and direction must be passed to this method one after the other.
+        Messages of one kind and direction must be passed to this method one after the other. Return False if the
+        message is lost, because the connection is closed during a silence: call `wake` when `is_closed()` changes.
         """
         loop = asyncio.get_running_loop()
-        if await self._end_of_silence(direction, kind):
+        was_silent = await self._end_of_silence(direction, kind, is_closed)
+        if was_silent and is_closed():
+            return False
+        if was_silent:
             sent = loop.time()
         if not self.is_impaired(kind):
-            return
+            return True
         due = self._paths[direction].message(kind, size, sent)
         if (left := due - loop.time()) > 0:
             over = asyncio.Event()
@@ -148,12 +162,20 @@ class ClientNetwork:
                 await over.wait()
             finally:
                 timer.cancel()
+        return True
 
-    async def _end_of_silence(self, direction: Direction, kind: TrafficKind) -> bool:
-        """Wait until no silence stops packets of this kind; return whether there was one."""
+    def wake(self) -> None:
+        """Let calls of `deliver` that wait for the end of a silence find out whether they still have to."""
+        for event in self._changed:
+            event.set()
+
+    async def _end_of_silence(self, direction: Direction, kind: TrafficKind, is_closed: Callable[[], bool]) -> bool:
+        """Wait until no silence stops packets of this kind, or the connection is closed; return whether there was one."""
         was_silent = False
         while self.is_impaired(kind) and (left := self._paths[direction].impairment.silence_left(self._elapsed)):
             was_silent = True
+            if is_closed():
+                break
             over = asyncio.Event()
             self._changed[over] = None
             deadline = self._clock.call_later(left, f"network: end of the silence of {self.name}", over.set)
@@ -174,7 +196,7 @@ class ClientNetwork:
             return
         self._note_losses()
         self._profile = profile
-        self._since = self._clock.monotonic()
+        self._since = self._setting_since if self._of_fault is None else self._clock.monotonic()
         if profile is not None:
             seed = f"{self._seed()}/{self.name}/{self._changes}"
             self._changes += 1
@@ -182,8 +204,7 @@ class ClientNetwork:
             self._peer.impair(self)
         shown = None if profile is None else profile.to_data()
         self._note("network changed", {"client": self.name, "profile": shown, "why": why})
-        for event in self._changed:
-            event.set()
+        self.wake()
 
     def _note_losses(self) -> None:
         """Record what became of the packets under the profile that ends now."""

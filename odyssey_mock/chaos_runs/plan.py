@@ -17,6 +17,7 @@ VALUES: Mapping[str, Mapping[str, JSON]] = MappingProxyType(
     {
         "away": {"seconds": 1.0},
         "delay": {"seconds": 2.0},
+        "impair": {"network_profile": "lossy-wifi"},
         "error": {"reason": "internal_error"},
         "late": {"seconds": 2.0},
         "refuse": {"status": 503},

@@ -17,6 +17,7 @@ from odyssey_client.config import Reconnect
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.explore.scenario import Actor, ChaosStep, Manner, Scenario, Step
 from odyssey_mock.faults.catalog import POINTS
+from odyssey_mock.impairment.presets import NETWORK_PRESETS
 from odyssey_mock.sim.fidelity import Fidelity
 from odyssey_mock.sim.randomness import Randomness
 from odyssey_mock.sim.world import SERVER
@@ -123,6 +124,8 @@ _VALUES: Mapping[str, Callable[[random.Random], JSON]] = MappingProxyType(
         "reason": lambda randomness: randomness.choice(["inappropriate_content", "streamer_not_available", "", "odd"]),
         "message": lambda randomness: randomness.choice(["", "a fault of the explorer"]),
         "ends_stream": lambda randomness: randomness.random() < 0.5,
+        "network_profile": lambda randomness: randomness.choice(list(NETWORK_PRESETS)),
+        "duration": lambda randomness: randomness.choice([None, 1.0, 20.0]),
     }
 )
 """Functions that draw values for the parameters of faults, by name of the parameter."""

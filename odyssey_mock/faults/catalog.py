@@ -11,6 +11,9 @@ from types import MappingProxyType
 from typing import Any
 
 from odyssey_mock.core.strict_json import JSON
+from odyssey_mock.impairment.presets import NETWORK_PRESETS
+from odyssey_mock.impairment.presets import profile_of as network_profile_of
+from odyssey_mock.impairment.profile import NetworkProfileError
 
 LONGEST = 86_400.0
 """Maximum delay of a fault in seconds: one day."""
@@ -159,6 +162,21 @@ def _is_json(value: object, depth: int = 0) -> bool:
             return False
 
 
+def _is_network_profile(value: object) -> bool:
+    if not isinstance(value, str | Mapping):
+        return False
+    try:
+        network_profile_of(value)
+    except NetworkProfileError:
+        return False
+    return True
+
+
+_NETWORK_PROFILES = Values(
+    # Without a type, so that a form accepts a name as well as an object in JSON.
+    {"anyOf": [{"enum": [*NETWORK_PRESETS]}, {"type": "object"}]},
+    _is_network_profile,
+)
 _NOT_SENT = (1004, 1005, 1006, 1015)
 """Close codes that no endpoint may send (RFC 6455 section 7.4)."""
 _CODES = whole(1000, 4999)
@@ -356,6 +374,22 @@ POINTS: Mapping[str, Point] = MappingProxyType(
                 ),
                 "end_track": FaultAction("ends the video track only", {"seconds": _AFTER}),
                 "close_channels": FaultAction("closes both data channels only", {"seconds": _AFTER}),
+                "impair": FaultAction(
+                    "impairs the network of the client, instead of the setting `network_profile`, for `duration` "
+                    "seconds or until the connection ends",
+                    {
+                        "network_profile": Parameter(
+                            f"the name of a preset ({', '.join(NETWORK_PRESETS)}), or an object with `loss`, `delay`, "
+                            "`rate` and so on, as in the setting",
+                            _NETWORK_PROFILES,
+                            required=True,
+                        ),
+                        "duration": Parameter(
+                            "a number of seconds, 0 to 86400, on the server's clock, or null", or_null(_SECONDS)
+                        ),
+                        "seconds": _AFTER,
+                    },
+                ),
             },
             _SESSION,
             ("session connecting -> connected",),

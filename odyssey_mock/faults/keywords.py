@@ -4,6 +4,7 @@
 catalog.
 """
 
+from collections.abc import Mapping
 from typing import Literal, TypedDict
 
 from odyssey_mock.core.strict_json import JSON
@@ -78,6 +79,7 @@ type FaultActionName = Literal[
     "fail",
     "freeze",
     "ignore",
+    "impair",
     "late",
     "lose_worker",
     "lost",
@@ -141,3 +143,5 @@ class FaultKeywords(TypedDict, total=False):
     body: JSON
     width: int
     height: int
+    network_profile: str | Mapping[str, JSON]
+    duration: float | None

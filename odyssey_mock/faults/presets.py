@@ -32,6 +32,20 @@ PRESETS = (
         ),
     ),
     Preset(
+        "Tunnel",
+        "five seconds after the connection, nothing passes between the client and the mock for 20 seconds",
+        (
+            {
+                "at": "peer.connected",
+                "do": "impair",
+                "network_profile": {"silence": 20},
+                "duration": 20,
+                "seconds": 5,
+                "times": 1,
+            },
+        ),
+    ),
+    Preset(
         "Lost connection",
         "five seconds after the connection, the media peer stops sending and receiving, and closes nothing",
         ({"at": "peer.connected", "do": "vanish", "seconds": 5, "times": 1},),

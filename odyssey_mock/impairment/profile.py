@@ -25,6 +25,9 @@ STUN has the connectivity checks of ICE and the consent checks, without which a 
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction.__value__)
 TRAFFIC: tuple[TrafficKind, ...] = get_args(TrafficKind.__value__)
 
+_DTLS, _RTP = 20, 128
+"""The smallest first byte of a datagram of DTLS, and of one of SRTP or SRTCP (RFC 7983 section 7)."""
+
 LONGEST_DELAY = 60.0
 """Maximum of `delay`, `jitter` and `queue` in seconds: every protocol of a session gives up earlier."""
 LONGEST_SILENCE = 86_400.0
@@ -81,7 +84,7 @@ class Impairment:
     silence: float = field(default=0.0, metadata=_SILENCE)
     """Seconds without any traffic, as in a tunnel; 0 is none."""
     silence_after: float = field(default=0.0, metadata=_SILENCE)
-    """Seconds until the silence begins, counted from the connection of the client or the change of its network."""
+    """Seconds until the silence begins, counted from the beginning of the impairment."""
     silence_every: float | None = field(default=None, metadata=_limited(0, LONGEST_SILENCE, above=True))
     """Seconds from the beginning of a silence to the beginning of the next one; None is a single silence."""
 
@@ -212,3 +215,11 @@ def _changed(impairment: Impairment) -> dict[str, JSON]:
     """Return the values of `impairment` that are not the defaults."""
     values = {name: getattr(impairment, name) for name in _fields()}
     return {name: value for name, value in values.items() if value != _fields()[name].default}
+
+
+def kind_of(datagram: bytes) -> TrafficKind:
+    """Return what a datagram of a peer connection carries, which its first byte tells (RFC 7983 section 7)."""
+    first = datagram[0] if datagram else 0
+    if first < _DTLS:
+        return "stun"
+    return "data_channels" if first < _RTP else "media"

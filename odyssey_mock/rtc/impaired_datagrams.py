@@ -13,7 +13,7 @@ from typing import Any, override
 from aiortc import RTCPeerConnection
 
 from odyssey_mock.impairment.delay_line import DelayLine
-from odyssey_mock.impairment.profile import Direction, TrafficKind
+from odyssey_mock.impairment.profile import Direction, kind_of
 from odyssey_mock.rtc.ice import ice_transports
 from odyssey_mock.rtc.protocols import DatagramNetwork
 
@@ -102,14 +102,3 @@ class _ImpairedTransport(asyncio.DatagramTransport):
     def _close(self) -> None:
         self._is_closed = True
         self._transport.close()
-
-
-def kind_of(datagram: bytes) -> TrafficKind:
-    """Return what a datagram of a peer connection carries, which its first byte tells (RFC 7983 section 7)."""
-    first = datagram[0] if datagram else 0
-    if first < _DTLS:
-        return "stun"
-    return "data_channels" if first < _RTP else "media"
-
-
-_DTLS, _RTP = 20, 128

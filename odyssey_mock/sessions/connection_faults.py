@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from odyssey_mock.core.clock import Clock, sleep
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.fault import Fault
+from odyssey_mock.impairment.presets import profile_of
+from odyssey_mock.impairment.profile import NetworkProfile
 from odyssey_mock.rtc.protocols import StreamerPeer
 from odyssey_mock.sessions.messages import Offer, SignalingError, SignalingReply
 
@@ -52,6 +54,9 @@ class Breakable(Protocol):
     def freeze(self) -> None:
         """Stop sending and receiving."""
 
+    def impair(self, profile: NetworkProfile | None, label: str) -> None:
+        """Impair the network of the client as the fault called `label` describes; None ends it."""
+
 
 async def send_faulty_offer(connection: Breakable, clock: Clock, fault: Fault, offer: Offer) -> None:
     """Apply a fault of the SDP offer: send `offer` late, twice or damaged, or do not send it."""
@@ -73,11 +78,13 @@ async def send_faulty_offer(connection: Breakable, clock: Clock, fault: Fault, o
 
 
 async def apply_fault(connection: Breakable, clock: Clock, fault: Fault) -> None:
-    """Apply a fault of the socket or the peer, after the fault's delay if it has one."""
+    """Apply a fault of the socket, the peer or the network, after the fault's delay if it has one."""
     if fault.number("seconds"):
         await sleep(clock, fault.number("seconds"), _name(fault))
     if fault.do in NONSENSE:
         await connection.send_raw(NONSENSE[fault.do], fault.do, fault.do)
+    elif fault.do == "impair":
+        await _impair(connection, clock, fault)
     else:
         await _CARRIED_OUT[fault.do](connection, fault)
 
@@ -99,6 +106,14 @@ async def _vanish(connection: Breakable, _fault: Fault) -> None:
 
 async def _freeze(connection: Breakable, _fault: Fault) -> None:
     connection.freeze()
+
+
+async def _impair(connection: Breakable, clock: Clock, fault: Fault) -> None:
+    network: Any = fault.parameters["network_profile"]  # Any: a name or an object, as the catalog has checked
+    connection.impair(profile_of(network), fault.label)
+    if fault.parameters["duration"] is not None:
+        await sleep(clock, fault.number("duration"), f"{_name(fault)} ends")
+        connection.impair(None, f"the end of {fault.label}")
 
 
 async def _end_track(connection: Breakable, _fault: Fault) -> None:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import override
 
 from odyssey_mock.client_networks import ClientNetwork
+from odyssey_mock.impairment.profile import Direction
 from odyssey_mock.sessions.signaling_socket import SignalingSocket
 
 FLUSH_LIMIT = 1.0
@@ -18,10 +19,11 @@ MOST_ARRIVED = 100
 
 
 class ImpairedSocket(SignalingSocket):
-    """A signaling socket whose messages `network` delays, in both directions. None is lost, and all stay in order.
+    """A signaling socket whose messages `network` delays, in both directions. All stay in order.
 
-    The network does not delay the opening and closing of the socket. While it is not impaired, messages pass at once,
-    and no task runs. `end` ends the tasks of delayed messages.
+    The network does not delay the opening and closing of the socket. Messages are lost only if the socket is closed
+    during a silence. While the network is not impaired, messages pass at once, and no task runs. `end` ends the tasks
+    of delayed messages.
     """
 
     def __init__(self, socket: SignalingSocket, network: ClientNetwork) -> None:
@@ -30,6 +32,8 @@ class ImpairedSocket(SignalingSocket):
         self._arrived: asyncio.Queue[tuple[str | bytes | None, float]] = asyncio.Queue(MOST_ARRIVED)
         """Messages that were received, and the times of the event loop at which they arrived."""
         self._reader: asyncio.Task[None] | None = None
+        self._is_closed = False
+        """Whether the client has closed the socket, which the network does not delay."""
         self._unsent: deque[tuple[str | bytes, float]] = deque()
         """Messages to send, and the times of the event loop at which the mock sent them."""
         self._sender: asyncio.Task[None] | None = None
@@ -50,10 +54,10 @@ class ImpairedSocket(SignalingSocket):
             if not self._network.is_impaired("signaling"):
                 return await self._socket.receive()
             self._reader = asyncio.create_task(self._read(), name="reader of a delayed signaling socket")
-        data, arrived = await self._arrived.get()
-        if data is not None:
-            await self._network.deliver("from_client", "signaling", len(data), arrived)
-        return data
+        while True:
+            data, arrived = await self._arrived.get()
+            if data is None or await self._deliver("from_client", data, arrived):
+                return data
 
     @override
     async def send(self, data: str | bytes) -> None:
@@ -84,12 +88,18 @@ class ImpairedSocket(SignalingSocket):
         data: str | bytes | None = b""
         while data is not None:
             data = await self._socket.receive()
+            if data is None:
+                self._is_closed = True
+                self._network.wake()
             await self._arrived.put((data, asyncio.get_running_loop().time()))
+
+    async def _deliver(self, direction: Direction, data: str | bytes, sent: float) -> bool:
+        return await self._network.deliver(direction, "signaling", len(data), sent, is_closed=lambda: self._is_closed)
 
     async def _send_all(self) -> None:
         while self._unsent:
             data, sent = self._unsent[0]
-            await self._network.deliver("to_client", "signaling", len(data), sent)
-            await self._socket.send(data)
+            if await self._deliver("to_client", data, sent):
+                await self._socket.send(data)
             self._unsent.popleft()
         self._sender = None

@@ -1,6 +1,6 @@
 """Faults of the network between simulated hosts.
 
-Links can be cut or held in one direction, connections can lose one end, and hosts can crash without notice.
+Links can be cut, held or impaired in one direction, connections can lose one end, and hosts can crash without notice.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ import asyncio
 import errno
 import os
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, override
 
 from simloop import SimLoop
-from simloop._net import DRIVER, _current_host, _Packet
+from simloop._net import DRIVER, _current_host, _Packet, _wire_context
 
+from odyssey_mock.impairment.network_path import NetworkPath
+from odyssey_mock.impairment.profile import Impairment, TrafficKind, kind_of
 from odyssey_mock.sim.transport import SimulatedTransport
 
 DIALLED = 1000
@@ -43,6 +45,8 @@ class NetworkConditions(SimulatedTransport):
         self._broken: set[tuple[str, str]] = set()
         self._on_hold: set[tuple[str, str]] = set()
         self._dialled: dict[str, deque[float]] = {}
+        self._impaired: dict[tuple[str, str], tuple[NetworkPath, float]] = {}
+        """The impaired links, each with the time at which its impairment began."""
 
     # Faults.
 
@@ -64,10 +68,30 @@ class NetworkConditions(SimulatedTransport):
         self._on_hold.discard(self._link(source, destination))
         self._send_held()
 
+    def impair(self, source: str, destination: str, impairment: Impairment | None) -> None:
+        """Impair all packets from `source` to `destination`, in addition to latency and loss; None ends it.
+
+        ::
+
+            network = NETWORK_PRESETS["lossy-wifi"].profile
+            world.wire.impair(SERVER, CLIENT, network.to_client)
+            world.wire.impair(CLIENT, SERVER, network.from_client)
+
+        Datagrams are lost, delayed and repeated; a silence lasts on the virtual clock. TCP data is delayed: a lost
+        packet arrives later, and one that is sent during a silence arrives after its end.
+        """
+        link = self._link(source, destination)
+        if impairment is None:
+            self._impaired.pop(link, None)
+        else:
+            seed = f"{self._loop._seed}/{source}/{destination}"  # noqa: SLF001 - simloop has no public way to it
+            self._impaired[link] = NetworkPath(impairment, seed), self._loop.time()
+
     def heal(self) -> None:
-        """End every `cut` and `hold`. Latency and packet loss stay as set by `set_defaults` and `set_link`."""
+        """End every `cut`, `hold` and `impair`. Latency and loss stay as set by `set_defaults` and `set_link`."""
         self._broken.clear()
         self._on_hold.clear()
+        self._impaired.clear()
         self._send_held()
 
     def half_open(self, dead: str, alive: str) -> int:
@@ -196,6 +220,20 @@ class NetworkConditions(SimulatedTransport):
 
     @override
     def _transmit(self, packet: _Packet) -> None:
+        impaired = self._impaired.get((packet.src, packet.dst))
+        if impaired is None or self._is_cut(packet.src, packet.dst):
+            self._pass_on(packet)
+            return
+        path, since = impaired
+        now = self._loop.time()
+        for when in _deliveries(path, packet, now, now - since):
+            if when <= now:
+                self._pass_on(packet)
+            else:
+                self._loop.call_later(when - now, self._pass_on, packet, context=_wire_context())
+
+    def _pass_on(self, packet: _Packet) -> None:
+        """Transmit a packet that has passed the impairment of its link."""
         if packet.kind == "dgram" and _is_handshake(packet) and not self._is_cut(packet.src, packet.dst):
             (low, high), drop, _ = self._resolved(packet.src, packet.dst)
             late, wait = 0.0, _DTLS_AGAIN
@@ -209,6 +247,18 @@ class NetworkConditions(SimulatedTransport):
     async def _open_connection(self, protocol_factory: Any, host: Any, port: Any) -> tuple[Any, Any]:
         self._dialled.setdefault(_current_host.get(), deque(maxlen=DIALLED)).append(self._loop.time())
         return await super()._open_connection(protocol_factory, host, port)
+
+
+def _deliveries(path: NetworkPath, packet: _Packet, now: float, elapsed: float) -> Sequence[float]:
+    """Return when the copies of a packet are delivered; none if it is lost.
+
+    TCP packets and DTLS handshakes are delayed but never lost.
+    """
+    if packet.kind == "dgram" and not _is_handshake(packet):
+        return path.datagram(kind_of(packet.payload), len(packet.payload), now, elapsed)
+    kind: TrafficKind = "data_channels" if packet.kind == "dgram" else "signaling"
+    sent = now + path.impairment.silence_left(elapsed)
+    return (path.message(kind, len(packet.payload), sent),)
 
 
 def _is_handshake(packet: _Packet) -> bool:

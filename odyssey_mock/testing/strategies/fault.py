@@ -10,6 +10,7 @@ from hypothesis.strategies import SearchStrategy
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.faults.catalog import POINTS, WHERE, Parameter
 from odyssey_mock.faults.fault import Fault, FaultError
+from odyssey_mock.impairment.presets import NETWORK_PRESETS
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 _ANY_JSON: SearchStrategy[JSON] = st.recursive(
@@ -32,6 +33,9 @@ _VALUES: Mapping[str, SearchStrategy[JSON]] = MappingProxyType(
         "reason": _TEXT,
         "message": _TEXT,
         "ends_stream": st.booleans(),
+        "network_profile": st.sampled_from([*NETWORK_PRESETS])
+        | st.fixed_dictionaries({}, optional={"loss": st.floats(0, 1), "delay": st.floats(0, 1)}),
+        "duration": st.none() | st.integers(0, 60) | st.floats(0, 60),
     }
 )
 """Candidate values of action parameters, by parameter name; `Parameter.holds` rejects invalid values."""

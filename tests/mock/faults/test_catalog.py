@@ -28,6 +28,7 @@ REQUIRED: Mapping[str, JSON] = {
     "reason": "quota_exceeded",
     "width": 320,
     "height": 640,
+    "network_profile": {"loss": 0.1, "to_client": {"delay": 0.1}},
 }
 """A valid value for each required parameter of an action."""
 

@@ -153,6 +153,15 @@ async def test_change_of_setting_ends_a_silence() -> None:
         assert stage.clock.pending == []
 
 
+async def test_client_that_closes_during_silence_is_noticed() -> None:
+    async with staged({"silence": 20}) as stage:
+        stage.wire.arriving.put_nowait("lost in the tunnel")
+        receiving = asyncio.create_task(stage.socket.receive())
+        stage.wire.arriving.put_nowait(None)
+        async with asyncio.timeout(LIMIT):
+            assert await receiving is None
+
+
 async def test_close_waits_for_delayed_messages() -> None:
     async with staged({"delay": 0.1}) as stage:
         await stage.socket.send("last words")

@@ -187,6 +187,26 @@ async def the_channels_close_and_all_else_goes_on(stage: Stage) -> None:
         assert peer.inbox.empty()
 
 
+@CASES.of("peer.connected", "impair")
+async def the_network_is_impaired_for_a_while(stage: Stage) -> None:
+    stage.add(times=1, network_profile={"loss": 1, "traffic": ["media"]}, duration=7)
+    async with stage.to.halfway() as peer:
+        await stage.to.reaches("connected")
+        if stage.seconds:
+            await comes_up(peer)
+            await stage.due()
+        await stage.mock.wait_for("note", "network changed")
+        await round_trip(peer.socket)
+        await stage.mock.advance(7)
+        if not stage.seconds:
+            await comes_up(peer)
+        else:
+            await picture(peer)
+    changed = [each.data["why"] for each in stage.mock.journal.find("note", "network changed")]
+    label = "fault-1 (peer.connected impair)"
+    assert changed == [label, f"the end of {label}"]
+
+
 # Frames
 
 

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from odyssey_mock.impairment.presets import NETWORK_PRESETS
+from odyssey_mock.impairment.profile import Impairment
 from tests.support.simulated_net import HERE, THERE, Net, now, play, read, wait
 
 HANDSHAKE = b"\x16\xfe\xfd a flight of DTLS"
@@ -261,3 +263,47 @@ def test_same_seed_gives_the_same_deliveries(mishaps: list[Mishap], seed: int) -
         return inbox.got, inbox.at
 
     assert play(scenario, seed=seed) == play(scenario, seed=seed)
+
+
+def test_impaired_link_loses_delays_and_repeats_datagrams() -> None:
+    async def scenario(net: Net) -> tuple[list[bytes], list[float]]:
+        impairment = Impairment(loss=0.2, duplicate=0.1, delay=0.5)
+        net.wire.impair(HERE, THERE, impairment)
+        sender, inbox = await net.datagrams()
+        for number in range(1000):
+            sender.sendto(b"\x80" + number.to_bytes(2))
+        await wait(1)
+        return inbox.got, inbox.at
+
+    got, at = play(scenario)
+    assert got == sorted(got)
+    assert len(set(got)) == pytest.approx(800, rel=0.1)
+    assert len(got) - len(set(got)) == pytest.approx(80, rel=0.3)
+    assert min(at) >= 0.5
+
+
+def test_nothing_passes_an_impaired_link_during_silence() -> None:
+    async def scenario(net: Net) -> list[float]:
+        net.wire.impair(HERE, THERE, NETWORK_PRESETS["tunnel"].profile.to_client)
+        sender, inbox = await net.datagrams()
+        for _ in range(40):
+            sender.sendto(b"\x80")
+            await wait(1)
+        net.wire.heal()
+        return inbox.at
+
+    passed = [*range(10), *range(30, 40)]
+    assert [round(each) for each in play(scenario)] == passed
+
+
+def test_tcp_data_waits_for_end_of_silence() -> None:
+    async def scenario(net: Net) -> None:
+        await net.listen()
+        mine = await net.dial()
+        net.wire.impair(HERE, THERE, Impairment(silence=20, loss=0.3))
+        for number in range(10):
+            mine[1].write(bytes([number]))
+        assert await read(net.accepted[0], 10) == bytes(range(10))
+        assert now() >= 20
+
+    play(scenario)

@@ -127,7 +127,15 @@ async def test_reset_restores_faults_of_the_settings(http: httpx.AsyncClient) ->
 async def test_catalog_is_sufficient_to_make_every_fault(http: httpx.AsyncClient) -> None:
     catalog = (await http.get("/_mock/faults/catalog")).json()
     assert set(catalog["points"]) == set(POINTS)
-    examples = {"status": 500, "seconds": 1, "bytes_per_second": 9, "reason": "x", "width": 320, "height": 640}
+    examples = {
+        "status": 500,
+        "seconds": 1,
+        "bytes_per_second": 9,
+        "reason": "x",
+        "width": 320,
+        "height": 640,
+        "network_profile": "tunnel",
+    }
     described = [
         {
             "at": at,

@@ -1,0 +1,107 @@
+"""Tests of the setting `network_profile` in simulated time: what the user of `odyssey_client` notices."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import pytest
+
+from odyssey_client import Odyssey
+from odyssey_mock.settings import NetworkSetting
+from odyssey_mock.sim.run import run
+from odyssey_mock.sim.world import World
+from tests.support.simulated_worlds import play, wait
+
+FPS = 10
+
+
+async def frame_times(client: Odyssey, seconds: float) -> list[float]:
+    """Return the times of the frames that the client gets in the next `seconds`."""
+    loop = asyncio.get_running_loop()
+    times: list[float] = []
+
+    async def read() -> None:
+        assert client.media_stream is not None
+        async for _ in client.media_stream.frames(buffer=256):
+            times.append(loop.time())  # noqa: PERF401 - the task is cancelled
+
+    task = asyncio.create_task(read())
+    await wait(seconds)
+    task.cancel()
+    return times
+
+
+def freezes(times: Sequence[float]) -> list[float]:
+    """Return the intervals between frames that are freezes (webrtc-stats: the mean interval and 150 ms, at least)."""
+    return [later - earlier for earlier, later in pairwise(times) if later - earlier >= 3 / FPS]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the user of the client has seen: statuses with their times, and the times of the frames."""
+
+    statuses: list[tuple[str, float]]
+    frames: list[float]
+    reply_s: float
+    """Seconds until the interaction was acknowledged."""
+
+
+def watched(network: NetworkSetting, seconds: float) -> Callable[[World], Awaitable[Seen]]:
+    """Return a scenario: connect, start a stream, impair the network, interact, and watch."""
+
+    async def scenario(world: World) -> Seen:
+        client, loop = world.client(), asyncio.get_running_loop()
+        statuses: list[tuple[str, float]] = []
+        await client.connect(on_status_change=lambda status: statuses.append((status.value, loop.time())))
+        await client.start_stream("a cat")
+        world.mock.change_settings(network_profile=network)
+        statuses.clear()
+        begun = loop.time()
+        await client.interact("a dog")
+        reply_s = loop.time() - begun
+        frames = await frame_times(client, seconds)
+        seen = Seen([(status, when - begun) for status, when in statuses], [when - begun for when in frames], reply_s)
+        await client.disconnect()
+        return seen
+
+    return scenario
+
+
+def test_delay_applies_to_messages_and_their_replies() -> None:
+    good = play(watched(None, 1), fps=FPS)
+    late = play(watched({"delay": 0.2}, 1), fps=FPS)
+    assert late.reply_s - good.reply_s == pytest.approx(0.4, abs=0.1)
+
+
+def test_client_connects_again_behind_a_tunnel() -> None:
+    """The tunnel begins after 10 s. The client misses the video after 5 s, and has it again when the tunnel ends."""
+    seen = play(watched("tunnel", 50), fps=FPS)
+    assert [status for status, _ in seen.statuses] == ["reconnecting", "connected"]
+    lost, restored = (when for _, when in seen.statuses)
+    assert lost == pytest.approx(15.5, abs=1)
+    assert restored == pytest.approx(30, abs=0.5)
+    (freeze,) = freezes(seen.frames)
+    assert freeze == pytest.approx(20.2, abs=0.5)
+    assert seen.frames[-1] > 49
+
+
+def test_video_goes_on_with_30_percent_loss() -> None:
+    """Real peers repeat lost packets and request key frames: the video freezes, but the connection stays."""
+    went = run(1, watched({"loss": 0.3}, 20), fidelity="full", settings={"fps": FPS, "portrait_size": (176, 320)})
+    assert went.error is None
+    assert went.result is not None
+    seen = went.result
+    assert seen.statuses == []
+    assert 60 < len(seen.frames) < 195, f"expected fewer than 200 frames in 20 s, got {len(seen.frames)}"
+    assert freezes(seen.frames)
+    assert max(freezes(seen.frames)) < 5
+
+
+def test_same_seed_loses_same_packets_in_world() -> None:
+    def lost() -> list[float]:
+        went = run(3, watched("lossy-wifi", 5), fidelity="full", settings={"fps": FPS, "portrait_size": (176, 320)})
+        assert went.result is not None
+        return went.result.frames
+
+    assert lost() == lost()

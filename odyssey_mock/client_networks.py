@@ -170,7 +170,7 @@ class ClientNetwork:
             event.set()
 
     async def _end_of_silence(self, direction: Direction, kind: TrafficKind, is_closed: Callable[[], bool]) -> bool:
-        """Wait until no silence stops packets of this kind, or the connection is closed; return whether there was one."""
+        """Wait until no silence stops packets of this kind, or the connection is closed. Return if there was one."""
         was_silent = False
         while self.is_impaired(kind) and (left := self._paths[direction].impairment.silence_left(self._elapsed)):
             was_silent = True

@@ -27,7 +27,7 @@ from odyssey_client.media.frames import FrameReader
 from odyssey_client.media.image import prepare_image
 from odyssey_client.media.image_source import ImageSource
 from odyssey_client.media.stream import DEFAULT_BUFFER, MediaStream
-from odyssey_client.models import ConnectionStatus, StreamerCapabilities
+from odyssey_client.models import JSON, ConnectionStatus, StreamerCapabilities
 from odyssey_client.platform import Clock, Entropy, Network
 from odyssey_client.rest.sessions import Sessions
 from odyssey_client.rest.telemetry import Telemetry
@@ -292,6 +292,16 @@ class LiveCalls(ClientBase):
     def last_applied_prompt(self) -> str | None:
         """The last prompt applied on the latest connection, perhaps rewritten by the service; None if there is none."""
         return self._last_applied_prompt
+
+    def stats(self) -> dict[str, JSON]:
+        """Return the statistics of the latest connection's peer, with the names and units of the W3C's webrtc-stats.
+
+        The keys of the dictionary are the ids of the reports. Each report has a ``type``: for example, ``inbound-rtp``
+        has ``packetsLost``, ``jitter``, ``nackCount``, ``framesDecoded`` and ``freezeCount``, and ``candidate-pair``
+        has ``currentRoundTripTime``. The dictionary is empty while there is no peer. A restored connection has a new
+        peer, whose values begin with 0.
+        """
+        return {} if self._connection is None else self._connection.stats()
 
     async def _connect(self, credentials: ClientCredentials | None, handlers: OdysseyEventHandlers) -> MediaStream:
         # Imported when a caller connects: aiortc and its dependencies take half a second to import.

@@ -46,7 +46,7 @@ from odyssey_client.events import (
     in_handler,
 )
 from odyssey_client.media.stream import MediaStream
-from odyssey_client.models import ConnectionStatus
+from odyssey_client.models import JSON, ConnectionStatus
 from odyssey_client.platform import Clock, Network
 from odyssey_client.redaction import get_logger
 from odyssey_client.rtc.ice_servers import Fetch
@@ -213,6 +213,10 @@ class Connection:
             self._record(self._trace, before, event, effects)
         for effect in effects:
             self._carry_out(effect)
+
+    def stats(self) -> dict[str, JSON]:
+        """Return the statistics of the peer; empty while there is none."""
+        return self._link.stats()
 
     def waiting_for(self) -> str | None:
         """Return what is missing until the connection is up; None if it is up or over."""

@@ -26,6 +26,7 @@ from odyssey_client.connection.signaling import Signaling, SignalingLostError, c
 from odyssey_client.credentials import ClientCredentials
 from odyssey_client.errors import ConnectionClosedError, OdysseyError, OdysseyStreamError, PeerError
 from odyssey_client.media.stream import MediaStream
+from odyssey_client.models import JSON
 from odyssey_client.platform import ClientPeer, Clock, IceServer, Network, PeerListener
 from odyssey_client.redaction import get_logger
 from odyssey_client.rtc.client_peer import STREAMER_TO_CLIENT
@@ -126,6 +127,10 @@ class StreamerLink:
             turn=self._turn,
         )
         self._task = self._spawn(self._run(attempt))
+
+    def stats(self) -> dict[str, JSON]:
+        """Return the statistics of the current attempt's peer; empty while there is none."""
+        return {} if self._attempt is None else self._attempt.stats()
 
     def drop(self) -> None:
         """Abandon the current attempt, if any; its session is kept and can be resumed."""
@@ -261,6 +266,10 @@ class ConnectionAttempt:
                 ice_servers.cancel()
                 for child in children:
                     child.cancel()
+
+    def stats(self) -> dict[str, JSON]:
+        """Return the statistics of the peer; empty while there is none."""
+        return {} if self._peer is None else self._peer.stats()
 
     def send_by_channel(self, message: ChannelMessage) -> bool:
         """Send ``message`` on `clientToStreamer`; return False if the channel is closed or the message is too long."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from collections.abc import Callable
 
 from aioice import ice, stun
 from aioice.ice import CandidatePair, Connection
@@ -16,15 +17,17 @@ RETRANSMISSIONS = 3
 """Number of times that a check is repeated: a response counts for 7.5 s (RFC 8489 section 6.2.1)."""
 
 
-def accept_late_consent(connection: Connection) -> None:
+def accept_late_consent(connection: Connection, round_trip: Callable[[float], None] = lambda _: None) -> None:
     """Make ``connection`` accept late responses to consent checks. Call this before it connects.
+
+    ``round_trip`` is called with the seconds from each check to its response.
 
     A silent peer is still detected after the same time: `CONSENT_FAILURES` checks without any response between them.
     """
-    connection.query_consent = functools.partial(_query_consent, connection)  # type: ignore[method-assign]
+    connection.query_consent = functools.partial(_query_consent, connection, round_trip)  # type: ignore[method-assign]
 
 
-async def _query_consent(connection: Connection) -> None:
+async def _query_consent(connection: Connection, round_trip: Callable[[float], None]) -> None:
     """Check consent periodically until it expires, then close the connection."""
     answered = asyncio.Event()
     checks: dict[asyncio.Task[None], None] = {}  # ordered, so that a simulated run can be repeated
@@ -36,7 +39,7 @@ async def _query_consent(connection: Connection) -> None:
                 # RFC 7675 section 5.1 requires a factor between 0.8 and 1.2. Transaction ids are random.
                 pause = ice.CONSENT_INTERVAL * (0.8 + 0.4 * request.transaction_id[0] / 255)
                 await asyncio.sleep(pause)  # noqa: TID251 - aioice measures real time
-                check = asyncio.create_task(_check(connection, pair, request, answered))
+                check = asyncio.create_task(_check(connection, pair, request, answered, round_trip))
                 checks[check] = None
                 check.add_done_callback(checks.pop)
             missed = 0 if await _is_set(answered, stun.RETRY_RTO) else missed + 1
@@ -48,8 +51,15 @@ async def _query_consent(connection: Connection) -> None:
     await connection.close()
 
 
-async def _check(connection: Connection, pair: CandidatePair, request: stun.Message, answered: asyncio.Event) -> None:
-    """Send one check; set ``answered`` if the peer responds."""
+async def _check(
+    connection: Connection,
+    pair: CandidatePair,
+    request: stun.Message,
+    answered: asyncio.Event,
+    round_trip: Callable[[float], None],
+) -> None:
+    """Send one check; if the peer responds, set ``answered`` and call ``round_trip``."""
+    sent = asyncio.get_running_loop().time()
     assert connection.remote_password is not None  # known since the connectivity checks
     try:
         await pair.protocol.request(
@@ -60,6 +70,7 @@ async def _check(connection: Connection, pair: CandidatePair, request: stun.Mess
         )
     except stun.TransactionError:
         return
+    round_trip(asyncio.get_running_loop().time() - sent)
     answered.set()
 
 

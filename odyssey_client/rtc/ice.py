@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from aioice import Candidate, Connection
 from aiortc import RTCDtlsTransport, RTCIceTransport, RTCPeerConnection
@@ -39,6 +39,7 @@ def gather_on(
     addresses: list[str] | None,
     servers: Sequence[IceServer] = (),
     tls: TlsContext | None = None,
+    round_trip: Callable[[float], None] = lambda _: None,
 ) -> None:
     """Make ``peer`` gather its host candidates on ``addresses``; None for the addresses that aioice finds.
 
@@ -50,10 +51,12 @@ def gather_on(
         addresses: Addresses of this machine.
         servers: The ICE servers to use.
         tls: Returns the TLS context for connections to TURN servers; by default, the one of the system.
+        round_trip: Called with the seconds from each consent check to its response.
     """
     for transport in ice_transports(peer):
         connection = transport.iceGatherer._connection  # noqa: SLF001 - aioice has no public way to choose addresses
         _gather_on(connection, addresses, servers, tls or _system_context)
+        accept_late_consent(connection, round_trip)
 
 
 def _gather_on(connection: Connection, ours: list[str] | None, servers: Sequence[IceServer], tls: TlsContext) -> None:
@@ -65,7 +68,6 @@ def _gather_on(connection: Connection, ours: list[str] | None, servers: Sequence
 
     connection.get_component_candidates = get_component_candidates  # type: ignore[method-assign]
     complete_at_once(connection)
-    accept_late_consent(connection)
 
 
 async def _system_context() -> ssl.SSLContext:

@@ -114,7 +114,7 @@ class PeerConnection:
                 self._lost("the video track ended")
                 return
             if isinstance(frame, VideoFrame):
-                self._counts.decoded(frame)
+                self._counts.decoded(frame, self._clock.monotonic())
                 self._frame(frame)
 
     def stats(self) -> dict[str, JSON]:
@@ -164,7 +164,7 @@ class PeerConnection:
 
         Call this method after the transports are created, and before the local description is set.
         """
-        gather_on(self._connection, self._addresses, list(servers), self._tls)
+        gather_on(self._connection, self._addresses, list(servers), self._tls, self._counts.round_trip)
 
     async def _within[T](self, work: Coroutine[object, object, T]) -> T:
         """Run ``work`` in this connection's context and return its result.
@@ -208,6 +208,7 @@ class PeerConnection:
                 if receiver.track is track:
                     jitter_buffer.install(receiver)
                     retransmissions.install(receiver)
+                    self._counts.count_requests(receiver)
             self._report("video", "added")
 
     def _signaling_changed(self) -> None:

@@ -6,12 +6,14 @@ clock, and timestamps as dates. This module completes it with values that aiortc
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from aioice import Candidate
 from aiortc import RTCDataChannel, RTCIceTransport, RTCPeerConnection, RTCRtpReceiver
-from aiortc.stats import RTCInboundRtpStreamStats, RTCStatsReport, RTCTransportStats
+from aiortc.rtcrtpreceiver import StreamStatistics
+from aiortc.stats import RTCStatsReport, RTCTransportStats
 from av import VideoFrame
 
 from odyssey_client.models import JSON
@@ -39,6 +41,13 @@ class ChannelCounts:
         self.bytes_received += _length(message)
 
 
+FREEZE_INTERVALS = 3
+FREEZE_ADDED_S = 0.15
+"""A frame that is later than three mean intervals, and than one and 150 ms, ends a freeze (webrtc-stats)."""
+MEAN_OF = 30
+"""Number of latest intervals between frames whose mean counts (webrtc-stats)."""
+
+
 @dataclass(slots=True)
 class Counts:
     """Values of one peer that aiortc does not count.
@@ -47,15 +56,64 @@ class Counts:
         frames: Number of decoded video frames.
         size: Width and height of the last frame; None before the first.
         channels: The data channels with their counts.
+        freezes: Number of freezes of the video.
+        frozen_s: Their total duration in seconds.
+        nacks: Number of requests for lost packets (NACK) that were sent.
+        plis: Number of requests for a keyframe (PLI) that were sent.
+        round_trips: Times in seconds of the answered consent checks, summed up.
+        answered: Number of the answered consent checks.
+        latest_round_trip: The latest of these times; None before the first.
     """
 
     frames: int = 0
     size: tuple[int, int] | None = None
     channels: dict[RTCDataChannel, ChannelCounts] = field(default_factory=dict)
+    freezes: int = 0
+    frozen_s: float = 0.0
+    nacks: int = 0
+    plis: int = 0
+    round_trips: float = 0.0
+    answered: int = 0
+    latest_round_trip: float | None = None
+    _decoded_at: float | None = None
+    _intervals: deque[float] = field(default_factory=lambda: deque(maxlen=MEAN_OF))
 
-    def decoded(self, frame: VideoFrame) -> None:
+    def decoded(self, frame: VideoFrame, now: float) -> None:
+        """Count a frame that was decoded at the time ``now`` in seconds."""
         self.frames += 1
         self.size = frame.width, frame.height
+        if self._decoded_at is not None:
+            self._passed(now - self._decoded_at)
+        self._decoded_at = now
+
+    def _passed(self, interval: float) -> None:
+        if self._intervals:
+            mean = sum(self._intervals) / len(self._intervals)
+            if interval >= max(FREEZE_INTERVALS * mean, mean + FREEZE_ADDED_S):
+                self.freezes += 1
+                self.frozen_s += interval
+        self._intervals.append(interval)
+
+    def round_trip(self, seconds: float) -> None:
+        """Count a consent check that was answered after ``seconds``."""
+        self.answered += 1
+        self.round_trips += seconds
+        self.latest_round_trip = seconds
+
+    def count_requests(self, receiver: RTCRtpReceiver) -> None:
+        """Count the requests for lost packets and for keyframes that ``receiver`` sends from now on."""
+        send_nack, send_pli = receiver._send_rtcp_nack, receiver._send_rtcp_pli  # noqa: SLF001 - no public way
+
+        async def counted_nack(media_ssrc: int, lost: list[int]) -> None:
+            self.nacks += 1
+            await send_nack(media_ssrc, lost)
+
+        async def counted_pli(media_ssrc: int) -> None:
+            self.plis += 1
+            await send_pli(media_ssrc)
+
+        receiver._send_rtcp_nack = counted_nack  # type: ignore[method-assign]  # noqa: SLF001
+        receiver._send_rtcp_pli = counted_pli  # type: ignore[method-assign]  # noqa: SLF001
 
 
 def statistics(connection: RTCPeerConnection, counts: Counts, timestamp: float) -> dict[str, JSON]:
@@ -68,7 +126,7 @@ def statistics(connection: RTCPeerConnection, counts: Counts, timestamp: float) 
     """
     reports = [*_receivers(connection, counts), *_channels(counts)]
     for ice in ice_transports(connection):
-        reports += _candidates(ice)
+        reports += _candidates(ice, counts)
     reports.append(
         {
             "type": "peer-connection",
@@ -83,27 +141,47 @@ def statistics(connection: RTCPeerConnection, counts: Counts, timestamp: float) 
 def _receivers(connection: RTCPeerConnection, counts: Counts) -> Iterable[dict[str, JSON]]:
     for receiver in connection.getReceivers():
         ice = receiver.transport.transport
+        yield from _streams(receiver, ice, counts)
         for stats in _own_report(receiver).values():
-            match stats:
-                case RTCInboundRtpStreamStats():
-                    yield _stream(stats, ice, counts)
-                case RTCTransportStats():
-                    yield _transport(stats, ice)
+            if isinstance(stats, RTCTransportStats):
+                yield _transport(stats, ice)
 
 
-def _stream(stats: RTCInboundRtpStreamStats, ice: RTCIceTransport, counts: Counts) -> dict[str, JSON]:
+def _streams(receiver: RTCRtpReceiver, ice: RTCIceTransport, counts: Counts) -> Iterable[dict[str, JSON]]:
+    """Return the reports of the streams of a receiver.
+
+    aiortc's own report has only the latest of them, which is the stream of retransmissions (RFC 4588) after a loss.
+    """
+    attributes = vars(receiver)
+    streams: Mapping[int, StreamStatistics] = attributes.get("_RTCRtpReceiver__remote_streams", {})
+    repairs: Mapping[int, int] = attributes.get("_RTCRtpReceiver__rtx_ssrc", {})
+    kind = receiver.track.kind
+    for ssrc, stats in streams.items():
+        if ssrc not in repairs:
+            repeated = sum(each.packets_received for own, each in streams.items() if repairs.get(own) == ssrc)
+            yield _stream(ssrc, kind, stats, ice, counts, repeated=repeated)
+
+
+def _stream(
+    ssrc: int, kind: str, stats: StreamStatistics, ice: RTCIceTransport, counts: Counts, *, repeated: int
+) -> dict[str, JSON]:
     report: dict[str, JSON] = {
         "type": "inbound-rtp",
-        "id": f"inbound-rtp-{stats.ssrc}",
-        "ssrc": stats.ssrc,
-        "kind": stats.kind,
+        "id": f"inbound-rtp-{ssrc}",
+        "ssrc": ssrc,
+        "kind": kind,
         "transportId": _transport_id(ice),
-        "packetsReceived": stats.packetsReceived,
-        "packetsLost": stats.packetsLost,
-        "jitter": stats.jitter / CLOCK_RATES.get(stats.kind, 90_000),
+        "packetsReceived": stats.packets_received + repeated,
+        "packetsLost": stats.packets_lost,
+        "retransmittedPacketsReceived": repeated,
+        "jitter": stats.jitter / CLOCK_RATES.get(kind, 90_000),
     }
-    if stats.kind == "video":
+    if kind == "video":
         report["framesDecoded"] = counts.frames
+        report["freezeCount"] = counts.freezes
+        report["totalFreezesDuration"] = counts.frozen_s
+        report["nackCount"] = counts.nacks
+        report["pliCount"] = counts.plis
         if counts.size is not None:
             report["frameWidth"], report["frameHeight"] = counts.size
     return report
@@ -135,7 +213,7 @@ def _nominated(ice: RTCIceTransport) -> tuple[Candidate, Candidate] | None:
     return None if pair is None else (pair.local_candidate, pair.remote_candidate)
 
 
-def _candidates(ice: RTCIceTransport) -> Iterable[dict[str, JSON]]:
+def _candidates(ice: RTCIceTransport, counts: Counts) -> Iterable[dict[str, JSON]]:
     if (pair := _nominated(ice)) is None:
         return
     name = _transport_id(ice)
@@ -147,6 +225,9 @@ def _candidates(ice: RTCIceTransport) -> Iterable[dict[str, JSON]]:
         "remoteCandidateId": f"{name}-remote",
         "state": "succeeded",
         "nominated": True,
+        "responsesReceived": counts.answered,
+        "totalRoundTripTime": counts.round_trips,
+        **({} if counts.latest_round_trip is None else {"currentRoundTripTime": counts.latest_round_trip}),
     }
     for side, candidate in zip(("local", "remote"), pair, strict=True):
         yield {

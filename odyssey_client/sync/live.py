@@ -10,7 +10,7 @@ from odyssey_client.events import Handler, OdysseyEventHandlers
 from odyssey_client.media.image_source import ImageSource
 from odyssey_client.media.stream import DEFAULT_BUFFER
 from odyssey_client.media.stream import MediaStream as AsyncMediaStream
-from odyssey_client.models import ConnectionStatus, StreamerCapabilities
+from odyssey_client.models import JSON, ConnectionStatus, StreamerCapabilities
 from odyssey_client.sync.background import background
 from odyssey_client.sync.base import ClientBase
 from odyssey_client.sync.events import EventReader, with_sync_stream
@@ -205,6 +205,16 @@ class LiveCalls(ClientBase):
     def last_applied_prompt(self) -> str | None:
         """The last prompt applied on the latest connection, perhaps rewritten by the service; None if there is none."""
         return self._client.last_applied_prompt
+
+    def stats(self) -> dict[str, JSON]:
+        """Return the statistics of the latest connection's peer, with the names and units of the W3C's webrtc-stats.
+
+        The keys of the dictionary are the ids of the reports. Each report has a ``type``: for example, ``inbound-rtp``
+        has ``packetsLost``, ``jitter``, ``nackCount``, ``framesDecoded`` and ``freezeCount``, and ``candidate-pair``
+        has ``currentRoundTripTime``. The dictionary is empty while there is no peer. A restored connection has a new
+        peer, whose values begin with 0.
+        """
+        return background("stats").call("stats", self._client.stats)
 
     def _prepared(self, handlers: OdysseyEventHandlers) -> OdysseyEventHandlers:
         """Return a copy of ``handlers`` in which `on_connected` receives a sync `MediaStream`."""

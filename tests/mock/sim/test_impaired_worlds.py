@@ -1,9 +1,10 @@
 """Tests of the setting `network_profile` in simulated time: what the user of `odyssey_client` notices."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -45,6 +46,10 @@ class Seen:
     frames: list[float]
     reply_s: float
     """Seconds until the interaction was acknowledged."""
+    video: Mapping[str, Any]  # Any: JSON
+    """The report `inbound-rtp` of `Odyssey.stats`; empty with light peers."""
+    pair: Mapping[str, Any]  # Any: JSON
+    """The report `candidate-pair`; empty with light peers."""
 
 
 def watched(network: NetworkSetting, seconds: float) -> Callable[[World], Awaitable[Seen]]:
@@ -61,11 +66,28 @@ def watched(network: NetworkSetting, seconds: float) -> Callable[[World], Awaita
         await client.interact("a dog")
         reply_s = loop.time() - begun
         frames = await frame_times(client, seconds)
-        seen = Seen([(status, when - begun) for status, when in statuses], [when - begun for when in frames], reply_s)
+        reports: list[Any] = [*client.stats().values()]  # Any: JSON
+        video, pair = (
+            next((each for each in reports if each["type"] == kind), {}) for kind in ("inbound-rtp", "candidate-pair")
+        )
+        seen = Seen(
+            [(status, when - begun) for status, when in statuses],
+            [when - begun for when in frames],
+            reply_s,
+            video,
+            pair,
+        )
         await client.disconnect()
         return seen
 
     return scenario
+
+
+def seen_with_real_peers(network: NetworkSetting, seconds: float) -> Seen:
+    went = run(1, watched(network, seconds), fidelity="full", settings={"fps": FPS, "portrait_size": (176, 320)})
+    assert went.error is None
+    assert went.result is not None
+    return went.result
 
 
 def test_delay_applies_to_messages_and_their_replies() -> None:
@@ -77,8 +99,9 @@ def test_delay_applies_to_messages_and_their_replies() -> None:
 def test_client_connects_again_behind_a_tunnel() -> None:
     """The tunnel begins after 10 s. The client misses the video after 5 s, and has it again when the tunnel ends."""
     seen = play(watched("tunnel", 50), fps=FPS)
-    assert [status for status, _ in seen.statuses] == ["reconnecting", "connected"]
-    lost, restored = (when for _, when in seen.statuses)
+    statuses, times = zip(*seen.statuses, strict=True)
+    assert [*dict.fromkeys(statuses)] == ["reconnecting", "connected"]
+    lost, restored = times[0], times[-1]
     assert lost == pytest.approx(15.5, abs=1)
     assert restored == pytest.approx(30, abs=0.5)
     (freeze,) = freezes(seen.frames)
@@ -88,20 +111,29 @@ def test_client_connects_again_behind_a_tunnel() -> None:
 
 def test_video_goes_on_with_30_percent_loss() -> None:
     """Real peers repeat lost packets and request key frames: the video freezes, but the connection stays."""
-    went = run(1, watched({"loss": 0.3}, 20), fidelity="full", settings={"fps": FPS, "portrait_size": (176, 320)})
-    assert went.error is None
-    assert went.result is not None
-    seen = went.result
+    seen = seen_with_real_peers({"loss": 0.3}, 20)
     assert seen.statuses == []
     assert 60 < len(seen.frames) < 195, f"expected fewer than 200 frames in 20 s, got {len(seen.frames)}"
     assert freezes(seen.frames)
     assert max(freezes(seen.frames)) < 5
+    video = seen.video
+    assert video["packetsLost"] / (video["packetsReceived"] + video["packetsLost"]) == pytest.approx(0.25, abs=0.1)
+    assert 0 < video["retransmittedPacketsReceived"] <= video["packetsLost"]
+    assert video["nackCount"] > 10
+    assert video["pliCount"] > 0
+    assert video["freezeCount"] > 3
+    assert 1 < video["totalFreezesDuration"] < 20
+
+
+def test_statistics_show_delay_of_satellite() -> None:
+    seen = seen_with_real_peers("satellite", 10)
+    assert seen.pair["currentRoundTripTime"] == pytest.approx(2 * 0.279, abs=0.02)
+    assert seen.reply_s == pytest.approx(2 * 0.279, abs=0.05)
+    assert seen.video["packetsLost"] == 0
+    assert freezes(seen.frames) == []
 
 
 def test_same_seed_loses_same_packets_in_world() -> None:
-    def lost() -> list[float]:
-        went = run(3, watched("lossy-wifi", 5), fidelity="full", settings={"fps": FPS, "portrait_size": (176, 320)})
-        assert went.result is not None
-        return went.result.frames
-
-    assert lost() == lost()
+    first, second = (seen_with_real_peers("lossy-wifi", 5) for _ in range(2))
+    assert first.video["packetsLost"] > 0
+    assert first == second

@@ -67,15 +67,13 @@ def watched(network: NetworkSetting, seconds: float) -> Callable[[World], Awaita
         reply_s = loop.time() - begun
         frames = await frame_times(client, seconds)
         reports: list[Any] = [*client.stats().values()]  # Any: JSON
-        video, pair = (
-            next((each for each in reports if each["type"] == kind), {}) for kind in ("inbound-rtp", "candidate-pair")
-        )
+        by_type: dict[str, Mapping[str, Any]] = {each["type"]: each for each in reports}  # Any: JSON
         seen = Seen(
             [(status, when - begun) for status, when in statuses],
             [when - begun for when in frames],
             reply_s,
-            video,
-            pair,
+            by_type.get("inbound-rtp", {}),
+            by_type.get("candidate-pair", {}),
         )
         await client.disconnect()
         return seen

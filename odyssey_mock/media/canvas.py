@@ -24,9 +24,26 @@ _YUV_OF_RGB = np.array(
 _YUV_OF_BLACK = np.array([16, 128, 128], np.float32)
 
 
+_BAND = 64
+"""Number of lines of a large shape that are blended at once; even. They fit in the cache of the processor."""
+
+
 def yuv(rgb: Color | Floats) -> Floats:
     """Convert an array (..., 3) of red, green and blue to limited-range Y, Cb and Cr (ITU-R BT.601)."""
     return np.asarray(rgb, np.float32) @ _YUV_OF_RGB.T + _YUV_OF_BLACK
+
+
+def component(pixels: Floats, number: Literal[0, 1, 2]) -> Floats:
+    """Return Y, Cb or Cr of an image: an array (h, w, 3) or (h, w, 4) that begins with red, green and blue.
+
+    A matrix product, as in `yuv`, would use several threads for an image, which wait for each other without sleeping.
+    """
+    red, green, blue = _YUV_OF_RGB[number]
+    converted: Floats = pixels[..., 0] * red
+    converted += pixels[..., 1] * green
+    converted += pixels[..., 2] * blue
+    converted += _YUV_OF_BLACK[number]
+    return converted
 
 
 def mix(first: Color, second: Color, share: float) -> Color:
@@ -42,10 +59,11 @@ def even(length: float) -> int:
 
 def halved(plane: Floats) -> Floats:
     """Return `plane` at half the width and height, as chroma requires; each value is the average of 2x2 values."""
-    # Four strided sums are many times faster than reshaping and taking the mean.
-    upper, lower = plane[::2], plane[1::2]
-    total: Floats = upper[:, ::2] + upper[:, 1::2] + lower[:, ::2] + lower[:, 1::2]
-    return total * np.float32(0.25)
+    # Sums of slices are many times faster than reshaping and taking the mean; those of whole lines come first.
+    lines = plane[::2] + plane[1::2]
+    total: Floats = lines[:, ::2] + lines[:, 1::2]
+    total *= np.float32(0.25)
+    return total
 
 
 class Canvas:
@@ -70,11 +88,11 @@ class Canvas:
         """Fill the canvas with an RGB image of the same size."""
         # Convert in bands: a whole frame at once would take 40 MB.
         for top in range(0, self.size.height, 64):
-            band = yuv(np.asarray(image.crop((0, top, self.size.width, min(top + 64, self.size.height))), np.float32))
+            band = np.asarray(image.crop((0, top, self.size.width, min(top + 64, self.size.height))), np.float32)
             rows, half_rows = slice(top, top + band.shape[0]), slice(top // 2, (top + band.shape[0]) // 2)
-            self._y[rows] = band[..., 0]
-            self._u[half_rows] = halved(band[..., 1])
-            self._v[half_rows] = halved(band[..., 2])
+            self._y[rows] = component(band, 0)
+            self._u[half_rows] = halved(component(band, 1))
+            self._v[half_rows] = halved(component(band, 2))
 
     def disc(self, x: float, y: float, radius: float, color: Color, opacity: float = 1.0) -> None:
         """Paint a filled circle around (x, y)."""
@@ -101,10 +119,10 @@ class Canvas:
         lines = np.arange(highest, self.size.height, dtype=np.float32)
         share = np.clip((lines - highest) / np.float32(depth), 0, 1)[:, None]
         shades = yuv(top) + (yuv(bottom) - yuv(top)) * share
-        edge = np.clip(lines[: lowest - highest, None] + 1 - skyline, 0, 1)
-        softened = [edge[:, column::per_column] for column in range(per_column)]
-        alpha = np.add.reduce(softened) / np.float32(per_column)
-        self._blend(0, highest, alpha, shades[: lowest - highest, None])
+        columns = np.ascontiguousarray(skyline.reshape(-1, per_column).T)
+        for begin in range(0, lowest - highest, _BAND):
+            end = min(begin + _BAND, lowest - highest)
+            self._blend(0, highest + begin, _below(lines[begin:end, None] + 1, columns), shades[begin:end, None])
         solid = shades[lowest - highest :]
         self._y[lowest:] = solid[:, 0, None]
         self._u[lowest // 2 :] = solid[::2, 1, None]
@@ -132,21 +150,12 @@ class Canvas:
         top, bottom = (max(0, min(self.size.height, int(y + side) // 2 * 2)) for side in (-radius, radius + 2))
         if left >= right or top >= bottom:
             return
-        columns = np.arange(left, right, dtype=np.float32) + np.float32(0.5 - x)
-        lines = np.arange(top, bottom, dtype=np.float32) + np.float32(0.5 - y)
-        # A glow covers half of the frame: operations in place take a third of the time.
-        alpha = columns**2 + (lines**2)[:, None]
-        np.sqrt(alpha, out=alpha)
-        if edge == "disc":
-            np.subtract(np.float32(radius - 0.5), alpha, out=alpha)
-            np.clip(alpha, 0, 1, out=alpha)
-        else:
-            alpha *= np.float32(-1 / radius)
-            alpha += np.float32(1)
-            np.maximum(alpha, 0, out=alpha)
-            alpha *= alpha
-        alpha *= np.float32(opacity)
-        self._blend(left, top, alpha, yuv(color))
+        across = (np.arange(left, right, dtype=np.float32) + np.float32(0.5 - x)) ** 2
+        down = (np.arange(top, bottom, dtype=np.float32) + np.float32(0.5 - y)) ** 2
+        shades = yuv(color)
+        for begin in range(0, down.size, _BAND):
+            away = np.sqrt(across + down[begin : begin + _BAND, None])
+            self._blend(left, top + begin, _round_alpha(away, radius, opacity, edge), shades)
 
     def _blend(self, left: int, top: int, alpha: Floats, shades: Floats) -> None:
         """Blend `shades` (Y, Cb and Cr) into the canvas with the opacity `alpha`, an array of the shape (h, w).
@@ -157,7 +166,37 @@ class Canvas:
         for plane, share, shade in zip(
             (self._y[box], self._u[half], self._v[half]), _alphas(alpha), _shades(shades), strict=True
         ):
-            plane[:] += share * (shade - plane)
+            change = shade - plane
+            change *= share
+            np.add(plane, change, out=plane)
+
+
+def _below(bottoms: Floats, columns: Floats) -> Floats:
+    """Return the share of each pixel that is below a skyline.
+
+    `bottoms` (h, 1) are the lower edges of lines of pixels. `columns` (n, w) are n heights of the skyline per column.
+    """
+    alpha = np.zeros((bottoms.size, columns.shape[1]), np.float32)
+    for column in columns:
+        part = bottoms - column
+        np.clip(part, 0, 1, out=part)
+        alpha += part
+    alpha /= np.float32(len(columns))
+    return alpha
+
+
+def _round_alpha(away: Floats, radius: float, opacity: float, edge: Literal["disc", "glow"]) -> Floats:
+    """Return the opacities of a disc or a glow, from the distances `away` of pixels from its center; changes `away`."""
+    if edge == "disc":
+        np.subtract(np.float32(radius - 0.5), away, out=away)
+        np.clip(away, 0, 1, out=away)
+    else:
+        away *= np.float32(-1 / radius)
+        away += np.float32(1)
+        np.maximum(away, 0, out=away)
+        away *= away
+    away *= np.float32(opacity)
+    return away
 
 
 def overlay(planes: Planes, image: Image.Image, left: int, top: int) -> None:
@@ -168,11 +207,16 @@ def overlay(planes: Planes, image: Image.Image, left: int, top: int) -> None:
     pixels = np.asarray(image, np.float32)
     alpha = pixels[..., 3] / np.float32(255)
     box, half = _boxes(left, top, alpha)
+    every_second = pixels[::2, ::2]
+    shades = component(pixels, 0), component(every_second, 1), component(every_second, 2)
     for plane, share, shade in zip(
-        (planes.y[box], planes.u[half], planes.v[half]), _alphas(alpha), _shades(yuv(pixels[..., :3])), strict=True
+        (planes.y[box], planes.u[half], planes.v[half]), _alphas(alpha), shades, strict=True
     ):
         below = plane.astype(np.float32)
-        plane[:] = _rounded(below + share * (shade - below))
+        change = shade - below
+        change *= share
+        below += change
+        plane[:] = _rounded(below)
 
 
 def _boxes(left: int, top: int, alpha: Floats) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
@@ -201,4 +245,7 @@ def _decimated(shades: Floats) -> Floats:
 
 
 def _rounded(plane: Floats) -> Plane:
-    return np.rint(np.clip(plane, 0, 255)).astype(np.uint8)
+    """Round to integers. No value is outside 0 to 255, because a blend is never outside the range of its colors."""
+    rounded = np.empty(plane.shape, np.uint8)
+    np.rint(plane, out=rounded, casting="unsafe")
+    return rounded

@@ -213,7 +213,9 @@ def _windows(
                 if shown[row, column] < (0.45 if dark else 0.8):
                     left = (number * width + 9 + column * pane) * one
                     alpha[round(top) : round(top + 13 * one), max(0, round(left)) : round(left + (pane - 5) * one)] = 1
-    canvas.masked(alpha * np.float32(0.85 if dark else 0.4), (255, 214, 138) if dark else (206, 226, 242))
+    highest = max(0, int(base * height - towers.max() * one) // 2 * 2)
+    color = (255, 214, 138) if dark else (206, 226, 242)
+    canvas.masked(alpha[highest:] * np.float32(0.85 if dark else 0.4), color, top=highest)
 
 
 def _space(canvas: Canvas, scenery: Scenery, light: Light) -> None:
@@ -251,13 +253,15 @@ def _ball(canvas: Canvas, x: float, y: float, radius: float, color: Color, shade
 
 def _ring(canvas: Canvas, x: float, y: float, radius: float, color: Color) -> None:
     """Paint a planet's tilted ring, except the part that the planet hides."""
+    reach = radius * 0.98  # from the middle of the ring to its top and bottom
+    top, bottom = max(0, int(y - reach) // 2 * 2), min(canvas.size.height, int(y + reach + 2) // 2 * 2)
     columns = np.arange(canvas.size.width, dtype=np.float32) - np.float32(x)
-    lines = np.arange(canvas.size.height, dtype=np.float32)[:, None] - np.float32(y)
+    lines = np.arange(top, bottom, dtype=np.float32)[:, None] - np.float32(y)
     across = (lines + columns * np.float32(0.28)) / np.float32(0.24)
     distance = np.hypot(columns - lines * np.float32(0.28), across) / np.float32(radius)
     alpha = np.clip(1 - np.abs(distance - 1.62) / 0.24, 0, 1) ** 0.6
     behind = (across < 0) & (np.hypot(columns, lines) < radius)
-    canvas.masked(np.where(behind, 0, alpha * 0.8).astype(np.float32), color)
+    canvas.masked(np.where(behind, 0, alpha * 0.8).astype(np.float32), color, top=top)
 
 
 LANDS: Mapping[Land, Callable[[Canvas, Scenery, Light], None]] = {

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from odyssey_mock.media.canvas import halved, yuv
+from odyssey_mock.media.canvas import component, halved
 from odyssey_mock.media.planes import WHITE, Plane, Planes
 
 type _Blend = NDArray[np.int16]
@@ -22,10 +22,10 @@ class Sprite:
 
     def __init__(self, image: Image.Image) -> None:
         pixels = np.asarray(image, np.float32)
-        colors, alpha = yuv(pixels[..., :3]), pixels[..., 3] / np.float32(255)
+        alpha = pixels[..., 3] / np.float32(255)
         self.width, self.height = image.size
-        self._luma = colors[..., 0].astype(np.int16)
-        self._chroma = [halved(colors[..., channel]).astype(np.int16) for channel in (1, 2)]
+        self._luma = component(pixels, 0).astype(np.int16)
+        self._chroma = [halved(component(pixels, number)).astype(np.int16) for number in (1, 2)]
         self._alpha = np.rint(alpha * _OPAQUE).astype(np.int16)
         self._chroma_alpha = np.rint(halved(alpha) * _OPAQUE).astype(np.int16)
 

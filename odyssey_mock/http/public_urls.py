@@ -187,7 +187,8 @@ class PublicUrls:
         self._public_url = BaseUrl.read(public_url) if public_url else None
         self._trusted = [ipaddress.ip_network(each, strict=False) for each in trusted_proxies]
         self._stun_port = stun_port
-        self._udp_hosts = [Authority.of(address).host for address in udp_addresses]
+        self._udp_hosts = {Authority.of(address).host: is_loopback(address) for address in udp_addresses}
+        """Whether each of these hosts is a loopback address."""
         self._servers = servers
         self._ignored = ignored
 
@@ -240,9 +241,8 @@ class PublicUrls:
     def _stun_url(self, scope: Scope, own: BaseUrl, url: BaseUrl) -> str:
         """Return the URL of the STUN server (RFC 7064) for the client of a request.
 
-        Its host is that of the public URL if this is one of the addresses at which clients reach UDP ports; otherwise,
-        the first of these addresses. Without such addresses, it is the host of the public URL, with two exceptions,
-        which use the address at which the request arrived:
+        If addresses are given at which clients reach UDP ports, its host is one of them: `_udp_host`. Otherwise, it is
+        the host of the public URL, with two exceptions, which use the address at which the request arrived:
 
         - A proxy on another machine sent the request. The client then uses HTTP on that machine, but WebRTC and STUN on
           the machine of the mock.
@@ -250,12 +250,23 @@ class PublicUrls:
         """
         host = url.authority.host
         if self._udp_hosts:
-            return f"stun:{host if host in self._udp_hosts else self._udp_hosts[0]}:{self._stun_port}"
+            return f"stun:{self._udp_host(url.authority)}:{self._stun_port}"
         is_proxied = url != own and not is_loopback(_peer(scope))
         server = scope.get("server")
         if server is not None and (is_proxied or host.lower() == "localhost" or is_loopback(host)):
             host = Authority.of(str(read_ip(server[0]) or server[0])).host
         return f"stun:{host}:{self._stun_port}"
+
+    def _udp_host(self, used: Authority) -> str:
+        """Return the host at which a client reaches UDP ports, if it uses the host `used` for HTTP.
+
+        It is the same host if that is possible. Other clients on this machine get a loopback address, and all others
+        get another one, as far as there is one of this kind.
+        """
+        if used.host in self._udp_hosts:
+            return used.host
+        fitting = (host for host, is_local in self._udp_hosts.items() if is_local == used.is_local)
+        return next(fitting, next(iter(self._udp_hosts)))
 
     def _is_trusted(self, sender: str) -> bool:
         address = read_ip(sender)

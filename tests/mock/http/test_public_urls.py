@@ -269,16 +269,21 @@ async def test_stun_host_is_reachable_for_the_client(
 
 
 @pytest.mark.parametrize(
-    ("host", "expected"),
+    ("host", "advertised", "expected"),
     [
-        ("192.0.2.9:8400", "192.0.2.9"),
-        ("[2001:db8::9]:8400", "[2001:db8::9]"),
-        ("mock.test:8400", "192.0.2.1"),
-        ("localhost:8400", "192.0.2.1"),
+        ("192.0.2.9:8400", ["192.0.2.1", "192.0.2.9"], "192.0.2.9"),
+        ("[2001:db8::9]:8400", ["192.0.2.1", "2001:db8::9"], "[2001:db8::9]"),
+        ("mock.test:8400", ["192.0.2.1", "192.0.2.9"], "192.0.2.1"),
+        ("localhost:8400", ["192.0.2.1", "192.0.2.9"], "192.0.2.1"),
+        # Ports that a container publishes on the loopback address, and its own address for other containers
+        ("127.0.0.1:8400", ["192.0.2.1", "127.0.0.1"], "127.0.0.1"),
+        ("localhost:8400", ["192.0.2.1", "127.0.0.1"], "127.0.0.1"),
+        ("mock:8400", ["127.0.0.1", "192.0.2.1"], "192.0.2.1"),
+        ("mock:8400", ["127.0.0.1"], "127.0.0.1"),
+        ("localhost:8400", ["::1", "192.0.2.1"], "[::1]"),
     ],
 )
-async def test_stun_host_is_an_advertised_address(host: str, expected: str) -> None:
-    advertised = ["192.0.2.1", "192.0.2.9", "2001:db8::9"]
+async def test_stun_host_is_an_advertised_address(host: str, advertised: Sequence[str], expected: str) -> None:
     assert (await reported({"Host": host}, udp_addresses=advertised))["stun"] == f"stun:{expected}:3478"
 
 

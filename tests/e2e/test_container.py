@@ -18,6 +18,7 @@ WORKFLOWS = [block for block in YAML if block.code.startswith(WORKFLOW)]
 
 SCHEMAS = {WORKFLOW: "vendor.github-workflows", COMPOSE: "vendor.compose-spec"}
 """Schemas of check-jsonschema for the `yaml` blocks that begin so."""
+REMOTE_PAGE = "use-a-remote-machine.md"
 LIMIT = 60.0
 """Timeout in seconds for check-jsonschema."""
 
@@ -50,7 +51,22 @@ def test_compose_file_serves_containers_and_other_machines(images: Images, tmp_p
     assert exit_code == 0, f"expected exit code 0 of the service app, got {exit_code}: {output}"
     assert "704x1280" in output
     assert found["frame"] == [704, 1280]
-    assert found["recordings"] == [2, 2], "expected the streams of app and other machine, also after a restart"
+    assert found["recordings"] == [1, 2], "expected the stream of the other machine also after a restart"
+
+
+def test_commands_of_remote_machine_page_work(tmp_path: Path) -> None:
+    require_containers()
+    (serve,) = commands(REMOTE_PAGE, "odyssey-mock serve ")
+    (exports,) = commands(REMOTE_PAGE, "export ")
+
+    found = run_on_docker_host("remote_machine", str(tmp_path), serve, exports)
+
+    assert found == {"frame": [704, 1280], "recordings": 1, "exit_code": 0}
+
+
+def commands(page: str, beginning: str) -> list[str]:
+    """Return the shell blocks of a how-to page that begin so."""
+    return [block.code for block in blocks("sh") if block.page.name == page and block.code.startswith(beginning)]
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=str)

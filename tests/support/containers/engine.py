@@ -163,7 +163,7 @@ class Engine:
     async def use_subnet(self, subnet: str = SUBNET) -> None:
         """Give the bridge the first address of a network, and the next containers the others."""
         self._subnet = ipaddress.ip_network(subnet)
-        await _configure(f"ip addr add {self._subnet[1]}/{self._subnet.prefixlen} dev docker0")
+        await configure(f"ip addr add {self._subnet[1]}/{self._subnet.prefixlen} dev docker0")
 
     @asynccontextmanager
     async def running(
@@ -203,7 +203,7 @@ class Engine:
             prefix, gateway = self._subnet.prefixlen, self._subnet[1]
             interface = _INTERFACE.format(name=name, number=number, address=f"{address}/{prefix}", gateway=gateway)
             published = [_PUBLISHED.format(address=address, **_parts_of(each)) for each in ports]
-            await _configure(interface + "".join(published))
+            await configure(interface + "".join(published))
         config = image.config
         words = [*config.entrypoint, *(config.command if command is None else command)]
         if entrypoint is not None:
@@ -211,8 +211,7 @@ class Engine:
         variables = {**config.environment, "HOME": config.folder, **(environment or {})}
         own = Path(tempfile.mkdtemp(prefix=name, dir=self._folder))
         (own / "root").mkdir()
-        lines = {"localhost": "127.0.0.1", **(hosts or {})}
-        (own / "hosts").write_text("".join(f"{at} {host}\n" for host, at in lines.items()))
+        write_names(own / "hosts", hosts or {})
         entered = entering(
             image.layers,
             own / "changes",
@@ -241,9 +240,9 @@ class Engine:
                 process.kill()  # unshare then kills the container
             await process.wait()
             if not is_on_host:
-                await _configure(f"ip netns del {name}")
+                await configure(f"ip netns del {name}")
                 if ports:
-                    await _configure(_UNPUBLISHED)
+                    await configure(_UNPUBLISHED)
 
     def volume(self, name: str, image: Image, target: str) -> Path:
         """Return the directory of a volume. A new one has the owner and the mode that `target` has in the image."""
@@ -281,6 +280,12 @@ nft add rule ip docker own {to} {protocol} dport {port} dnat to {address}
 """
 
 
+def write_names(file: Path, addresses: Mapping[str, str]) -> None:
+    """Write a hosts file with addresses by the names of machines."""
+    lines = {"localhost": "127.0.0.1", **addresses}
+    file.write_text("".join(f"{address} {name}\n" for name, address in lines.items()))
+
+
 async def run(*command: str, limit: float = COMMAND_LIMIT, environment: Mapping[str, str] | None = None) -> Ended:
     """Run a command on the host; return its exit code and output."""
     with tempfile.TemporaryFile() as output:  # a process in the background would keep a pipe open
@@ -298,7 +303,8 @@ async def run(*command: str, limit: float = COMMAND_LIMIT, environment: Mapping[
         return Ended(_exit_code(status), output.read().decode())
 
 
-async def _configure(commands: str) -> None:
+async def configure(commands: str) -> None:
+    """Run shell commands on the host, which must succeed."""
     ran = await run("sh", "-ec", commands)
     assert ran.exit_code == 0, (
         f"expected exit code 0, got {ran.exit_code} of\n{commands}\nwith this output:\n{ran.output}"

@@ -27,6 +27,7 @@ for pair in "/usr /usr" "$python /usr/local"; do
     bind ${pair}
     mount -o remount,ro,bind "$root${pair#* }"
 done
+[ ! -d /usr/share/fonts ] || mount -t tmpfs tmpfs "$root/usr/share/fonts"
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 while [ "$1" != -- ]; do
@@ -42,7 +43,7 @@ exec chroot "$root" sh -c 'echo ENTERED; exec "$@"' sh "$@"
 """.replace("ENTERED", ENTERED)
 """Mounts the layers of an image at $root, prints `ENTERED`, and becomes the command.
 
-The process has the id 1, as in a container.
+The process has the id 1, as in a container. The fonts of this machine are hidden, because the base image has none.
 """
 
 _AS_USER = 'user=$1; shift; exec setpriv --reuid="$user" --regid="$(id -g "$user")" --init-groups --pdeathsig=KILL "$@"'

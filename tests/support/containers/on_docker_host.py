@@ -22,7 +22,9 @@ network, name, *arguments = sys.argv[1:]
 os.unshare(os.CLONE_NEWNET | os.CLONE_NEWNS)
 subprocess.run(["sh", "-ec", network], check=True)
 scenarios = importlib.import_module("tests.support.containers.scenarios")
-print(json.dumps(asyncio.run(getattr(scenarios, name)(*arguments))))
+machines = importlib.import_module("tests.support.other_machines")
+with machines.waiting_on(scenarios.OTHER_MACHINE, scenarios.first_frame) as first_frame:
+    print(json.dumps(asyncio.run(getattr(scenarios, name)(*arguments, first_frame))))
 """
 
 

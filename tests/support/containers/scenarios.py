@@ -1,12 +1,16 @@
-"""What tests do with containers, on the Docker host of `engine.py`. Each function returns JSON for a test."""
+"""What tests do with containers, on the Docker host of `engine.py`. Each function returns JSON for a test.
 
+The last argument of each is `first_frame` on the other machine, which can be called once.
+"""
+
+import asyncio
 import json
 import os
 import pickle
 import re
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +18,29 @@ from typing import Any, Self
 
 from tests.support.containers.building import ROOT, Image, build
 from tests.support.containers.compose import Service, read_composition
-from tests.support.containers.engine import HOST_ADDRESS, OTHER_MACHINE, Container, Ended, Engine, run
+from tests.support.containers.engine import (
+    HOST_ADDRESS,
+    OTHER_MACHINE,
+    Container,
+    Ended,
+    Engine,
+    configure,
+    run,
+    write_names,
+)
+from tests.support.containers.first_frame import first_frame
 from tests.support.containers.workflows import read_jobs
 
 type JSON = Mapping[str, object]
+type FirstFrame = Callable[[str], Awaitable[Sequence[int]]]
 
 FIRST_FRAME = Path(__file__).parent / "first_frame.py"
 ELSEWHERE = ("nsenter", f"--net=/run/netns/{OTHER_MACHINE}")
 """The words before a command that runs on the other machine."""
+BIN = Path(sys.executable).parent
+"""The directory of the commands of this project."""
+LIMIT = 60.0
+"""Timeout in seconds for the start and the end of a server."""
 TOKEN = "token-of-the-compose-file"
 
 RUNNER = """
@@ -65,7 +84,7 @@ class Images:
         return loaded
 
 
-async def serve_and_stop(folder: str) -> JSON:
+async def serve_and_stop(folder: str, _: FirstFrame) -> JSON:
     """Run the image, which may not write to its files; play a stream from the host, and stop the container."""
     image = Images.load(Path(folder)).mock
     engine = Engine(Path(folder))
@@ -88,24 +107,25 @@ async def serve_and_stop(folder: str) -> JSON:
     }
 
 
-async def compose_up(folder: str) -> JSON:
-    """Start the services of compose.yaml; play a stream from the other machine, and start the mock again."""
+async def compose_up(folder: str, first_frame_elsewhere: FirstFrame) -> JSON:
+    """Start the mock of compose.yaml for the other machine, and then all services for this machine only."""
     image = Images.load(Path(folder)).mock
-    composition = read_composition(environment={"ODYSSEY_ADDRESS": HOST_ADDRESS, "ODYSSEY_CONTROL_TOKEN": TOKEN})
+    for_others = read_composition(environment={"ODYSSEY_ADDRESS": HOST_ADDRESS, "ODYSSEY_CONTROL_TOKEN": TOKEN})
+    by_default = read_composition(environment={"ODYSSEY_CONTROL_TOKEN": TOKEN})
     engine = Engine(Path(folder))
-    await engine.use_subnet(composition.subnet)
-    service, example = composition.services["mock"], composition.services["app"]
+    await engine.use_subnet(by_default.subnet)
+    async with running_service(engine, for_others.services["mock"], image) as mock:
+        await become_healthy(mock)
+        frame = await first_frame_elsewhere(f"http://{HOST_ADDRESS}:8400")
+        before = await recordings(f"http://{HOST_ADDRESS}:8400", *ELSEWHERE)
+        await mock.stop()
+    example = by_default.services["app"]
     assert dict(example.conditions) == {"mock": "service_healthy"}
-    async with running_service(engine, service, image) as mock:
+    async with running_service(engine, by_default.services["mock"], image) as mock:
         await become_healthy(mock)
         async with running_service(engine, example, image, hosts={"mock": mock.address}) as app:
             ended = await app.ended()
-        frame = await first_frame(f"http://{HOST_ADDRESS}:8400", *ELSEWHERE)
-        before = await recordings()
-        await mock.stop()
-    async with running_service(engine, service, image) as mock:
-        await become_healthy(mock)
-        after = await recordings()
+        after = await recordings("http://127.0.0.1:8400")
     return {
         "app": [ended.exit_code, ended.output],
         "frame": frame,
@@ -113,7 +133,7 @@ async def compose_up(folder: str) -> JSON:
     }
 
 
-async def run_job(folder: str, workflow: str, name: str) -> JSON:
+async def run_job(folder: str, workflow: str, name: str, _: FirstFrame) -> JSON:
     """Run the commands of a job in `folder`, with its services.
 
     `workflow`: the text of the workflow. Its actions are not run: a checkout of this project is in `odyssey-testkit`,
@@ -139,6 +159,56 @@ async def run_job(folder: str, workflow: str, name: str) -> JSON:
         )
         steps = [await runner.execute(["bash", "-e", "-c", f"cd /workspace\n{each}"]) for each in job.commands]
     return {"steps": [[each.exit_code, each.output] for each in steps]}
+
+
+FIREWALL = """
+PATH=$PATH:/usr/sbin
+nft -f - <<'RULES'
+table ip firewall {
+    chain arriving {
+        type filter hook input priority filter;
+        iifname outside ct state established,related accept
+        iifname outside tcp dport 8400 accept
+        iifname outside udp dport 50000-50100 accept
+        iifname outside drop
+    }
+    chain leaving {
+        type filter hook output priority filter;
+        oifname outside ct state new drop
+    }
+}
+RULES
+"""
+"""Lets the other machine reach only the ports in the table of use-a-remote-machine.md."""
+
+AT_OTHER_MACHINE = 'mount --bind "$1" /etc/hosts; eval "$2"; shift 2; exec "$@"'
+"""Runs a command on the other machine, after shell commands that set variables, with a file of names of machines."""
+
+
+async def remote_machine(folder: str, serve: str, exports: str, _: FirstFrame) -> JSON:
+    """Run the command `serve` on the host; use the mock on the other machine, with the variables of `exports`."""
+    await configure(FIREWALL)
+    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "CONTROL_TOKEN": TOKEN}
+    names = Path(folder) / "hosts"
+    write_names(names, {"mock.lan": HOST_ADDRESS})
+    elsewhere = [*ELSEWHERE, "unshare", "--mount", "sh", "-ec", AT_OTHER_MACHINE, "sh", str(names), exports]
+    server = await asyncio.create_subprocess_exec(
+        *("sh", "-c", f"exec {serve}"), cwd=folder, env=environment, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        assert server.stdout is not None
+        async with asyncio.timeout(LIMIT):
+            await server.stdout.readuntil(b"Press Ctrl-C")
+        frame = json_of(await run(*elsewhere, sys.executable, str(FIRST_FRAME)))
+        listed = json_of(await run(*elsewhere, sys.executable, "-c", control_request("http://mock.lan:8400")))
+        server.terminate()
+        async with asyncio.timeout(LIMIT):
+            exit_code = await server.wait()
+    finally:
+        if server.returncode is None:
+            server.kill()
+            await server.wait()
+    return {"frame": frame, "recordings": listed["total"], "exit_code": exit_code}
 
 
 def running_service(
@@ -168,22 +238,19 @@ def rights_of(pid: int) -> Mapping[str, str]:
     return dict(re.findall(r"^(Uid|CapEff):\t(\w+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE))
 
 
-async def recordings() -> object:
-    """Return the number of recordings that the mock lists for the other machine."""
-    code = f"""
+async def recordings(url: str, *machine: str) -> object:
+    """Return the number of recordings that the mock at `url` lists, on the host or on another `machine`."""
+    return json_of(await run(*machine, sys.executable, "-c", control_request(url)))["total"]
+
+
+def control_request(url: str) -> str:
+    """Return a program that prints the recordings of the mock at `url`, which it requests with the control token."""
+    return f"""
 import urllib.request
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({{}}))
-request = urllib.request.Request("http://{HOST_ADDRESS}:8400/_mock/recordings")
-request.add_header("Authorization", "Bearer {TOKEN}")
-print(opener.open(request, timeout=10).read().decode())
+request = urllib.request.Request("{url}/_mock/recordings", headers={{"Authorization": "Bearer {TOKEN}"}})
+print(opener.open(request, timeout=30).read().decode())
 """
-    return json_of(await run(*ELSEWHERE, sys.executable, "-c", code))["total"]
-
-
-async def first_frame(url: str, *machine: str) -> object:
-    """Start a stream at `url`, on the host or on another `machine`; return the size of its first frame."""
-    environment = {**os.environ, "ODYSSEY_API_URL": url, "ODYSSEY_API_KEY": "ody_client"}
-    return json_of(await run(*machine, sys.executable, str(FIRST_FRAME), environment=environment))
 
 
 def json_of(ended: Ended) -> Any:  # Any: JSON

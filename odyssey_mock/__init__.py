@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from odyssey_mock.core.journal import Entry, Journal, JournalTimeoutError
     from odyssey_mock.faults.fault import Fault, FaultError
     from odyssey_mock.faults.registry import Faults
+    from odyssey_mock.http.reachable_urls import ReachableUrl
     from odyssey_mock.media.stamp import FrameStamp, read_stamp
     from odyssey_mock.recordings.file_store import StoredFile
     from odyssey_mock.recordings.recordings import Recordings
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     )
     from odyssey_mock.simulations.job_records import JobRecord
     from odyssey_mock.simulations.jobs import Jobs
+    from odyssey_mock.tls.errors import CertificateError
 
     __version__: str
     """The version of the installed package; ``0`` if it is not installed."""
@@ -50,6 +52,7 @@ __all__ = [
     "AccountSettings",
     "Broadcast",
     "Broadcasts",
+    "CertificateError",
     "Clock",
     "ClockEndError",
     "ClockKindError",
@@ -71,6 +74,7 @@ __all__ = [
     "ManualClock",
     "MockAccount",
     "MockOdyssey",
+    "ReachableUrl",
     "RealClock",
     "Recordings",
     "Region",
@@ -97,6 +101,7 @@ _MODULES = {
     "assertions.requests": ("Request", "Requests"),
     "faults.fault": ("Fault", "FaultError"),
     "faults.registry": ("Faults",),
+    "http.reachable_urls": ("ReachableUrl",),
     "core.journal": ("Entry", "Journal", "JournalTimeoutError"),
     "media.stamp": ("FrameStamp", "read_stamp"),
     "broadcasts.broadcast": ("Broadcast",),
@@ -121,6 +126,7 @@ _MODULES = {
         "Settings",
         "UnknownSettingError",
     ),
+    "tls.errors": ("CertificateError",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

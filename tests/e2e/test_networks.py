@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.contract.browser import chromium, trust
-from tests.support import nginx
+from tests.support import coturn, nginx
 from tests.support.namespaces import run_in_namespace
 from tests.support.networks.table import NETWORKS, PAGES
 from tests.support.requirements import require
@@ -14,7 +14,7 @@ from tests.support.requirements import require
 SCRIPTS = Path(__file__).parents[1] / "support" / "networks"
 
 PYTHON_CLIENTS = ("client", "spectator", "hls")
-MISSING = {"nginx": nginx.missing}
+MISSING = {"nginx": nginx.missing, "coturn": coturn.missing}
 """For each program beside a mock, the function that returns whether it is missing."""
 
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Literal, TypedDict
 
 from odyssey_mock.settings import MockOverrides
+from tests.support import coturn
 
 CLIENTS: Mapping[str, str] = MappingProxyType(
     {
@@ -33,7 +34,7 @@ class Network:
         url: the URL at which clients reach the mock.
         settings: the settings of the mock.
         has_tls: whether the mock itself serves https.
-        programs: what runs beside the mock: `nginx`.
+        programs: what runs beside the mock: `nginx` or `coturn`.
     """
 
     title: str
@@ -61,6 +62,13 @@ NETWORKS: Mapping[str, Network] = MappingProxyType(
             "port forwarding",
             "http://10.98.0.1:8400",
             {"udp_ports": "50000-50100", "udp_addresses": ["10.98.0.1"]},
+        ),
+        "turn": Network(
+            "UDP blocked, a TURN server over TCP",
+            "UDP blocked",
+            "http://10.98.0.1:8400",
+            {"ice_servers": [coturn.server_at("10.98.0.1")]},
+            programs=["coturn"],
         ),
     }
 )

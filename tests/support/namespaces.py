@@ -85,6 +85,30 @@ table ip firewall {
 RULES
 """
 
+_PHONE = """
+mount -t tmpfs tmpfs /run
+ip link set lo up
+ip netns add phone
+ip -n phone link set lo up
+ip link add near type veth peer name far netns phone
+ip addr add 192.168.1.20/24 dev near
+ip link set near up
+ip -n phone addr add 192.168.1.30/24 dev far
+ip -n phone link set far up
+ip -n phone route add default via 192.168.1.1
+PATH=$PATH:/usr/sbin
+nft -f - <<'RULES'
+table inet firewall {
+    chain arriving {
+        type filter hook input priority filter; policy drop;
+        ct state established,related accept
+        iifname lo accept
+        icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+    }
+}
+RULES
+"""
+
 _WEB = """
 mount -t tmpfs tmpfs /run
 ip link set lo up
@@ -128,6 +152,8 @@ NETWORKS: Mapping[str, str] = MappingProxyType(
         "port forwarding": _CLIENT + _ROUTER,
         # The mock's machine receives TCP only. UDP from other machines vanishes without an error.
         "UDP blocked": _CLIENT + _WIRE + _FIREWALL,
+        # A computer whose firewall lets nothing in, and a phone in the same network.
+        "phone": _PHONE,
         # One machine with a private and a public address, each with a host name.
         "address spaces": _WEB,
     }

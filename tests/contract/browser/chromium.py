@@ -57,14 +57,14 @@ class _QuietHandler(SimpleHTTPRequestHandler):
 
 @contextmanager
 def served_page(
-    name: str = "page.html", *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+    name: str = "page.html", *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
 ) -> Iterator[str]:
     """Serve the page `name` and the npm packages, and yield the URL of the page. With `tls`, it is an https URL.
 
     The page and the mock have different origins, so all requests to the mock are cross-origin.
     """
     handler = functools.partial(_QuietHandler, directory=str(HERE))
-    with ThreadingHTTPServer((host, 0), handler) as server:
+    with ThreadingHTTPServer((host, port), handler) as server:
         if tls is not None:
             server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

@@ -81,7 +81,7 @@ class Computer:
         return await asyncio.create_subprocess_exec(
             *("sh", "-ec", commands),
             cwd=self.home,
-            env=self._environment | variables,
+            env={**self._environment, **variables},
             stdout=asyncio.subprocess.PIPE,
             start_new_session=True,
         )

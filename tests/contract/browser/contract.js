@@ -163,6 +163,17 @@ async function playback() {
   };
 }
 
+// The browser's own reports of the video and of the network path, from `getStats`.
+async function statistics() {
+  const stats = await peers.at(-1).getStats();
+  const reports = [...stats.values()];
+  const transport = reports.find(({ type }) => type === "transport");
+  return {
+    video: reports.find(({ type, kind }) => type === "inbound-rtp" && kind === "video"),
+    pair: stats.get(transport?.selectedCandidatePairId),
+  };
+}
+
 async function decoded(frames) {
   while ((await playback()).framesDecoded < frames) await new Promise(requestAnimationFrame);
 }
@@ -222,6 +233,7 @@ window.contract = {
   connect,
   connection,
   connectError,
+  statistics,
   createCredentials,
   connectWithCredentials,
   startStream: (options) => client.startStream(options),

@@ -49,6 +49,13 @@ class Playback(TypedDict):
     codec: str | None
 
 
+class Statistics(TypedDict):
+    """The browser's reports `inbound-rtp` and `candidate-pair` (webrtc-stats)."""
+
+    video: dict[str, Any]  # Any: JSON
+    pair: dict[str, Any]  # Any: JSON
+
+
 class Film(TypedDict):
     """Size in pixels and duration in seconds of a loaded video file."""
 
@@ -256,6 +263,10 @@ class OfficialClient:
 
     async def playback(self) -> Playback:
         return cast("Playback", await self._call("playback"))
+
+    async def statistics(self) -> Statistics:
+        """Return the reports of the browser's `getStats` about the video and the network path."""
+        return cast("Statistics", await self._call("statistics"))
 
     async def events(self, name: str) -> list[list[object]]:
         """Return the arguments of each call of the handler `name`, in order."""

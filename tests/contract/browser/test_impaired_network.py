@@ -1,0 +1,61 @@
+"""Tests of impaired networks in Chromium, with the official client: the browser's statistics show the effects."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from odyssey_mock import MockOdyssey
+from tests.contract.browser.official_client import OfficialClient, Statistics
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.odyssey(seed=1, portrait_size=(352, 640))]
+
+PACKETS = 120
+"""Number of packets of a lossy network that the browser gets: some seconds of video."""
+
+
+async def received(official: OfficialClient, packets: int) -> Statistics:
+    """Wait until the browser has received `packets` more packets of the video; return its statistics."""
+    begun = (await official.statistics())["video"]["packetsReceived"]
+    while True:
+        statistics = await official.statistics()
+        if statistics["video"]["packetsReceived"] >= begun + packets:
+            return statistics
+        await official.frame()
+
+
+async def visit(official: OfficialClient, mock: MockOdyssey) -> tuple[Statistics, Statistics, Sequence[int]]:
+    """Watch a stream on a good and then on a lossy network; return statistics of both, and the lost packets."""
+    await official.connect(mock.api_key)
+    await official.start_stream("A lighthouse in a storm")
+    good = await received(official, 20)
+    mock.change_settings(network_profile="lossy-wifi")
+    lossy = await received(official, PACKETS)
+    mock.change_settings(network_profile=None)
+    entry = await mock.wait_for("note", "network losses")
+    await official.disconnect()
+    losses: Any = entry.data["to_client"]  # Any: JSON
+    return good, lossy, [number for number in losses["media"]["lost_numbers"] if number <= PACKETS]
+
+
+async def test_same_seed_loses_same_packets_in_chromium(official: OfficialClient, mock: MockOdyssey) -> None:
+    good, lossy, lost = await visit(official, mock)
+    before, after = good["video"], lossy["video"]
+    assert (before["packetsLost"], before["nackCount"]) == (0, 0)
+    assert after["nackCount"] > 0
+    assert after["packetsLost"] > 0
+    assert after["retransmittedPacketsReceived"] > 0
+    assert after["jitter"] > before["jitter"]
+    assert lost == [54, 55, 56, 57, 58, 112, 113]
+
+    await mock.reset()
+    _, _, again = await visit(official, mock)
+    assert again == lost
+
+
+@pytest.mark.odyssey(network_profile={"delay": 0.1})
+async def test_delay_is_round_trip_time_of_chromium(official: OfficialClient, mock: MockOdyssey) -> None:
+    await official.connect(mock.api_key)
+    while "currentRoundTripTime" not in (pair := (await official.statistics())["pair"]):
+        await official.frame()
+    assert 0.2 <= pair["currentRoundTripTime"] < 5

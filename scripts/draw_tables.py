@@ -4,12 +4,13 @@ On a page, a table is between `<!-- table: NAME -->` and `<!-- /table -->`. arch
 of the state machines. protocol.md has the faults. fault-matrix.md has the reaction of the client to each fault.
 kinds-of-tests.md has the kinds of tests that can use the mock. latency.md has the durations of the latency profiles.
 security.md has the status of each route for each credential, origin and host. settings.md and errors.md have the
-settings and errors.
+settings and errors. test-bad-networks.md has the presets of impaired networks.
 
 With `--check`, the script writes nothing and exits with 1 if a page differs from the code (see `tests/test_docs.py`).
 """
 
 import importlib
+import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from odyssey_mock.faults.catalog import POINTS
+from odyssey_mock.impairment.presets import NETWORK_PRESETS
+from odyssey_mock.impairment.profile import DIRECTIONS
 from odyssey_mock.latency import LATENCIES
 
 ROOT = Path(__file__).parent.parent
@@ -32,6 +35,7 @@ PAGES = [
         "reference/security.md",
         "reference/settings.md",
         "reference/errors.md",
+        "how-to/test-bad-networks.md",
     )
 ]
 MACHINES = {
@@ -61,6 +65,8 @@ def draw(name: str) -> str:
         return str(_tests_module("tests.support.reference_tables").errors(package))
     if name == "latency":
         return _latency()
+    if name == "networks":
+        return _networks()
     if name == "matrix":
         return _matrix()
     if name == "kinds":
@@ -72,6 +78,16 @@ def draw(name: str) -> str:
     if name == "refusals":
         return _refusals()
     return _machine(name)
+
+
+def _networks() -> str:
+    rows = []
+    for name, preset in NETWORK_PRESETS.items():
+        sides = {way: preset.profile.to_data()[way] for way in DIRECTIONS}
+        values = {json.dumps(side) for side in sides.values()}
+        shown = values if len(values) == 1 else {json.dumps(sides)}
+        rows.append(f"| `{name}` | {preset.means} | `{shown.pop()}` | {preset.source} |")
+    return "\n".join(["| preset | network | in each direction | source |", "|---|---|---|---|", *rows, ""])
 
 
 def _faults() -> str:

@@ -42,19 +42,23 @@ NETWORK_PRESETS: Mapping[str, NetworkPreset] = MappingProxyType(
             rate=20e6,
         ),
         "3g": _preset(
-            "a mobile network whose rate is near that of the video",
+            "a mobile network whose rate is near the maximum of the video",
             _WEBPAGETEST,
             delay=0.15,
             to_client={"rate": 1.6e6},
             from_client={"rate": 768e3},
         ),
         "slow-3g": _preset(
-            "a mobile network that is slower than the video", _WEBPAGETEST, delay=0.2, rate=400e3, queue=0.5
+            "a mobile network whose rate is below the maximum of the video",
+            _WEBPAGETEST,
+            delay=0.2,
+            rate=400e3,
+            queue=0.5,
         ),
         "4g": _preset("a mobile network", _WEBPAGETEST, delay=0.085, rate=9e6),
         "lte": _preset("a fast mobile network", _WEBPAGETEST, delay=0.035, rate=12e6),
         "dsl": _preset(
-            "a telephone line whose rate is near that of the video",
+            "a telephone line whose rate is near the maximum of the video",
             _WEBPAGETEST,
             delay=0.025,
             to_client={"rate": 1.5e6},

@@ -1,0 +1,108 @@
+"""Measure what a user of `odyssey_client` sees on each impaired network, and write the table into its page.
+
+Client and mock run in simulated time, with real WebRTC peers, H.264 and the default size of a stream. The results
+depend only on the seed. The script takes about two minutes.
+
+    python scripts/impaired_networks.py
+"""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import click
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from odyssey_mock.impairment.presets import NETWORK_PRESETS  # noqa: E402
+from odyssey_mock.settings import NetworkSetting  # noqa: E402
+from odyssey_mock.sim.run import run  # noqa: E402
+from odyssey_mock.sim.world import World  # noqa: E402
+
+PAGE = ROOT / "docs" / "how-to" / "test-bad-networks.md"
+BEGIN, END = "<!-- scripts/impaired_networks.py begins -->\n", "<!-- scripts/impaired_networks.py ends -->\n"
+SEED = 1
+SECONDS = 40
+"""Seconds for which the client watches the stream: the tunnel of the preset begins after 10 s, and lasts 20 s."""
+
+COLUMNS = (
+    "network",
+    "frames per second",
+    "freezes",
+    "longest freeze",
+    "packets lost",
+    "NACK, PLI",
+    "reply to `interact`",
+    "round trip",
+    "statuses",
+)
+HEAD = f"\n| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|\n"
+
+
+def watched(network: NetworkSetting) -> Callable[[World], Awaitable[str]]:
+    """Return a scenario that returns the cells of one network."""
+
+    async def scenario(world: World) -> str:
+        loop, times, statuses = asyncio.get_running_loop(), list[float](), list[str]()
+        client = world.client()
+        stream = await client.connect(on_status_change=lambda status: statuses.append(status.value))
+        await client.start_stream("A lighthouse in a storm")
+        world.mock.change_settings(network_profile=network)
+        statuses.clear()
+
+        async def read() -> None:
+            async for _ in stream.frames(buffer=256):
+                times.append(loop.time())
+
+        task = asyncio.create_task(read())
+        begun = loop.time()
+        await client.interact("The storm clears")
+        reply = loop.time() - begun
+        await asyncio.sleep(SECONDS - reply)  # noqa: TID251 - virtual time
+        task.cancel()
+        reports: list[Mapping[str, Any]] = [*client.stats().values()]  # type: ignore[list-item]  # reports are objects
+        video = next(each for each in reports if each["type"] == "inbound-rtp")
+        pair = next(each for each in reports if each["type"] == "candidate-pair")
+        seen = ", ".join(dict.fromkeys(statuses)) or "connected"
+        await client.disconnect()
+        longest = max((later - earlier for earlier, later in pairwise(times)), default=0.0)
+        lost = video["packetsLost"] / (video["packetsLost"] + video["packetsReceived"])
+        cells = (
+            f"{len(times) / SECONDS:.1f}",
+            str(video["freezeCount"]),
+            f"{longest:.2f} s",
+            f"{lost:.1%}",
+            f"{video['nackCount']}, {video['pliCount']}",
+            f"{reply:.2f} s",
+            f"{pair['currentRoundTripTime'] * 1000:.0f} ms",
+            seen,
+        )
+        return " | ".join(cells)
+
+    return scenario
+
+
+def main() -> None:
+    """Measure all networks, and write the table."""
+    networks: Mapping[str, NetworkSetting] = {
+        "(none)": None,
+        **{f"`{name}`": name for name in NETWORK_PRESETS},
+        '30 % loss: `{"loss": 0.3}`': {"loss": 0.3},
+    }
+    rows = []
+    for name, network in networks.items():
+        went = run(SEED, watched(network), fidelity="full", settings={"bitrate": 1_500_000, "fps": 20})
+        rows.append(f"| {name} | {went.result if went.error is None else went.error} |\n")
+        click.echo(rows[-1], nl=False)
+    text = PAGE.read_text()
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    PAGE.write_text(before + BEGIN + HEAD + "".join(rows) + "\n" + END + after)
+
+
+if __name__ == "__main__":
+    main()

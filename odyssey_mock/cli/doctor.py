@@ -29,9 +29,14 @@ STYLES = MappingProxyType({"ok": "green", "warning": "yellow", "error": "red"})
     default=SETTINGS["port"].served,
     help="Port on which `odyssey-mock serve` is to listen.",
 )
+@click.option(
+    "--url",
+    metavar="URL",
+    help="Check the running mock at URL in place of this machine: its HTTP server, and whether UDP reaches it.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 @click.pass_context
-def doctor(context: click.Context, /, *, port: int, as_json: bool) -> None:
+def doctor(context: click.Context, /, *, port: int, url: str | None, as_json: bool) -> None:
     """Check this machine: what does not work, and what to do.
 
     The checks are those of Python and its packages, codecs, loopback, the port, UDP, proxies, the clock, the disk, file
@@ -40,12 +45,17 @@ def doctor(context: click.Context, /, *, port: int, as_json: bool) -> None:
     The exit code is 1 if there is an error. After a warning, it is 0: most things work.
 
     Example: odyssey-mock doctor --port 9000
+
+    Run it with --url on the machine of a client, to find out why that client does not reach a mock elsewhere.
+
+    Example: odyssey-mock doctor --url http://192.168.1.20:8400
     """
     from odyssey_client.terminal.progress import ProgressBar  # noqa: PLC0415
     from odyssey_mock.doctor.checks import checks, run_checks  # noqa: PLC0415
     from odyssey_mock.doctor.findings import worst  # noqa: PLC0415
+    from odyssey_mock.doctor.running_mock import running_checks  # noqa: PLC0415
 
-    wanted = checks(port)
+    wanted = checks(port) if url is None else running_checks(url.rstrip("/"))
     names = list(wanted)
     has_rich = importlib.util.find_spec("rich") is not None
     bar = ProgressBar(sys.stderr if has_rich else None)

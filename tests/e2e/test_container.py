@@ -40,6 +40,7 @@ def test_image_serves_as_an_unprivileged_user(images: Images, tmp_path: Path) ->
     assert found["exit_code"] == 0, f"expected exit code 0 after SIGTERM, got {found['exit_code']}: {found['output']}"
     assert found["stop_seconds"] < 5, "expected an end within 5 s, also on a busy machine"
     assert "No fonts for" not in found["output"]
+    assert "--publish 50000-50100" in found["diagnosis"], "expected the advice of doctor about unpublished UDP ports"
 
 
 def test_compose_file_serves_containers_and_other_machines(images: Images, tmp_path: Path) -> None:

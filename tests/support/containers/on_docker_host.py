@@ -23,8 +23,8 @@ os.unshare(os.CLONE_NEWNET | os.CLONE_NEWNS)
 subprocess.run(["sh", "-ec", network], check=True)
 scenarios = importlib.import_module("tests.support.containers.scenarios")
 machines = importlib.import_module("tests.support.other_machines")
-with machines.waiting_on(scenarios.OTHER_MACHINE, scenarios.first_frame) as first_frame:
-    print(json.dumps(asyncio.run(getattr(scenarios, name)(*arguments, first_frame))))
+with machines.waiting_on(scenarios.OTHER_MACHINE, scenarios.at_other_machine) as at_other_machine:
+    print(json.dumps(asyncio.run(getattr(scenarios, name)(*arguments, at_other_machine))))
 """
 
 

@@ -1,6 +1,6 @@
 """What tests do with containers, on the Docker host of `engine.py`. Each function returns JSON for a test.
 
-The last argument of each is `first_frame` on the other machine, which can be called once.
+The last argument of each is `at_other_machine` on the other machine, which can be called once.
 """
 
 import asyncio
@@ -10,12 +10,13 @@ import pickle
 import re
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from odyssey_mock.doctor.running_mock import check_stun
 from tests.support.containers.building import ROOT, Image, build
 from tests.support.containers.compose import Service, read_composition
 from tests.support.containers.engine import (
@@ -32,7 +33,7 @@ from tests.support.containers.first_frame import first_frame
 from tests.support.containers.workflows import read_jobs
 
 type JSON = Mapping[str, object]
-type FirstFrame = Callable[[str], Awaitable[Sequence[int]]]
+type AtOtherMachine = Callable[[tuple[str, str]], Awaitable[Any]]
 
 FIRST_FRAME = Path(__file__).parent / "first_frame.py"
 ELSEWHERE = ("nsenter", f"--net=/run/netns/{OTHER_MACHINE}")
@@ -84,7 +85,17 @@ class Images:
         return loaded
 
 
-async def serve_and_stop(folder: str, _: FirstFrame) -> JSON:
+async def at_other_machine(request: tuple[str, str]) -> Any:  # Any: JSON
+    """Return the size of the first frame of a stream of the mock at a URL, or what the check of its UDP advises."""
+    match request:
+        case ("first_frame", url):
+            return await first_frame(url)
+        case ("check_stun", url):
+            return (await asyncio.to_thread(check_stun, url)).advice
+    raise ValueError(f"expected first_frame or check_stun, got {request}")
+
+
+async def serve_and_stop(folder: str, elsewhere: AtOtherMachine) -> JSON:
     """Run the image, which may not write to its files; play a stream from the host, and stop the container."""
     image = Images.load(Path(folder)).mock
     engine = Engine(Path(folder))
@@ -94,6 +105,7 @@ async def serve_and_stop(folder: str, _: FirstFrame) -> JSON:
         status = rights_of(mock.pid)
         packages = await mock.execute(["python", "-c", "import odyssey_mock; print(odyssey_mock.__file__)"])
         frame = await first_frame("http://localhost:8400")
+        diagnosis = await elsewhere(("check_stun", f"http://{HOST_ADDRESS}:8400"))
         stopping_at = time.perf_counter()
         stopped = await mock.stop()
         stop_seconds = time.perf_counter() - stopping_at
@@ -103,11 +115,12 @@ async def serve_and_stop(folder: str, _: FirstFrame) -> JSON:
         "frame": frame,
         "exit_code": stopped.exit_code,
         "stop_seconds": stop_seconds,
+        "diagnosis": diagnosis,
         "output": stopped.output,
     }
 
 
-async def compose_up(folder: str, first_frame_elsewhere: FirstFrame) -> JSON:
+async def compose_up(folder: str, elsewhere: AtOtherMachine) -> JSON:
     """Start the mock of compose.yaml for the other machine, and then all services for this machine only."""
     image = Images.load(Path(folder)).mock
     for_others = read_composition(environment={"ODYSSEY_ADDRESS": HOST_ADDRESS, "ODYSSEY_CONTROL_TOKEN": TOKEN})
@@ -116,7 +129,7 @@ async def compose_up(folder: str, first_frame_elsewhere: FirstFrame) -> JSON:
     await engine.use_subnet(by_default.subnet)
     async with running_service(engine, for_others.services["mock"], image) as mock:
         await become_healthy(mock)
-        frame = await first_frame_elsewhere(f"http://{HOST_ADDRESS}:8400")
+        frame = await elsewhere(("first_frame", f"http://{HOST_ADDRESS}:8400"))
         before = await recordings(f"http://{HOST_ADDRESS}:8400", *ELSEWHERE)
         await mock.stop()
     example = by_default.services["app"]
@@ -133,7 +146,7 @@ async def compose_up(folder: str, first_frame_elsewhere: FirstFrame) -> JSON:
     }
 
 
-async def run_job(folder: str, workflow: str, name: str, _: FirstFrame) -> JSON:
+async def run_job(folder: str, workflow: str, name: str, _: AtOtherMachine) -> JSON:
     """Run the commands of a job in `folder`, with its services.
 
     `workflow`: the text of the workflow. Its actions are not run: a checkout of this project is in `odyssey-testkit`,
@@ -185,7 +198,7 @@ AT_OTHER_MACHINE = 'mount --bind "$1" /etc/hosts; eval "$2"; shift 2; exec "$@"'
 """Runs a command on the other machine, after shell commands that set variables, with a file of names of machines."""
 
 
-async def remote_machine(folder: str, serve: str, exports: str, _: FirstFrame) -> JSON:
+async def remote_machine(folder: str, serve: str, exports: str, _: AtOtherMachine) -> JSON:
     """Run the command `serve` on the host; use the mock on the other machine, with the variables of `exports`."""
     await configure(FIREWALL)
     environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "CONTROL_TOKEN": TOKEN}

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import override
 
 from aiortc import MediaStreamTrack
@@ -11,10 +12,10 @@ from odyssey_mock.media.encoder import VideoPacket
 
 
 class PacketTrack(MediaStreamTrack):
-    """A video track of encoded packets, which aiortc's sender splits into RTP packets without encoding them again.
+    """A video track of encoded packets, which are sent without being encoded again.
 
-    Packets before the first key frame are dropped. The queue is bounded: if the sender cannot keep up, the track drops
-    packets up to the next key frame.
+    Packets before the first key frame are dropped. Packets are queued until they are delivered (`deliver`) or taken
+    (`recv`). The queue is bounded: if it is full, the track drops packets up to the next key frame.
     """
 
     kind = "video"
@@ -26,6 +27,7 @@ class PacketTrack(MediaStreamTrack):
         self._limit = limit
         self._skipping = True
         self._finishing = False
+        self._deliver: Callable[[VideoPacket], None] | None = None
         self._drained = asyncio.Event()
         self._changed = asyncio.Event()
 
@@ -35,7 +37,7 @@ class PacketTrack(MediaStreamTrack):
         return not self._skipping
 
     def push(self, packet: VideoPacket) -> bool:
-        """Queue a packet for the sender. Return False if it was dropped because the track waits for a key frame."""
+        """Deliver or queue a packet. Return False if it was dropped because the track waits for a key frame."""
         if self._finishing:
             return True
         if len(self._packets) >= self._limit:
@@ -46,9 +48,20 @@ class PacketTrack(MediaStreamTrack):
             self.dropped += 1
             return False
         self._skipping = False
+        if self._deliver is not None:
+            self._deliver(packet)
+            return True
         self._packets.append(packet)
         self._changed.set()
         return True
+
+    def deliver(self, send: Callable[[VideoPacket], None]) -> None:
+        """Call `send` with each queued packet, and from now on with each packet that is pushed, instead of queueing."""
+        self._deliver = send
+        while self._packets and self.readyState == "live":
+            send(self._packets.popleft())
+        if self._finishing:
+            self.stop()
 
     @override
     async def recv(self) -> VideoPacket:
@@ -65,6 +78,8 @@ class PacketTrack(MediaStreamTrack):
         """End the track after the queued packets; drop packets that are pushed later."""
         self._finishing = True
         self._changed.set()
+        if self._deliver is not None:
+            self.stop()
 
     async def drained(self) -> None:
         """Wait until the sender has taken the last packet and the end of the track.
@@ -76,5 +91,7 @@ class PacketTrack(MediaStreamTrack):
     @override
     def stop(self) -> None:
         super().stop()
+        self._finishing = True
+        self._deliver = None
         self._changed.set()
         self._drained.set()

@@ -7,6 +7,7 @@ from aiortc.rtcpeerconnection import filter_preferred_codecs
 
 from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.host_candidates import HostCandidates
+from odyssey_mock.rtc.packet_sender import send_packets
 from odyssey_mock.rtc.packet_track import PacketTrack
 from odyssey_mock.rtc.peer_connection import PeerConnection, agreed_codec, preferred_codecs
 from odyssey_mock.rtc.remote_description import DescriptionError
@@ -72,9 +73,7 @@ class AiortcSpectatorPeer(PeerConnection):
     def _send_on(self, video: RTCRtpTransceiver) -> Codec | None:
         """Send the track in the offer's video section. Return the negotiated codec; None if the peers share none."""
         video.direction = "sendonly"
-        video.sender.replaceTrack(self._track)
-        # aiortc handles PLI and FIR in its encoder, which encoded packets bypass.
-        video.sender._send_keyframe = self._on_keyframe_wanted  # type: ignore[method-assign] # noqa: SLF001
+        send_packets(video, self._track, self._on_keyframe_wanted)
         # `setCodecPreferences` only takes effect before the offer is applied.
         video._codecs = filter_preferred_codecs(video._codecs, self._codecs)  # noqa: SLF001
         return agreed_codec(video)

@@ -16,6 +16,7 @@ from aiortc.rtcsctptransport import SCTP_DATA_LAST_FRAG, WEBRTC_DCEP
 from odyssey_mock.core.redaction import get_logger
 from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.host_candidates import HostCandidates
+from odyssey_mock.rtc.packet_sender import send_packets
 from odyssey_mock.rtc.packet_track import PacketTrack
 from odyssey_mock.rtc.peer_connection import PeerConnection, agreed_codec, preferred_codecs
 from odyssey_mock.rtc.remote_description import DescriptionError
@@ -70,10 +71,9 @@ class AiortcStreamerPeer(PeerConnection):
         self._closes_channels = False
         self._unreachable = False
         self._wrong_certificate = False
-        self._transceiver = self._connection.addTransceiver(track, direction="sendonly")
+        self._transceiver = self._connection.addTransceiver("video", direction="sendonly")
         self._transceiver.setCodecPreferences(preferred_codecs())
-        # aiortc handles PLI and FIR in its encoder, which encoded packets bypass.
-        self._transceiver.sender._send_keyframe = on_keyframe_wanted  # type: ignore[method-assign] # noqa: SLF001
+        send_packets(self._transceiver, track, on_keyframe_wanted)
         self._context.run(
             lambda: self._connection.createDataChannel("placeholder", negotiated=True, id=_PLACEHOLDER_ID)
         )

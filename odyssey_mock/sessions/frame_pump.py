@@ -54,7 +54,7 @@ class Pacer:
     def __init__(self, fps: int, slot: int = 0) -> None:
         self._fps = fps
         self._loop = asyncio.get_running_loop()
-        self._origin = self._loop.time() - slot / fps
+        self._own_origin = self._origin = self._loop.time() - slot / fps
         self._slot = slot
         self._reached: asyncio.Future[None] | None = None
         """Completes when a waiting `next` may return."""
@@ -88,6 +88,13 @@ class Pacer:
         else:
             self._timer.cancel()
             self._timer = self._settle_at(self._slot - 1)
+
+    def follow(self, origin: float | None) -> None:
+        """Begin the next slots at the times of other pacers, whose slot 0 began at `origin`; None: at its own times.
+
+        The numbers of the slots do not change: `origin` is at most one slot before the pacer's own.
+        """
+        self._origin = self._own_origin if origin is None else origin
 
     def _settle_at(self, slot: int) -> asyncio.TimerHandle:
         assert self._reached is not None
@@ -315,9 +322,14 @@ class FramePump:
 
     def _is_quick(self, source: StreamSource, order: _Order) -> bool:
         """Return whether to make a frame on the event loop instead of in a thread."""
-        if source.encoder.is_instant or order.resized is not None or self._pacer is None:
+        if source.encoder.is_instant or order.resized is not None:
             return source.encoder.is_instant
-        return self._pacer.lateness < LATE and source.encoder.is_quick(order.index, order.codecs)
+        return self._is_early and source.encoder.is_quick(order.index, order.codecs)
+
+    @property
+    def _is_early(self) -> bool:
+        """Whether the event loop is idle enough to make a frame on it; see `LATE`."""
+        return self._pacer is not None and self._pacer.lateness < LATE
 
     async def _send_shared(self, slot: int, source: StreamSource, receiver: Receiver) -> bool:
         """Send the frame of a shared scene; return False if the frame must be encoded for this pump alone."""
@@ -326,9 +338,10 @@ class FramePump:
             self._member = source.enter_scene(receiver.codec, slot, begin=needs_keyframe)
             if self._member is not None:
                 source.encoder.rest()
+                self._follow(self._member.origin)
         if self._member is None:
             return False
-        packets = await self._member.packets(slot)
+        packets = await self._member.packets(slot, is_early=self._is_early)
         if source is not self._source:
             return True  # `show` has replaced the source, and the next frame shows the new one
         if packets is None:
@@ -346,6 +359,11 @@ class FramePump:
         if self._member is not None:
             self._member.leave()
             self._member = None
+            self._follow(None)
+
+    def _follow(self, origin: float | None) -> None:
+        if self._pacer is not None:
+            self._pacer.follow(origin)
 
     def _order(self, fault: Fault | None, source: StreamSource, index: int, receiver: Receiver | None) -> _Order:
         """Return what to encode for frame `index`; `fault` may change the frame, the codecs or the size."""

@@ -28,23 +28,28 @@ _KEPT = 8
 
 
 class SceneMember:
-    """One session in a shared scene. The caller must call `leave`."""
+    """One session in a shared scene. The caller must call `leave`.
 
-    def __init__(self, scene: _Scene, slot: int, on_left: Callable[[], object]) -> None:
+    Attributes:
+        origin: when slot 0 began, in seconds of the event loop's time. If all members begin their slots at the same
+            time, the event loop wakes up once for all of them.
+    """
+
+    def __init__(self, scene: _Scene, slot: int, origin: float, on_left: Callable[[], object]) -> None:
+        self.origin = origin
         self._scene = scene
         self._taken = slot - 1
         self._on_left = on_left
 
-    async def packets(self, slot: int) -> Sequence[VideoPacket] | None:
+    async def packets(self, slot: int, *, is_early: bool = False) -> Sequence[VideoPacket] | None:
         """Return the packets up to `slot` that the member has not taken yet, or None if it has missed frames.
 
         The frame of `slot` is made if no other member has asked for it. There is usually one packet, and none if
         another member has skipped the slot.
 
-        Raises:
-            EncoderError: libav did not return exactly one packet.
+        `is_early`: whether to make a frame that takes little time on the event loop instead of in a thread.
         """
-        frames = await self._scene.frames(self._taken, slot)
+        frames = await self._scene.frames(self._taken, slot, is_early=is_early)
         self._taken = slot
         return frames
 
@@ -75,10 +80,8 @@ class IdleScenes:
 
         Pumps that count from the same time have the same frame indexes and RTP timestamps as the scenes.
         """
-        now = asyncio.get_running_loop().time()
-        if self._origin is None:
-            self._origin = now
-        return math.floor((now - self._origin) * fps)
+        origin = self._begin()
+        return math.floor((asyncio.get_running_loop().time() - origin) * fps)
 
     def enter(
         self, timeline: Timeline, bitrate: int | None, codec: Codec, slot: int, *, begin: bool
@@ -99,7 +102,13 @@ class IdleScenes:
         elif not scene.has_key_frame(slot):
             return None
         scene.members += 1
-        return SceneMember(scene, slot, partial(self._scenes.pop, kind))
+        return SceneMember(scene, slot, self._begin(), partial(self._scenes.pop, kind))
+
+    def _begin(self) -> float:
+        """Return when slot 0 began."""
+        if self._origin is None:
+            self._origin = asyncio.get_running_loop().time()
+        return self._origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +146,14 @@ class _Scene:
         """Return whether the frame of `slot` is or will be a key frame."""
         return slot == self._key if slot <= self._latest else slot - self._key >= self._group
 
-    async def frames(self, after: int, slot: int) -> Sequence[VideoPacket] | None:
+    async def frames(self, after: int, slot: int, *, is_early: bool) -> Sequence[VideoPacket] | None:
         """Return the frames of the slots after `after` up to `slot`; None if a decoder misses a frame before them."""
+        if is_early and self._latest < slot and self._making is None and self._encoder.is_quick(slot, {self._codec}):
+            is_key, previous = self._begin(slot)
+            try:
+                self._frames.append(_Frame(self._encode(slot, is_key), slot, previous))
+            except Exception:
+                return None  # as below
         while self._latest < slot or self._making is not None:
             making = self._making or self._make(slot)
             await asyncio.wait([making])
@@ -154,12 +169,17 @@ class _Scene:
         if self._making is None:
             self._encoder.close()
 
-    def _make(self, slot: int) -> asyncio.Future[VideoPacket]:
-        """Begin to make the frame of `slot`. The future stays valid if the member that asked for it is cancelled."""
+    def _begin(self, slot: int) -> tuple[bool, int]:
+        """Begin to make the frame of `slot`; return whether it is a key frame, and its `_Frame.previous`."""
         is_key = self.has_key_frame(slot)
         previous, self._latest = slot if is_key else self._latest, slot
         if is_key:
             self._key = slot
+        return is_key, previous
+
+    def _make(self, slot: int) -> asyncio.Future[VideoPacket]:
+        """Begin to make the frame of `slot`. The future stays valid if the member that asked for it is cancelled."""
+        is_key, previous = self._begin(slot)
         making = asyncio.get_running_loop().run_in_executor(None, self._encode, slot, is_key)
         self._making = making
         making.add_done_callback(lambda made: self._made(made, slot, previous))

@@ -109,3 +109,39 @@ async def test_finish_ends_a_waiting_recv() -> None:
         await asyncio.wait([waiting], timeout=0)
         track.finish()
     assert waiting.result()
+
+
+async def test_packets_are_delivered_in_order_instead_of_queued() -> None:
+    track, sent = PacketTrack(limit=2), list[int | None]()
+    for number in range(2):
+        track.push(packet(number, key=number == 0))
+    track.deliver(lambda each: sent.append(each.pts))
+    assert [track.push(packet(number)) for number in range(2, 6)] == [True] * 4
+    assert (sent, numbers(track), track.dropped) == ([0, 1, 2, 3, 4, 5], [], 0)
+    track.finish()
+    async with asyncio.timeout(LIMIT):
+        await track.drained()
+    assert track.push(packet(6, key=True))
+    assert sent == [0, 1, 2, 3, 4, 5], "expected no packet after the end of the track"
+
+
+async def test_finished_track_ends_after_delivery() -> None:
+    track, sent = PacketTrack(), list[int | None]()
+    track.push(packet(0, key=True))
+    track.finish()
+    track.deliver(lambda each: sent.append(each.pts))
+    assert (sent, track.readyState) == ([0], "ended")
+
+
+async def test_stop_during_delivery_leaves_the_other_packets() -> None:
+    track, sent = PacketTrack(), list[int | None]()
+    for number in range(3):
+        track.push(packet(number, key=number == 0))
+
+    def fail(each: VideoPacket) -> None:
+        sent.append(each.pts)
+        track.stop()
+
+    track.deliver(fail)
+    assert track.push(packet(3))
+    assert sent == [0]

@@ -42,6 +42,8 @@ class Encoder(DrawnFrameEncoder):
         self.may_go_on = threading.Event()
         self.may_go_on.set()
         self.has_begun = threading.Event()
+        self.threads: list[threading.Thread] = []
+        """The thread in which each frame was made."""
         self.is_closed = False
         self.fails = False
 
@@ -56,6 +58,7 @@ class Encoder(DrawnFrameEncoder):
         resized: tuple[Codec, Size] | None = None,
     ) -> Made:
         self.has_begun.set()
+        self.threads.append(threading.current_thread())
         assert self.may_go_on.wait(LIMIT), f"expected the test to let the encoder go on within {LIMIT} s"
         if self.fails:
             raise MemoryError
@@ -152,6 +155,26 @@ async def test_failed_frame_is_missing_for_all_members() -> None:
         await packets(member, 0)
     bench.encoders[0].fails = True
     assert await asyncio.gather(*(member.packets(1) for member in members)) == [None, None]
+    for member in members:
+        member.leave()
+    assert bench.encoders[0].is_closed
+
+
+async def test_early_frames_are_made_on_the_event_loop() -> None:
+    bench = Bench()
+    members = [bench.entered(0), bench.entered(0)]
+    for slot in range(3):
+        shared = [await member.packets(slot, is_early=True) for member in members]
+        assert shared[0] is not None
+        assert [packet.pts for packet in shared[0]] == [slot]
+        assert shared[1] == shared[0]
+    await members[0].packets(3, is_early=False)
+    here = threading.current_thread()
+    assert [thread is here for thread in bench.encoders[0].threads] == [False, True, True, False], (
+        "expected the first frame, which opens the encoder, and the late one to be made in a thread"
+    )
+    bench.encoders[0].fails = True
+    assert await members[0].packets(4, is_early=True) is None
     for member in members:
         member.leave()
     assert bench.encoders[0].is_closed
@@ -264,6 +287,47 @@ def test_idle_sessions_enter_one_scene_without_a_gap() -> None:
     by_slot = {slot: {id(packet) for _, taken in sent for packet in taken if packet.pts == slot} for slot in slots}
     assert {len(each) for each in by_slot.values()} == {1}
     assert [encoder.is_closed for encoder in bench.encoders] == [True]
+
+
+class TimedTrack(PacketTrack):
+    """A track that notes when each packet is pushed."""
+
+    def __init__(self) -> None:
+        super().__init__(limit=1000)
+        self.times: dict[int, float] = {}
+
+    @override
+    def push(self, packet: VideoPacket) -> bool:
+        self.times[packet.pts or 0] = asyncio.get_running_loop().time()
+        return super().push(packet)
+
+
+def test_sessions_of_a_scene_send_together() -> None:
+    bench = Bench()
+
+    async def scenario() -> list[dict[int, float]]:
+        async with AsyncExitStack() as stack:
+            sessions = []
+            for phase in (0.0, 0.53, 1.38):
+                await wait(phase)
+                sessions.append(Session(bench))
+                sessions[-1].track = TimedTrack()
+                sessions[-1].pump.attach(sessions[-1].track, "h264")
+                await stack.enter_async_context(sessions[-1].running())
+            for session in sessions:
+                await session.packets(70)
+            sessions[1].keyframes.lost()
+            await wait(0.35)
+            return [session.track.times for session in sessions if isinstance(session.track, TimedTrack)]
+
+    first, *others = play(scenario)
+    origins = [[at - slot / FPS for slot, at in times.items()] for times in (first, *others)]
+    shared = origins[0][60]
+    assert [before[60] for before in origins] == pytest.approx([shared] * 3, abs=0.01)
+    assert [before[10] - shared for before in origins] == pytest.approx([0.0, 0.03, 0.01], abs=0.015), (
+        "expected each session to send at its own times before it enters the scene"
+    )
+    assert origins[1][-1] - shared == pytest.approx(0.03, abs=0.015), "expected its own times after it left the scene"
 
 
 def test_lost_frame_causes_one_separate_key_frame() -> None:

@@ -117,7 +117,7 @@ class PacketSender:
         """What was sent: the number of packets, and the length of their payloads."""
         self._ntp_time = self._rtp_time = 0
         """When the latest packet was sent, as NTP timestamp; its RTP timestamp."""
-        self._latest_report: tuple[int, int] | None = None
+        self._latest_report: tuple[int | None, int] = None, 0
         """The number by which the receiver names the latest sender report (LSR), and the NTP time of this report."""
         self._round_trip: float | None = None
 
@@ -130,16 +130,12 @@ class PacketSender:
             return
         self._started = True
         codec = parameters.codecs[0]
+        assert codec.payloadType is not None  # since the peers have agreed on it
         self._cname = parameters.rtcp.cname
         self._payload_type = codec.payloadType
-        self._rtx_payload_type = next(
-            (
-                each.payloadType
-                for each in parameters.codecs
-                if is_rtx(each) and each.parameters["apt"] == codec.payloadType
-            ),
-            None,
-        )
+        for each in parameters.codecs:
+            if is_rtx(each) and each.parameters["apt"] == codec.payloadType:
+                self._rtx_payload_type = each.payloadType
         if codec.mimeType.lower() != "video/h264":
             self._pack = get_encoder(codec).pack
         ids = {extension.uri: extension.id for extension in parameters.headerExtensions}
@@ -242,7 +238,7 @@ class PacketSender:
 
     def _note_report(self, ssrc: int, report: RtcpReceiverInfo) -> None:
         """Add the statistics of a receiver report (RFC 3550 section 6.4.1)."""
-        name, sent_at = self._latest_report or (None, 0)
+        name, sent_at = self._latest_report
         if report.lsr == name and report.dlsr:
             elapsed = (clock.current_ntp_time() - sent_at) / (1 << 32) - report.dlsr / (1 << 16)
             before = elapsed if self._round_trip is None else self._round_trip
@@ -258,7 +254,7 @@ class PacketSender:
                 packetsReceived=self._packets - report.packets_lost,
                 packetsLost=report.packets_lost,
                 jitter=report.jitter,
-                roundTripTime=self._round_trip,
+                roundTripTime=self._round_trip,  # type: ignore[arg-type]  # None if unknown, as in aiortc
                 fractionLost=report.fraction_lost,
             )
         )

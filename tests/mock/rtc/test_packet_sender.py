@@ -264,10 +264,15 @@ async def test_disabled_sender_drops_packets() -> None:
     await sender.stop()
 
 
-async def test_frame_is_split_into_payloads_once_for_all_receivers(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_all_receivers_share_the_payloads_of_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     split = H264Encoder.pack
     frames: list[object] = []
-    monkeypatch.setattr(H264Encoder, "pack", lambda self, packet: frames.append(packet) or split(self, packet))
+
+    def counted(encoder: H264Encoder, packet: VideoPacket) -> tuple[list[bytes], int]:
+        frames.append(packet)
+        return split(encoder, packet)
+
+    monkeypatch.setattr(H264Encoder, "pack", counted)
     wires, tracks = [Wire() for _ in range(3)], [PacketTrack() for _ in range(3)]
     senders = [ours(track, wire) for track, wire in zip(tracks, wires, strict=True)]
     for sender in senders:
@@ -288,8 +293,9 @@ async def test_transceiver_keeps_the_identity_that_it_has_described() -> None:
     transceiver = connection.addTransceiver("video", direction="sendonly")
     before = transceiver.sender
     send_packets(transceiver, PacketTrack(), lambda: None)
-    assert isinstance(transceiver.sender, PacketSender)
-    assert (transceiver.sender._ssrc, transceiver.sender._stream_id) == (before._ssrc, before._stream_id)
+    sender: object = transceiver.sender
+    assert isinstance(sender, PacketSender)
+    assert (sender._ssrc, sender._stream_id) == (before._ssrc, before._stream_id)
     await connection.close()
 
 

@@ -51,6 +51,12 @@ MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 ABS_SEND_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 """The header extensions that are sent, if the peers have agreed on them."""
 
+LAST_TURNS = 6
+"""Turns of the event loop that the end of a sender takes, as the end of aiortc's tasks does.
+
+When a connection closes, datagrams that have arrived are handled before, such as those that open the data channels.
+"""
+
 _SHARED_FRAMES = 64
 """Number of frames whose payloads are kept for further receivers, about 3 kB each."""
 _RTP = struct.Struct("!BBHLL")
@@ -153,6 +159,8 @@ class PacketSender:
         self.transport._unregister_rtp_sender(self)  # noqa: SLF001 - aiortc's protocol of senders
         self.track.stop()
         self._send_rtcp(RtcpByePacket(sources=[self._ssrc]))
+        for _ in range(LAST_TURNS):
+            await asyncio.sleep(0)  # noqa: TID251 - no time passes
 
     async def getStats(self) -> RTCStatsReport:  # noqa: N802 - aiortc's name
         """Return the statistics of the sender, of its transport, and those that the receiver has reported."""

@@ -254,6 +254,18 @@ async def test_stopped_sender_sends_nothing_more() -> None:
     assert [each for each in timers if not each.cancelled() and "PacketSender" in repr(each)] == []
 
 
+@pytest.mark.parametrize("make", [aiortcs, ours])
+async def test_end_leaves_time_for_arrived_datagrams(make: MakeSender) -> None:
+    sender = make(PacketTrack(), Wire())
+    await sender.send(Agreement().parameters)
+    await wait(0.01)
+    turns, ending = 0, asyncio.create_task(sender.stop())
+    while not ending.done():
+        await wait(0)
+        turns += 1
+    assert turns == 7
+
+
 async def test_disabled_sender_drops_packets() -> None:
     wire, track = Wire(), PacketTrack()
     sender = ours(track, wire)

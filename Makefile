@@ -1,5 +1,5 @@
 # Each target runs the script of the same name in scripts/ with ARGS: make test ARGS="tests/client -k credentials"
-.PHONY: help demo test lint types format bench bench-check connections mutation coverage docs lock clean
+.PHONY: help demo test lint types format bench bench-check connections mutation coverage docs package lock clean
 .DEFAULT_GOAL := help
 
 help:   ; @scripts/help             ## list these targets
@@ -14,5 +14,6 @@ connections: ; @scripts/connections $(ARGS) ## connect all clients over each kin
 mutation: ; @scripts/mutation $(ARGS) ## run mutation campaigns (ARGS=odyssey_client/redaction.py for one module)
 coverage: ; @scripts/coverage $(ARGS) ## run the test suite under coverage.py; print and check the coverage of both packages
 docs:   ; @scripts/docs $(ARGS)     ## build the documentation site in build/docs
+package: ; @scripts/package $(ARGS) ## build the sdist and the wheel; check them in new environments
 lock:   ; @scripts/lock $(ARGS)     ## compile requirements-dev.lock (ARGS=--upgrade for newer versions)
 clean:  ; @scripts/clean            ## remove everything that the other targets created, including .venv

@@ -18,6 +18,8 @@ from tests.support.streams import START
 
 pytestmark = [
     pytest.mark.off_contract("the client sends any bytes"),
+    # A failure with a long message must not be hidden by a warning that its representation is long.
+    pytest.mark.filterwarnings("ignore:Generating overly large repr"),
     pytest.mark.odyssey(portrait_size=(88, 160), landscape_size=(160, 88), fps=10, plan="unlimited", streamers=10**6),
 ]
 REUSED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

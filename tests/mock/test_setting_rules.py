@@ -14,6 +14,8 @@ from odyssey_mock.setting_rules import (
     COUNT,
     FAULTS,
     HOSTS,
+    ICE_SERVERS,
+    NETWORK,
     PORT,
     PUBLIC_URL,
     SIZE,
@@ -300,6 +302,16 @@ def test_fault_is_not_repeated() -> None:
 def test_password_in_public_url_is_not_repeated() -> None:
     with pytest.raises(SettingsError, match=r"^public_url must be None, or an http or https URL .* such as /auth$"):
         PUBLIC_URL.check("public_url", "https://user:hush@example.com")
+
+
+def test_password_of_turn_is_not_repeated() -> None:
+    with pytest.raises(SettingsError, match=r"^ice_servers must be a list .* no quotes or backslashes$"):
+        ICE_SERVERS.check("ice_servers", [{"urls": "turn:a", "username": "hush"}])
+
+
+def test_message_about_a_network_names_the_fault() -> None:
+    with pytest.raises(SettingsError, match=r": unknown field 'los'; did you mean 'loss'\?"):
+        NETWORK.check("network_profile", {"los": 0.1})
 
 
 @pytest.mark.parametrize("path", ["/auth", "/auth/", "/sessions/a", "/_mock"])

@@ -120,6 +120,20 @@ def test_values_of_secret_names_are_hidden() -> None:
     assert cleaned({"tokens": 3, "keyframe": "a", "notoken": "b"}) == {"tokens": 3, "keyframe": "a", "notoken": "b"}
 
 
+def test_kept_secrets_stay_known_when_forgotten() -> None:
+    secrets, entropy = Secrets(limit=4), SeededEntropy(1)
+    tokens = [entropy.token(16) for _ in range(6)]
+    for token in tokens[:4]:
+        secrets.add(token)
+    kept = secrets.kept
+    assert secrets.kept is kept
+    for token in tokens[4:]:
+        secrets.add(token)
+
+    assert [each.are_in(tokens[0]) for each in (secrets, kept)] == [False, True]
+    assert [secrets.kept.are_in(token) for token in (tokens[0], tokens[5])] == [False, True]
+
+
 def test_oldest_secrets_are_forgotten() -> None:
     secrets = Secrets(limit=4)
     entropy = SeededEntropy(1)

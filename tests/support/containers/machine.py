@@ -1,6 +1,6 @@
 """Starts commands in the root directory of an image: mounts and processes of their own, and the `/usr` of this machine.
 
-`BASE` takes the place of the base image, such as python:3.13-slim: the Python of the tests is at `/usr/local`.
+`write_base` takes the place of the base image, such as python:3.13-slim. The Python of the tests is at `/usr/local`.
 """
 
 import os
@@ -8,8 +8,11 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from tests.support.namespaces import program
 
 ENTERED = "entered"
 """The first line of the output of a command in a container."""
@@ -64,20 +67,27 @@ _FILES: Mapping[str, str] = {
     "etc/hosts": "127.0.0.1 localhost\n",
 }
 
+PROGRAMS = ("ip", "mount", "nft", "nsenter", "setpriv", "unshare", "useradd")
+"""Programs that containers need on this machine."""
+
+_PROBE = "mkdir a b c root && mount -t overlay overlay -o lowerdir=a,upperdir=b,workdir=c root"
+
 _SETTINGS_OF_PIP = ("PIP_", "SSL_CERT_", "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 
-def refusal() -> str | None:
-    """Return why this machine cannot run containers; None if it can."""
+def refusal(store: Path) -> str | None:
+    """Return why this machine cannot run containers with layers in `store`; None if it can."""
     if sys.platform != "linux" or os.geteuid() != 0:
         return "containers without a Docker daemon need root on Linux"
-    if missing := [tool for tool in ("unshare", "nsenter", "ip", "mount", "useradd") if shutil.which(tool) is None]:
+    if missing := [name for name in PROGRAMS if program(name) is None]:
         return f"{' and '.join(missing)} not installed"
     if Path(sys.base_prefix) == Path("/usr"):
         return "the Python of the tests is in /usr: expected one beside it, as in the image python:3.13-slim"
-    command = ["unshare", "--mount", "--pid", "--net", "--fork", "true"]
-    probe = subprocess.run(command, capture_output=True, text=True, check=False)
-    return probe.stderr.strip() if probe.returncode else None
+    store.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=store) as folder:
+        command = ["unshare", "--mount", "--pid", "--net", "--fork", "sh", "-ec", _PROBE]
+        probe = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return f"namespaces or overlayfs: {probe.stderr.strip()}" if probe.returncode else None
 
 
 def base_id() -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.containers.building import STORE
 from tests.support.containers.engine import NETWORK
 from tests.support.containers.machine import refusal
 from tests.support.forks import run_python
@@ -33,7 +34,7 @@ def require_containers() -> None:
 
     On the runners of GitHub, the tests are not root. The workflow `image.yml` uses Docker instead.
     """
-    why = refusal()
+    why = refusal(STORE)
     if why is not None and os.geteuid() != 0:
         pytest.skip(why)
     require(why)

@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
+from hypothesis import given
+from hypothesis import strategies as st
 
+from odyssey_mock.setting_rules import HOSTS
 from odyssey_mock.tls.certificates import ROOT_LIFETIME, SERVER_LIFETIME, Certified, create_root, issue
 from tests.support.certificate_files import NOW
 
 DAY = datetime.timedelta(days=1)
+ROOT = create_root("here", NOW)
 
 
 def names_of(certificate: x509.Certificate) -> tuple[list[str], list[str]]:
@@ -93,3 +97,11 @@ def test_addresses_are_ip_addresses_not_names() -> None:
     certificate = issue(create_root("here", NOW), ["192.0.2.1"], NOW).certificate
     found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert list(found) == [x509.IPAddress(ipaddress.ip_address("192.0.2.1"))]
+
+
+@given(st.lists(st.text(max_size=70) | st.ip_addresses().map(str) | st.from_regex(r"[\w.*-]{1,70}", fullmatch=True)))
+def test_any_host_of_the_settings_is_accepted(names: list[str]) -> None:
+    hosts = [name for name in names if HOSTS.holds([name])]
+    dns, addresses = names_of(issue(ROOT, ["localhost", *hosts], NOW).certificate)
+    assert dns[0] == "localhost"
+    assert len(dns) + len(addresses) <= 1 + len(hosts)

@@ -29,8 +29,8 @@ type Browser = chromium.Pages | firefox.Firefox
 PERMISSIONS = {"chromium": ["local-network-access"], "firefox": ["local-network", "loopback-network"]}
 """The permissions that pages of public sites need, in each browser."""
 
-QUESTION = 5.0
-"""Seconds after which Firefox is assumed to ask the user for a permission. It connects in less than a second."""
+LIMITS = {"chromium": 30.0, "firefox": 7.0}
+"""Timeout in seconds of a connection. Chromium rejects requests at once. Firefox lets them wait for an answer."""
 
 
 class Visitor:
@@ -56,7 +56,7 @@ class Visitor:
         async with self._browser.opened(url, api_url=page.api_url, permissions=permissions) as tab:
             is_secure = await tab.evaluate("isSecureContext && Boolean(navigator.mediaDevices?.getUserMedia)")
             try:
-                async with asyncio.timeout(QUESTION):
+                async with asyncio.timeout(LIMITS[BROWSER]):
                     await OfficialClient(tab).first_frame(self._key)
             except (Error, firefox.BidiError, TimeoutError):
                 return False, is_secure

@@ -108,3 +108,9 @@ def test_interrupt_prints_summary_so_far(signum: signal.Signals) -> None:
         stdout, stderr = process.communicate(timeout=LIMIT_S)
     assert (process.returncode, stderr) == (130, "")
     assert "of 2 runs not completed" in stdout or "of 3 runs not completed" in stdout
+
+
+def test_address_of_another_machine_is_an_error() -> None:
+    result = chaos("--host", "203.0.113.9", "--", "true")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: cannot listen on 203.0.113.9 port ")

@@ -76,11 +76,27 @@ class JitterBuffer:
 
     It replaces aiortc's class of the same name; `install` puts it into a receiver. It uses the timestamps of the
     packets as its clock.
+
+    Attributes:
+        emitted: Number of frames that were passed on.
+        dropped: Number of complete frames that were not passed on, because they refer to lost ones.
+        delay_s: Seconds from the first packet of each frame that was passed on until then, summed up.
     """
 
-    def __init__(self, codec_of: Callable[[int], str | None]) -> None:
-        """Create an empty buffer; ``codec_of`` returns the name of the codec of a payload type."""
+    def __init__(self, codec_of: Callable[[int], str | None], now: Callable[[], float] = lambda: 0.0) -> None:
+        """Create an empty buffer.
+
+        Args:
+            codec_of: Returns the name of the codec of a payload type.
+            now: Returns the time in seconds, for `delay_s` only.
+        """
+        self.emitted = 0
+        self.dropped = 0
+        self.delay_s = 0.0
         self._codec_of = codec_of
+        self._now = now
+        self._arrived: dict[int, float] = {}
+        """When the first packet of each frame in the buffer arrived, by the timestamp of its packets."""
         self._packets: dict[int, Packet] = {}
         """The packets by sequence number, which is extended so that it does not wrap."""
         self._next: int | None = None
@@ -128,11 +144,13 @@ class JitterBuffer:
 
     def _insert(self, number: int, packet: Packet) -> None:
         self._packets.setdefault(number, packet)
+        self._arrived.setdefault(packet.timestamp, self._now())
         self._newest = max(self._newest, number)
 
     def _restart(self, packets: list[Packet]) -> None:
         """Start again with the first packets of a sender that has restarted."""
         first = packets[0].sequence_number
+        self._arrived = {packet.timestamp: self._now() for packet in packets}
         self._packets = {first + place: packet for place, packet in enumerate(packets)}
         self._next, self._newest = first, first + len(packets) - 1
         self._suspect, self._ended = None, None
@@ -167,10 +185,17 @@ class JitterBuffer:
         self._next += len(packets)
         self._has_begun = True
         data = b"".join(packet._data for packet in packets)  # noqa: SLF001 - aiortc's name
+        now = self._now()
+        arrived = self._arrived.pop(packets[0].timestamp, now)
         if not data:
             return []
         frame = Frame(data, packets[0].timestamp)
-        return [] if self._is_held(frame, packets[0].payload_type) else [frame]
+        if self._is_held(frame, packets[0].payload_type):
+            self.dropped += 1
+            return []
+        self.emitted += 1
+        self.delay_s += now - arrived
+        return [frame]
 
     def _is_stuck(self) -> bool:
         """Return whether a packet is missing, and too much has arrived after it to wait any longer."""
@@ -207,7 +232,7 @@ class JitterBuffer:
             if packet.marker and self._trusts_markers:
                 break
         for each in [each for each in self._packets if each < number]:
-            del self._packets[each]
+            self._arrived.pop(self._packets.pop(each).timestamp, None)
         self._next = number
         self._newest = max(self._newest, number - 1)
         if self._lost_at is None:
@@ -249,24 +274,26 @@ def ticks_between(earlier: int, later: int) -> int:
     return _signed(later - earlier, 32)
 
 
-def install(receiver: RTCRtpReceiver) -> None:
-    """Replace the jitter buffer of a receiver. Call this before it receives its first packet.
+def install(receiver: RTCRtpReceiver, now: Callable[[], float] = lambda: 0.0) -> JitterBuffer | None:
+    """Replace the jitter buffer of a receiver, and return the new one. Call this before its first packet arrives.
 
-    aiortc has no public way to do this. With a version that has other attributes, the receiver keeps its own buffer.
+    ``now`` returns the time in seconds. aiortc has no public way to replace its buffer. With a version that has other
+    attributes, the receiver keeps its own buffer, and the function returns None.
     """
     attributes = vars(receiver)
     codecs, buffer, decoding = (f"_RTCRtpReceiver__{name}" for name in ("codecs", "jitter_buffer", "decoder_queue"))
     if not attributes.keys() >= {codecs, buffer, decoding}:
         logger.warning("this version of aiortc has no replaceable jitter buffer; frames are late by one frame interval")
-        return
+        return None
 
     def codec_of(payload_type: int) -> str | None:
         codec = attributes[codecs].get(payload_type)
         return None if codec is None else codec.name
 
-    attributes[buffer] = JitterBuffer(codec_of)
+    installed = attributes[buffer] = JitterBuffer(codec_of, now)
     queue = attributes[decoding]
     queue.put = partial(_put_each, queue.put)
+    return installed
 
 
 def _put_each(put: Callable[[object], None], item: object) -> None:

@@ -206,7 +206,7 @@ class PeerConnection:
             self._track.set_result(track)
             for receiver in self._connection.getReceivers():
                 if receiver.track is track:
-                    jitter_buffer.install(receiver)
+                    self._counts.buffer = jitter_buffer.install(receiver, self._clock.monotonic)
                     retransmissions.install(receiver)
                     self._counts.count_requests(receiver)
             self._report("video", "added")

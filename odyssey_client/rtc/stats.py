@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from aioice import Candidate
 from aiortc import RTCDataChannel, RTCIceTransport, RTCPeerConnection, RTCRtpReceiver
@@ -48,6 +49,14 @@ MEAN_OF = 30
 """Number of latest intervals between frames whose mean counts (webrtc-stats)."""
 
 
+class BufferCounts(Protocol):
+    """What a jitter buffer counts; see `odyssey_client.rtc.jitter_buffer.JitterBuffer`."""
+
+    emitted: int
+    dropped: int
+    delay_s: float
+
+
 @dataclass(slots=True)
 class Counts:
     """Values of one peer that aiortc does not count.
@@ -63,6 +72,7 @@ class Counts:
         round_trips: Times in seconds of the answered consent checks, summed up.
         answered: Number of the answered consent checks.
         latest_round_trip: The latest of these times; None before the first.
+        buffer: The jitter buffer of the video; None before the track is added.
     """
 
     frames: int = 0
@@ -75,6 +85,7 @@ class Counts:
     round_trips: float = 0.0
     answered: int = 0
     latest_round_trip: float | None = None
+    buffer: BufferCounts | None = None
     _decoded_at: float | None = None
     _intervals: deque[float] = field(default_factory=lambda: deque(maxlen=MEAN_OF))
 
@@ -182,6 +193,11 @@ def _stream(
         report["totalFreezesDuration"] = counts.frozen_s
         report["nackCount"] = counts.nacks
         report["pliCount"] = counts.plis
+        if counts.buffer is not None:
+            report["framesReceived"] = counts.buffer.emitted + counts.buffer.dropped
+            report["framesDropped"] = counts.buffer.dropped
+            report["jitterBufferDelay"] = counts.buffer.delay_s
+            report["jitterBufferEmittedCount"] = counts.buffer.emitted
         if counts.size is not None:
             report["frameWidth"], report["frameHeight"] = counts.size
     return report

@@ -38,6 +38,7 @@ async def restore(world: World) -> None:
     world.wire.tell_the_bereaved()
     world.wire.set_defaults(latency=CALM, drop=0.0, duplicate=0.0)
     await world.bounce()
+    world.mock.change_settings(network_profile=None)
 
 
 async def _latency(world: World, arguments: Mapping[str, Any]) -> None:

@@ -168,6 +168,8 @@ def _settings(randomness: random.Random) -> Mapping[str, JSON]:
         ("usage_error_form", "string"),
         ("stale_session", 5.0),
         ("latency", "realistic"),
+        ("network_profile", "lossy-wifi"),
+        ("network_profile", "tunnel"),
     )
     settings |= {name: value for name, value in rare if randomness.random() < 0.08}
     return settings

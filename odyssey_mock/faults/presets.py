@@ -32,6 +32,16 @@ PRESETS = (
         ),
     ),
     Preset(
+        "Lost connection",
+        "five seconds after the connection, the media peer stops sending and receiving, and closes nothing",
+        ({"at": "peer.connected", "do": "vanish", "seconds": 5, "times": 1},),
+    ),
+    Preset(
+        "Lost signaling",
+        "five seconds after the connection, the signaling socket is closed",
+        ({"at": "signaling.connected", "do": "close", "code": 1011, "seconds": 5, "times": 1},),
+    ),
+    Preset(
         "Tunnel",
         "five seconds after the connection, nothing passes between the client and the mock for 20 seconds",
         (
@@ -44,16 +54,6 @@ PRESETS = (
                 "times": 1,
             },
         ),
-    ),
-    Preset(
-        "Lost connection",
-        "five seconds after the connection, the media peer stops sending and receiving, and closes nothing",
-        ({"at": "peer.connected", "do": "vanish", "seconds": 5, "times": 1},),
-    ),
-    Preset(
-        "Lost signaling",
-        "five seconds after the connection, the signaling socket is closed",
-        ({"at": "signaling.connected", "do": "close", "code": 1011, "seconds": 5, "times": 1},),
     ),
     Preset(
         "No capacity",

@@ -97,6 +97,28 @@ def test_frame_is_complete_with_its_last_packet(sizes: list[int], first: int, st
         assert received(into, frame.packets) == [frame.data]
 
 
+def test_delay_of_frame_counts_from_its_first_packet() -> None:
+    time = 10.0
+    into = JitterBuffer({VP8: "VP8"}.get, lambda: time)
+    first, second = frames([2, 1])
+    received(into, first.packets[:1])
+    time = 10.3
+    received(into, second.packets)
+    time = 10.5
+    assert received(into, first.packets[1:]) == [first.data, second.data]
+    assert (into.emitted, into.dropped, round(into.delay_s, 6)) == (2, 0, 0.5 + 0.2)
+
+
+@given(sizes, st.data())
+def test_arrival_times_are_kept_only_for_waiting_frames(sizes: list[int], data: st.DataObject) -> None:
+    into = buffer()
+    sent = packets(frames(sizes * 20))
+    lost = data.draw(st.sets(st.integers(0, len(sent) - 1), max_size=20))
+    received(into, [packet for index, packet in enumerate(sent) if index not in lost])
+    waiting = {packet.timestamp for packet in into._packets.values()}
+    assert set(into._arrived) == waiting
+
+
 @given(sizes, starts, timestamps)
 def test_frame_without_marker_ends_with_next_frame(sizes: list[int], first: int, start: int) -> None:
     sent = frames(sizes, first=first, start=start, markers=False)

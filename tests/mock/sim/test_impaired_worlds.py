@@ -120,6 +120,9 @@ def test_video_goes_on_with_30_percent_loss() -> None:
     assert video["nackCount"] > 10
     assert video["pliCount"] > 0
     assert video["freezeCount"] > 3
+    assert video["framesDropped"] > 0
+    assert video["framesReceived"] == video["framesDropped"] + video["jitterBufferEmittedCount"]
+    assert video["jitterBufferDelay"] / video["jitterBufferEmittedCount"] > 0.01
     assert 1 < video["totalFreezesDuration"] < 20
 
 

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from http import HTTPStatus
 from typing import override
 
@@ -408,8 +408,11 @@ class _CrossOrigin:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._shared = CORSMiddleware(
-            app,
+
+    @cached_property
+    def _shared(self) -> CORSMiddleware:
+        return CORSMiddleware(
+            self._app,
             allow_origins=["*"],
             allow_methods=["*"],
             allow_headers=["*"],

@@ -7,6 +7,7 @@ URLs, of which a firewall lets only some through: usually UDP is blocked, and TC
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,8 +15,8 @@ from dataclasses import dataclass, field
 from aioice import Candidate, Connection
 from aioice.candidate import candidate_foundation, candidate_priority
 from aioice.ice import StunProtocol, server_reflexive_candidate
+from aioice.stun import TransactionFailed
 from aioice.turn import TurnTransport, create_turn_endpoint
-from aiortc.rtcicetransport import parse_stun_turn_uri
 
 from odyssey_client.loopback import is_loopback
 from odyssey_client.platform import IceServer
@@ -35,6 +36,21 @@ OTHERS_LIMIT_S = 0.2
 MAX_RELAYS = 5
 """Maximum number of TURN URLs to use; later ones are ignored. Each adds a candidate, and so connectivity checks."""
 
+ALLOCATION_ATTEMPTS = 5
+"""How often to try to allocate an address while the server calls the nonce stale, which coturn does at random."""
+
+STALE_NONCE = 438
+"""The error code of an invalid nonce (RFC 8489 section 14.8)."""
+
+_PORT, _TLS_PORT = 3478, 5349
+"""Default ports of STUN and TURN servers (RFC 7064, RFC 7065)."""
+
+_URL = re.compile(
+    r"(?P<scheme>stun|turns?):(?P<host>\[[0-9A-Fa-f:.]+\]|[^][?:/@\s]{1,253})(?::(?P<port>[0-9]{1,5}))?"
+    r"(?:\?transport=(?P<transport>udp|tcp))?",
+    re.ASCII,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class _Server:
@@ -50,7 +66,8 @@ class _Server:
 
     def __str__(self) -> str:
         """Return the URL."""
-        return f"turn{'s' if self.is_tls else ''}:{self.host}:{self.port}?transport={self.transport}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"turn{'s' if self.is_tls else ''}:{host}:{self.port}?transport={self.transport}"
 
 
 async def ask_servers(
@@ -79,8 +96,10 @@ async def ask_servers(
             continue
         connection._protocols.append(task.result())  # noqa: SLF001 - as above
         candidates.append(task.result().local_candidate)
-    if turn and len(failures) == len(turn):
+    if failures and len(failures) == len(turn):
         logger.warning("no TURN server can be used; connecting without one (%s)", "; ".join(failures))
+    elif failures:
+        logger.info("TURN servers that cannot be used: %s", "; ".join(failures))
     return candidates
 
 
@@ -101,14 +120,7 @@ async def _wait[T](tasks: Sequence[asyncio.Task[T]], relayed: Sequence[asyncio.T
 
 async def _relayed(connection: Connection, component: int, server: _Server, tls: TlsContext) -> StunProtocol:
     """Allocate an address on a TURN server; return the socket that uses it."""
-    transport, protocol = await create_turn_endpoint(
-        lambda: StunProtocol(connection),
-        server_addr=(server.host, server.port),
-        username=server.username,
-        password=server.credential,
-        ssl=await tls() if server.is_tls else None,
-        transport=server.transport or "udp",
-    )
+    transport, protocol = await _allocated(connection, server, await tls() if server.is_tls else None)
     address, port = transport.get_extra_info("sockname")
     related_address, related_port = transport.get_extra_info("related_address")
     protocol.local_candidate = Candidate(
@@ -123,6 +135,30 @@ async def _relayed(connection: Connection, component: int, server: _Server, tls:
         related_port=related_port,
     )
     return protocol
+
+
+async def _allocated(
+    connection: Connection, server: _Server, tls: ssl.SSLContext | None
+) -> tuple[TurnTransport, StunProtocol]:
+    """Allocate an address, again with another socket if the server calls the nonce stale.
+
+    coturn often does so over UDP, because it passes a new client to another thread after the first request. aioice then
+    gives up.
+    """
+    for attempt in range(1, ALLOCATION_ATTEMPTS + 1):
+        try:
+            return await create_turn_endpoint(
+                lambda: StunProtocol(connection),
+                server_addr=(server.host, server.port),
+                username=server.username,
+                password=server.credential,
+                ssl=tls,
+                transport=server.transport or "udp",
+            )
+        except TransactionFailed as error:
+            if error.response.error_code != STALE_NONCE or attempt == ALLOCATION_ATTEMPTS:
+                raise
+    raise AssertionError("unreachable")
 
 
 def abort(protocol: StunProtocol) -> None:
@@ -145,17 +181,17 @@ def _usable(server: IceServer) -> Iterable[_Server]:
 
 
 def _read(url: str, server: IceServer) -> _Server | None:
-    try:
-        parts = parse_stun_turn_uri(url)
-    except ValueError:
+    match = _URL.fullmatch(url)
+    if match is None:
         return None
-    if not 0 < parts["port"] < 2**16:
+    scheme, host, transport = match["scheme"], match["host"].strip("[]"), match["transport"]
+    is_tls = scheme == "turns"
+    port = int(match["port"]) if match["port"] else _TLS_PORT if is_tls else _PORT
+    if not 0 < port < 2**16:
         return None
-    match parts["scheme"], parts.get("transport"):
-        case "stun", _:
-            return _Server(parts["host"], parts["port"])
-        case ("turn", "udp" | "tcp") | ("turns", "tcp"):
-            transport, is_tls = parts["transport"], parts["scheme"] == "turns"
-            return _Server(parts["host"], parts["port"], transport, is_tls, server.username, server.credential)
-        case _:  # STUN over TLS, and TURN over other transports
-            return None
+    if scheme == "stun":
+        # aioice asks STUN servers only over IPv4.
+        return None if transport or ":" in host else _Server(host, port)
+    if is_tls and transport == "udp":
+        return None  # TURN over DTLS
+    return _Server(host, port, transport or ("tcp" if is_tls else "udp"), is_tls, server.username, server.credential)

@@ -27,8 +27,10 @@ def server_at(address: str, *, port: int = PORT, transport: str = "tcp") -> IceS
 
 
 @asynccontextmanager
-async def running(address: str, *, port: int = PORT, certified: Path | None = None) -> AsyncIterator[Process]:
-    """Run coturn, and yield its process. It listens on TCP and UDP, and relays from the same address.
+async def running(
+    address: str, *, port: int = PORT, relay: str | None = None, certified: Path | None = None
+) -> AsyncIterator[Process]:
+    """Run coturn, and yield its process. It listens on TCP and UDP, and relays from the address `relay`, or the same.
 
     `certified`: a folder with `certificate.pem` and `key.pem`, to listen for TLS instead of TCP.
     """
@@ -41,7 +43,7 @@ async def running(address: str, *, port: int = PORT, certified: Path | None = No
             str(program("turnserver")),
             *("-n", "--verbose", "--log-file", "stdout", "--no-cli", "--no-dtls", "--allow-loopback-peers"),
             *("--lt-cred-mech", "--realm", "mock", "--user", f"{USERNAME}:{PASSWORD}"),
-            *("--listening-ip", address, "--relay-ip", address, *tls),
+            *("--listening-ip", address, "--relay-ip", relay or address, *tls),
             *("--pidfile", str(Path(folder, "pid")), "--userdb", str(Path(folder, "users"))),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -49,7 +51,7 @@ async def running(address: str, *, port: int = PORT, certified: Path | None = No
         assert process.stdout is not None
         try:
             async with asyncio.timeout(START_LIMIT):
-                await process.stdout.readuntil(b"listener opened on")
+                await _listening(process.stdout, {b"TCP", b"UDP"} if certified is None else {b"TLS"})
             # Read on: coturn would wait if the pipe was full.
             reading = asyncio.create_task(process.stdout.read())
             yield process
@@ -57,3 +59,11 @@ async def running(address: str, *, port: int = PORT, certified: Path | None = No
         finally:
             process.kill()
             await process.wait()
+
+
+async def _listening(log: asyncio.StreamReader, transports: set[bytes]) -> None:
+    """Read the log of coturn until it listens on all of these transports."""
+    while transports:
+        line = await log.readline()
+        assert line, "expected coturn to listen, got the end of its log"
+        transports = {each for each in transports if each + b" listener opened" not in line}

@@ -1,6 +1,7 @@
 """Tests of candidates from STUN and TURN servers: usable URLs, several servers, TLS, failures and closing."""
 
 import asyncio
+import itertools
 import logging
 import os
 import signal
@@ -9,14 +10,16 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
+from typing import Any
 
 import pytest
-from aioice import Candidate, Connection
+from aioice import Candidate, Connection, stun
+from aioice.turn import create_turn_endpoint
 
 from odyssey_client import SystemClock
 from odyssey_client.platform import IceServer
 from odyssey_client.rtc import gathering, peer_connection
-from odyssey_client.rtc.gathering import MAX_RELAYS, ask_servers, can_be_asked
+from odyssey_client.rtc.gathering import ALLOCATION_ATTEMPTS, MAX_RELAYS, ask_servers, can_be_asked
 from odyssey_client.rtc.spectator_peer import AiortcSpectatorPeer
 from tests.support import coturn
 from tests.support.leftovers import nothing_left
@@ -35,6 +38,12 @@ LIMIT = 20.0
         ("turn:host:3478?transport=tcp", True),
         ("turn:host", True),
         ("turns:host", True),
+        ("turn:[2001:db8::1]:3478", True),
+        ("stun:[2001:db8::1]:3478", False),
+        ("turn:2001:db8::1", False),
+        ("turn:anna:secret@host", False),
+        ("turn://host", False),
+        ("turn:", False),
         ("stun:", False),
         ("stun:host:no-port", False),
         ("stun:host:65535", True),
@@ -76,13 +85,14 @@ async def asked(*servers: IceServer, tls: gathering.TlsContext = no_tls) -> Asyn
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the client wait longer for servers than a test may take."""
+    """Let the client wait for all servers, longer than a test may take."""
     monkeypatch.setattr(gathering, "SERVER_LIMIT_S", 2 * LIMIT)
+    monkeypatch.setattr(gathering, "OTHERS_LIMIT_S", 2 * LIMIT)
 
 
-@pytest.mark.usefixtures("patient")
-async def test_relay_does_not_wait_for_silent_servers() -> None:
+async def test_relay_does_not_wait_for_silent_servers(monkeypatch: pytest.MonkeyPatch) -> None:
     require(coturn.missing())
+    monkeypatch.setattr(gathering, "SERVER_LIMIT_S", 2 * LIMIT)
     port = free_port()
     with closing(socket.socket(type=socket.SOCK_DGRAM)) as silent:
         silent.bind((HERE, 0))
@@ -95,10 +105,19 @@ async def test_relay_does_not_wait_for_silent_servers() -> None:
 async def test_every_url_of_a_turn_server_is_used() -> None:
     require(coturn.missing())
     port = free_port()
-    urls = [f"turn:{HERE}:{port}?transport={transport}" for transport in ("udp", "tcp")]
+    urls = [f"turn:{host}:{port}?transport=tcp" for host in (HERE, "localhost")]
     async with coturn.running(HERE, port=port), asked(turn(*urls)) as found:
         assert [each.type for each in found] == ["relay", "relay"]
         assert len({each.port for each in found}) == 2
+
+
+@pytest.mark.usefixtures("patient")
+async def test_turn_server_may_have_an_ipv6_address() -> None:
+    require(coturn.missing())
+    port = free_port()
+    server = turn(f"turn:[::1]:{port}?transport=tcp")
+    async with coturn.running("::1", port=port, relay=HERE), asked(server) as found:
+        assert [(each.type, each.host) for each in found] == [("relay", HERE)]
 
 
 async def test_turn_over_tls_trusts_the_given_roots(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -133,6 +152,26 @@ async def test_wrong_password_is_logged_without_it(caplog: pytest.LogCaptureFixt
     assert "wrong-sesame-2718" not in caplog.text
 
 
+@pytest.mark.parametrize(("code", "stale", "relays"), [(438, ALLOCATION_ATTEMPTS - 1, 1), (438, 99, 0), (486, 1, 0)])
+async def test_allocation_is_repeated_after_a_stale_nonce(
+    code: int, stale: int, relays: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require(coturn.missing())
+    port = free_port()
+    attempts = itertools.count()
+
+    async def refuse(*given: Any, **named: Any) -> Any:  # Any: passed through unchanged
+        if next(attempts) >= stale:
+            return await create_turn_endpoint(*given, **named)
+        response = stun.Message(message_method=stun.Method.ALLOCATE, message_class=stun.Class.ERROR)
+        response.attributes["ERROR-CODE"] = (code, "")
+        raise stun.TransactionFailed(response)
+
+    monkeypatch.setattr(gathering, "create_turn_endpoint", refuse)
+    async with coturn.running(HERE, port=port), asked(turn(f"turn:{HERE}:{port}?transport=tcp")) as found:
+        assert len(found) == relays
+
+
 async def test_number_of_relays_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gathering, "SERVER_LIMIT_S", 0.1)
     async with AsyncExitStack() as stack:
@@ -161,6 +200,7 @@ async def test_peer_closes_although_its_turn_server_is_silent(
         async with peer:
             assert " typ relay " in await peer.offer([server])
             os.kill(process.pid, signal.SIGSTOP)
+            await asyncio.to_thread(os.waitid, os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
     assert "did not close within" in caplog.text
 
 

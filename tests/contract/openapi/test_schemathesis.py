@@ -82,6 +82,7 @@ async def schemathesis(mock: MockOdyssey, *options: str, folder: Path, **variabl
         env={
             **os.environ,
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(PACKAGES)]),
+            "HYPOTHESIS_STORAGE_DIRECTORY": str(ROOT / ".hypothesis"),  # its table of Unicode takes seconds to create
             "ODYSSEY_TEST_HOOKS": "tests.contract.openapi.hooks",
             "ODYSSEY_TEST_ACCESS_TOKEN": "none",
             "ODYSSEY_TEST_SPECTATOR_TOKEN": "none",

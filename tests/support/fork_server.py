@@ -29,15 +29,27 @@ from typing import NoReturn, TextIO
 import pytest
 
 IMPORTS = (
+    "certifi",
+    "cryptography.hazmat.backends.openssl",
+    "httpcore",
     "httpx",
     "jwt",
+    "odyssey_client.bounded_websocket",
     *(
         f"odyssey_client.cli.{name}"
         for name in ("recordings", "simulate", "simulations", "stream", "validate", "watch")
     ),
+    "odyssey_client.connection.connection",
+    "odyssey_client.connection.streamer_link",
+    "odyssey_client.rest.proxies",
     "odyssey_client.rtc.client_peer",
+    "odyssey_client.rtc.host_addresses",
     "odyssey_client.rtc.spectator_peer",
     "odyssey_client.sync",
+    *(
+        f"odyssey_client.trace.{name}"
+        for name in ("client_trace", "http_exchanges", "log_records", "network", "recorder", "thumbnails")
+    ),
     *(f"odyssey_mock.cli.{name}" for name in ("chaos", "doctor", "exec", "explore", "serve", "trace")),
     *(
         f"odyssey_mock.http.routes.{name}"
@@ -66,7 +78,14 @@ IMPORTS = (
     "odyssey_mock.rtc.streamer_peer",
     "odyssey_mock.sessions.session",
     "odyssey_mock.sessions.session_lifecycle",
+    "odyssey_mock.sim.light.networks",
+    "odyssey_mock.sim.run",
     "odyssey_mock.testing.per_test_mock",
+    "odyssey_mock.testing.simulated",
+    "odyssey_mock.testing.strategies",
+    "odyssey_mock.testing.traced_tests",
+    "odyssey_mock.trace.server_trace",
+    "uvicorn.lifespan.off",
 )
 """Modules that most commands import, besides pytest and its plugins; some of them only when they are used."""
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from functools import cached_property, lru_cache, partial
 from http import HTTPStatus
+from http.client import responses
 from typing import override
 
 from starlette.datastructures import QueryParams
@@ -558,8 +559,12 @@ class _Exchange:
             fault=known.get("fault"),
             why=known.get("why"),
         )
-        size = len(path) + len(query) + len(self.response) + (0 if body is None else len(body.received))
-        if isinstance(route, ServiceRoute) and size <= LATER_LIMIT:
+        received = b"" if body is None else body.received
+        size = len(path) + len(query) + len(self.response) + len(received)
+        # An unknown method is a text of the client, which must be masked and cut. Text that is not ASCII needs up to
+        # four times as much memory as it has bytes.
+        is_known = isinstance(route, ServiceRoute) and method in (route.methods or ())
+        if is_known and size <= LATER_LIMIT and self.response.isascii() and received.isascii():
             later = None if body is None else body.shown_later()
             journal.record_later("rest", name, partial(described, later), size, **places)
         else:
@@ -603,7 +608,7 @@ def _cause_of(status: int | None) -> str | None:
         return "the connection was closed before the response was sent"
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         return "a bug in the mock; an earlier entry with the name `defect` has the exception"
-    return f"{HTTPStatus(status).phrase}" if status >= HTTPStatus.BAD_REQUEST else None
+    return responses.get(status, f"status {status}") if status >= HTTPStatus.BAD_REQUEST else None
 
 
 def _path(scope: Scope) -> str:

@@ -253,7 +253,7 @@ def _ball(canvas: Canvas, x: float, y: float, radius: float, color: Color, shade
 
 def _ring(canvas: Canvas, x: float, y: float, radius: float, color: Color) -> None:
     """Paint a planet's tilted ring, except the part that the planet hides."""
-    reach = radius * 0.98  # from the middle of the ring to its top and bottom
+    reach = radius * 0.66  # from the middle of the ring to its top and bottom
     top, bottom = max(0, int(y - reach) // 2 * 2), min(canvas.size.height, int(y + reach + 2) // 2 * 2)
     columns = np.arange(canvas.size.width, dtype=np.float32) - np.float32(x)
     lines = np.arange(top, bottom, dtype=np.float32)[:, None] - np.float32(y)

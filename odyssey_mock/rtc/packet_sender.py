@@ -57,8 +57,8 @@ LAST_TURNS = 6
 When a connection closes, datagrams that have arrived are handled before, such as those that open the data channels.
 """
 
-_SHARED_FRAMES = 64
-"""Number of frames whose payloads are kept for further receivers, about 3 kB each."""
+_SHARED_FRAMES = 16
+"""Number of frames whose payloads are kept for further receivers: a few kB each, for a key frame some ten times more."""
 _RTP = struct.Struct("!BBHLL")
 _VERSION, _HAS_EXTENSION, _MARKER = 2 << 6, 1 << 4, 1 << 7
 _SDES_CNAME = 1

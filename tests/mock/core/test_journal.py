@@ -407,13 +407,15 @@ def described_later(written: Journal, value: JSON, **places: str) -> tuple[Entry
 
 def test_later_data_is_encoded_once() -> None:
     entry, calls = described_later(journal(), 1)
-    assert (entry.memory, calls) == (entry.memory, []), "expected no data to be encoded before it is read"
+    memory = entry.memory
+    assert calls == [], "expected no data to be encoded before it is read"
     assert (entry.encoded, entry.data, str(entry)) == (
         '{"value":1}',
         {"value": 1},
         "#0 rest 'GET /regions' {\"value\":1}",
     )
     assert calls == ["described"]
+    assert entry.memory == memory, "expected the same memory as before, which the journal subtracts"
 
 
 def test_later_data_equals_the_same_text() -> None:

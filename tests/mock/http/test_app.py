@@ -1,6 +1,7 @@
 """Tests of features that all routes share: error responses, CORS, Date header, journal entries, and reports of bugs."""
 
 import logging
+import sys
 from contextlib import suppress
 
 import httpx
@@ -36,6 +37,28 @@ async def test_unsupported_method_is_405_with_allowed_methods(http: httpx.AsyncC
     answer = await http.request("PATCH", path)
     assert (answer.status_code, answer.json()) == (405, {"detail": "Method Not Allowed"})
     assert method in answer.headers["allow"]
+
+
+@pytest.mark.off_contract("an unsupported method")
+@pytest.mark.parametrize("method", ["ody_Xk29fQ7LmZw83bTr5VyN", "A" * 9000], ids=["key", "long"])
+async def test_journal_masks_and_cuts_unknown_methods(
+    http: httpx.AsyncClient, odyssey_mock: MockOdyssey, method: str
+) -> None:
+    assert (await http.request(method, "/auth/token")).status_code == 405
+    entry = odyssey_mock.journal.entries[-1]
+    assert "Xk29fQ7L" not in f"{entry.name} {entry.encoded}"
+    assert len(entry.name) <= 200
+    assert entry.memory >= len(entry.encoded)
+
+
+@pytest.mark.off_contract("an unknown field")
+async def test_journal_counts_the_memory_of_text(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
+    """Python needs four bytes for each character of a text with an emoji."""
+    await http.post("/auth/token", json={"api_key": "ody_journal", "note": "\N{CAT FACE}" * 900})
+    entry = odyssey_mock.journal.entries[-1]
+    memory = entry.memory
+    assert memory >= sys.getsizeof(entry.encoded)
+    assert entry.memory == memory
 
 
 @pytest.mark.parametrize(("method", "path"), [*ROUTES, ("POST", "/nope"), ("DELETE", "/auth/token")])

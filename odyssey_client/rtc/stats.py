@@ -150,15 +150,16 @@ def statistics(connection: RTCPeerConnection, counts: Counts, timestamp: float) 
 
 
 def _receivers(connection: RTCPeerConnection, counts: Counts) -> Iterable[dict[str, JSON]]:
-    for receiver in connection.getReceivers():
+    for transceiver in connection.getTransceivers():
+        receiver = transceiver.receiver
         ice = receiver.transport.transport
-        yield from _streams(receiver, ice, counts)
+        yield from _streams(receiver, transceiver.kind, ice, counts)
         for stats in _own_report(receiver).values():
             if isinstance(stats, RTCTransportStats):
                 yield _transport(stats, ice)
 
 
-def _streams(receiver: RTCRtpReceiver, ice: RTCIceTransport, counts: Counts) -> Iterable[dict[str, JSON]]:
+def _streams(receiver: RTCRtpReceiver, kind: str, ice: RTCIceTransport, counts: Counts) -> Iterable[dict[str, JSON]]:
     """Return the reports of the streams of a receiver.
 
     aiortc's own report has only the latest of them, which is the stream of retransmissions (RFC 4588) after a loss.
@@ -166,7 +167,6 @@ def _streams(receiver: RTCRtpReceiver, ice: RTCIceTransport, counts: Counts) -> 
     attributes = vars(receiver)
     streams: Mapping[int, StreamStatistics] = attributes.get("_RTCRtpReceiver__remote_streams", {})
     repairs: Mapping[int, int] = attributes.get("_RTCRtpReceiver__rtx_ssrc", {})
-    kind = receiver.track.kind
     for ssrc, stats in streams.items():
         if ssrc not in repairs:
             repeated = sum(each.packets_received for own, each in streams.items() if repairs.get(own) == ssrc)

@@ -58,7 +58,7 @@ When a connection closes, datagrams that have arrived are handled before, such a
 """
 
 _SHARED_FRAMES = 16
-"""Number of frames whose payloads are kept for further receivers: a few kB each, for a key frame some ten times more."""
+"""Number of frames whose payloads are kept for further receivers: a few kB each, ten times more for a key frame."""
 _RTP = struct.Struct("!BBHLL")
 _VERSION, _HAS_EXTENSION, _MARKER = 2 << 6, 1 << 4, 1 << 7
 _SDES_CNAME = 1

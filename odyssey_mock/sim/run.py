@@ -200,9 +200,9 @@ def _without_collections() -> Iterator[None]:
 class _OlderObjects:
     """The objects that are older than the open worlds. While a world is open, garbage collections skip them.
 
-    simloop collects garbage after each run, which takes 50 ms less without these objects. If the process itself has
-    frozen objects, as `tests/conftest.py` and the workers of the explorer do, they stay frozen after the world, and so
-    do all objects that were alive when it began.
+    simloop collects garbage after each run, which takes 50 ms less without these objects. `tests/conftest.py` and the
+    workers of the explorer have frozen objects themselves. In such a process, all objects that are alive when a world
+    begins stay frozen after it.
     """
 
     def __init__(self) -> None:

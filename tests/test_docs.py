@@ -59,7 +59,6 @@ NOT_RUN = {
     "mkcert -install": "changes the trusted certificates; tests/e2e/test_network_guides.py executes it",
     "mkdir to-phone": "does not end; tests/e2e/test_network_guides.py executes it",
     "python scripts/connections.py": "takes minutes; tests/e2e/test_networks.py runs a part of it",
-    "python scripts/impaired_networks.py": "takes minutes; tests/mock/sim/test_impaired_worlds.py plays a part of it",
     "python scripts/kill_campaign.py": "takes minutes; tests/mock/test_kill_campaign.py kills 5 servers",
     "pytest tests/": "is a part of the suite itself",
     'mkdir -p "$HOME/.pki/nssdb"': "tests/contract/browser/test_https.py runs it",

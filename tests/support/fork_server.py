@@ -31,7 +31,6 @@ import pytest
 IMPORTS = (
     "certifi",
     "cryptography.hazmat.backends.openssl",
-    "httpcore",
     "httpx",
     "jwt",
     "odyssey_client.bounded_websocket",
@@ -87,7 +86,10 @@ IMPORTS = (
     "odyssey_mock.trace.server_trace",
     "uvicorn.lifespan.off",
 )
-"""Modules that most commands import, besides pytest and its plugins; some of them only when they are used."""
+"""Modules that most commands import, besides pytest and its plugins; some of them only when they are used.
+
+httpcore is none of them: when it is imported, it looks for trio, which only some commands have.
+"""
 
 OPTIONS = (
     "--collect-only",

@@ -26,16 +26,19 @@ class DelayLine:
         return max((when for when, _, _ in self._waiting), default=None)
 
     def add(self, when: float, deliver: Callable[[], object]) -> bool:
-        """Call `deliver` at the time `when` of the event loop, at once if it has passed.
+        """Call `deliver` at the time `when` of the event loop, at once if it has passed and no earlier packet waits.
 
-        Return False if the line is full. `deliver` is then not called: the packet is lost.
+        Return False if the line is full. `deliver` is then not called: the packet is lost. An exception of `deliver`
+        affects no other packet: `add` raises it if it calls `deliver` at once, the event loop reports it otherwise.
         """
+        is_first = not self._waiting or when < self._waiting[0][0]
+        if is_first and when <= asyncio.get_running_loop().time():
+            deliver()
+            return True
         if len(self._waiting) >= MOST:
             return False
         heapq.heappush(self._waiting, (when, next(self._numbers), deliver))
-        if when <= asyncio.get_running_loop().time():
-            self._deliver_due()
-        elif self._waiting[0][0] == when:
+        if is_first:
             self._start_timer()
         return True
 
@@ -46,10 +49,13 @@ class DelayLine:
 
     def _deliver_due(self) -> None:
         loop = asyncio.get_running_loop()
-        while self._waiting and self._waiting[0][0] <= loop.time():
-            _, _, deliver = heapq.heappop(self._waiting)
-            deliver()
-        self._start_timer()
+        try:
+            while self._waiting and self._waiting[0][0] <= loop.time():
+                _, _, deliver = heapq.heappop(self._waiting)
+                deliver()
+        finally:
+            # `deliver` raises if aioice cannot parse a datagram. The packets behind it are still delivered.
+            self._start_timer()
 
     def _start_timer(self) -> None:
         if self._timer is not None:

@@ -67,8 +67,10 @@ class NetworkPath:
         self._in_burst = dict.fromkeys(TRAFFIC, False)
         self._free_at = 0.0
         """When the link has sent all packets that wait for it."""
-        self._latest = 0.0
-        """When the latest packet is delivered that was not reordered."""
+        self._latest_datagram = 0.0
+        """When the latest datagram is delivered that was not reordered."""
+        self._latest_messages = dict.fromkeys(TRAFFIC, 0.0)
+        """When the latest message of each kind is delivered. It holds up those behind it, but no datagrams."""
 
     def datagram(self, kind: TrafficKind, size: int, now: float, elapsed: float) -> tuple[float, ...]:
         """Return the times at which the copies of a datagram are delivered; none if it is lost.
@@ -95,14 +97,16 @@ class NetworkPath:
         if sent is None:
             counts.dropped += 1
             return ()
-        due = sent if reorder < limits.reorder else self._in_order(sent + self._delay(jitter))
+        due = sent
+        if reorder >= limits.reorder:
+            due = self._latest_datagram = max(self._latest_datagram, sent + self._delay(jitter))
         return (due, due) if duplicate < limits.duplicate else (due,)
 
     def message(self, kind: TrafficKind, size: int, now: float) -> float:
         """Return when a message of a reliable connection is delivered, such as a WebSocket on TCP.
 
-        The message arrives once and in order. A loss delays it, because TCP sends it again. A message that is sent
-        during a silence waits for its end, before it is passed to this method.
+        The message arrives once, and after the earlier messages of its kind. A loss delays it, because TCP sends it
+        again. A message that is sent during a silence waits for its end, before it is passed to this method.
         """
         counts = self.counts[kind]
         counts.packets += 1
@@ -116,7 +120,8 @@ class NetworkPath:
             loss, _, _, _ = self._draw(kind)
         sent = self._sent(size, now, may_drop=False)
         assert sent is not None, "expected a message that waits for the link, got a dropped one"
-        return self._in_order(sent + late + self._delay(jitter))
+        due = self._latest_messages[kind] = max(self._latest_messages[kind], sent + late + self._delay(jitter))
+        return due
 
     def to_data(self) -> dict[str, JSON]:
         """Return the counts of all kinds of packets that were sent, as a JSON object."""
@@ -152,7 +157,3 @@ class NetworkPath:
     def _delay(self, chance: float) -> float:
         limits = self.impairment
         return max(0.0, limits.delay + (2 * chance - 1) * limits.jitter)
-
-    def _in_order(self, due: float) -> float:
-        self._latest = max(self._latest, due)
-        return self._latest

@@ -18,7 +18,10 @@ from odyssey_mock.rtc.ice import ice_transports
 from odyssey_mock.rtc.protocols import DatagramNetwork
 
 FLUSH_LIMIT = 1.0
-"""Maximum seconds for which a closed socket stays open, so that the delayed datagrams of the close are still sent."""
+"""Maximum seconds for which the closed sockets of a peer stay open, so that delayed datagrams are still sent.
+
+The limit counts from the first socket that is closed. aioice closes each socket when the previous one is closed.
+"""
 
 
 class ImpairedDatagrams:
@@ -34,6 +37,10 @@ class ImpairedDatagrams:
         self._is_cut = False
         self._line = DelayLine(context)
         self._replaced: dict[asyncio.DatagramProtocol, None] = {}
+        self._close_by: float | None = None
+        """When all sockets are closed at the latest; None until the first one is closed."""
+        self._closes: dict[Callable[[], object], None] = {}
+        """Functions that close sockets which wait for their delayed datagrams."""
 
     def attach(self, peer: RTCPeerConnection) -> None:
         """Replace the transports of the sockets that `peer` has. Sockets that were replaced before stay as they are."""
@@ -46,9 +53,11 @@ class ImpairedDatagrams:
                     protocol.datagram_received = receive  # type: ignore[method-assign]
 
     def cut(self) -> None:
-        """Let nothing pass from now on; datagrams on their way are lost."""
+        """Let nothing pass from now on; datagrams on their way are lost. Sockets that wait for them are closed."""
         self._is_cut = True
         self._line.clear()
+        for close in [*self._closes]:
+            self._close(close)
 
     def pass_on(self, direction: Direction, data: bytes, deliver: Callable[[], object]) -> None:
         """Call `deliver` once for each copy of a datagram that the network delivers, at its time."""
@@ -62,10 +71,18 @@ class ImpairedDatagrams:
             self._line.add(when, deliver)
 
     def finish(self, close: Callable[[], object]) -> None:
-        """Call `close` once the datagrams on their way have been delivered, after `FLUSH_LIMIT` at the latest."""
-        now = asyncio.get_running_loop().time()
+        """Call `close` once the datagrams on their way have been delivered, or at the end of `FLUSH_LIMIT`."""
+        if self._close_by is None:
+            self._close_by = asyncio.get_running_loop().time() + FLUSH_LIMIT
+        self._closes[close] = None
         latest = self._line.latest
-        if latest is None or not self._line.add(min(latest, now + FLUSH_LIMIT), close):
+        when = self._close_by if latest is None else min(latest, self._close_by)
+        if latest is None or not self._line.add(when, functools.partial(self._close, close)):
+            self._close(close)
+
+    def _close(self, close: Callable[[], object]) -> None:
+        if close in self._closes:
+            del self._closes[close]
             close()
 
     def _receive(

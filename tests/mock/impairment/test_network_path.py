@@ -165,3 +165,20 @@ def test_lost_message_is_sent_again_after_retransmission_timeout() -> None:
     path = NetworkPath(Impairment(loss=1), "")
     # 0.2 s, doubled five times: 0.2 + 0.4 + 0.8 + 1.6 + 3.2 + 6.4
     assert round(path.message("signaling", 100, 0.0), 6) == 12.6
+
+
+@given(SEEDS, st.floats(0, 1))
+def test_messages_hold_up_no_other_kinds(seed: str, loss: float) -> None:
+    mixed = NetworkPath(Impairment(loss=loss, delay=0.05), seed)
+    without = NetworkPath(Impairment(loss=loss, delay=0.05), seed)
+    for number in range(20):
+        now = number / 100
+        mixed.message("signaling", 100, now)
+        assert mixed.datagram("media", 1000, now, now) == without.datagram("media", 1000, now, now)
+        assert mixed.message("data_channels", 100, now) == without.message("data_channels", 100, now)
+
+
+def test_datagrams_pass_a_lost_message() -> None:
+    path = NetworkPath(Impairment(loss=0.3, delay=0.05), "8")
+    assert round(path.message("signaling", 100, 0.0), 6) == 0.35  # lost once: 0.3 s late
+    assert path.datagram("media", 1000, 0.01, 0.01) == (0.01 + 0.05,)

@@ -44,7 +44,7 @@ class ClientNetworks:
         self._present: dict[ClientNetwork, None] = {}
         self._joined: dict[str, int] = {}
         self._used: NetworkProfile | None = None
-        self._since = 0.0
+        self._since: float | None = None
         """The time of the clock when the first client got the profile of the setting: the silences count from it."""
 
     def join(self, peer: Peer, role: str, note: Note) -> ClientNetwork:
@@ -67,13 +67,17 @@ class ClientNetworks:
     def reset(self) -> None:
         """Count clients from 1 again, and silences from the next one."""
         self._joined.clear()
-        self._used = None
+        self._since = None
 
     def _use_setting(self, networks: Sequence[ClientNetwork]) -> None:
         profile = profile_of(self._settings.now.network_profile)
         if profile != self._used:
+            self._used, self._since = profile, None
+        if not networks:
+            return
+        if self._since is None:
             # A client that connects again is still in the same tunnel.
-            self._used, self._since = profile, self._clock.monotonic()
+            self._since = self._clock.monotonic()
         for network in networks:
             network.use_setting(profile, self._since)
 

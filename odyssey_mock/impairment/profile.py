@@ -13,6 +13,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, Literal, Self, get_args
 
+from odyssey_mock.core.clock import GRAIN
 from odyssey_mock.core.strict_json import JSON
 
 type Direction = Literal["to_client", "from_client"]
@@ -106,13 +107,19 @@ class Impairment:
             )
 
     def silence_left(self, elapsed: float) -> float:
-        """Return how many seconds the silence continues, `elapsed` seconds after the beginning; 0 if there is none."""
+        """Return how many seconds the silence continues, `elapsed` seconds after the beginning; 0 if there is none.
+
+        A silence begins and ends up to `GRAIN` early, because the times of a clock are rounded.
+        """
         since = elapsed - self.silence_after
-        if not self.silence or since < 0:
+        if not self.silence or since < -GRAIN:
             return 0.0
         if self.silence_every is not None:
             since %= self.silence_every
-        return max(0.0, self.silence - since)
+            if since >= self.silence_every - GRAIN:
+                since = 0.0
+        left = self.silence - since
+        return left if left > GRAIN else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

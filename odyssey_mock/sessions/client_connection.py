@@ -159,10 +159,14 @@ class ClientConnection:
 
     async def __aexit__(self, *error: object) -> None:
         self._late.close()
-        await self.peer.close()
-        await self.socket.close(self._close_code, why=self._close_why)
-        await self.socket.end()
-        self._network.leave()
+        try:
+            await self.peer.close()
+            await self.socket.close(self._close_code, why=self._close_why)
+        finally:  # also if the session is cancelled again meanwhile
+            try:
+                await self.socket.end()
+            finally:
+                self._network.leave()
 
     @property
     def has_late_stream_message(self) -> bool:

@@ -9,13 +9,19 @@ from typing import override
 
 from odyssey_mock.client_networks import ClientNetwork
 from odyssey_mock.impairment.profile import Direction
-from odyssey_mock.sessions.signaling_socket import SignalingSocket
+from odyssey_mock.sessions.signaling_socket import SEND_LIMIT, SignalingSocket
 
 FLUSH_LIMIT = 1.0
 """Maximum seconds by which delayed messages delay the close of the socket. Those of a silence are lost."""
 
 MOST_ARRIVED = 100
 """Maximum number of delayed messages of a client. The mock then reads no further ones (TCP flow control)."""
+
+MOST_UNSENT = 1000
+"""Maximum number of delayed messages to a client, as many as wait in the session's inbox: each may have a reply.
+
+Further messages wait `SEND_LIMIT` and are then dropped, as those to a client that does not read.
+"""
 
 
 class ImpairedSocket(SignalingSocket):
@@ -36,6 +42,8 @@ class ImpairedSocket(SignalingSocket):
         """Whether the client has closed the socket, which the network does not delay."""
         self._unsent: deque[tuple[str | bytes, float]] = deque()
         """Messages to send, and the times of the event loop at which the mock sent them."""
+        self._room = asyncio.Semaphore(MOST_UNSENT)
+        """Has a place for each further message to send."""
         self._sender: asyncio.Task[None] | None = None
 
     @property
@@ -61,8 +69,13 @@ class ImpairedSocket(SignalingSocket):
 
     @override
     async def send(self, data: str | bytes) -> None:
-        if self._sender is None and not self._network.is_impaired("signaling"):
+        if self._sender is None and not self._room.locked() and not self._network.is_impaired("signaling"):
             await self._socket.send(data)
+            return
+        try:
+            async with asyncio.timeout(SEND_LIMIT):
+                await self._room.acquire()
+        except TimeoutError:
             return
         self._unsent.append((data, asyncio.get_running_loop().time()))
         if self._sender is None:
@@ -102,4 +115,5 @@ class ImpairedSocket(SignalingSocket):
             if await self._deliver("to_client", data, sent):
                 await self._socket.send(data)
             self._unsent.popleft()
+            self._room.release()
         self._sender = None

@@ -16,6 +16,9 @@ TRY_AGAIN_LATER = 1013
 CLEAN_CLOSE_CODES = frozenset({1000, 1001})
 """WebSocket close codes of a client that has finished or whose page was closed (RFC 6455 section 7.4.1)."""
 
+SEND_LIMIT = 5.0
+"""Timeout in seconds for sending a message to a client that does not read. The message is then dropped."""
+
 _CLOSING: Mapping[str, Parameter] = POINTS["signaling.connected"].actions["close"].parameters
 """The rules for code and reason of a close frame, by name."""
 

@@ -26,10 +26,14 @@ from odyssey_mock.http.pacing import Pace
 from odyssey_mock.http.public_urls import base_url, ice_servers
 from odyssey_mock.http.uvicorn_server import TcpConnection, connection_of
 from odyssey_mock.sessions.registry import SessionRegistry
-from odyssey_mock.sessions.signaling_socket import CLEAN_CLOSE_CODES, POLICY_VIOLATION, TRY_AGAIN_LATER, SignalingSocket
+from odyssey_mock.sessions.signaling_socket import (
+    CLEAN_CLOSE_CODES,
+    POLICY_VIOLATION,
+    SEND_LIMIT,
+    TRY_AGAIN_LATER,
+    SignalingSocket,
+)
 
-SEND_LIMIT = 5.0
-"""Timeout in seconds for sending a message to a client that does not read. The message is then dropped."""
 NO_CODE = 1005
 """Stands for the close code of a connection that was closed without one (RFC 6455 section 7.4.1)."""
 BROKEN = 1006

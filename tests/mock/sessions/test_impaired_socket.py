@@ -12,6 +12,7 @@ from odyssey_mock.client_networks import ClientNetworks
 from odyssey_mock.core.clock import ManualClock
 from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.rtc.protocols import Peer
+from odyssey_mock.sessions import impaired_socket
 from odyssey_mock.sessions.impaired_socket import ImpairedSocket
 from odyssey_mock.sessions.signaling_socket import SignalingSocket
 from odyssey_mock.settings import NetworkSetting, Settings
@@ -183,3 +184,35 @@ async def test_end_of_socket_is_received_after_its_messages() -> None:
         stage.wire.arriving.put_nowait("last")
         stage.wire.arriving.put_nowait(None)
         assert [await stage.received(), await stage.received()] == ["last", None]
+
+
+async def test_silence_ends_although_times_are_rounded() -> None:
+    async with staged({"silence": 0.3}) as stage:
+        await stage.socket.send("during")
+        await stage.clock.advance(0.3)
+        assert await stage.sent() == "during"
+
+
+async def test_message_above_the_limit_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(impaired_socket, "MOST_UNSENT", 2)
+    monkeypatch.setattr(impaired_socket, "SEND_LIMIT", 0.01)
+    async with staged({"silence": 20}) as stage:
+        for message in ("first", "second", "dropped"):
+            await stage.socket.send(message)
+        await stage.clock.advance(20)
+        assert [await stage.sent(), await stage.sent()] == ["first", "second"]
+        await stage.socket.send("later")
+        assert await stage.sent() == "later"
+
+
+async def test_message_that_waits_for_room_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(impaired_socket, "MOST_UNSENT", 1)
+    async with staged({"silence": 20}) as stage:
+        sending = [asyncio.create_task(stage.socket.send(str(number))) for number in range(3)]
+        while not stage.clock.pending:  # noqa: ASYNC110 - no event signals it
+            await asyncio.sleep(0)  # noqa: TID251 - one iteration of the loop; no time passes
+        assert [each.done() for each in sending] == [True, False, False]
+        stage.change(None)
+        await stage.socket.send("3")
+        assert [await stage.sent() for _ in range(4)] == ["0", "1", "2", "3"]
+        await asyncio.gather(*sending)

@@ -7,13 +7,10 @@ from typing import Any, override
 import pytest
 
 from odyssey_mock import MockOdyssey
-from odyssey_mock.core.clock import Clock, ManualClock
-from odyssey_mock.rtc.host_candidates import HostCandidates
-from odyssey_mock.sessions.client_connection import ClientConnection
+from odyssey_mock.core.clock import ManualClock
 from odyssey_mock.sessions.messages import Answer, KeepAlive, MessageError, Update
-from odyssey_mock.sessions.session_identity import SessionIdentity
 from odyssey_mock.sessions.signaling_socket import SignalingSocket
-from odyssey_mock.settings import LatencyProfile, Limits
+from tests.support.client_connections import connection_to
 
 LIMIT = 10.0
 """Timeout of a wait in seconds, much longer than it takes."""
@@ -51,34 +48,6 @@ class Peers:
     def streamer_peer(self, _track: object, *, on_message: Callable[[str], None], **_: object) -> Any:  # Any: a stub
         self.on_message = on_message
         return None
-
-
-def connection_to(
-    socket: SignalingSocket,
-    mock: MockOdyssey,
-    peers: Any,  # Any: a stub
-    *,
-    clock: Clock | None = None,
-    profile: LatencyProfile = "instant",
-) -> ClientConnection:
-    identity = SessionIdentity(
-        id="s", account_id="a", limits=Limits(), may_bypass=True, streamer_id="streamer-1", region="us-east-1"
-    )
-    return ClientConnection(
-        socket,
-        identity,
-        journal=mock.journal,
-        faults=mock.backend.faults,
-        clock=clock or mock.backend.clock,
-        peers=peers,
-        offered=HostCandidates(),
-        networks=mock.backend.networks,
-        profile=profile,
-        channel_delay=0.0,
-        on_peer=lambda *_: None,
-        current_stream=lambda: None,
-        on_keyframe_wanted=lambda: None,
-    )
 
 
 async def turns() -> None:

@@ -20,7 +20,7 @@ RETRANSMISSIONS = 3
 def accept_late_consent(connection: Connection, round_trip: Callable[[float], None] = lambda _: None) -> None:
     """Make ``connection`` accept late responses to consent checks. Call this before it connects.
 
-    ``round_trip`` is called with the seconds from each check to its response.
+    ``round_trip`` is called with the seconds from each request that the peer has answered to its response.
 
     A silent peer is still detected after the same time: `CONSENT_FAILURES` checks without any response between them.
     """
@@ -59,19 +59,73 @@ async def _check(
     round_trip: Callable[[float], None],
 ) -> None:
     """Send one check; if the peer responds, set ``answered`` and call ``round_trip``."""
-    sent = asyncio.get_running_loop().time()
-    assert connection.remote_password is not None  # known since the connectivity checks
     try:
-        await pair.protocol.request(
-            request,
-            pair.remote_addr,
-            integrity_key=connection.remote_password.encode(),
-            retransmissions=RETRANSMISSIONS,
-        )
+        seconds = await _Check(connection, pair, request).run()
     except stun.TransactionError:
         return
-    round_trip(asyncio.get_running_loop().time() - sent)
+    round_trip(seconds)
     answered.set()
+
+
+class _Check:
+    """One check, which aioice's transaction repeats.
+
+    Each repetition is a request of its own, with a new transaction id: the response tells which one the peer has
+    received. Otherwise the round trip would include the pause before the repetition (Karn's algorithm, RFC 6298).
+    """
+
+    def __init__(self, connection: Connection, pair: CandidatePair, request: stun.Message) -> None:
+        assert connection.remote_password is not None  # known since the connectivity checks
+        self._protocol = pair.protocol
+        self._integrity_key = connection.remote_password.encode()
+        self._sent: list[bytes] = []
+        """The ids of the requests that were sent."""
+        self._round_trip: float | None = None
+        self._transaction = stun.Transaction(
+            request, pair.remote_addr, self, retransmissions=RETRANSMISSIONS, integrity_key=self._integrity_key
+        )
+
+    async def run(self) -> float:
+        """Return the seconds from the request that the peer has received to its response.
+
+        Raises:
+            TransactionError: The peer does not respond in time, or refuses the request.
+        """
+        try:
+            await self._transaction.run()
+        finally:
+            for transaction_id in self._sent:
+                del self._protocol.transactions[transaction_id]
+        assert self._round_trip is not None  # set by the response that ended the transaction
+        return self._round_trip
+
+    def send_stun(self, message: stun.Message, addr: tuple[str, int]) -> None:
+        """Send the request or its next repetition; aioice's transaction calls this."""
+        if self._sent:
+            message = stun.Message(message.message_method, message.message_class, attributes={**message.attributes})
+        message.add_message_integrity(self._integrity_key)
+        self._sent.append(message.transaction_id)
+        responses = _Responses(self, asyncio.get_running_loop().time())
+        self._protocol.transactions[message.transaction_id] = responses  # type: ignore[assignment]  # as aioice uses it
+        self._protocol.send_stun(message, addr)
+
+    def respond(self, message: stun.Message, addr: tuple[str, int], sent: float) -> None:
+        """End the check with the response to the request that was sent at the time ``sent`` of the event loop."""
+        if self._round_trip is None and message.check_message_integrity(self._integrity_key):
+            self._round_trip = asyncio.get_running_loop().time() - sent
+            self._transaction.response_received(message, addr)
+
+
+class _Responses:
+    """The responses to one request of a check, in place of aioice's transaction."""
+
+    def __init__(self, check: _Check, sent: float) -> None:
+        self._check = check
+        self._sent = sent
+
+    def response_received(self, message: stun.Message, addr: tuple[str, int]) -> None:
+        """Pass a response to the check; aioice's protocol calls this."""
+        self._check.respond(message, addr, self._sent)
 
 
 async def _is_set(event: asyncio.Event, limit: float) -> bool:

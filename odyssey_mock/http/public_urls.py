@@ -134,12 +134,13 @@ def _root(scope: Scope) -> str:
 class IgnoredHeaders:
     """Reports the headers of untrusted senders, in the log and as a note in the journal: each header once per sender.
 
-    At most `IGNORED_KEPT` are reported.
+    At most `IGNORED_KEPT` are reported. When the journal is cleared, the count begins again.
     """
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._reported: set[tuple[str, str]] = set()
+        journal.observe_clear(self._reported.clear)
 
     def report(self, sender: str, header: str) -> None:
         """Report that a header of `sender` was ignored, unless that was reported before."""

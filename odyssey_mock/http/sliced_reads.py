@@ -1,13 +1,16 @@
 """Reads of a connection in slices, for TLS: asyncio reads up to 256 KiB at once there, and has no setting for it."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, override
 
 
 class SlicingProtocol(asyncio.Protocol):
     """A protocol that passes what it receives to another one in slices, each in its own iteration of the event loop.
 
-    While slices wait, nothing more is read, so that at most one read waits.
+    While slices wait, nothing more is read, so that at most one read waits. If the client closes the connection
+    meanwhile, the inner protocol learns it after the last slice. Slices are dropped if the connection fails, if the
+    inner protocol closes it, or if the inner protocol has paused reading when the connection is lost.
     """
 
     def __init__(self, inner: asyncio.Protocol, size: int) -> None:
@@ -18,6 +21,11 @@ class SlicingProtocol(asyncio.Protocol):
         self._is_paused = False
         """Whether the inner protocol has paused reading."""
         self._turn: asyncio.Handle | None = None
+        self._is_closed = False
+        """Whether the inner protocol has closed the connection."""
+        self._is_lost = False
+        self._endings: list[Callable[[], object]] = []
+        """Calls of the inner protocol that follow the last slice."""
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -28,21 +36,23 @@ class SlicingProtocol(asyncio.Protocol):
 
     @override
     def data_received(self, data: bytes) -> None:
+        if self._is_closed:
+            return
         self._waiting += data
         if self._turn is None:
             self._pass_on()
 
     @override
-    def eof_received(self) -> bool | None:
-        assert isinstance(self.inner, asyncio.Protocol)
-        return self.inner.eof_received()
+    def eof_received(self) -> None:
+        """Let the transport close itself. With TLS, no other result has an effect."""
+        self._follow(self._pass_on_eof)
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
-        self._waiting.clear()
-        if self._turn is not None:
-            self._turn.cancel()
-        self.inner.connection_lost(exc)
+        self._is_lost = True
+        if exc is not None:
+            self._waiting.clear()
+        self._follow(lambda: self.inner.connection_lost(exc))
 
     @override
     def pause_writing(self) -> None:
@@ -67,25 +77,49 @@ class SlicingProtocol(asyncio.Protocol):
         self._is_paused = False
         self._continue()
 
-    def _continue(self) -> None:
-        if self._is_paused:
-            return
-        if not self._waiting:
-            self._transport.resume_reading()
-        elif self._turn is None:
-            self._turn = self._loop.call_soon(self._pass_on)
+    def drop(self) -> None:
+        """Pass on nothing more, because the inner protocol closes the connection."""
+        self._is_closed = True
+        self._waiting.clear()
+
+    def _follow(self, ending: Callable[[], object]) -> None:
+        """Call `ending` after the last slice."""
+        self._endings.append(ending)
+        if self._turn is None:
+            self._pass_on()
 
     def _pass_on(self) -> None:
+        """Pass on a slice, or else the end of the connection."""
         self._turn = None
-        if self._is_paused or not self._waiting:
-            return
-        data = bytes(self._waiting[: self._size])
-        del self._waiting[: self._size]
-        if self._waiting:
-            self._transport.pause_reading()
-        assert isinstance(self.inner, asyncio.Protocol)
-        self.inner.data_received(data)
+        if self._is_lost and self._is_paused:
+            self._waiting.clear()  # nothing guarantees that the inner protocol resumes reading
+        if not self._waiting:
+            endings, self._endings = self._endings, []
+            for end in endings:
+                end()
+        elif not self._is_paused:
+            data = bytes(self._waiting[: self._size])
+            del self._waiting[: self._size]
+            if self._waiting:
+                self._transport.pause_reading()
+            assert isinstance(self.inner, asyncio.Protocol)
+            self.inner.data_received(data)
         self._continue()
+
+    def _continue(self) -> None:
+        """Pass on what follows in the next iteration; if nothing follows, read more.
+
+        The end has its own iteration, so that the application takes the last slice before it learns the end.
+        """
+        is_next = (self._is_lost or not self._is_paused) if self._waiting else bool(self._endings)
+        if is_next:
+            self._turn = self._turn or self._loop.call_soon(self._pass_on)
+        elif not (self._waiting or self._is_paused or self._is_lost):
+            self._transport.resume_reading()
+
+    def _pass_on_eof(self) -> None:
+        assert isinstance(self.inner, asyncio.Protocol)
+        self.inner.eof_received()
 
 
 class _SlicedTransport(asyncio.Transport):
@@ -102,10 +136,12 @@ class _SlicedTransport(asyncio.Transport):
 
     @override
     def close(self) -> None:
+        self._slicing.drop()
         self._transport.close()
 
     @override
     def abort(self) -> None:
+        self._slicing.drop()
         self._transport.abort()
 
     @override

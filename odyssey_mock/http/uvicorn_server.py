@@ -1,6 +1,7 @@
 """An HTTP and WebSocket server for an ASGI application, based on uvicorn. It can stop at once, and go offline."""
 
 import asyncio
+import contextlib
 import itertools
 import json
 import logging
@@ -9,16 +10,16 @@ import ssl
 import struct
 import sys
 from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, cast, override
 
 import h11
 from h11._connection import DEFAULT_MAX_INCOMPLETE_EVENT_SIZE
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn import Config, Server
+from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
 from websockets.exceptions import WebSocketException
 
 from odyssey_mock.core.network import Network, share
@@ -39,6 +40,8 @@ The time is longer than that of usual HTTP clients, so no client sends a request
 
 HEAD_LIMIT = 30.0
 """Maximum real seconds between the first and the last byte of a request's head; then the response is status 408.
+
+A TLS handshake has the same limit, from the connection on; then the connection is closed.
 
 Node.js and nginx wait 60 s. The limit is real time, because it protects the sockets of this process: a manual clock
 would keep them open for ever, and `advance` would end requests of slow clients.
@@ -127,7 +130,7 @@ class TcpConnection:
         """Whether the request is in a pause caused by a fault; if so, a stopping server cuts the connection at once."""
         return self._holders > 0
 
-    @contextmanager
+    @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """Make `is_held` true until the block ends. The whole request body must be received before the block begins."""
         self._holders += 1
@@ -146,7 +149,9 @@ class TcpConnection:
 
     def reset(self) -> None:
         """Reset the connection (TCP RST). The client gets an error, even if it has not yet read all data."""
-        self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+        tcp = self._transport.get_extra_info("socket")
+        if tcp is not None and tcp.fileno() >= 0:  # the client may have closed the connection
+            tcp.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
         self.abort()
 
     def cut(self) -> None:
@@ -376,11 +381,6 @@ class _Connected:
             await asyncio.wait([connection.lost])
 
 
-def _sliced_protocol(**given: Any) -> SlicingProtocol:  # Any: passed on unchanged
-    """Create the protocol of a connection with TLS, whose transport has no `max_size`."""
-    return SlicingProtocol(_HttpProtocol(**given), READ_BYTES)
-
-
 class HttpServer:
     """An HTTP and WebSocket server: uvicorn without its signal handlers, and without its task that runs every 100 ms.
 
@@ -402,29 +402,25 @@ class HttpServer:
         """Whether the server is closing or closed, so that `go_away` and `come_back` have no effect."""
         self._draining = 0
         """Number of running `drain` calls."""
-        self._server = Server(
-            Config(
-                self._call,
-                interface="asgi3",
-                http=_HttpProtocol if tls is None else _sliced_protocol,  # type: ignore[arg-type]  # called as a class
-                ws=_WebSocketProtocol,
-                ws_max_size=WS_MAX_SIZE,
-                ws_per_message_deflate=False,
-                lifespan="off",
-                log_config=None,
-                proxy_headers=False,
-                server_header=False,
-                date_header=False,
-                timeout_keep_alive=KEEP_ALIVE,
-            )
+        self._config = Config(
+            self._call,
+            interface="asgi3",
+            http=_HttpProtocol,
+            ws=_WebSocketProtocol,
+            ws_max_size=WS_MAX_SIZE,
+            ws_per_message_deflate=False,
+            lifespan="off",
+            log_config=None,
+            proxy_headers=False,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=KEEP_ALIVE,
         )
+        self._state = ServerState()
 
     async def __aenter__(self) -> Self:
-        config = self._server.config
-        config.load()
-        config.ssl = self._tls
-        self._server.lifespan = config.lifespan_class(config)
-        await self._server.startup(sockets=[self._listener])
+        self._config.load()
+        await self._listen(self._listener)
         return self
 
     async def __aexit__(
@@ -433,15 +429,18 @@ class HttpServer:
         """Stop listening, and close all connections as `drain` does."""
         async with self._changing:
             self.is_stopping = True
-            self._stop_listening()
+            self._server.close()
             if self._reserved is not None:
                 self._reserved.close()
         await self.drain()
-        if self._server.server_state.tasks:
+        if self._state.tasks:
             # Requests on connections that were accepted just before the server stopped listening.
             await self.drain()
-        for server in self._server.servers:
-            await server.wait_closed()
+        self._abort_handshakes()
+        # Without `abort_clients`, clients that never complete the TLS handshake would delay the exit by `HEAD_LIMIT`.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GRACE):
+                await self._server.wait_closed()
 
     async def drain(self, *, keep_idle: bool = False) -> None:
         """Close the connections. Requests in progress may finish within `GRACE` seconds, and are then cut off.
@@ -452,7 +451,7 @@ class HttpServer:
             keep_idle: whether HTTP connections without a request in progress stay open.
         """
         protocols = [each for each in self._protocols() if not (keep_idle and each.is_idle)]
-        tasks = self._server.server_state.tasks
+        tasks = self._state.tasks
         if not (protocols or tasks):
             return
         self._draining += 1
@@ -486,8 +485,7 @@ class HttpServer:
     @property
     def is_idle(self) -> bool:
         """Whether the server is online, no request is in progress, and every connection waits for a request."""
-        state = self._server.server_state
-        return not (self.is_away or state.tasks) and all(each.is_idle for each in self._protocols())
+        return not (self.is_away or self._state.tasks) and all(each.is_idle for each in self._protocols())
 
     @property
     def is_away(self) -> bool:
@@ -504,13 +502,13 @@ class HttpServer:
         async with self._changing:
             if self.is_stopping or self._reserved is not None:
                 return
-            (server,) = self._server.servers
-            address = server.sockets[0].getsockname()
-            self._stop_listening()
+            address = self._server.sockets[0].getsockname()
+            self._server.close()
             self._reserved = self._network.reserve(self._listener, address)
             connections = [protocol.connection for protocol in self._protocols()]
         for connection in connections:
             connection.abort()
+        self._abort_handshakes()
         if connections:
             await asyncio.wait([connection.lost for connection in connections])
 
@@ -521,14 +519,35 @@ class HttpServer:
                 return
             listener, self._reserved = self._reserved, None
             share(listener, True)
-            await self._server.startup(sockets=[listener])
+            await self._listen(listener)
 
-    def _stop_listening(self) -> None:
-        for server in self._server.servers:
-            server.close()
+    async def _listen(self, listener: socket.socket) -> None:
+        """Accept connections on `listener`. `startup` of uvicorn's `Server` has no setting for the TLS handshake."""
+        self._server = await asyncio.get_running_loop().create_server(
+            self._protocol if self._tls is None else self._sliced_protocol,
+            sock=listener,
+            ssl=self._tls,
+            ssl_handshake_timeout=None if self._tls is None else HEAD_LIMIT,
+            backlog=self._config.backlog,
+        )
+
+    def _protocol(self) -> _HttpProtocol:
+        return _HttpProtocol(config=self._config, server_state=self._state, app_state={})
+
+    def _sliced_protocol(self) -> SlicingProtocol:
+        """Create the protocol of a connection with TLS, whose transport has no `max_size`."""
+        return SlicingProtocol(self._protocol(), READ_BYTES)
+
+    def _abort_handshakes(self) -> None:
+        """Close the connections whose TLS handshake is not complete, which have no protocol yet, and all others.
+
+        Python 3.12 and uvloop have no call for it.
+        """
+        if hasattr(self._server, "abort_clients"):
+            self._server.abort_clients()
 
     def _protocols(self) -> list[_HttpProtocol | _WebSocketProtocol]:
-        connections = self._server.server_state.connections
+        connections = self._state.connections
         ours = [each for each in connections if isinstance(each, _HttpProtocol | _WebSocketProtocol)]
         return sorted(ours, key=lambda each: each.connection.number)  # uvicorn's set of connections has no order
 

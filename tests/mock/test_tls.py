@@ -2,8 +2,9 @@
 
 import asyncio
 import ssl
+import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -33,6 +34,23 @@ async def https_client(mock: MockOdyssey) -> AsyncIterator[httpx.AsyncClient]:
         yield http
 
 
+async def silent_client(mock: MockOdyssey, sent: bytes = b"") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Open a TCP connection, and send `sent` instead of a TLS handshake; return once the mock has accepted it."""
+    port = int(mock.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(sent)
+    async with https_client(mock) as http:  # a later connection, which is accepted later
+        (await http.get("/_mock/health")).raise_for_status()
+    return reader, writer
+
+
+async def ended(reader: asyncio.StreamReader) -> None:
+    """Wait until the mock has closed the connection; it sends nothing before."""
+    async with asyncio.timeout(LIMIT):
+        with suppress(ConnectionResetError):
+            assert await reader.read() == b""
+
+
 async def test_live_session_and_spectator_use_tls(tmp_path: Path) -> None:
     ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
     async with (
@@ -59,6 +77,37 @@ def test_sync_client_trusts_the_file_of_the_environment(tmp_path: Path, monkeypa
         with SyncOdyssey(mock.api_key, api_url=mock.url) as client:
             client.connect()
         mock.expect("session", to="connected")
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01\x02\x00"], ids=["nothing", "part of the handshake"])
+async def test_silent_tls_client_does_not_delay_exit(tmp_path: Path, sent: bytes) -> None:
+    mock = await MockOdyssey(tls=True, tls_dir=str(tmp_path)).__aenter__()
+    reader, writer = await silent_client(mock, sent)
+    async with asyncio.timeout(5):
+        await mock.__aexit__(None, None, None)
+    if sys.version_info >= (3, 13):  # asyncio of Python 3.12 cannot close such connections
+        await ended(reader)
+    writer.close()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="asyncio of Python 3.12 cannot close such connections")
+async def test_outage_cuts_connections_in_the_tls_handshake(tmp_path: Path) -> None:
+    async with MockOdyssey(tls=True, tls_dir=str(tmp_path)) as mock:
+        reader, writer = await silent_client(mock)
+        await mock.go_away()
+        await ended(reader)
+        writer.close()
+        await mock.come_back()
+        async with https_client(mock) as http:
+            assert (await http.get("/_mock/health")).status_code == 200
+
+
+async def test_tls_handshake_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("odyssey_mock.http.uvicorn_server.HEAD_LIMIT", 0.1)
+    async with MockOdyssey(tls=True, tls_dir=str(tmp_path)) as mock:
+        reader, writer = await silent_client(mock)
+        await ended(reader)
+        writer.close()
 
 
 async def test_error_says_how_to_trust_the_root(tmp_path: Path) -> None:

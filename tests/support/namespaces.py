@@ -145,7 +145,12 @@ NETWORKS: Mapping[str, str] = MappingProxyType(
         "tentative IPv6": "ip link set lo up\nip link add uplink type veth peer name away\n"
         "echo 100 >/proc/sys/net/ipv6/conf/uplink/dad_transmits\n"
         "ip link set away up\nip link set uplink up\nip addr add fd00::2/64 dev uplink\n",
-        "IPv4 and IPv6": "ip link set lo up" + _ADDRESS + "ip addr add fd00::2/64 dev uplink nodad\n",
+        # `localhost` has no IPv6 address. On many machines it has one.
+        "IPv4 and IPv6": "ip link set lo up"
+        + _ADDRESS
+        + "ip addr add fd00::2/64 dev uplink nodad\n"
+        + "mount -t tmpfs tmpfs /run\necho '127.0.0.1 localhost' >/run/hosts\n"
+        + "mount --bind /run/hosts /etc/hosts\n",
         "two machines": _CLIENT + _WIRE,
         # The mock's machine, 10.97.0.1, is behind a router with the public address 10.98.0.1, which forwards one TCP
         # port and a range of UDP ports, and nothing that the mock's machine sends first. The client has no route to it.

@@ -528,6 +528,16 @@ async def test_header_without_effect_on_trust_is_not_reported(sender: str, publi
     assert ignored == []
 
 
+async def test_ignored_header_is_reported_again_after_reset(
+    strangers_mock: MockOdyssey, stranger: httpx.AsyncClient
+) -> None:
+    for _ in range(2):
+        await stranger.get("/regions", headers={"X-Forwarded-Host": "example.com"})
+        entries = strangers_mock.journal.find("note", "header ignored")
+        assert [each.data["header"] for each in entries] == ["x-forwarded-host"]
+        await strangers_mock.reset()
+
+
 def test_number_of_reports_is_bounded() -> None:
     journal = Journal(lambda: 0.0, 1000)
     headers = IgnoredHeaders(journal)

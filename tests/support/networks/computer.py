@@ -10,7 +10,7 @@ import signal
 import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -51,7 +51,9 @@ class Computer:
         (home / ".pki" / "nssdb").mkdir(parents=True)
         path = os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]])
         # mkcert must not change the certificates of the machine that runs the tests.
-        outside = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
+        outside = {
+            name: value for name, value in os.environ.items() if name != "CAROOT" and not name.startswith("XDG_")
+        }
         self._environment = {**outside, "HOME": str(home), "PATH": path, "TRUST_STORES": "nss"}
 
     async def run(self, commands: str) -> str:
@@ -74,7 +76,8 @@ class Computer:
                 lines.append(line.decode().rstrip())
             yield lines
         finally:
-            os.killpg(process.pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):  # the commands have ended
+                os.killpg(process.pid, signal.SIGTERM)
             await process.communicate()  # until no process of the group writes any more
 
     async def _started(self, commands: str, variables: Mapping[str, str]) -> asyncio.subprocess.Process:

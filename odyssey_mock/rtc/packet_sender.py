@@ -56,6 +56,8 @@ LAST_TURNS = 6
 
 When a connection closes, datagrams that have arrived are handled before, such as those that open the data channels.
 """
+BYE_TURN = 4
+"""The turn in which BYE is sent, as by aiortc. Earlier, clients would notice it before the end of the data channels."""
 
 _SHARED_FRAMES = 16
 """Number of frames whose payloads are kept for further receivers: a few kB each, ten times more for a key frame."""
@@ -158,8 +160,9 @@ class PacketSender:
         self._next_report = None
         self.transport._unregister_rtp_sender(self)  # noqa: SLF001 - aiortc's protocol of senders
         self.track.stop()
-        self._send_rtcp(RtcpByePacket(sources=[self._ssrc]))
-        for _ in range(LAST_TURNS):
+        for turn in range(LAST_TURNS):
+            if turn == BYE_TURN:
+                self._send_rtcp(RtcpByePacket(sources=[self._ssrc]))
             await asyncio.sleep(0)  # noqa: TID251 - no time passes
 
     async def getStats(self) -> RTCStatsReport:  # noqa: N802 - aiortc's name

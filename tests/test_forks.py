@@ -117,7 +117,7 @@ DRAWING = """
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-@settings(max_examples=5)
+@settings(max_examples=5, derandomize=False)  # Hypothesis draws the same examples where the environment is that of CI
 @given(st.text(min_size=10))
 def test_text(text):
     print(ascii(text))

@@ -1,7 +1,7 @@
 // Files of the control API: their content, their addresses for elements, and images of them.
 
 import { LoadedImage } from "components/frame_image.js";
-import { html, useEffect, useState } from "components/html.js";
+import { html, useEffect, useRef, useState } from "components/html.js";
 import { errorOf } from "console/api.js";
 
 /** Return the content of a file, by its path below `/_mock/`. */
@@ -26,20 +26,30 @@ export function useFile(api, path, { cache } = {}) {
   const open = path && openAddress(api, path);
   const isFetched = Boolean(path) && open === null;
   const [fetched, setFetched] = useState(null);
+  // The component may end before it is drawn with a new address, so the release does not depend on the state.
+  const held = useRef(null);
+  const hold = (url) => {
+    if (held.current) URL.revokeObjectURL(held.current);
+    held.current = url;
+  };
   useEffect(() => {
+    const show = (url) => {
+      hold(url);
+      setFetched(url);
+    };
     if (!isFetched) {
-      setFetched(null);
+      show(null);
       return undefined;
     }
     const abort = new AbortController();
     const { signal } = abort;
     fileOf(api, path, { signal, cache }).then(
-      (content) => signal.aborted || setFetched(URL.createObjectURL(content)),
-      () => signal.aborted || setFetched(null), // The element stays empty.
+      (content) => signal.aborted || show(URL.createObjectURL(content)),
+      () => signal.aborted || show(null), // The element stays empty.
     );
     return () => abort.abort();
   }, [path, isFetched]);
-  useEffect(() => (fetched ? () => URL.revokeObjectURL(fetched) : undefined), [fetched]);
+  useEffect(() => () => hold(null), []);
   return isFetched ? fetched : open;
 }
 

@@ -46,6 +46,16 @@ COUNT_URLS = """() => {
   };
 }"""
 """Keep the addresses of files in memory that the page has created and not released."""
+CLOSE_VIEW_AT_FIRST_URL = """() => {
+  const { createObjectURL } = URL;
+  imageUrls.created = 0;
+  URL.createObjectURL = (blob) => {
+    imageUrls.created += 1;
+    if (imageUrls.created === 1) document.querySelector(".nav a").click();
+    return createObjectURL(blob);
+  };
+}"""
+"""Follow the first link of the navigation, the overview, when the page creates the address of a file in memory."""
 IN_PIECES = """async ([events, sizes]) => {
   const { createModel, modelOf } = await import("components/trace_model.js");
   const { createShown } = await import("components/shown_events.js");
@@ -312,6 +322,19 @@ async def test_frames_are_shown_with_a_control_token(console: ConsoleTab, mock: 
         await page.wait_for_function("() => imageUrls.size === 0")
 
     assert shown.startswith("blob:")
+
+
+@pytest.mark.odyssey(host="0.0.0.0", fps=5)  # so that the control API needs its token
+async def test_frame_that_arrives_late_is_released(console: ConsoleTab, mock: MockOdyssey) -> None:
+    """The view is closed at the moment at which its first frame arrives, before the frame is drawn."""
+    async with session(mock) as client:
+        await client.end_stream()
+    async with console.opened(mock.url, f"?token={mock.control_token}") as page:
+        await page.evaluate(COUNT_URLS)
+        await page.evaluate(CLOSE_VIEW_AT_FIRST_URL)
+        await page.locator(".nav").get_by_role("link", name="Timeline").click()
+        await page.wait_for_function("() => imageUrls.created > 0")
+        await page.wait_for_function("() => imageUrls.size === 0")
 
 
 async def test_frames_that_cannot_be_loaded_are_invisible(console: ConsoleTab, mock: MockOdyssey) -> None:

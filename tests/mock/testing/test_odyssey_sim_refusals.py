@@ -114,7 +114,17 @@ def test_invalid_use_is_reported_with_reason(pytester: pytest.Pytester) -> None:
 
 
 def test_missing_extra_is_reported(pytester: pytest.Pytester) -> None:
-    pytester.makeconftest("import sys; sys.modules['simloop'] = None")
+    # The process of the run is a fork of one that has imported the simulated world.
+    pytester.makeconftest(
+        """
+        import sys
+
+        for name in list(sys.modules):
+            if name.startswith(("odyssey_mock.sim.", "odyssey_mock.testing.simulated", "simloop")):
+                del sys.modules[name]
+        sys.modules["simloop"] = None
+        """
+    )
     result = run_apart(
         pytester,
         """

@@ -99,7 +99,7 @@ async def test_complete_example_works(odyssey_mock: MockOdyssey) -> None:
     said, _, url = ready.rpartition(" ")
     assert said == "Recording ready:"
     assert f"/artifacts/{stream.stream_id}/video.mp4" in url
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as http:  # the mock renders the video
         film = await http.get(url)
     assert (film.status_code, film.headers["content-type"]) == (200, "video/mp4")
     assert film.content[4:8] == b"ftyp"

@@ -24,6 +24,7 @@ from odyssey_client import (
     OperationTimeoutError,
     StreamStarted,
 )
+from odyssey_client.media.stream import DEFAULT_BUFFER
 from odyssey_client.sync import Connected, MediaStream, Odyssey
 from odyssey_mock.sync import MockOdyssey
 
@@ -105,7 +106,8 @@ def test_frame_limit_is_reached_and_reader_continues(odyssey_mock: MockOdyssey, 
         for _ in range(1000):  # frames arrive every 50 ms
             next(frames)
     odyssey_sync_client.disconnect()
-    assert list(frames) == []
+    # On a busy machine, frames have arrived since the error. The reader yields them, and ends.
+    assert len(list(frames)) <= DEFAULT_BUFFER
 
 
 @pytest.mark.parametrize("timeout_s", [0, -1, "soon", True])

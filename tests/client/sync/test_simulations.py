@@ -1,6 +1,7 @@
 """Tests of the sync calls for simulations and recordings."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,9 +25,13 @@ def test_job_runs_and_its_video_is_downloaded(odyssey_sync_client: Odyssey, tmp_
     threads: set[str] = set()
     job = odyssey_sync_client.simulate(script=SCRIPT)
     done = odyssey_sync_client.wait_for_simulation(job.job_id, poll_interval=0.05, timeout=20, on_update=seen.append)
-    assert seen[-1] == done == odyssey_sync_client.get_simulate_status(job.job_id)
-
+    assert seen[-1] == done
+    status = odyssey_sync_client.get_simulate_status(job.job_id)
     stream_id = done.streams[0].stream_id
+    # The URLs in `streams` contain the second in which they expire.
+    assert replace(status, streams=()) == replace(done, streams=())
+    assert [stream.stream_id for stream in status.streams] == [stream_id]
+
     assert odyssey_sync_client.get_recording(stream_id).frame_count == 40
     path = odyssey_sync_client.download_recording(
         stream_id, tmp_path, on_progress=lambda _: threads.add(threading.current_thread().name)

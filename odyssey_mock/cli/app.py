@@ -3,6 +3,8 @@
 The module is imported when the command is used, so that `odyssey-mock --help` and the completion of names stay fast.
 """
 
+from importlib.util import find_spec
+
 import click
 
 from odyssey_client.terminal.lazy_group import LazyCommand, LazyGroup
@@ -26,6 +28,7 @@ def main(context: click.Context, /) -> None:
 
 
 for name, summary in {
+    # Packages contain neither `bench` nor `explore`, which test this project itself (pyproject.toml).
     "bench": "Measure performance, and compare it with a baseline.",
     "chaos": "Run COMMAND once for each fault that can affect it, and show which faults it does not survive.",
     "demo": "Run a live session of mock and client, and save its video.",
@@ -36,5 +39,7 @@ for name, summary in {
     "serve": "Run the mock server until Ctrl-C or SIGTERM.",
     "trace": "Show, print, export and compare trace files, which show what happened in a test or a session.",
 }.items():
-    variable = "exec_" if name == "exec" else name  # `exec` is a function of Python
-    main.add_command(LazyCommand(name, f"odyssey_mock.cli.{name}:{variable}", summary=summary))
+    module = f"odyssey_mock.cli.{name}"
+    if find_spec(module) is not None:
+        variable = "exec_" if name == "exec" else name  # `exec` is a function of Python
+        main.add_command(LazyCommand(name, f"{module}:{variable}", summary=summary))

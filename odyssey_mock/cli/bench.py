@@ -11,7 +11,7 @@ import click
 
 from odyssey_mock.bench.registry import BENCHMARKS, Benchmark
 from odyssey_mock.bench.rows import MissingBaselineError, Result, Row
-from odyssey_mock.cli.extras import require_sim
+from odyssey_mock.explore.options import require_sim
 
 ALL = "all"
 """The argument that selects all benchmarks that take less than a minute."""

@@ -12,8 +12,7 @@ from typing import Any
 
 import click
 
-from odyssey_mock.cli.extras import require_sim
-from odyssey_mock.explore.options import SEEDS, ExploreOptions
+from odyssey_mock.explore.options import SEEDS, ExploreOptions, require_sim
 
 NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {

@@ -1,4 +1,4 @@
-"""Checks that the extras `mock` and `sim` of `odyssey-testkit` are installed. Commands of `odyssey-mock` need them."""
+"""Check that the extra `mock` of `odyssey-testkit` is installed, which the commands of `odyssey-mock` need."""
 
 import importlib.util
 
@@ -15,17 +15,3 @@ def require_mock() -> None:
     """
     if not all(importlib.util.find_spec(name) for name in MOCK_MODULES):
         raise click.ClickException("odyssey-mock requires the extra `mock`: pip install 'odyssey-testkit[mock]'")
-
-
-def require_sim(command: str) -> None:
-    """Check that the extra `sim` is installed, which `command` requires.
-
-    Raises:
-        CannotExploreError: the extra is not installed.
-    """
-    from odyssey_mock.explore.options import CannotExploreError  # noqa: PLC0415 - only the explorer needs this module
-
-    if importlib.util.find_spec("simloop") is None:
-        raise CannotExploreError(
-            f"odyssey-mock {command} requires the extra `sim`: pip install 'odyssey-testkit[mock,sim]'"
-        )

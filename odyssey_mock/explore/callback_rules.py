@@ -7,13 +7,13 @@ import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Protocol
 
 from odyssey_client import BroadcastInfo, ConnectionStatus, MediaStream, Odyssey, OdysseyEventHandlers, VideoFrame
 from odyssey_client.events import Handler
 from odyssey_client.media.stamp import read_stamp
 from odyssey_mock.sim.run_log import RunLog
+from odyssey_mock.sim.status_transitions import STATUS_TRANSITIONS
 
 _OVER = frozenset({ConnectionStatus.FAILED, ConnectionStatus.DISCONNECTED})
 _AGAIN = re.compile(r"(Retry|attempt) (\d+) of")
@@ -24,39 +24,6 @@ The message has the number after `Retry` while connecting, and after `attempt` w
 
 ARRIVES_WITHIN = 1.0
 """Seconds within which a message must reach its handler, once all disturbances have ended."""
-
-_BEGINNING = frozenset({ConnectionStatus.AUTHENTICATING, ConnectionStatus.CONNECTING})
-
-LEGAL: Mapping[ConnectionStatus | None, frozenset[ConnectionStatus]] = MappingProxyType(
-    {
-        None: frozenset({*_BEGINNING, ConnectionStatus.FAILED, ConnectionStatus.DISCONNECTED}),
-        ConnectionStatus.AUTHENTICATING: frozenset(
-            {*_BEGINNING, ConnectionStatus.FAILED, ConnectionStatus.DISCONNECTED}
-        ),
-        ConnectionStatus.CONNECTING: frozenset(
-            {
-                ConnectionStatus.CONNECTING,
-                ConnectionStatus.CONNECTED,
-                ConnectionStatus.FAILED,
-                ConnectionStatus.DISCONNECTED,
-            }
-        ),
-        ConnectionStatus.RECONNECTING: frozenset(
-            {
-                ConnectionStatus.RECONNECTING,
-                ConnectionStatus.CONNECTED,
-                ConnectionStatus.FAILED,
-                ConnectionStatus.DISCONNECTED,
-            }
-        ),
-        ConnectionStatus.CONNECTED: frozenset(
-            {ConnectionStatus.RECONNECTING, ConnectionStatus.FAILED, ConnectionStatus.DISCONNECTED}
-        ),
-        ConnectionStatus.DISCONNECTED: frozenset(),
-        ConnectionStatus.FAILED: frozenset(),
-    }
-)
-"""The statuses that may follow each status of one connection (protocol.md sections 3 and 9)."""
 
 
 class ReportViolation(Protocol):
@@ -256,9 +223,10 @@ class CallbackRules:
 
     def _status(self, status: ConnectionStatus, message: str | None) -> None:
         self._told(f"status {status}" + (f": {message}" if message else ""))
-        if status not in LEGAL[self._last]:
+        if status not in STATUS_TRANSITIONS[self._last]:
             self._report_violation(
-                "statuses_are_legal", f"expected one of {sorted(LEGAL[self._last])} after {self._last}, got {status}"
+                "statuses_are_legal",
+                f"expected one of {sorted(STATUS_TRANSITIONS[self._last])} after {self._last}, got {status}",
             )
         self._check_wait(status, message or "")
         if status in _OVER:

@@ -70,11 +70,11 @@ def on_cluster(player: SeedPlayer, address: str, *, limit: float = BEGIN_LIMIT) 
     """Connect to the Dask scheduler at `address`, such as `tcp://10.0.0.5:8786`, and yield its workers.
 
     Raises:
-        WorkersError: the extra `dask` is not installed, or the scheduler does not answer or has no workers within
+        WorkersError: `distributed` is not installed, or the scheduler does not answer or has no workers within
             `limit` seconds.
     """
     if importlib.util.find_spec(_EXTRA) is None:
-        raise WorkersError("a Dask cluster requires the extra `dask`: pip install 'odyssey-testkit[mock,sim,dask]'")
+        raise WorkersError("a Dask cluster requires `distributed`: pip install 'distributed>=2025.1'")
     distributed = importlib.import_module(_EXTRA)
     try:
         # Check the address first: a client that rejects its address takes a minute to clean up.

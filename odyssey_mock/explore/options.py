@@ -1,7 +1,8 @@
-"""`ExploreOptions`, the options of the command `odyssey-mock explore`, and `CannotExploreError`."""
+"""`ExploreOptions`, the options of the command `odyssey-mock explore`, and the errors that end it."""
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,18 @@ class CannotExploreError(click.ClickException):
     """The command could not run all seeds, or could not store their results."""
 
     exit_code = 2
+
+
+def require_sim(command: str) -> None:
+    """Check that the extra `sim` is installed, which `command` requires.
+
+    Raises:
+        CannotExploreError: the extra is not installed.
+    """
+    if importlib.util.find_spec("simloop") is None:
+        raise CannotExploreError(
+            f"odyssey-mock {command} requires the extra `sim`: pip install 'odyssey-testkit[mock,sim]'"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

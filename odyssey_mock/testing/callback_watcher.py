@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from odyssey_client import ConnectionStatus, OdysseyEventHandlers
-from odyssey_mock.explore.callback_rules import LEGAL
+from odyssey_mock.sim.status_transitions import STATUS_TRANSITIONS
 
 
 class CallbackWatcher:
@@ -71,8 +71,8 @@ class _ConnectionCallbacks:
 
     def _changed(self, status: ConnectionStatus) -> None:
         self._told(f"on_status_change({status})")
-        if status not in LEGAL[self._status]:
-            legal = ", ".join(sorted(LEGAL[self._status])) or "none"
+        if status not in STATUS_TRANSITIONS[self._status]:
+            legal = ", ".join(sorted(STATUS_TRANSITIONS[self._status])) or "none"
             self._wrong.append(f"expected one of these statuses after {self._status}: {legal}; got {status}")
         self._status = status
 

@@ -166,7 +166,7 @@ def test_missing_workers_error_shows_the_command() -> None:
             pass
 
 
-def test_missing_dask_extra_error_shows_the_command() -> None:
+def test_missing_dask_error_shows_the_command() -> None:
     code = (
         "import sys; sys.modules['distributed'] = None\n"
         "from odyssey_mock.explore.cluster import on_cluster\n"
@@ -174,5 +174,5 @@ def test_missing_dask_extra_error_shows_the_command() -> None:
     )
     tried = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
     assert tried.stderr.splitlines()[-1].endswith(
-        "WorkersError: a Dask cluster requires the extra `dask`: pip install 'odyssey-testkit[mock,sim,dask]'"
+        "WorkersError: a Dask cluster requires `distributed`: pip install 'distributed>=2025.1'"
     )

@@ -16,9 +16,7 @@ from typing import Protocol
 from aiortc import RTCRtpReceiver
 from aiortc.jitterbuffer import JitterFrame
 
-from odyssey_client.redaction import get_logger
-
-logger = get_logger(__name__)
+from odyssey_client.rtc.aiortc_internals import can_replace
 
 CAPACITY = 512
 """Maximum distance of sequence numbers between the oldest and the newest packet in the buffer."""
@@ -143,7 +141,9 @@ class JitterBuffer:
         return wants_keyframe, frames[0]
 
     def _insert(self, number: int, packet: Packet) -> None:
-        self._packets.setdefault(number, packet)
+        if number in self._packets:
+            return  # a duplicate, perhaps with another timestamp
+        self._packets[number] = packet
         self._arrived.setdefault(packet.timestamp, self._now())
         self._newest = max(self._newest, number)
 
@@ -282,8 +282,8 @@ def install(receiver: RTCRtpReceiver, now: Callable[[], float] = lambda: 0.0) ->
     """
     attributes = vars(receiver)
     codecs, buffer, decoding = (f"_RTCRtpReceiver__{name}" for name in ("codecs", "jitter_buffer", "decoder_queue"))
-    if not attributes.keys() >= {codecs, buffer, decoding}:
-        logger.warning("this version of aiortc has no replaceable jitter buffer; frames are late by one frame interval")
+    otherwise = "frames are late by one frame interval"
+    if not can_replace(receiver, codecs, buffer, decoding, what="jitter buffer", otherwise=otherwise):
         return None
 
     def codec_of(payload_type: int) -> str | None:

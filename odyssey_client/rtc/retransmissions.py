@@ -10,10 +10,8 @@ from aiortc import RTCRtpReceiver
 from aiortc.rtcrtpreceiver import NackGenerator
 from aiortc.rtp import RtpPacket
 
-from odyssey_client.redaction import get_logger
+from odyssey_client.rtc.aiortc_internals import can_replace
 from odyssey_client.rtc.jitter_buffer import CLOCK_RATE, REPAIR_S, ticks_between
-
-logger = get_logger(__name__)
 
 REPEAT_S = 0.1
 """Seconds of video after which the packets that are still missing are requested again."""
@@ -56,7 +54,5 @@ def install(receiver: RTCRtpReceiver) -> None:
     aiortc has no public way to do this. With a version that has other attributes, the receiver requests a packet once.
     """
     name = "_RTCRtpReceiver__nack_generator"
-    if name not in vars(receiver):
-        logger.warning("this version of aiortc has no replaceable NACK generator; lost packets are requested only once")
-        return
-    vars(receiver)[name] = Retransmissions()
+    if can_replace(receiver, name, what="NACK generator", otherwise="lost packets are requested only once"):
+        vars(receiver)[name] = Retransmissions()

@@ -18,6 +18,7 @@ from aiortc.stats import RTCStatsReport, RTCTransportStats
 from av import VideoFrame
 
 from odyssey_client.models import JSON
+from odyssey_client.rtc.aiortc_internals import can_replace
 from odyssey_client.rtc.ice import ice_transports
 
 CLOCK_RATES = {"video": 90_000, "audio": 48_000}
@@ -44,7 +45,7 @@ class ChannelCounts:
 
 FREEZE_INTERVALS = 3
 FREEZE_ADDED_S = 0.15
-"""A frame that is later than three mean intervals, and than one and 150 ms, ends a freeze (webrtc-stats)."""
+"""An interval of at least three mean intervals, and of at least the mean and 150 ms, is a freeze (webrtc-stats)."""
 MEAN_OF = 30
 """Number of latest intervals between frames whose mean counts (webrtc-stats)."""
 
@@ -67,6 +68,7 @@ class Counts:
         channels: The data channels with their counts.
         freezes: Number of freezes of the video.
         frozen_s: Their total duration in seconds.
+        counts_requests: Whether the two following numbers are counted.
         nacks: Number of requests for lost packets (NACK) that were sent.
         plis: Number of requests for a keyframe (PLI) that were sent.
         round_trips: Times in seconds of the answered consent checks, summed up.
@@ -80,6 +82,7 @@ class Counts:
     channels: dict[RTCDataChannel, ChannelCounts] = field(default_factory=dict)
     freezes: int = 0
     frozen_s: float = 0.0
+    counts_requests: bool = False
     nacks: int = 0
     plis: int = 0
     round_trips: float = 0.0
@@ -112,7 +115,14 @@ class Counts:
         self.latest_round_trip = seconds
 
     def count_requests(self, receiver: RTCRtpReceiver) -> None:
-        """Count the requests for lost packets and for keyframes that ``receiver`` sends from now on."""
+        """Count the requests for lost packets and for keyframes that ``receiver`` sends from now on.
+
+        aiortc has no public way to do this. With a version that has other methods, they are not counted.
+        """
+        names, otherwise = ("_send_rtcp_nack", "_send_rtcp_pli"), "statistics have no nackCount and pliCount"
+        if not can_replace(receiver, *names, what="requests for packets and keyframes", otherwise=otherwise):
+            return
+        self.counts_requests = True
         send_nack, send_pli = receiver._send_rtcp_nack, receiver._send_rtcp_pli  # noqa: SLF001 - no public way
 
         async def counted_nack(media_ssrc: int, lost: list[int]) -> None:
@@ -191,8 +201,9 @@ def _stream(
         report["framesDecoded"] = counts.frames
         report["freezeCount"] = counts.freezes
         report["totalFreezesDuration"] = counts.frozen_s
-        report["nackCount"] = counts.nacks
-        report["pliCount"] = counts.plis
+        if counts.counts_requests:
+            report["nackCount"] = counts.nacks
+            report["pliCount"] = counts.plis
         if counts.buffer is not None:
             report["framesReceived"] = counts.buffer.emitted + counts.buffer.dropped
             report["framesDropped"] = counts.buffer.dropped

@@ -1,7 +1,7 @@
 """Tests of the jitter buffer with packets in any order, lost, repeated, and without markers."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise, takewhile
 
 import pytest
@@ -113,8 +113,13 @@ def test_delay_of_frame_counts_from_its_first_packet() -> None:
 def test_arrival_times_are_kept_only_for_waiting_frames(sizes: list[int], data: st.DataObject) -> None:
     into = buffer()
     sent = packets(frames(sizes * 20))
-    lost = data.draw(st.sets(st.integers(0, len(sent) - 1), max_size=20))
-    received(into, [packet for index, packet in enumerate(sent) if index not in lost])
+    lost = data.draw(st.sets(st.integers(0, len(sent) - 1), max_size=20), label="lost")
+    doubled = data.draw(st.sets(st.integers(0, len(sent) - 1), max_size=20), label="doubled")
+    for index, packet in enumerate(sent):
+        if index not in lost:
+            # The timestamp of a duplicate is not checked: an attacker or a faulty sender may choose another.
+            again = [replace(packet, timestamp=(1 << 31) + index)] if index in doubled else []
+            received(into, [packet, *again])
     waiting = {packet.timestamp for packet in into._packets.values()}
     assert set(into._arrived) == waiting
 

@@ -7,13 +7,12 @@ A file of the caller adds more.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import ssl
+from collections.abc import Mapping
+
+import certifi
 
 from odyssey_client.errors import OdysseyConfigError
-
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Mapping
 
 CA_FILE_VARIABLE = "ODYSSEY_CA_FILE"
 """Environment variable with the path of a PEM file: root certificates to trust in addition to the usual ones."""
@@ -30,13 +29,15 @@ def create_tls_context(ca_file: str | os.PathLike[str] | None, env: Mapping[str,
     Raises:
         OdysseyConfigError: a file with root certificates is missing, cannot be read, or contains no certificate.
     """
-    import httpx  # noqa: PLC0415 - slow, and a client without TLS does not need it here
-
-    try:
-        context = httpx.create_ssl_context()
-    except OSError as error:  # also: ssl.SSLError
-        named = env.get("SSL_CERT_FILE") or env.get("SSL_CERT_DIR") or ""
-        raise _unusable("SSL_CERT_FILE", named, error) from error
+    # These are the roots of httpx, which reads only the environment of the process.
+    file, folder = env.get("SSL_CERT_FILE"), env.get("SSL_CERT_DIR")
+    if file:
+        try:
+            context = ssl.create_default_context(cafile=file)
+        except OSError as error:  # also: ssl.SSLError
+            raise _unusable("SSL_CERT_FILE", file, error) from error
+    else:
+        context = ssl.create_default_context(cafile=None if folder else certifi.where(), capath=folder or None)
     source = "ca_file" if ca_file is not None else CA_FILE_VARIABLE
     added = env.get(CA_FILE_VARIABLE) if ca_file is None else ca_file
     if added:

@@ -1,20 +1,18 @@
 """Tests of responses that arrive byte by byte: every call ends at its time limit."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 
 from odyssey_client import (
     AdvancedConfig,
-    ClientCredentials,
     ConnectTimeoutError,
-    Odyssey,
     OdysseyError,
     ServiceUnreachableError,
-    connect_to_stream,
 )
+from tests.support.client_calls import Call, connecting, rest, signaling, whep
 
 LIMIT_S = 0.4
 PAUSE_S = 0.02
@@ -45,27 +43,7 @@ async def dripping(head: bytes) -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
 
 
-async def rest(port: int) -> None:
-    async with Odyssey("ody_test", api_url=f"http://127.0.0.1:{port}", advanced=SETTINGS) as client:
-        await client.list_simulations()
-
-
-async def connecting(port: int) -> None:
-    async with Odyssey("ody_test", api_url=f"http://127.0.0.1:{port}", advanced=SETTINGS) as client:
-        await client.connect()
-
-
-async def signaling(port: int) -> None:
-    credentials = ClientCredentials("session-1", f"ws://127.0.0.1:{port}", "token", 600)
-    async with Odyssey.keyless(advanced=SETTINGS) as client:
-        await client.connect_with_credentials(credentials)
-
-
-async def whep(port: int) -> None:
-    await connect_to_stream(f"http://127.0.0.1:{port}/stream", "token", advanced=SETTINGS)
-
-
-CALLS: dict[Callable[[int], Awaitable[None]], type[OdysseyError]] = {
+CALLS: dict[Call, type[OdysseyError]] = {
     rest: ServiceUnreachableError,
     connecting: ServiceUnreachableError,
     signaling: ConnectTimeoutError,
@@ -75,9 +53,7 @@ CALLS: dict[Callable[[int], Awaitable[None]], type[OdysseyError]] = {
 
 @pytest.mark.parametrize("head", [b"", HEAD], ids=["headers", "body"])
 @pytest.mark.parametrize(("call", "error"), CALLS.items(), ids=lambda each: each.__name__)
-async def test_dripping_response_ends_at_time_limit(
-    call: Callable[[int], Awaitable[None]], error: type[OdysseyError], head: bytes
-) -> None:
+async def test_dripping_response_ends_at_time_limit(call: Call, error: type[OdysseyError], head: bytes) -> None:
     async with dripping(head) as port, asyncio.timeout(10):
         with pytest.raises(error, match=f"within {LIMIT_S:g} s"):
-            await call(port)
+            await call(port, SETTINGS, tls=False)

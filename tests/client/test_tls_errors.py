@@ -2,23 +2,19 @@
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
-from typing import override
 
-import httpx
 import pytest
 
 from odyssey_client import (
     AdvancedConfig,
-    ClientCredentials,
     Odyssey,
     OdysseyAuthError,
     OdysseyError,
     ServiceUnreachableError,
-    SystemNetwork,
-    connect_to_stream,
 )
+from tests.support.client_calls import SECRET, Call, rest, signaling, whep
 from tests.support.tls_server import DAY, certified, tls_server
 
 LIMIT = 20.0
@@ -73,47 +69,24 @@ LASTING: dict[str, tuple[MakeTls, str]] = {
 }
 
 
-class OnlySockets(SystemNetwork):
-    """A network that answers all HTTP requests with 404, without a server. So connections have no ICE servers."""
-
-    @override
-    def http_transport(self) -> httpx.AsyncBaseTransport:
-        return httpx.MockTransport(lambda _: httpx.Response(404))
-
-
-async def rest(port: int) -> None:
-    async with Odyssey("ody_test", api_url=f"https://127.0.0.1:{port}", advanced=PATIENT) as client:
-        await client.list_simulations()
-
-
-async def signaling(port: int) -> None:
-    credentials = ClientCredentials("session-1", f"wss://127.0.0.1:{port}", "s3cret", 600)
-    async with Odyssey.keyless(advanced=PATIENT, network=OnlySockets()) as client:
-        await client.connect_with_credentials(credentials)
-
-
-async def whep(port: int) -> None:
-    await connect_to_stream(f"https://127.0.0.1:{port}/stream", "s3cret", advanced=PATIENT)
-
-
-CALLS: dict[Callable[[int], Awaitable[None]], int] = {rest: 1, signaling: 1, whep: 2}
+CALLS: dict[Call, int] = {rest: 1, signaling: 1, whep: 2}
 """The calls, with the number of connections that each opens: `whep` also requests ``/config``."""
 
 PAIRS = [(name, call) for name in LASTING for call in CALLS if (name, call) != ("client certificate", signaling)]
 """The TLS errors and calls. websockets does not report the alert that TLS 1.3 sends after the handshake."""
 
 
-async def refused(call: Callable[[int], Awaitable[None]], tls: ssl.SSLContext | None) -> OdysseyError:
+async def refused(call: Call, tls: ssl.SSLContext | None) -> OdysseyError:
     with tls_server(tls, b"HTTP/1.1 400 Bad Request\r\n\r\n") as server, pytest.raises(OdysseyError) as caught:
         async with asyncio.timeout(LIMIT):
-            await call(server.port)
+            await call(server.port, PATIENT)
     assert server.accepted == CALLS[call]
-    assert "s3cret" not in str(caught.value)
+    assert SECRET not in str(caught.value)
     return caught.value
 
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__)
-async def test_untrusted_certificate_is_not_retried(call: Callable[[int], Awaitable[None]], tmp_path: Path) -> None:
+async def test_untrusted_certificate_is_not_retried(call: Call, tmp_path: Path) -> None:
     error = await refused(call, certified(tmp_path, "127.0.0.1"))
     assert "the certificate of the server is not valid: self-signed certificate. Check the URL." in str(error)
     assert "set ODYSSEY_CA_FILE to the file with its root certificate" in str(error)
@@ -122,7 +95,7 @@ async def test_untrusted_certificate_is_not_retried(call: Callable[[int], Awaita
 
 @pytest.mark.parametrize(("name", "call"), PAIRS, ids=lambda each: each if isinstance(each, str) else each.__name__)
 async def test_lasting_tls_error_is_not_retried(
-    name: str, call: Callable[[int], Awaitable[None]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make, expected = LASTING[name]
     tls = make(tmp_path)
@@ -138,7 +111,7 @@ async def test_certificate_in_ssl_cert_file_is_trusted(tmp_path: Path, monkeypat
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
     response = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"
     with tls_server(tls, response) as server, pytest.raises(OdysseyAuthError):
-        await rest(server.port)
+        await rest(server.port, PATIENT)
 
 
 async def test_tls_error_that_may_pass_is_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

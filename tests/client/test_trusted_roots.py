@@ -1,44 +1,29 @@
 """Tests of the root certificates that a client trusts, with real TLS servers."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from odyssey_client import AdvancedConfig, ClientCredentials, Odyssey, OdysseyConfigError, connect_to_stream
+from odyssey_client import AdvancedConfig, OdysseyConfigError
 from odyssey_client.trusted_roots import create_tls_context
+from odyssey_mock import MockOdyssey
+from odyssey_mock.settings import IceServer
 from odyssey_mock.tls.certificates import create_root
 from tests.support.certificate_files import NOW, encrypted_key
+from tests.support.client_calls import Call, connecting, rest, signaling, whep
 from tests.support.tls_server import certified, tls_server
 
 LIMIT = 20.0
 QUIET = AdvancedConfig(telemetry=False)
 
-type Call = Callable[[int], Awaitable[object]]
+CALLS: Sequence[Call] = (rest, signaling, whep)
 
 
-async def rest(port: int) -> None:
-    async with Odyssey("ody_test", api_url=f"https://127.0.0.1:{port}", advanced=QUIET) as client:
-        await client.list_simulations()
-
-
-async def signaling(port: int) -> None:
-    credentials = ClientCredentials("session-1", f"wss://127.0.0.1:{port}", "s3cret", 600)
-    async with Odyssey.keyless(advanced=QUIET) as client:
-        await client.connect_with_credentials(credentials)
-
-
-async def whep(port: int) -> None:
-    await connect_to_stream(f"https://127.0.0.1:{port}/stream", "s3cret", advanced=QUIET)
-
-
-CALLS: tuple[Call, ...] = (rest, signaling, whep)
-
-
-def roots(context_of: Path | None = None, **env: str) -> int:
-    """Return the number of root certificates that a client trusts."""
-    return create_tls_context(context_of, env).cert_store_stats()["x509_ca"]
+def roots(ca_file: Path | None = None, /, **env: str) -> int:
+    """Return the number of root certificates that a client trusts with these environment variables."""
+    return create_tls_context(ca_file, env).cert_store_stats()["x509_ca"]
 
 
 @pytest.fixture
@@ -55,11 +40,26 @@ def test_root_is_added_to_the_usual_ones(root_file: Path) -> None:
     assert roots(ODYSSEY_CA_FILE=str(root_file)) == usual + 1
 
 
-def test_root_is_added_to_ssl_cert_file(root_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_root_is_added_to_ssl_cert_file(root_file: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.pem"
     other.write_bytes(create_root("others", NOW).certificate_pem)
-    monkeypatch.setenv("SSL_CERT_FILE", str(other))
-    assert (roots(), roots(root_file)) == (1, 2)
+    assert (roots(SSL_CERT_FILE=str(other)), roots(root_file, SSL_CERT_FILE=str(other))) == (1, 2)
+    assert roots(SSL_CERT_FILE=str(other), SSL_CERT_DIR="/missing") == 1
+    assert roots(SSL_CERT_FILE="", SSL_CERT_DIR="") == roots()
+
+
+def test_root_is_added_to_ssl_cert_dir(root_file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "roots"
+    folder.mkdir()
+    # OpenSSL reads a root of a folder when it needs it, so none is counted.
+    assert (roots(SSL_CERT_DIR=str(folder)), roots(root_file, SSL_CERT_DIR=str(folder))) == (0, 1)
+
+
+def test_only_the_given_environment_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = roots()
+    monkeypatch.setenv("SSL_CERT_FILE", "/missing")
+    monkeypatch.setenv("ODYSSEY_CA_FILE", "/missing")
+    assert roots() == usual
 
 
 def test_argument_takes_precedence_over_the_variable(root_file: Path) -> None:
@@ -79,12 +79,21 @@ async def test_missing_file_is_a_configuration_error(
     with tls_server(certified(tmp_path, "127.0.0.1")) as server:
         async with asyncio.timeout(LIMIT):
             with pytest.raises(OdysseyConfigError) as caught:
-                await call(server.port)
+                await call(server.port, QUIET)
     assert server.accepted == 0
     assert str(caught.value).startswith(
         f"Odyssey: {variable} must be the path of a file with root certificates in PEM, got "
         f"'{tmp_path}/missing.pem': No such file or directory. Check the path"
     )
+
+
+@pytest.mark.parametrize("call", [connecting, whep], ids=lambda call: call.__name__)
+async def test_missing_file_for_turn_is_an_error(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ODYSSEY_CA_FILE", "/missing.pem")
+    server: IceServer = {"urls": ["turn:127.0.0.1:1", "turns:127.0.0.1:1"], "username": "anna", "credential": "secret"}
+    async with MockOdyssey(ice_servers=[server]) as mock, asyncio.timeout(LIMIT):
+        with pytest.raises(OdysseyConfigError, match=r"ODYSSEY_CA_FILE must be the path of a file .*'/missing.pem'"):
+            await call(int(mock.url.rpartition(":")[2]), QUIET, tls=False)
 
 
 @pytest.mark.parametrize(
@@ -98,12 +107,15 @@ async def test_missing_file_is_a_configuration_error(
     ],
     ids=["empty", "DER", "cut off", "private key", "directory"],
 )
-def test_file_without_certificates_is_a_configuration_error(make: Callable[[Path], Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("variable", ["ODYSSEY_CA_FILE", "SSL_CERT_FILE"])
+def test_file_without_certificates_is_a_configuration_error(
+    variable: str, make: Callable[[Path], Path], tmp_path: Path
+) -> None:
     file = make(tmp_path)
     with pytest.raises(OdysseyConfigError) as caught:
-        roots(ODYSSEY_CA_FILE=str(file))
+        create_tls_context(None, {variable: str(file), "SSL_CERT_DIR": "/missing"})
     assert str(caught.value).startswith(
-        f"Odyssey: ODYSSEY_CA_FILE must be the path of a file with root certificates in PEM, got '{file}': "
+        f"Odyssey: {variable} must be the path of a file with root certificates in PEM, got '{file}': "
     )
 
 

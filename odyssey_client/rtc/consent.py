@@ -78,8 +78,8 @@ class _Check:
         assert connection.remote_password is not None  # known since the connectivity checks
         self._protocol = pair.protocol
         self._integrity_key = connection.remote_password.encode()
-        self._sent: list[bytes] = []
-        """The ids of the requests that were sent."""
+        self._sent: dict[bytes, float] = {}
+        """The times of the event loop at which the requests were sent, by their ids."""
         self._round_trip: float | None = None
         self._transaction = stun.Transaction(
             request, pair.remote_addr, self, retransmissions=RETRANSMISSIONS, integrity_key=self._integrity_key
@@ -104,28 +104,16 @@ class _Check:
         if self._sent:
             message = stun.Message(message.message_method, message.message_class, attributes={**message.attributes})
         message.add_message_integrity(self._integrity_key)
-        self._sent.append(message.transaction_id)
-        responses = _Responses(self, asyncio.get_running_loop().time())
-        self._protocol.transactions[message.transaction_id] = responses  # type: ignore[assignment]  # as aioice uses it
+        self._sent[message.transaction_id] = asyncio.get_running_loop().time()
+        # aioice's protocol only calls `response_received` of its transactions.
+        self._protocol.transactions[message.transaction_id] = self  # type: ignore[assignment]
         self._protocol.send_stun(message, addr)
 
-    def respond(self, message: stun.Message, addr: tuple[str, int], sent: float) -> None:
-        """End the check with the response to the request that was sent at the time ``sent`` of the event loop."""
-        if self._round_trip is None and message.check_message_integrity(self._integrity_key):
-            self._round_trip = asyncio.get_running_loop().time() - sent
-            self._transaction.response_received(message, addr)
-
-
-class _Responses:
-    """The responses to one request of a check, in place of aioice's transaction."""
-
-    def __init__(self, check: _Check, sent: float) -> None:
-        self._check = check
-        self._sent = sent
-
     def response_received(self, message: stun.Message, addr: tuple[str, int]) -> None:
-        """Pass a response to the check; aioice's protocol calls this."""
-        self._check.respond(message, addr, self._sent)
+        """End the check with the response to one of its requests; aioice's protocol calls this."""
+        if self._round_trip is None and message.check_message_integrity(self._integrity_key):
+            self._round_trip = asyncio.get_running_loop().time() - self._sent[message.transaction_id]
+            self._transaction.response_received(message, addr)
 
 
 async def _is_set(event: asyncio.Event, limit: float) -> bool:

@@ -113,6 +113,7 @@ class ClientPeer(Peer, Protocol):
 
         Raises:
             PeerError: the offer cannot be answered.
+            OdysseyConfigError: a TURN server needs TLS, and a file with root certificates cannot be used.
         """
         ...
 
@@ -137,6 +138,7 @@ class SpectatorPeer(Peer, Protocol):
 
         Raises:
             PeerError: the offer cannot be created.
+            OdysseyConfigError: a TURN server needs TLS, and a file with root certificates cannot be used.
         """
         ...
 

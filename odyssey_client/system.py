@@ -68,7 +68,8 @@ class SystemNetwork:
     def __init__(self, *, ca_file: str | os.PathLike[str] | None = None) -> None:
         """Create a network.
 
-        The first connection with TLS raises `OdysseyConfigError` if a file with root certificates cannot be used.
+        The first connection with TLS, also to a TURN server, raises `OdysseyConfigError` if a file with root
+        certificates cannot be used.
 
         Args:
             ca_file: PEM file with root certificates to trust in addition to the usual ones; by default, the file that

@@ -7,11 +7,11 @@ from typing import ClassVar, override
 from aiortc import InvalidStateError, RTCDataChannel, RTCIceCandidate, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamTrack
 
-from odyssey_client.errors import PeerError, excerpt
+from odyssey_client.errors import OdysseyConfigError, PeerError, excerpt
 from odyssey_client.platform import Clock, IceServer, PeerListener
-from odyssey_client.rtc.gathering import TlsContext
 from odyssey_client.rtc.peer_connection import PeerConnection
 from odyssey_client.rtc.remote_sdp import MAX_CANDIDATES, check_sdp, read_candidate
+from odyssey_client.rtc.server_candidates import TlsContext
 from odyssey_client.rtc.stats import ChannelCounts
 
 CLIENT_TO_STREAMER = "clientToStreamer"
@@ -26,9 +26,7 @@ class AiortcClientPeer(PeerConnection):
 
     name: ClassVar[str] = "peer connection to the streamer"
 
-    def __init__(
-        self, addresses: list[str] | None, clock: Clock, listener: PeerListener, *, tls: TlsContext | None = None
-    ) -> None:
+    def __init__(self, addresses: list[str] | None, clock: Clock, listener: PeerListener, *, tls: TlsContext) -> None:
         super().__init__(addresses, clock, frame=listener.frame, lost=listener.lost, tls=tls)
         self._listener = listener
         self._outgoing: RTCDataChannel | None = None
@@ -40,9 +38,12 @@ class AiortcClientPeer(PeerConnection):
 
         Raises:
             PeerError: the offer cannot be answered.
+            OdysseyConfigError: a TURN server needs TLS, and a file with root certificates cannot be used.
         """
         try:
             return await self._within(self._answer(offer, ice_servers))
+        except OdysseyConfigError:
+            raise
         except Exception as error:
             failure = PeerError(
                 f"The service's offer cannot be answered: {type(error).__name__}: {excerpt(str(error))}"

@@ -8,8 +8,6 @@ TURN server. It ignores late responses to consent checks, and notices the result
 
 from __future__ import annotations
 
-import asyncio
-import ssl
 from collections.abc import Callable, Sequence
 
 from aioice import Candidate, Connection
@@ -18,7 +16,7 @@ from aiortc import RTCDtlsTransport, RTCIceTransport, RTCPeerConnection
 from odyssey_client.platform import IceServer
 from odyssey_client.rtc.connectivity_checks import complete_at_once
 from odyssey_client.rtc.consent import accept_late_consent
-from odyssey_client.rtc.gathering import TlsContext, ask_servers
+from odyssey_client.rtc.server_candidates import TlsContext, ask_servers
 
 
 def ice_transports(peer: RTCPeerConnection) -> set[RTCIceTransport]:
@@ -37,8 +35,8 @@ def dtls_transports(peer: RTCPeerConnection) -> set[RTCDtlsTransport]:
 def gather_on(
     peer: RTCPeerConnection,
     addresses: list[str] | None,
-    servers: Sequence[IceServer] = (),
-    tls: TlsContext | None = None,
+    servers: Sequence[IceServer],
+    tls: TlsContext,
     round_trip: Callable[[float], None] = lambda _: None,
 ) -> None:
     """Make ``peer`` gather its host candidates on ``addresses``; None for the addresses that aioice finds.
@@ -50,12 +48,12 @@ def gather_on(
         peer: A peer without ICE servers in its configuration.
         addresses: Addresses of this machine.
         servers: The ICE servers to use.
-        tls: Returns the TLS context for connections to TURN servers; by default, the one of the system.
+        tls: Returns the TLS context for connections to TURN servers.
         round_trip: Called with the seconds from each consent check to its response.
     """
     for transport in ice_transports(peer):
         connection = transport.iceGatherer._connection  # noqa: SLF001 - aioice has no public way to choose addresses
-        _gather_on(connection, addresses, servers, tls or _system_context)
+        _gather_on(connection, addresses, servers, tls)
         accept_late_consent(connection, round_trip)
 
 
@@ -68,8 +66,3 @@ def _gather_on(connection: Connection, ours: list[str] | None, servers: Sequence
 
     connection.get_component_candidates = get_component_candidates  # type: ignore[method-assign]
     complete_at_once(connection)
-
-
-async def _system_context() -> ssl.SSLContext:
-    # In a thread: parsing all certificates of the system takes 20 to 90 ms.
-    return await asyncio.to_thread(ssl.create_default_context)

@@ -23,8 +23,8 @@ from odyssey_client.models import JSON
 from odyssey_client.platform import Clock, IceServer
 from odyssey_client.redaction import get_logger
 from odyssey_client.rtc import jitter_buffer, retransmissions
-from odyssey_client.rtc.gathering import TlsContext, abort
 from odyssey_client.rtc.ice import dtls_transports, gather_on, ice_transports
+from odyssey_client.rtc.server_candidates import TlsContext, abort
 from odyssey_client.rtc.stats import Counts, statistics
 
 logger = get_logger(__name__)
@@ -63,12 +63,12 @@ class PeerConnection:
         *,
         frame: Callable[[VideoFrame], None],
         lost: Callable[[PeerError], None],
-        tls: TlsContext | None = None,
+        tls: TlsContext,
     ) -> None:
         """Create a peer connection.
 
         ``frame`` and ``lost`` run on the event loop and must not block or raise; ``lost`` may run more than once.
-        ``tls`` returns the TLS context for TURN servers; by default, the one of the system.
+        ``tls`` returns the TLS context for TURN servers.
         """
         self._addresses = addresses
         self._clock = clock

@@ -10,12 +10,12 @@ from aiortc import RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import VideoFrame
 
-from odyssey_client.errors import PeerError, excerpt
+from odyssey_client.errors import OdysseyConfigError, PeerError, excerpt
 from odyssey_client.platform import Clock, IceServer
-from odyssey_client.rtc.gathering import TlsContext
 from odyssey_client.rtc.ice import ice_transports
 from odyssey_client.rtc.peer_connection import PeerConnection
 from odyssey_client.rtc.remote_sdp import check_sdp
+from odyssey_client.rtc.server_candidates import TlsContext
 
 
 class AiortcSpectatorPeer(PeerConnection):
@@ -35,7 +35,7 @@ class AiortcSpectatorPeer(PeerConnection):
         ended: Callable[[], None],
         frame: Callable[[VideoFrame], None],
         lost: Callable[[PeerError], None],
-        tls: TlsContext | None = None,
+        tls: TlsContext,
     ) -> None:
         """Create the peer; all callbacks run on the event loop.
 
@@ -51,9 +51,12 @@ class AiortcSpectatorPeer(PeerConnection):
 
         Raises:
             PeerError: the offer cannot be created.
+            OdysseyConfigError: a TURN server needs TLS, and a file with root certificates cannot be used.
         """
         try:
             return await self._within(self._offer(ice_servers))
+        except OdysseyConfigError:
+            raise
         except Exception as error:
             failure = PeerError(f"Cannot create an SDP offer: {type(error).__name__}: {excerpt(str(error))}")
         raise failure  # outside of `except`, as in `apply`

@@ -3,7 +3,7 @@
 import asyncio
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,9 +21,9 @@ def missing() -> str | None:
     return None if program("turnserver") else "coturn is not installed"
 
 
-def server_at(address: str, *, port: int = PORT, transport: str = "tcp") -> IceServer:
-    """Return the server that `running` runs on `address`, for the setting `ice_servers`."""
-    return {"urls": f"turn:{address}:{port}?transport={transport}", "username": USERNAME, "credential": PASSWORD}
+def server_at(address: str) -> IceServer:
+    """Return the server that `running` runs on `address`, with its TCP port, for the setting `ice_servers`."""
+    return {"urls": f"turn:{address}:{PORT}?transport=tcp", "username": USERNAME, "credential": PASSWORD}
 
 
 @asynccontextmanager
@@ -49,16 +49,20 @@ async def running(
             stderr=asyncio.subprocess.STDOUT,
         )
         assert process.stdout is not None
+        reading: asyncio.Task[bytes] | None = None
         try:
             async with asyncio.timeout(START_LIMIT):
                 await _listening(process.stdout, {b"TCP", b"UDP"} if certified is None else {b"TLS"})
             # Read on: coturn would wait if the pipe was full.
             reading = asyncio.create_task(process.stdout.read())
             yield process
-            reading.cancel()
         finally:
-            process.kill()
+            with suppress(ProcessLookupError):  # it has already ended
+                process.kill()
             await process.wait()
+            if reading is not None:
+                reading.cancel()
+                await asyncio.wait([reading])
 
 
 async def _listening(log: asyncio.StreamReader, transports: set[bytes]) -> None:

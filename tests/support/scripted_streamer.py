@@ -15,6 +15,7 @@ from websockets.http11 import Request, Response
 
 from odyssey_client import ClientCredentials
 from odyssey_client.rtc.ice import gather_on, ice_transports
+from tests.support.tls_contexts import no_tls
 
 LAST_WORDS_S = 0.2
 """Seconds for which a script may continue after the socket was closed."""
@@ -71,7 +72,7 @@ class Session:
         return self.peer.localDescription.sdp
 
     async def _gathered(self) -> RTCSessionDescription:
-        gather_on(self.peer, ["127.0.0.1"])
+        gather_on(self.peer, ["127.0.0.1"], [], no_tls)
         return await self.peer.createOffer()
 
     async def answered(self) -> None:

@@ -11,6 +11,7 @@ from odyssey_client import PeerError, SystemClock
 from odyssey_client.platform import IceServer, PeerListener
 from odyssey_client.rtc.client_peer import AiortcClientPeer
 from tests.support.scripted_streamer import GreyTrack
+from tests.support.tls_contexts import no_tls
 
 
 class Heard:
@@ -37,7 +38,7 @@ class Heard:
 
 
 def peer(heard: Heard) -> AiortcClientPeer:
-    return AiortcClientPeer(["127.0.0.1"], SystemClock(), heard.listener())
+    return AiortcClientPeer(["127.0.0.1"], SystemClock(), heard.listener(), tls=no_tls)
 
 
 async def offer_of(streamer: RTCPeerConnection) -> str:

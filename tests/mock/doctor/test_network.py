@@ -7,6 +7,7 @@ import pytest
 
 from odyssey_mock.doctor.network import check_loopback, check_port, check_proxies, check_udp
 from odyssey_mock.sync import MockOdyssey
+from tests.support.free_ports import free_port
 from tests.support.namespaces import run_in_namespace
 
 CHECK_WITHOUT_LOOPBACK = """
@@ -14,12 +15,6 @@ import json
 from odyssey_mock.doctor.network import check_loopback, check_session, check_udp
 print(json.dumps([finding.to_json() for finding in (check_loopback(), check_udp(), check_session())]))
 """
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    return port
 
 
 def test_free_port_is_ok() -> None:

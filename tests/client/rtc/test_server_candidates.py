@@ -8,22 +8,26 @@ import signal
 import socket
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from aioice import Candidate, Connection, stun
+from aioice.ice import StunProtocol
 from aioice.turn import create_turn_endpoint
 
-from odyssey_client import SystemClock
+from odyssey_client import OdysseyConfigError, SystemClock
 from odyssey_client.platform import IceServer
-from odyssey_client.rtc import gathering, peer_connection
-from odyssey_client.rtc.gathering import ALLOCATION_ATTEMPTS, MAX_RELAYS, ask_servers, can_be_asked
+from odyssey_client.rtc import peer_connection, server_candidates
+from odyssey_client.rtc.server_candidates import ALLOCATION_ATTEMPTS, MAX_RELAYS, ask_servers
 from odyssey_client.rtc.spectator_peer import AiortcSpectatorPeer
 from tests.support import coturn
+from tests.support.free_ports import free_port, missing_ipv6
 from tests.support.leftovers import nothing_left
 from tests.support.requirements import require
+from tests.support.tls_contexts import NO_CERTIFICATES, no_tls
 from tests.support.tls_server import certified
 
 HERE = "127.0.0.1"
@@ -31,42 +35,96 @@ LIMIT = 20.0
 """Timeout in seconds. Answers of a server take milliseconds."""
 
 
+@pytest.fixture
+def requests(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, int]]:
+    """Record the kind, host and port of each request to a server. All requests fail."""
+    found: list[tuple[str, str, int]] = []
+
+    async def ask_stun(_: object, server: tuple[str, int]) -> None:
+        found.append(("STUN", *server))
+        raise OSError("network is down")
+
+    async def ask_turn(*_: object, server_addr: tuple[str, int], transport: str, ssl: object, **__: object) -> None:
+        found.append((f"TURN over {'TLS' if ssl else transport}", *server_addr))
+        raise OSError("network is down")
+
+    monkeypatch.setattr(server_candidates, "server_reflexive_candidate", ask_stun)
+    monkeypatch.setattr(server_candidates, "create_turn_endpoint", ask_turn)
+    return found
+
+
+def with_hosts(*addresses: str) -> Connection:
+    """Return a connection whose host candidates have these addresses."""
+    connection = Connection(ice_controlling=True)
+    for each in addresses:
+        fake = SimpleNamespace(local_candidate=SimpleNamespace(host=each))
+        connection._protocols.append(cast("StunProtocol", fake))
+    return connection
+
+
+async def no_certificates() -> ssl.SSLContext:
+    return NO_CERTIFICATES
+
+
 @pytest.mark.parametrize(
-    ("url", "usable"),
+    ("url", "requested"),
     [
-        ("stun:127.0.0.1:3478", True),
-        ("turn:host:3478?transport=tcp", True),
-        ("turn:host", True),
-        ("turns:host", True),
-        ("turn:[2001:db8::1]:3478", True),
-        ("stun:[2001:db8::1]:3478", False),
-        ("turn:2001:db8::1", False),
-        ("turn:anna:secret@host", False),
-        ("turn://host", False),
-        ("turn:", False),
-        ("stun:", False),
-        ("stun:host:no-port", False),
-        ("stun:host:65535", True),
-        ("stun:host:65536", False),
-        ("turn:host:0", False),
-        ("turn:host?transport=tls", False),
-        ("turns:host?transport=udp", False),
-        ("stuns:host", False),
-        ("stun:host?transport=tcp", False),
-        ("http://host", False),
+        ("stun:host:3479", ("STUN", "host", 3479)),
+        ("stun:host", ("STUN", "host", 3478)),
+        ("turn:host:3479?transport=tcp", ("TURN over tcp", "host", 3479)),
+        ("turn:host", ("TURN over udp", "host", 3478)),
+        ("turns:host", ("TURN over TLS", "host", 5349)),
+        ("turn:[2001:db8::1]:3478", ("TURN over udp", "2001:db8::1", 3478)),
+        ("stun:127.0.0.1:3478", None),  # it would report the address of a host candidate
+        ("stun:[2001:db8::1]:3478", None),
+        ("turn:2001:db8::1", None),
+        ("turn:anna:secret@host", None),
+        ("turn://host", None),
+        ("turn:", None),
+        ("stun:", None),
+        ("stun:host:no-port", None),
+        ("stun:host:65535", ("STUN", "host", 65535)),
+        ("stun:host:65536", None),
+        ("turn:host:0", None),
+        ("turn:host?transport=tls", None),
+        ("turns:host?transport=udp", None),
+        ("stuns:host", None),
+        ("stun:host?transport=tcp", None),
+        ("http://host", None),
     ],
 )
-def test_only_ice_servers_with_usable_urls_are_used(url: str, usable: bool) -> None:
-    assert can_be_asked(url) is usable
+async def test_only_ice_servers_with_usable_urls_are_used(
+    url: str, requested: tuple[str, str, int] | None, requests: list[tuple[str, str, int]]
+) -> None:
+    assert await ask_servers(with_hosts("192.0.2.7"), 1, [IceServer([url])], no_certificates) == []
+    assert requests == ([] if requested is None else [requested])
 
 
-async def no_tls() -> ssl.SSLContext:
-    raise AssertionError("expected no TLS context to be needed")
+async def test_failed_stun_server_is_logged_once(
+    requests: list[tuple[str, str, int]], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    servers = [IceServer(["stun:host:3478"])]
+    assert await ask_servers(with_hosts("192.0.2.7", "192.0.2.8", "2001:db8::7"), 1, servers, no_tls) == []
+    assert requests == [("STUN", "host", 3478)] * 2  # IPv4 only
+    assert [(each.levelname, each.message) for each in caplog.records] == [
+        ("INFO", "ICE servers that cannot be used: stun:host:3478: network is down")
+    ]
 
 
-def free_port() -> int:
-    with closing(socket.create_server((HERE, 0))) as probe:
-        return int(probe.getsockname()[1])
+async def test_number_of_relays_is_limited(requests: list[tuple[str, str, int]]) -> None:
+    urls = [f"turn:host-{number}" for number in range(MAX_RELAYS + 1)]
+    assert await ask_servers(with_hosts(), 1, [turn(*urls)], no_tls) == []
+    assert requests == [("TURN over udp", f"host-{number}", 3478) for number in range(MAX_RELAYS)]
+
+
+async def test_unusable_root_certificates_are_an_error(requests: list[tuple[str, str, int]]) -> None:
+    async def unusable() -> ssl.SSLContext:
+        raise OdysseyConfigError("no such file")
+
+    with pytest.raises(OdysseyConfigError, match="no such file"):
+        await ask_servers(with_hosts("192.0.2.7"), 1, [turn("turn:host", "turns:host")], unusable)
+    assert requests == []
 
 
 def turn(*urls: str, credential: str = coturn.PASSWORD) -> IceServer:
@@ -74,7 +132,7 @@ def turn(*urls: str, credential: str = coturn.PASSWORD) -> IceServer:
 
 
 @asynccontextmanager
-async def asked(*servers: IceServer, tls: gathering.TlsContext = no_tls) -> AsyncIterator[list[Candidate]]:
+async def asked(*servers: IceServer, tls: server_candidates.TlsContext = no_tls) -> AsyncIterator[list[Candidate]]:
     """Ask the servers for a connection without host candidates, and yield its candidates."""
     connection = Connection(ice_controlling=True)
     async with nothing_left():
@@ -86,13 +144,13 @@ async def asked(*servers: IceServer, tls: gathering.TlsContext = no_tls) -> Asyn
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the client wait for all servers, longer than a test may take."""
-    monkeypatch.setattr(gathering, "SERVER_LIMIT_S", 2 * LIMIT)
-    monkeypatch.setattr(gathering, "OTHERS_LIMIT_S", 2 * LIMIT)
+    monkeypatch.setattr(server_candidates, "SERVER_LIMIT_S", 2 * LIMIT)
+    monkeypatch.setattr(server_candidates, "OTHERS_LIMIT_S", 2 * LIMIT)
 
 
 async def test_relay_does_not_wait_for_silent_servers(monkeypatch: pytest.MonkeyPatch) -> None:
     require(coturn.missing())
-    monkeypatch.setattr(gathering, "SERVER_LIMIT_S", 2 * LIMIT)
+    monkeypatch.setattr(server_candidates, "SERVER_LIMIT_S", 2 * LIMIT)
     port = free_port()
     with closing(socket.socket(type=socket.SOCK_DGRAM)) as silent:
         silent.bind((HERE, 0))
@@ -114,12 +172,14 @@ async def test_every_url_of_a_turn_server_is_used() -> None:
 @pytest.mark.usefixtures("patient")
 async def test_turn_server_may_have_an_ipv6_address() -> None:
     require(coturn.missing())
-    port = free_port()
+    require(missing_ipv6())
+    port = free_port("::1")
     server = turn(f"turn:[::1]:{port}?transport=tcp")
     async with coturn.running("::1", port=port, relay=HERE), asked(server) as found:
         assert [(each.type, each.host) for each in found] == [("relay", HERE)]
 
 
+@pytest.mark.usefixtures("patient")
 async def test_turn_over_tls_trusts_the_given_roots(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     require(coturn.missing())
     certified(tmp_path, HERE)
@@ -140,6 +200,7 @@ async def test_turn_over_tls_trusts_the_given_roots(tmp_path: Path, caplog: pyte
     assert "CERTIFICATE_VERIFY_FAILED" in caplog.text
 
 
+@pytest.mark.usefixtures("patient")
 async def test_wrong_password_is_logged_without_it(caplog: pytest.LogCaptureFixture) -> None:
     require(coturn.missing())
     caplog.set_level(logging.DEBUG)
@@ -149,9 +210,11 @@ async def test_wrong_password_is_logged_without_it(caplog: pytest.LogCaptureFixt
     (record,) = [each for each in caplog.records if "no TURN server can be used" in each.message]
     assert record.levelno == logging.WARNING
     assert f"turn:{HERE}:{port}?transport=tcp: " in record.message
+    assert "(401 - " in record.message
     assert "wrong-sesame-2718" not in caplog.text
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize(("code", "stale", "relays"), [(438, ALLOCATION_ATTEMPTS - 1, 1), (438, 99, 0), (486, 1, 0)])
 async def test_allocation_is_repeated_after_a_stale_nonce(
     code: int, stale: int, relays: int, monkeypatch: pytest.MonkeyPatch
@@ -167,26 +230,12 @@ async def test_allocation_is_repeated_after_a_stale_nonce(
         response.attributes["ERROR-CODE"] = (code, "")
         raise stun.TransactionFailed(response)
 
-    monkeypatch.setattr(gathering, "create_turn_endpoint", refuse)
+    monkeypatch.setattr(server_candidates, "create_turn_endpoint", refuse)
     async with coturn.running(HERE, port=port), asked(turn(f"turn:{HERE}:{port}?transport=tcp")) as found:
         assert len(found) == relays
 
 
-async def test_number_of_relays_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gathering, "SERVER_LIMIT_S", 0.1)
-    async with AsyncExitStack() as stack:
-        silent = [stack.enter_context(socket.socket(type=socket.SOCK_DGRAM)) for _ in range(MAX_RELAYS + 1)]
-        for each in silent:
-            each.setblocking(False)
-            each.bind((HERE, 0))
-        async with asked(turn(*(f"turn:{HERE}:{each.getsockname()[1]}" for each in silent))) as found:
-            assert found == []
-        for each in silent[:-1]:
-            assert each.recv(2048)
-        with pytest.raises(BlockingIOError):
-            silent[-1].recv(2048)
-
-
+@pytest.mark.usefixtures("patient")
 async def test_peer_closes_although_its_turn_server_is_silent(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,7 +244,7 @@ async def test_peer_closes_although_its_turn_server_is_silent(
     server = turn(f"turn:{HERE}:{(port := free_port())}?transport=tcp")
     async with asyncio.timeout(LIMIT), coturn.running(HERE, port=port) as process, nothing_left():
         peer = AiortcSpectatorPeer(
-            [HERE], SystemClock(), connected=_nothing, ended=_nothing, frame=_nothing, lost=_nothing
+            [HERE], SystemClock(), connected=_nothing, ended=_nothing, frame=_nothing, lost=_nothing, tls=no_tls
         )
         async with peer:
             assert " typ relay " in await peer.offer([server])

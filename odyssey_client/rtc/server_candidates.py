@@ -66,6 +66,8 @@ class _Server:
 
     def __str__(self) -> str:
         """Return the URL."""
+        if self.transport is None:
+            return f"stun:{self.host}:{self.port}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"turn{'s' if self.is_tls else ''}:{host}:{self.port}?transport={self.transport}"
 
@@ -76,31 +78,43 @@ async def ask_servers(
     """Return the server-reflexive and relayed candidates from the servers, and add the sockets of the relayed ones.
 
     Servers that do not answer in time are left out. Call this function after the host candidates are gathered.
+
+    Raises:
+        OdysseyConfigError: a TURN server needs TLS, and ``tls`` cannot use a file with root certificates.
     """
     usable = [server for each in servers for server in _usable(each)]
     # A STUN server on this machine would only report addresses of host candidates, and a request to it would start a
     # thread for a name lookup.
-    stun = [(each.host, each.port) for each in usable if each.transport is None and not is_loopback(each.host)][:1]
+    stun = [each for each in usable if each.transport is None and not is_loopback(each.host)][:1]
     turn = [each for each in usable if each.transport is not None][:MAX_RELAYS]
     # aioice has no public way to the sockets of a connection.
     hosts = [each for each in connection._protocols if ":" not in each.local_candidate.host]  # noqa: SLF001
-    reflexive = [asyncio.create_task(server_reflexive_candidate(host, place)) for place in stun for host in hosts]
-    relayed = [asyncio.create_task(_relayed(connection, component, each, tls)) for each in turn]
-    await _wait([*reflexive, *relayed], relayed)
-    candidates = [task.result()[0] for task in reflexive if not task.cancelled() and task.exception() is None]
-    failures = []
-    for server, task in zip(turn, relayed, strict=True):
-        error = TimeoutError("no answer") if task.cancelled() else task.exception()
-        if error is not None:
-            failures.append(f"{server}: {str(error) or type(error).__name__}")
-            continue
-        connection._protocols.append(task.result())  # noqa: SLF001 - as above
-        candidates.append(task.result().local_candidate)
-    if failures and len(failures) == len(turn):
-        logger.warning("no TURN server can be used; connecting without one (%s)", "; ".join(failures))
+    context = await tls() if any(each.is_tls for each in turn) else None
+    reflexive = {
+        asyncio.create_task(server_reflexive_candidate(host, (each.host, each.port))): each
+        for each in stun
+        for host in hosts
+    }
+    relayed = {asyncio.create_task(_relayed(connection, component, each, context)): each for each in turn}
+    await _wait([*reflexive, *relayed], [*relayed])
+    failures = [f"{each}: {why}" for task, each in (reflexive | relayed).items() if (why := _failure(task)) is not None]
+    candidates = [task.result()[0] for task in reflexive if _failure(task) is None]
+    sockets = [task.result() for task in relayed if _failure(task) is None]
+    for each in sockets:
+        connection._protocols.append(each)  # noqa: SLF001 - as above
+        candidates.append(each.local_candidate)
+    told = "; ".join(dict.fromkeys(failures))  # requests to one STUN server from several addresses often fail alike
+    if turn and not sockets:
+        logger.warning("no TURN server can be used; connecting without one (%s)", told)
     elif failures:
-        logger.info("TURN servers that cannot be used: %s", "; ".join(failures))
+        logger.info("ICE servers that cannot be used: %s", told)
     return candidates
+
+
+def _failure(task: asyncio.Task[object]) -> str | None:
+    """Return why a task that has ended failed; None if it did not."""
+    error = TimeoutError("no answer") if task.cancelled() else task.exception()
+    return None if error is None else str(error) or type(error).__name__
 
 
 async def _wait[T](tasks: Sequence[asyncio.Task[T]], relayed: Sequence[asyncio.Task[T]]) -> None:
@@ -118,9 +132,9 @@ async def _wait[T](tasks: Sequence[asyncio.Task[T]], relayed: Sequence[asyncio.T
         await asyncio.wait(pending)
 
 
-async def _relayed(connection: Connection, component: int, server: _Server, tls: TlsContext) -> StunProtocol:
+async def _relayed(connection: Connection, component: int, server: _Server, tls: ssl.SSLContext | None) -> StunProtocol:
     """Allocate an address on a TURN server; return the socket that uses it."""
-    transport, protocol = await _allocated(connection, server, await tls() if server.is_tls else None)
+    transport, protocol = await _allocated(connection, server, tls if server.is_tls else None)
     address, port = transport.get_extra_info("sockname")
     related_address, related_port = transport.get_extra_info("related_address")
     protocol.local_candidate = Candidate(
@@ -171,12 +185,8 @@ def abort(protocol: StunProtocol) -> None:
         transport.abort()
 
 
-def can_be_asked(url: str) -> bool:
-    """Return whether `ask_servers` can use the URL of an ICE server (RFC 7064, RFC 7065)."""
-    return _read(url, IceServer([url])) is not None
-
-
 def _usable(server: IceServer) -> Iterable[_Server]:
+    """Return the STUN and TURN servers at the URLs of an ICE server (RFC 7064, RFC 7065)."""
     return (found for url in server.urls if (found := _read(url, server)) is not None)
 
 

@@ -97,8 +97,10 @@ class CheckError(Exception):
     """A check failed. The message states what was expected, and what was found."""
 
 
-def run(*command: str | Path, cwd: Path = ROOT) -> str:
-    """Run a command and return its output.
+def run(*command: str | Path, cwd: Path) -> str:
+    """Run a command in the folder `cwd`, and return its output.
+
+    `python -c` and `python -m` import from `cwd` first: run what was installed outside of the clone.
 
     Raises:
         CheckError: the command failed.
@@ -123,41 +125,47 @@ def contents(wheel: Path) -> Mapping[str, bytes]:
 def build(folder: Path) -> tuple[Path, Path]:
     """Build the sdist, and the wheel from the sdist; check that the clone builds the same wheel."""
     tools = environment(folder / "tools", "build", "twine")
-    run(tools / "python", "-m", "build", "--outdir", folder / "dist")
+    run(tools / "python", "-m", "build", "--outdir", folder / "dist", cwd=ROOT)
     (sdist,) = (folder / "dist").glob("*.tar.gz")
     (wheel,) = (folder / "dist").glob("*.whl")
-    run(tools / "python", "-m", "build", "--wheel", "--outdir", folder / "direct")
+    run(tools / "python", "-m", "build", "--wheel", "--outdir", folder / "direct", cwd=ROOT)
     (direct,) = (folder / "direct").glob("*.whl")
     if contents(wheel) != contents(direct):
         differing = sorted(dict(contents(wheel).items() ^ contents(direct).items()))
         raise CheckError(f"expected the sdist to build the wheel that the clone builds, got other files: {differing}")
-    run(tools / "twine", "check", "--strict", sdist, wheel)
+    run(tools / "twine", "check", "--strict", sdist, wheel, cwd=folder)
     return sdist, wheel
 
 
 def environment(folder: Path, *requirements: str) -> Path:
     """Create a virtual environment with `requirements`, and return the directory of its programs."""
-    run(sys.executable, "-m", "venv", folder)
+    folder.mkdir()
+    run(sys.executable, "-m", "venv", folder, cwd=folder)
     programs = folder / ("Scripts" if os.name == "nt" else "bin")
-    run(programs / "python", "-m", "pip", "--quiet", "--disable-pip-version-check", "install", *requirements)
+    install(programs, *requirements, cwd=folder)
     return programs
+
+
+def install(programs: Path, *requirements: str, cwd: Path) -> None:
+    """Install `requirements` with pip into the environment whose programs are in `programs`."""
+    run(programs / "python", "-m", "pip", "--quiet", "--disable-pip-version-check", "install", *requirements, cwd=cwd)
 
 
 def check_installation(installation: Installation, wheel: Path, folder: Path) -> str:
     """Install the wheel with its extras, use it, and return a row of the table of sizes."""
     programs = environment(folder, f"odyssey-testkit{installation.extras} @ {wheel.as_uri()}")
-    packages = json.loads(run(programs / "python", "-m", "pip", "list", "--format", "json"))
+    packages = json.loads(run(programs / "python", "-m", "pip", "list", "--format", "json", cwd=folder))
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file() and "pip" not in file.parts)
     if installation.also:
-        run(programs / "python", "-m", "pip", "--quiet", "--disable-pip-version-check", "install", *installation.also)
+        install(programs, *installation.also, cwd=folder)
     run(programs / "python", "-c", installation.program, cwd=folder)
     if not installation.extras:
-        check_client(programs, {package["name"].lower() for package in packages})
+        check_client(programs, folder, {package["name"].lower() for package in packages})
     names = f"`odyssey-testkit{installation.extras}`"
     return f"| {names} | {installation.means} | {len(packages) - 1} | {size / 1e6:.0f} MB |"
 
 
-def check_client(programs: Path, packages: set[str]) -> None:
+def check_client(programs: Path, folder: Path, packages: set[str]) -> None:
     """Check that the client alone has no package of a server, and is imported quickly."""
     if unwanted := packages & OF_SERVERS:
         raise CheckError(f"expected no package of a server beside the client, got {', '.join(sorted(unwanted))}")
@@ -165,7 +173,7 @@ def check_client(programs: Path, packages: set[str]) -> None:
     for _ in range(IMPORTS):
         for statement, measured in times.items():
             timed = f"import time; began = time.perf_counter(); {statement}; print(time.perf_counter() - began)"
-            measured.append(float(run(programs / "python", "-c", timed)))
+            measured.append(float(run(programs / "python", "-c", timed, cwd=folder)))
     ratio = statistics.median(times[IMPORT_CLIENT]) / statistics.median(times[IMPORT_HTTPX])
     click.echo(f"package: `{IMPORT_CLIENT}` takes {ratio:.2f} times as long as `{IMPORT_HTTPX}`")
     if ratio > SLOWEST_IMPORT:

@@ -113,7 +113,14 @@ def linked_directory(folder: Path, _: ExitStack) -> Path:
     return folder / "link"
 
 
-KINDS = [device, pipe, deleted, fifo, linked_directory]
+OF_PROC = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="requires /proc/self/fd (Linux)")
+KINDS = [
+    device,
+    pytest.param(pipe, marks=OF_PROC),
+    pytest.param(deleted, marks=OF_PROC),
+    fifo,
+    linked_directory,
+]
 
 
 @pytest.mark.parametrize("make", KINDS, ids=lambda make: make.__name__)

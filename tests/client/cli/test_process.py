@@ -160,6 +160,7 @@ async def test_interrupted_download_leaves_no_partial_file(
     assert names(tmp_path) == []
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="requires /proc/self/fd (Linux)")
 def test_link_to_standard_output_is_not_replaced(server: Server, tmp_path: Path) -> None:
     link, redirected = tmp_path / "lk", tmp_path / "redirected"
     link.symlink_to("/proc/self/fd/1")

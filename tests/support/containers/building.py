@@ -78,7 +78,11 @@ class _Builder:
         return self._built[name]
 
     def forget_unused(self) -> None:
-        """Delete the layers that no build has used for a while."""
+        """Delete the layers that no build has used for a while.
+
+        The modification time of the lock is the present on the clock of the file system: `_locked` has just truncated
+        the file.
+        """
         for layer in self._store.glob("layers/*"):
             if layer in self._used:
                 os.utime(layer)

@@ -12,8 +12,6 @@ from types import MappingProxyType
 
 from dockerfile_parse import DockerfileParser
 
-from tests.support.containers.durations import seconds_of
-
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """The PATH that Docker gives to a container whose image sets none."""
 
@@ -56,22 +54,19 @@ class Stage:
 
 @dataclass(frozen=True)
 class HealthCheck:
-    """The instruction HEALTHCHECK, or `healthcheck` of a compose file; times in seconds."""
+    """The instruction HEALTHCHECK.
+
+    Attributes:
+        timeout: seconds for one run of the command.
+    """
 
     command: Sequence[str]
-    interval: float = 30.0
-    timeout: float = 30.0
-    start_period: float = 0.0
-    retries: int = 3
+    timeout: float
 
 
 @dataclass(frozen=True)
 class Config:
-    """What an image states about its containers.
-
-    Attributes:
-        ports: as in EXPOSE, such as `8400/tcp`.
-    """
+    """What an image states about its containers."""
 
     environment: Mapping[str, str] = field(default_factory=lambda: {"PATH": DEFAULT_PATH})
     folder: str = "/"
@@ -79,8 +74,6 @@ class Config:
     entrypoint: Sequence[str] = ()
     command: Sequence[str] = ()
     health: HealthCheck | None = None
-    ports: Sequence[str] = ()
-    volumes: Sequence[str] = ()
     stop_signal: str = "SIGTERM"
 
     def after(self, instruction: Instruction) -> "Config":
@@ -103,9 +96,7 @@ class Config:
             case "CMD":
                 return replace(self, command=exec_form(instruction.rest))
             case "EXPOSE":
-                return replace(self, ports=[*self.ports, *rest.split()])
-            case "VOLUME":
-                return replace(self, volumes=[*self.volumes, *exec_form(instruction.rest)])
+                return self  # it publishes no port
             case "STOPSIGNAL":
                 return replace(self, stop_signal=rest)
             case "HEALTHCHECK":
@@ -147,11 +138,6 @@ def _instruction(name: str, value: str) -> Instruction:
 def _health(instruction: Instruction) -> HealthCheck:
     kind, _, command = instruction.rest.partition(" ")
     assert kind == "CMD", f"expected HEALTHCHECK CMD, got {instruction}"
-    defaults = HealthCheck(())
-    return HealthCheck(
-        command=exec_form(command),
-        interval=seconds_of(instruction.flag("interval", f"{defaults.interval}s")),
-        timeout=seconds_of(instruction.flag("timeout", f"{defaults.timeout}s")),
-        start_period=seconds_of(instruction.flag("start-period", f"{defaults.start_period}s")),
-        retries=int(instruction.flag("retries", str(defaults.retries))),
-    )
+    timeout = re.fullmatch(r"(\d+)s", instruction.flag("timeout", "30s"))
+    assert timeout is not None, f"expected a timeout in seconds, such as 3s, got {instruction}"
+    return HealthCheck(exec_form(command), float(timeout[1]))

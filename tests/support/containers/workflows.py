@@ -9,9 +9,8 @@ import yaml
 
 @dataclass(frozen=True)
 class ServiceContainer:
-    """A container that runs during a job."""
+    """A container that runs during a job. The tests run the image of the Dockerfile in place of its image."""
 
-    image: str
     environment: Mapping[str, str]
     ports: Sequence[str]
 
@@ -22,13 +21,11 @@ class Job:
 
     Attributes:
         commands: the `run` of its steps, in order. Its other steps use actions.
-        actions: the actions of its other steps, such as `actions/checkout`, without their versions.
     """
 
     environment: Mapping[str, str]
     services: Mapping[str, ServiceContainer]
     commands: Sequence[str]
-    actions: Sequence[str]
 
 
 def read_jobs(text: str) -> Mapping[str, Job]:
@@ -39,12 +36,11 @@ def read_jobs(text: str) -> Mapping[str, Job]:
 def _job(described: Mapping[str, Any]) -> Job:  # Any: YAML
     steps = described["steps"]
     services = {
-        name: ServiceContainer(each["image"], each.get("env", {}), each.get("ports", []))
+        name: ServiceContainer(each.get("env", {}), each.get("ports", []))
         for name, each in described.get("services", {}).items()
     }
     return Job(
         environment=described.get("env", {}),
         services=services,
         commands=[step["run"] for step in steps if "run" in step],
-        actions=[step["uses"].partition("@")[0] for step in steps if "uses" in step],
     )

@@ -1,17 +1,21 @@
-"""Runs coturn, a TURN server, on the machine of a mock."""
+"""Runs coturn, a TURN server, on the machine of a mock, with the options of the documentation."""
 
 import asyncio
+import shlex
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from odyssey_mock.settings import IceServer
 from tests.support.namespaces import program
+from tests.support.pages import blocks
 
 PORT = 3478
-USERNAME, PASSWORD = "anna", "open-sesame-3141"
+USERNAME, PASSWORD = "anna", "open-sesame"
+"""Those of the command in `docs/how-to/run-a-server.md`."""
 START_LIMIT = 30.0
 """Timeout in seconds until coturn listens, which takes a tenth of a second."""
 
@@ -34,16 +38,16 @@ async def running(
 
     `certified`: a folder with `certificate.pem` and `key.pem`, to listen for TLS instead of TCP.
     """
-    tls = ["--no-tls", "--listening-port", str(port)]
+    options = [*_documented(address, relay or address), "--listening-port", str(port)]
     if certified is not None:
-        tls = ["--no-tcp", "--no-udp", "--tls-listening-port", str(port)]
-        tls += ["--cert", str(certified / "certificate.pem"), "--pkey", str(certified / "key.pem")]
+        options.remove("--no-tls")
+        options += ["--no-tcp", "--no-udp", "--tls-listening-port", str(port)]
+        options += ["--cert", str(certified / "certificate.pem"), "--pkey", str(certified / "key.pem")]
     with TemporaryDirectory() as folder:
         process = await asyncio.create_subprocess_exec(
             str(program("turnserver")),
-            *("-n", "--verbose", "--log-file", "stdout", "--no-cli", "--no-dtls", "--allow-loopback-peers"),
-            *("--lt-cred-mech", "--realm", "mock", "--user", f"{USERNAME}:{PASSWORD}"),
-            *("--listening-ip", address, "--relay-ip", relay or address, *tls),
+            *options,
+            *("-n", "--verbose", "--log-file", "stdout", "--no-cli", "--allow-loopback-peers"),
             *("--pidfile", str(Path(folder, "pid")), "--userdb", str(Path(folder, "users"))),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -63,6 +67,14 @@ async def running(
             if reading is not None:
                 reading.cancel()
                 await asyncio.wait([reading])
+
+
+def _documented(address: str, relay: str) -> list[str]:
+    """Return the options of the command in `docs/how-to/run-a-server.md`, with these addresses."""
+    (command,) = [block.code for block in blocks("sh") if block.code.startswith("turnserver ")]
+    _, *options = shlex.split(command)
+    addresses = {"--listening-ip": address, "--relay-ip": relay}
+    return [addresses.get(option, word) for option, word in pairwise(["", *options])]
 
 
 async def _listening(log: asyncio.StreamReader, transports: set[bytes]) -> None:

@@ -5,14 +5,12 @@ from pathlib import Path
 from tests.support import nginx
 from tests.support.namespaces import run_in_namespace
 from tests.support.requirements import require
-from tests.support.tls_server import certified
 
 SCRIPT = Path(__file__).parents[1] / "support" / "two_machines.py"
 
 
 def test_urls_work_remotely_proxied_and_with_tls(tmp_path: Path) -> None:
     require(nginx.missing())
-    certified(tmp_path, "10.98.0.1")
 
     found = run_in_namespace("two machines", SCRIPT, str(tmp_path))
 

@@ -8,11 +8,12 @@ import pytest
 from tests.contract.browser import chromium, trust
 from tests.support import coturn, nginx
 from tests.support.namespaces import run_in_namespace
-from tests.support.networks.table import NETWORKS, PAGES
+from tests.support.networks.table import NETWORKS, PAGES, UNDOCUMENTED_NETWORKS
 from tests.support.requirements import require
 
 SCRIPTS = Path(__file__).parents[1] / "support" / "networks"
 
+ALL_NETWORKS = {**NETWORKS, **UNDOCUMENTED_NETWORKS}
 PYTHON_CLIENTS = ("client", "spectator", "hls")
 MISSING = {"nginx": nginx.missing, "coturn": coturn.missing}
 """For each program beside a mock, the function that returns whether it is missing."""
@@ -20,7 +21,7 @@ MISSING = {"nginx": nginx.missing, "coturn": coturn.missing}
 
 def connected(name: str, *clients: str) -> None:
     """Assert that each client connects in the network `name`."""
-    network = NETWORKS[name]
+    network = ALL_NETWORKS[name]
     for program in network.programs:
         require(MISSING[program]())
     found = run_in_namespace(network.network, SCRIPTS / "mock_machine.py", name, "1", *clients)
@@ -28,7 +29,7 @@ def connected(name: str, *clients: str) -> None:
     assert {client: found[client]["error"] for client in clients} == dict.fromkeys(clients)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", ALL_NETWORKS)
 def test_python_clients_connect_over_the_network(name: str) -> None:
     connected(name, *PYTHON_CLIENTS)
 

@@ -8,24 +8,23 @@ import asyncio
 import json
 import sys
 
-from odyssey_client import BroadcastInfo, Odyssey, SystemNetwork
+from odyssey_client import Odyssey, SystemNetwork
 from odyssey_mock import MockOdyssey, system_network
+from tests.support.broadcasting import host_broadcast
 
 HOST = sys.argv[1]
 LOOPBACK_ONLY = "loopback_only" in sys.argv[2:]
 
 
 async def main() -> None:
-    ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
     async with (
         asyncio.timeout(60),
         MockOdyssey(host=HOST, loopback_only=LOOPBACK_ONLY, portrait_size=(176, 320)) as mock,
         Odyssey(mock.api_key, api_url=mock.url) as client,
     ):
-        stream = await client.connect(on_broadcast_ready=ready.set_result)
-        await client.start_stream("A cat", broadcast=True)
-        await anext(stream.frames())
-        info = await ready
+        _, info = await host_broadcast(client)
+        assert client.media_stream is not None
+        await anext(client.media_stream.frames())
         async with await Odyssey.connect_to_stream(info.webrtc_url, info.spectator_token) as spectator:
             await anext(spectator.frames())
     mock_addresses = system_network.SystemNetwork().ice_addresses(LOOPBACK_ONLY)

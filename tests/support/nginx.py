@@ -5,11 +5,14 @@ import os
 import re
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from tests.support.namespaces import program
 from tests.support.pages import blocks
+
+START_LIMIT = 30.0
+"""Timeout in seconds until nginx listens, which takes a tenth of a second."""
 
 _AROUND = """
 user root root;
@@ -46,10 +49,17 @@ async def running(folder: Path, certificate: Path, key: Path) -> AsyncIterator[N
     configuration.write_text(_AROUND.format(server=code))
     # The command returns once nginx listens, and leaves it running in the background.
     starting = await asyncio.create_subprocess_exec(str(program("nginx")), "-p", folder, "-c", configuration)
-    status = await starting.wait()
+    try:
+        async with asyncio.timeout(START_LIMIT):
+            status = await starting.wait()
+    finally:
+        if starting.returncode is None:
+            starting.kill()
+            await starting.wait()
     assert status == 0, f"expected nginx to start, got exit status {status}"
     pid = int((folder / "nginx.pid").read_text())
     try:
         yield
     finally:
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # nginx has already ended
+            os.kill(pid, signal.SIGKILL)

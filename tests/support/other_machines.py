@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 import traceback
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ def waiting_on[Argument, Result](
     The process is a fork. Enter the context manager before threads and event loops exist, which do not survive a fork.
     A new interpreter would take a second to import the packages.
     """
+    assert threading.active_count() == 1, f"expected no thread before the fork, got {threading.enumerate()}"
+    assert asyncio._get_running_loop() is None, "expected a fork before the event loop runs, got one inside of it"
     fork = get_context("fork")
     ours, theirs = fork.Pipe()
     process = fork.Process(target=_serve, args=(machine, function, ours, theirs))

@@ -15,7 +15,8 @@ from urllib.parse import urljoin
 import httpx
 from aioice import stun
 
-from odyssey_client import BroadcastInfo, Odyssey
+from odyssey_client import Odyssey
+from tests.support.broadcasting import host_broadcast
 
 FORGED = {
     "Forwarded": "for=127.0.0.1;host=forged.example;proto=http",
@@ -47,12 +48,10 @@ async def visits(plan: Visits) -> dict[str, dict[str, object]]:
 
 async def _visit(url: str, key: str) -> dict[str, object]:
     """Use each kind of URL that the mock at `url` sends; return their base URLs and what was received."""
-    ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
     async with Odyssey(key, api_url=url) as client, httpx.AsyncClient(headers=FORGED) as http:
-        stream = await client.connect(on_broadcast_ready=ready.set_result)
-        stream_id = await client.start_stream("A cat", broadcast=True)
-        await anext(stream.frames())
-        info = await ready
+        stream_id, info = await host_broadcast(client)
+        assert client.media_stream is not None
+        await anext(client.media_stream.frames())
         async with await Odyssey.connect_to_stream(info.webrtc_url, info.spectator_token) as spectator:
             await anext(spectator.frames())
         assert info.hls_url is not None

@@ -19,6 +19,7 @@ import httpx
 from odyssey_client import BroadcastInfo, Odyssey
 from tests.contract.browser import chromium, firefox
 from tests.contract.browser.official_client import OfficialClient
+from tests.support.broadcasting import host_broadcast
 from tests.support.certificate_files import ServerFiles
 from tests.support.networks.table import Connections
 
@@ -124,11 +125,9 @@ async def _in_pages(plan: Visits, browser: chromium.Pages | firefox.Firefox) -> 
 @asynccontextmanager
 async def _broadcast(plan: Visits) -> AsyncIterator[BroadcastInfo]:
     """Host a broadcast, and yield its URLs."""
-    ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
     async with Odyssey(plan.key, api_url=plan.url) as host:
-        await host.connect(on_broadcast_ready=ready.set_result)
-        await host.start_stream("A cat", broadcast=True)
-        yield await ready
+        _, info = await host_broadcast(host)
+        yield info
 
 
 def _ms_since(began: float) -> float:

@@ -26,6 +26,8 @@ PORT = 5173
 """The port of the app's dev server."""
 LIMIT = 100.0
 """Timeout in seconds for all steps of a guide."""
+END_LIMIT = 20.0
+"""Timeout in seconds for the end of commands after SIGTERM."""
 
 UFW = """#!/bin/sh -e
 # Carries out `ufw allow PORT/PROTOCOL` with nft.
@@ -78,7 +80,8 @@ class Computer:
         finally:
             with suppress(ProcessLookupError):  # the commands have ended
                 os.killpg(process.pid, signal.SIGTERM)
-            await process.communicate()  # until no process of the group writes any more
+            async with asyncio.timeout(END_LIMIT):
+                await process.communicate()  # until no process of the group writes any more
 
     async def _started(self, commands: str, variables: Mapping[str, str]) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
@@ -126,10 +129,11 @@ async def serve_an_https_page(computer: Computer, on_phone: OnPhone) -> Seen:
 STEPS = {"use-a-phone.md": use_a_phone, "serve-an-https-page.md": serve_an_https_page}
 
 
-async def main() -> None:
-    with waiting_on("phone", visit) as on_phone, TemporaryDirectory() as home:
+async def main(on_phone: OnPhone) -> None:
+    with TemporaryDirectory() as home:
         async with asyncio.timeout(LIMIT):
             print(json.dumps(await STEPS[GUIDE](Computer(Path(home)), on_phone)))
 
 
-asyncio.run(main())
+with waiting_on("phone", visit) as on_phone:
+    asyncio.run(main(on_phone))

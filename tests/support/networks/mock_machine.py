@@ -1,4 +1,4 @@
-"""A script that runs a mock in one of `table.NETWORKS`, and lets clients on another machine connect to it.
+"""A script that runs a mock in one of the networks of table.py, and lets clients on another machine connect to it.
 
 Its arguments are the key of the network, how often each client connects, and keys of `table.CLIENTS`. It prints what
 `visits` of client_machine.py returns.
@@ -7,7 +7,7 @@ Its arguments are the key of the network, how often each client connects, and ke
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +17,7 @@ from odyssey_mock.settings import MockOverrides
 from tests.support import coturn, nginx
 from tests.support.certificate_files import ServerFiles, server_files
 from tests.support.networks.client_machine import Visits, visits
-from tests.support.networks.table import NETWORKS, Network
+from tests.support.networks.table import NETWORKS, UNDOCUMENTED_NETWORKS, Connections, Network
 from tests.support.other_machines import waiting_on
 
 NAME, ROUNDS, *CLIENTS = sys.argv[1:]
@@ -41,13 +41,14 @@ async def serving(network: Network, files: ServerFiles) -> AsyncIterator[MockOdy
         yield mock
 
 
-async def main() -> None:
-    network = NETWORKS[NAME]
-    with waiting_on("client", visits) as visit, TemporaryDirectory() as folder:
+async def main(visit: Callable[[Visits], Awaitable[Mapping[str, Connections]]]) -> None:
+    network = {**NETWORKS, **UNDOCUMENTED_NETWORKS}[NAME]
+    with TemporaryDirectory() as folder:
         files = server_files(Path(folder), ADDRESS, "127.0.0.1")
         async with asyncio.timeout(LIMIT), serving(network, files) as mock:
             found = await visit(Visits(mock.api_key, network.url, files, CLIENTS, int(ROUNDS)))
     print(json.dumps(found))
 
 
-asyncio.run(main())
+with waiting_on("client", visits) as visit:
+    asyncio.run(main(visit))

@@ -73,6 +73,22 @@ NETWORKS: Mapping[str, Network] = MappingProxyType(
     }
 )
 
+_BOTH_TRANSPORTS = coturn.server_at("10.98.0.1")
+_BOTH_TRANSPORTS["urls"] = [f"turn:10.98.0.1:{coturn.PORT}?transport={transport}" for transport in ("udp", "tcp")]
+
+UNDOCUMENTED_NETWORKS: Mapping[str, Network] = MappingProxyType(
+    {
+        "turn over both": Network(
+            "UDP blocked, a TURN server over UDP and TCP",
+            "UDP blocked",
+            "http://10.98.0.1:8400",
+            {"ice_servers": [_BOTH_TRANSPORTS]},
+            programs=["coturn"],
+        ),
+    }
+)
+"""Networks for tests only, with the Python clients."""
+
 type Answer = Literal["yes", "asks", "no"]
 """Whether a page connects: always, only once the user has granted a permission, or never."""
 

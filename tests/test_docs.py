@@ -53,7 +53,7 @@ NOT_RUN = {
     "odyssey-mock bench soak": "takes minutes; the suite runs it with --quick",
     "ODYSSEY_TEST_HOSTILE_CASES=": "takes minutes; the suite runs fewer cases",
     "odyssey-mock serve": "does not end; tests/mock/cli passes its options",
-    "turnserver ": "does not end; tests/e2e/test_turn.py runs it",
+    "turnserver ": "does not end; tests/e2e/test_networks.py runs it",
     "python scripts/overload.py": "takes a minute; tests/e2e/test_overload.py runs it with few sessions",
     "sudo ufw ": "changes the firewall; tests/e2e/test_network_guides.py executes it in a network namespace",
     "mkcert -install": "changes the trusted certificates; tests/e2e/test_network_guides.py executes it",
@@ -62,7 +62,10 @@ NOT_RUN = {
     "python scripts/kill_campaign.py": "takes minutes; tests/mock/test_kill_campaign.py kills 5 servers",
     "pytest tests/": "is a part of the suite itself",
     'mkdir -p "$HOME/.pki/nssdb"': "tests/contract/browser/test_https.py runs it",
-    "docker ": "needs a Docker daemon; tests/e2e/test_container.py works without one",
+    "docker ": (
+        "needs a Docker daemon. tests/e2e/test_container.py runs `serve` in the image, compose.yaml and the workflows "
+        "without one. Nothing runs `docker login`, `docker push`, and `docker run` with other options"
+    ),
     "ssh ": "needs another machine",
     "odyssey-mock explore ": "takes minutes; tests/mock/explore runs each option with few seeds",
 }
@@ -140,6 +143,18 @@ def test_index_lists_every_page() -> None:
 
     assert {page for page in listed if page.suffix in {".md", ".rst"}} == pages
     assert contents == {page.with_suffix("") for page in pages}
+
+
+@pytest.mark.parametrize("package", [odyssey_client, odyssey_mock], ids=lambda package: package.__name__)
+def test_architecture_page_names_every_part_of_the_package(package: ModuleType) -> None:
+    layers = (ROOT / "docs" / "architecture.md").read_text().partition("## Layers")[2].partition("\n## ")[0]
+    (table,) = [part for part in re.split(r"^(?=\*\*`)", layers, flags=re.MULTILINE) if package.__name__ in part[:20]]
+    named = re.findall(r"`([^`]+)`", " ".join(re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE)))
+    folder = ROOT / package.__name__
+    modules = {module.name for module in folder.glob("*.py")} - {"__init__.py"}
+    packages = {f"{module.parent.name}/" for module in folder.glob("*/__init__.py")}
+
+    assert (modules | packages) - {*named} == set()
 
 
 @pytest.mark.parametrize(
@@ -345,6 +360,12 @@ def test_every_exempt_shell_block_exists() -> None:
     unused = [start for start in NOT_RUN if not any(block.code.startswith(start) for block in SHELL)]
 
     assert unused == []
+
+
+def test_every_test_of_an_exempt_block_exists() -> None:
+    named = [path for reason in NOT_RUN.values() for path in re.findall(r"tests/[\w./]*\w", reason)]
+
+    assert [path for path in named if not (ROOT / path).exists()] == []
 
 
 @pytest.mark.parametrize("block", blocks("json"), ids=str)

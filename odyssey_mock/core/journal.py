@@ -12,6 +12,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Literal, get_args, override
@@ -75,27 +76,25 @@ class LaterData:
     It equals every other data and text with the same JSON.
 
     Attributes:
-        secrets: the secrets that are masked.
         size: approximate memory in bytes.
     """
 
-    __slots__ = ("_describe", "_encoded", "_limit", "secrets", "size")
+    __slots__ = ("_encode", "_encoded", "size")
 
-    def __init__(self, describe: Described, secrets: Secrets, limit: int, size: int) -> None:
-        """Prepare the data that `describe` returns, of at most `limit` characters of JSON."""
-        self._describe: Described | None = describe
-        self._limit = limit
+    def __init__(self, encode: Callable[[], str], size: int) -> None:
+        """Prepare the data that `encode` returns as JSON text, with secrets masked."""
+        self._encode: Callable[[], str] | None = encode
         self._encoded = ""
-        self.secrets = secrets
         self.size = size
 
     @property
     def encoded(self) -> str:
         """The data as JSON text, with secrets masked."""
-        describe = self._describe
-        if describe is not None:
-            self._encoded = _masked(describe, self.secrets, self._limit)
-            self._describe = None  # last, because another thread may read at the same time
+        encode = self._encode
+        if encode is not None:
+            self._encoded = encode()
+            # Last, because another thread may read at the same time. It frees secrets that the mock has forgotten.
+            self._encode = None
         return self._encoded
 
     @override
@@ -306,7 +305,7 @@ class Journal:
             stream: the same for the stream.
         """
         secrets = self.secrets.kept
-        content = LaterData(describe, secrets, _limit_for(account), size + _LATER_BYTES)
+        content = LaterData(partial(_masked, describe, secrets, _limit_for(account)), size + _LATER_BYTES)
         entry = self._write(Entry(self._recorded, self._now(), kind, name, account, session, stream, content))
         if secrets is not self._latest_secrets:
             if self._latest_secrets is not None:

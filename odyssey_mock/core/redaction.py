@@ -144,8 +144,9 @@ class Secrets:
     def kept(self) -> "Secrets":
         """The same secrets, which stay known after this object has forgotten its older half."""
         if self._kept is None:
-            self._kept = Secrets.__new__(Secrets)
-            vars(self._kept).update(vars(self))  # it shares everything until this object replaces it
+            kept = Secrets.__new__(Secrets)
+            vars(kept).update(vars(self))  # it shares everything until this object replaces it
+            self._kept = kept  # last, so that `kept` does not refer to itself
         return self._kept
 
     def add(self, value: str) -> None:

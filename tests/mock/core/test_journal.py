@@ -4,6 +4,7 @@ import asyncio
 import json
 import pickle
 import sys
+import weakref
 from collections.abc import Mapping
 from dataclasses import FrozenInstanceError
 from itertools import count
@@ -455,6 +456,17 @@ def test_entries_with_forgotten_secrets_are_encoded_gradually() -> None:
         encoded.append((sum(map(len, before)), len(after)))
     assert encoded == [(4, 0), (8, 0), (10, 0), (10, 0)]
     assert len(written.entries) == 14
+
+
+def test_encoded_entries_free_forgotten_secrets() -> None:
+    written = journal()
+    for number in range(2):
+        described_later(written, number)
+    forgotten = weakref.ref(written.secrets.kept)
+    for number in range(1100):
+        written.secrets.add(f"secret-{number:08d}-{number * 7919:08d}")
+    described_later(written, "later")  # the two are encoded with it
+    assert forgotten() is None
 
 
 def test_later_entry_costs_little_until_it_is_read() -> None:

@@ -5,7 +5,9 @@ import http.client
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import httpx
 import pytest
 
 from odyssey_mock.server import MockOdyssey as LoopMock
+from odyssey_mock.server import all_mocks_observed, no_mock_observed
 from odyssey_mock.testing.per_test_mock import PerTestMock
 from tests.support.polling import wait_until
 
@@ -62,8 +65,6 @@ NEEDS: dict[str, Callable[[PerTestMock], object]] = {
     "sessions": lambda mock: mock.sessions,
 }
 TESTS = 10
-CYCLIC_OBJECTS = 5
-"""Maximum number of objects of one test in reference cycles, on average. The whole mock has more than 160."""
 ENDS_AT_ONCE = sys.platform == "linux"
 """Whether a mock that has only answered requests ends without the server thread, which must be known to be idle."""
 
@@ -203,14 +204,25 @@ def test_reference_counts_free_a_finished_mock(mock: PerTestMock, path: str) -> 
         mock.end()
         mock.forget()
 
-    run_test()
-    gc.collect()
-    gc.disable()
-    try:
-        for _ in range(TESTS):
-            run_test()
-        unreachable = gc.collect()
-    finally:
-        gc.enable()
-        connection.close()
-    assert unreachable <= TESTS * CYCLIC_OBJECTS, f"{unreachable / TESTS:.0f} objects per test need the collector"
+    mocks: weakref.WeakSet[LoopMock] = weakref.WeakSet()
+
+    @asynccontextmanager
+    async def noted(started: LoopMock) -> AsyncIterator[None]:
+        mocks.add(started)
+        yield
+
+    # The recorder of the suite keeps the traces of all mocks, and with them the mocks.
+    with no_mock_observed(), all_mocks_observed(noted):
+        run_test()
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(TESTS):
+                run_test()
+            unreachable = gc.collect()
+        finally:
+            gc.enable()
+            connection.close()
+    alive = len(mocks)
+    assert alive <= 1, "expected at most the latest mock, which ends when the next one starts"
+    assert unreachable < TESTS, f"{unreachable / TESTS:.0f} objects per test need the collector"

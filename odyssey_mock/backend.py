@@ -159,7 +159,7 @@ class Backend:
             tokens=self.tokens,
             make_session=self.session_factory,
         )
-        settings = self.settings
+        settings = self.settings  # a function that refers to `self` would make the backend a reference cycle
         urls = ArtifactUrls(
             self.clock,
             self._secret("artifact URLs"),
@@ -251,7 +251,6 @@ class Backend:
         the cycles, and in a test run with hundreds of mocks that takes time from every test.
         """
         self.journal.drop_observers()
-        self.clock.drop_observers()
         self.streams.drop_observers()
 
     def change_settings(self, *, plan: Plan | None = None, **changes: Unpack[ChangeableSettings]) -> None:

@@ -74,7 +74,11 @@ def deadlines_json(deadlines: Iterable[Deadline], now: float) -> list[dict[str, 
 
 
 class Clock(Protocol):
-    """The server's clock. An async context manager: on exit it cancels pending deadlines and ends running callbacks."""
+    """The server's clock.
+
+    An async context manager: on exit it cancels pending deadlines, ends running callbacks and drops all observers. It
+    may be entered again.
+    """
 
     def time(self) -> float:
         """Return the time in seconds since the epoch, at most that of the end of the year 9999."""
@@ -138,9 +142,6 @@ class Clock(Protocol):
 
     def observe_advances(self, observer: AdvanceObserver) -> None:
         """Call `observer(before, after)` with the times of the clock before and after each call of `advance`."""
-
-    def drop_observers(self) -> None:
-        """Call none of the observers any longer."""
 
     @property
     def left(self) -> float:
@@ -427,10 +428,6 @@ class RealClock:
     def observe_pace(self, observer: PaceObserver) -> None:
         self._pace_observers.append(observer)
 
-    def drop_observers(self) -> None:
-        for observers in (self._observers, self._pace_observers, self._advances.observers):
-            observers.clear()
-
     @property
     def left(self) -> float:
         return LAST_INSTANT - self.time()
@@ -512,8 +509,12 @@ class RealClock:
             deadline.cancel()
         for task in self._tasks:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        try:
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+        finally:
+            for observers in (self._observers, self._pace_observers, self._advances.observers):
+                observers.clear()
         errors, self._errors = self._errors, []
         if errors:
             raise ExceptionGroup("callbacks of deadlines failed", errors)
@@ -622,10 +623,6 @@ class ManualClock:
     def observe_pace(self, observer: PaceObserver) -> None:
         """Do nothing: the pace of a manual clock never changes."""
 
-    def drop_observers(self) -> None:
-        for observers in (self._observers, self._advances.observers):
-            observers.clear()
-
     @property
     def speed(self) -> None:
         return None
@@ -685,6 +682,8 @@ class ManualClock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._deadlines.clear()
+        for observers in (self._observers, self._advances.observers):
+            observers.clear()
 
 
 _STANDS_STILL = (

@@ -78,7 +78,8 @@ class RequestBody:
     def close(self) -> None:
         """End the reading of the body, at the end of its request.
 
-        What `receive` belongs to refers to the request. The request and its body would otherwise be a reference cycle.
+        `receive` is a method of uvicorn's request cycle, which refers to the scope, and so to this body. Without
+        `close`, they would be a reference cycle.
         """
         self._receive = _disconnected
 

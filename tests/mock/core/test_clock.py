@@ -502,6 +502,22 @@ async def test_observer_sees_deadlines_before_their_callbacks(
     assert seen == ["first", "happens", "last"]
 
 
+@pytest.mark.parametrize("make", [ManualClock, RealClock])
+async def test_ended_clock_has_no_observers(make: Callable[[], Clock]) -> None:
+    seen: list[object] = []
+    clock = make()
+    async with clock:
+        clock.observe(seen.append)
+        clock.observe_advances(lambda *times: seen.append(times))
+        clock.observe_pace(seen.append)
+    async with clock:
+        clock.call_later(1, "later", lambda: None)
+        await clock.advance(1)
+        if clock.speed is not None:
+            clock.set_speed(2)
+    assert seen == []
+
+
 @pytest.mark.parametrize("make", [RealClock, ManualClock])
 def test_deadline_takes_no_longer_with_many_others(make: Callable[[], Clock]) -> None:
     async def fire(count: int) -> None:

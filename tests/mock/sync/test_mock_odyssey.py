@@ -39,8 +39,6 @@ from tests.support.forks import run_python
 _URLS = {"webrtc_url", "webrtc_url_at", "hls_url", "hls_url_at"}
 """The URLs of a broadcast. Its sync view sets the two without an argument in `__init__`."""
 
-_OBSERVED = {"drop_observers", "observe", "observe_advances", "observe_pace"}
-
 INTERNAL = {
     odyssey_mock.MockOdyssey: {"backend"},
     Journal: {
@@ -53,7 +51,10 @@ INTERNAL = {
         *("count_of", "newest_active_first", "newest_first", "pending_of"),
     },
     Recordings: {"available_of", "close", "describe", "is_available", "is_unused", "settle", "tidy", "why_unavailable"},
-    Clock: {"advance", "advance_to_next", "call_later", "left", "monotonic", *_OBSERVED},
+    Clock: {
+        *("advance", "advance_to_next", "call_later", "left", "monotonic"),
+        *("observe", "observe_advances", "observe_pace"),
+    },
     Session: {"frames_made", "is_over", "issued_token", "serve", "snapshot", "statistics", "unused"},
     Broadcast: {"accepts", "admit", "audience_size", "codecs", "delete", "end", "gone", "push", "snapshot", *_URLS},
     Spectator: {"add_candidate", "answer", "end", "is_leaving", "run", "snapshot"},

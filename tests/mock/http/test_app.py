@@ -1,5 +1,6 @@
 """Tests of features that all routes share: error responses, CORS, Date header, journal entries, and reports of bugs."""
 
+import json
 import logging
 import sys
 from contextlib import suppress
@@ -51,10 +52,30 @@ async def test_journal_masks_and_cuts_unknown_methods(
     assert entry.memory >= len(entry.encoded)
 
 
-@pytest.mark.off_contract("an unknown field")
-async def test_journal_counts_the_memory_of_text(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
-    """Python needs four bytes for each character of a text with an emoji."""
-    await http.post("/auth/token", json={"api_key": "ody_journal", "note": "\N{CAT FACE}" * 900})
+CATS = "\N{CAT FACE}" * 300
+LONG = f"{'a' * 3000}\N{CAT FACE}"
+"""Text of which Python needs four bytes for each character, because of the last one."""
+
+
+@pytest.mark.off_contract("an unknown field, parameter or region")
+@pytest.mark.parametrize(
+    ("method", "url", "note", "is_escaped"),
+    [
+        ("POST", "/auth/token", CATS, False),
+        ("POST", "/auth/token", LONG, False),
+        ("POST", "/auth/token", CATS, True),
+        ("POST", "/auth/token", LONG, True),
+        ("POST", f"/auth/token?note={LONG}", "", False),
+        ("GET", f"/ping/{LONG}", "", False),
+        ("GET", f"/ping/{'%01' * 1000}", "", False),
+    ],
+    ids=["body", "long body", "escapes", "long escapes", "query", "path", "control characters"],
+)
+async def test_journal_counts_the_memory_of_text(
+    http: httpx.AsyncClient, odyssey_mock: MockOdyssey, method: str, url: str, note: str, *, is_escaped: bool
+) -> None:
+    body = json.dumps({"api_key": "ody_journal", "note": note}, ensure_ascii=is_escaped)
+    await http.request(method, url, content=body if method == "POST" else None)
     entry = odyssey_mock.journal.entries[-1]
     memory = entry.memory
     assert memory >= sys.getsizeof(entry.encoded)

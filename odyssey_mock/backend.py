@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from odyssey_mock.media.frame_encoder import FrameEncoder, MakeFrameEncoder
     from odyssey_mock.media.timeline import Timeline
 
-SECRETS: Mapping[str, int] = {"faults": 16, "session tokens": 32, "artifact URLs": 32}
+SECRETS: Mapping[str, int] = {"faults": 16, "session tokens": 32, "artifact URLs": 32, "control token": 18}
 """The secrets of a mock: the name under which each is saved, and its number of random bytes."""
 
 
@@ -111,7 +111,7 @@ class Backend:
         self.entropy = RememberingEntropy(self.entropy, self.journal.secrets)
         self.secrets = SavedSecrets(self.state, self.entropy)
         if is_seeded:
-            # Otherwise a fault's random decisions would depend on the ids that are drawn before it is first reached.
+            # Otherwise the ids and a fault's random decisions would depend on which secret is needed first, and when.
             for name in SECRETS:
                 self._secret(name)()
         self._speed = self.clock.speed
@@ -215,12 +215,8 @@ class Backend:
 
     @cached_property
     def control_token(self) -> str:
-        """The token for the control API: the setting, or a generated token.
-
-        It is generated when it is first needed, and saved. A mock that never needs it has the same ids for a seed as
-        without it.
-        """
-        token = self.settings.now.control_token or self.secrets.token("control token", 18)
+        """The token for the control API: the setting, or a generated token, which is saved."""
+        token = self.settings.now.control_token or self._secret("control token")()
         self.journal.secrets.add(token)
         return token
 

@@ -26,6 +26,7 @@ from odyssey_mock.accounts.accounts import TEST_KEYS
 from odyssey_mock.cli.app import main
 from odyssey_mock.faults.fault import Fault
 from odyssey_mock.prompts.markers import markers_of
+from tests.support.contract.statement_places import ANCHOR
 from tests.support.forks import run_pytest, start_python
 from tests.support.pages import COMPOSE, PAGES, ROOT, WORKFLOW, Block, Project, blocks, projects
 from tests.support.project import run_fork
@@ -121,9 +122,11 @@ def leads_somewhere(page: Path, link: str) -> bool:
 
 
 def anchors(page: Path) -> set[str]:
-    """Return the anchors that GitHub derives from the headings of a page."""
-    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    """Return the anchors of a page: those that GitHub derives from its headings, and those of statements."""
+    text = page.read_text()
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    derived = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return derived | set(ANCHOR.findall(text))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

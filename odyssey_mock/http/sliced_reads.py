@@ -137,7 +137,9 @@ class _SlicedTransport(asyncio.Transport):
     @override
     def close(self) -> None:
         self._slicing.drop()
-        self._transport.close()
+        # With TLS, a second call would make `abort` of asyncio's transport ineffective.
+        if not self._transport.is_closing():
+            self._transport.close()
 
     @override
     def abort(self) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -21,10 +21,16 @@ from tests.support.certificate_files import server_pair
 
 LIMIT = 20.0
 SMALL = (176, 320)
+READ = 65_536
+"""Number of bytes to read at once."""
 
 
 def trusting(mock: MockOdyssey) -> SystemNetwork:
     return SystemNetwork(ca_file=mock.root_certificate)
+
+
+def port_of(mock: MockOdyssey) -> int:
+    return int(mock.url.rpartition(":")[2])
 
 
 @asynccontextmanager
@@ -36,8 +42,7 @@ async def https_client(mock: MockOdyssey) -> AsyncIterator[httpx.AsyncClient]:
 
 async def silent_client(mock: MockOdyssey, sent: bytes = b"") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Open a TCP connection, and send `sent` instead of a TLS handshake; return once the mock has accepted it."""
-    port = int(mock.url.rpartition(":")[2])
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(mock))
     writer.write(sent)
     async with https_client(mock) as http:  # a later connection, which is accepted later
         (await http.get("/_mock/health")).raise_for_status()
@@ -105,9 +110,40 @@ async def test_outage_cuts_connections_in_the_tls_handshake(tmp_path: Path) -> N
 async def test_tls_handshake_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("odyssey_mock.http.uvicorn_server.HEAD_LIMIT", 0.1)
     async with MockOdyssey(tls=True, tls_dir=str(tmp_path)) as mock:
-        reader, writer = await silent_client(mock)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(mock))
         await ended(reader)
         writer.close()
+
+
+async def test_client_that_never_ends_tls_delays_no_exit(tmp_path: Path) -> None:
+    mock = await MockOdyssey(tls=True, tls_dir=str(tmp_path)).__aenter__()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(mock))
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = ssl.create_default_context(cafile=mock.root_certificate)
+    client = context.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+
+    async def completed[T](call: Callable[[], T]) -> T:
+        """Call `call` until the mock has sent everything that it needs; return its result."""
+        while True:
+            try:
+                return call()
+            except ssl.SSLWantReadError:
+                writer.write(outgoing.read())
+                data = await reader.read(READ)
+                assert data, "expected the mock to end TLS before the connection"
+                incoming.write(data)
+
+    async with asyncio.timeout(LIMIT):
+        await completed(client.do_handshake)
+        client.write(b"x\r\n\r\n")  # no request, so that the mock closes the connection
+        answer = await completed(client.read)
+        while rest := await completed(client.read):  # until the mock has ended TLS
+            answer += rest
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    async with asyncio.timeout(5):
+        await mock.__aexit__(None, None, None)
+    await ended(reader)
+    writer.close()
 
 
 async def test_error_says_how_to_trust_the_root(tmp_path: Path) -> None:
@@ -151,8 +187,7 @@ async def test_outage_and_end_work_with_open_tls_connections(tmp_path: Path) -> 
 
 async def test_request_without_tls_gets_no_answer(tmp_path: Path) -> None:
     async with MockOdyssey(tls=True, tls_dir=str(tmp_path)) as mock, https_client(mock) as http:
-        port = int(mock.url.rpartition(":")[2])
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(mock))
         writer.write(b"GET /regions HTTP/1.1\r\nHost: localhost\r\n\r\n")
         async with asyncio.timeout(LIMIT):
             try:

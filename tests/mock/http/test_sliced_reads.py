@@ -24,11 +24,12 @@ WAIT = 30.0
 
 
 class Wire(asyncio.Transport):
-    """A transport that only notes whether it reads, and can be closed without an effect."""
+    """A transport that only notes whether it reads, and how often it was closed."""
 
     def __init__(self) -> None:
         super().__init__()
         self.reads = True
+        self.closed = 0
 
     @override
     def pause_reading(self) -> None:
@@ -39,7 +40,12 @@ class Wire(asyncio.Transport):
         self.reads = True
 
     @override
-    def close(self) -> None: ...
+    def close(self) -> None:
+        self.closed += 1
+
+    @override
+    def is_closing(self) -> bool:
+        return self.closed > 0
 
     @override
     def abort(self) -> None: ...
@@ -192,6 +198,14 @@ async def test_closing_protocol_receives_no_rest(*, is_lost: bool) -> None:
     protocol.data_received(b"later")
     await turns()
     assert inner.received == [b"0123", b"4567", *(["lost"] if is_lost else [])]
+
+
+async def test_transport_is_closed_once() -> None:
+    inner = Inner()
+    _, wire = connected(inner)
+    inner.transport.close()
+    inner.transport.close()
+    assert wire.closed == 1
 
 
 async def test_request_before_the_end_of_tls_is_handled(tmp_path: Path) -> None:

@@ -35,9 +35,10 @@ def reachable_urls(
         accepts: returns whether a connection to an address arrives at the mock.
         public_url: the setting of this name.
     """
+    public = [] if public_url is None else [ReachableUrl(public_url, "public")]
     listening = BaseUrl.read(listening_url)
-    if listening is None:
-        raise ValueError(f"expected a base URL, got {listening_url!r}")
+    if listening is None:  # the host has a zone, as in fe80::1%eth0, or characters that are not ASCII
+        return [ReachableUrl(listening_url, "network"), *public]
     accepted = [Authority.of(each).host for each in addresses if accepts(each)]
     own = listening.authority.host
     hosts = [own, *accepted]
@@ -46,7 +47,7 @@ def reachable_urls(
     urls = {_at(listening, host): _reach(host) for host in dict.fromkeys(hosts)}
     found = [ReachableUrl(url, reach) for url, reach in urls.items()]
     found.sort(key=lambda each: each.reach == "network")  # stable: the other order stays
-    return (*found, *([] if public_url is None else [ReachableUrl(public_url, "public")]))
+    return [*found, *public]
 
 
 def _at(listening: BaseUrl, host: str) -> str:

@@ -72,6 +72,7 @@ def test_urls_are_those_that_the_mock_accepts(
     assert [f"{each.reach} {each.url}" for each in found] == expected
 
 
-def test_invalid_listening_url_is_rejected() -> None:
-    with pytest.raises(ValueError, match="expected a base URL, got 'nowhere'"):
-        reachable_urls("nowhere", addresses=[], accepts=everything, public_url=None)
+@pytest.mark.parametrize("listening", ["http://[fe80::1%eth0]:8400", "http://bücher.lan:8400"])
+def test_host_that_cannot_be_parsed_is_kept(listening: str) -> None:
+    found = reachable_urls(listening, addresses=ADDRESSES, accepts=everything, public_url="https://example.com")
+    assert [(each.reach, each.url) for each in found] == [("network", listening), ("public", "https://example.com")]

@@ -144,16 +144,17 @@ class IgnoredHeaders:
 
     def report(self, sender: str, header: str) -> None:
         """Report that a header of `sender` was ignored, unless that was reported before."""
-        key = (sender, header)
+        address = str(read_ip(sender) or sender)  # an IPv4 address as IPv4, also where the mock listens on ::
+        key = (address, header)
         if key in self._reported or len(self._reported) >= IGNORED_KEPT:
             return
         self._reported.add(key)
         why = (
-            f"{sender} is no trusted proxy; if it is a proxy of yours, start the mock with --trusted-proxy {sender} "
+            f"{address} is no trusted proxy; if it is a proxy of yours, start the mock with --trusted-proxy {address} "
             "(the setting trusted_proxies)"
         )
-        logger.warning("the header %s of %s was ignored: %s", header, sender, why)
-        self._journal.record("note", "header ignored", header=header, sender=sender, why=why)
+        logger.warning("the header %s of %s was ignored: %s", header, address, why)
+        self._journal.record("note", "header ignored", header=header, sender=address, why=why)
 
 
 class PublicUrls:

@@ -35,6 +35,7 @@ from odyssey_mock.http.public_urls import (
     read_forwarded,
     service_path,
 )
+from odyssey_mock.settings import Settings
 from odyssey_mock.system_network import SystemNetwork
 from tests.support.raw import RawPeer
 from tests.support.recordings import remembered
@@ -51,7 +52,10 @@ EXAMPLE = {"Forwarded": "proto=https;host=example.com", "X-Forwarded-Prefix": "/
 
 @asynccontextmanager
 async def reporting(
-    sender: str, public_url: str | None = None, udp_addresses: Sequence[str] = ()
+    sender: str,
+    public_url: str | None = None,
+    udp_addresses: Sequence[str] = (),
+    trusted_proxies: Sequence[str] = ("10.0.0.0/8", "fd00::1"),
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Yield an HTTP client whose requests come from `sender`. The responses contain the URLs of the application."""
 
@@ -62,7 +66,7 @@ async def reporting(
     rule = Middleware(
         PublicUrls,
         public_url=public_url,
-        trusted_proxies=["10.0.0.0/8", "fd00::1"],
+        trusted_proxies=trusted_proxies,
         stun_port=3478,
         udp_addresses=udp_addresses,
         ignored=lambda *_: None,
@@ -79,9 +83,10 @@ async def reported(
     *,
     public_url: str | None = None,
     udp_addresses: Sequence[str] = (),
+    trusted_proxies: Sequence[str] = ("10.0.0.0/8", "fd00::1"),
     path: str = "/report",
 ) -> Mapping[str, str]:
-    async with reporting(sender, public_url, udp_addresses) as http:
+    async with reporting(sender, public_url, udp_addresses, trusted_proxies) as http:
         response = await http.get(path, headers={"Host": "mock.test:8400", **headers})
     found: Mapping[str, str] = response.raise_for_status().json()
     return found
@@ -536,6 +541,26 @@ async def test_ignored_header_is_reported_again_after_reset(
         entries = strangers_mock.journal.find("note", "header ignored")
         assert [each.data["header"] for each in entries] == ["x-forwarded-host"]
         await strangers_mock.reset()
+
+
+@pytest.mark.parametrize(
+    ("sender", "advised"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("fe80::2%eth0", "fe80::2%eth0"),
+        ("fd00::2", "fd00::2"),
+    ],
+)
+async def test_advised_address_makes_the_sender_trusted(sender: str, advised: str) -> None:
+    journal = Journal(lambda: 0.0, 1000)
+    IgnoredHeaders(journal).report(sender, "forwarded")
+    (entry,) = journal.find("note", "header ignored")
+    assert entry.data["sender"] == advised
+    assert f"start the mock with --trusted-proxy {advised} " in str(entry.data["why"])
+    (setting,) = Settings(trusted_proxies=[advised]).trusted_proxies
+    found = await reported(EXAMPLE, sender, trusted_proxies=[setting])
+    assert found["url"] == "https://example.com/mock"
 
 
 def test_number_of_reports_is_bounded() -> None:

@@ -65,6 +65,8 @@ class Backend:
     """The URL of the address on which the server listens, without a trailing slash."""
     stun_port: int
     """The UDP port of the mock's STUN server."""
+    accepts: Callable[[str], bool]
+    """Returns whether a connection to an address of this machine arrives at the server."""
     api_key: str = ""
     """An API key that the server accepts, which is not one that a client has brought."""
     frame_encoder: MakeFrameEncoder = drawn

@@ -152,7 +152,6 @@ class MockOdyssey:
         self._application: Application | None = None
         self._resources: AsyncExitStack | None = None
         self._root_certificate: Path | None = None
-        self._accepts: Callable[[str], bool] = lambda _address: False
 
     def __repr__(self) -> str:
         where = "not running" if self._backend is None else self._backend.url
@@ -191,7 +190,7 @@ class MockOdyssey:
         return reachable_urls(
             running.listening_url,
             addresses=self._network.ice_addresses(loopback_only=False),
-            accepts=self._accepts,
+            accepts=running.accepts,
             public_url=self.settings.public_url,
         )
 
@@ -516,7 +515,6 @@ class MockOdyssey:
                 settings = self.settings
                 own = OwnEndpoint(self._network, settings.host, settings.port, settings.udp_port_range, context)
                 endpoint = await resources.enter_async_context(own)
-            self._accepts = endpoint.accepts
             self._settings.reset()
             backend = Backend(
                 settings=self._settings,
@@ -525,6 +523,7 @@ class MockOdyssey:
                 network=self._network,
                 listening_url=endpoint.base_url,
                 stun_port=endpoint.stun_port,
+                accepts=endpoint.accepts,
                 listens_on_loopback=endpoint.is_loopback,
                 frame_encoder=self._frame_encoder,
                 state=state or NO_STATE,

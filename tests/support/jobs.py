@@ -6,6 +6,7 @@ from odyssey_mock.accounts.accounts import Account
 from odyssey_mock.backend import Backend
 from odyssey_mock.core.clock import ManualClock
 from odyssey_mock.core.entropy import SeededEntropy
+from odyssey_mock.core.url_parts import is_loopback
 from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.settings import Priority, Settings
 from odyssey_mock.simulations.job_machine import JobState
@@ -26,6 +27,7 @@ def a_backend(**settings: Any) -> tuple[Backend, ManualClock]:  # Any: as `Setti
         network=SystemNetwork(),
         listening_url="http://127.0.0.1:9",
         stun_port=9,
+        accepts=is_loopback,
     )
     return backend, clock
 

@@ -16,6 +16,7 @@ from odyssey_mock.broadcasts.broadcast import Broadcast
 from odyssey_mock.broadcasts.spectator import Spectator
 from odyssey_mock.core.clock import ManualClock
 from odyssey_mock.core.entropy import SeededEntropy
+from odyssey_mock.core.url_parts import is_loopback
 from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.media.encoder import Codec, VideoPacket
 from odyssey_mock.media.encoders import Encoders
@@ -168,6 +169,7 @@ def backend_with(**settings: Unpack[SettingsOverrides]) -> Backend:
         network=SystemNetwork(),
         listening_url="http://mock.test",
         stun_port=3478,
+        accepts=is_loopback,
     )
 
 

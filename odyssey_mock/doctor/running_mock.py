@@ -1,15 +1,29 @@
 """Checks of a running mock, from the machine of its clients: its HTTP server, and the UDP ports of its video."""
 
+from __future__ import annotations
+
+import asyncio
 import os
 import socket
+import ssl
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
+from odyssey_mock.core.strict_json import JSON, read_json
+from odyssey_mock.core.url_parts import Authority
 from odyssey_mock.doctor.findings import Finding
 
+if TYPE_CHECKING:
+    from odyssey_client.rest.response_body import Answer
+
 LIMIT = 5.0
-"""Seconds to wait for a response."""
+"""Seconds until a response must have arrived completely."""
+MAX_BODY_BYTES = 64 << 10
+"""Maximum size of a response body. A mock sends some hundred bytes."""
+STUN_PORT = 3478
+"""The default port of STUN servers (RFC 7064)."""
 ATTEMPTS = 3
 """Number of datagrams before a server counts as unreachable. One can be lost."""
 ATTEMPT_LIMIT = 1.0
@@ -37,7 +51,7 @@ def check_mock(url: str) -> Finding:
         status, health = _get(f"{url}/_mock/health")
     except _RequestError as error:
         return Finding(check="mock", status="error", found=f"no response: {error}", advice=UNREACHABLE)
-    if status == 403:  # the service accepts every host, the control API only known ones
+    if status == 403 and _is_refused_host(health):
         host = urlsplit(url).hostname
         found = f"a mock, whose control API does not accept the host {host}"
         advice = f"Start the mock with --control-host {host}, to use its console and control API at this URL."
@@ -50,34 +64,44 @@ def check_mock(url: str) -> Finding:
 
 def check_stun(url: str) -> Finding:
     """Check that datagrams reach the STUN server that the mock names, which uses one of its UDP ports."""
+    from odyssey_client.rtc.ice_servers import read_ice_servers  # noqa: PLC0415
+
     try:
-        _, config = _get(f"{url}/config")
-        urls = [each["urls"] for each in config["iceServers"]]
+        urls = [each for server in read_ice_servers(_get(f"{url}/config")[1]) for each in server.urls]
     except _RequestError as error:
         return Finding(check="STUN", status="error", found=f"no response for /config: {error}", advice=UNREACHABLE)
-    except (LookupError, TypeError):
+    except ValueError:
         advice = "Check host, port and path of the URL."
         return Finding(check="STUN", status="error", found="no list of ICE servers in /config", advice=advice)
-    name = next((each for each in urls if isinstance(each, str) and each.startswith("stun:")), None)
-    if name is None:
-        return Finding(check="STUN", status="ok", found=f"not checked: /config names {urls or 'no server'}")
+    server = next((parsed for each in urls if (parsed := _StunServer.read(each)) is not None), None)
+    if server is None:
+        found = f"not checked: /config names {' and '.join(urls) or 'no server'}"
+        return Finding(check="STUN", status="ok", found=found)
     try:
-        address = _own_address(name)
+        address = _own_address(server)
     except (OSError, ValueError) as error:
-        found = f"no answer from {name}: {error}"
+        found = f"no answer from {server.url}: {error}"
         return Finding(check="STUN", status="warning", found=found, advice=NO_UDP)
-    return Finding(check="STUN", status="ok", found=f"{name} answers, and sees this machine at {address}")
+    return Finding(check="STUN", status="ok", found=f"{server.url} answers, and sees this machine at {address}")
+
+
+def _is_refused_host(body: JSON) -> bool:
+    """Return whether `body` is that of a mock whose control API refuses the host; the service accepts every host."""
+    from odyssey_mock.http.control_access import UNKNOWN_HOST  # noqa: PLC0415
+
+    detail = body.get("detail") if isinstance(body, Mapping) else None
+    return isinstance(detail, str) and detail.startswith(UNKNOWN_HOST)
 
 
 class _RequestError(Exception):
-    """No HTTP response was received. The message says why."""
+    """No complete HTTP response was received. The message says why."""
 
 
-def _get(url: str) -> tuple[int, Any]:  # Any: JSON
-    """Return status and JSON of a response; None if it is not JSON. No proxy is used.
+def _get(url: str) -> tuple[int, JSON]:
+    """Return status and JSON of a response; None if it is not JSON, or too large. No proxy is used.
 
     Raises:
-        _RequestError: no response was received.
+        _RequestError: no complete response was received within `LIMIT`.
     """
     import httpx  # noqa: PLC0415
 
@@ -85,27 +109,68 @@ def _get(url: str) -> tuple[int, Any]:  # Any: JSON
     from odyssey_client.trusted_roots import create_tls_context  # noqa: PLC0415
 
     try:
-        verify = create_tls_context(None, os.environ) if url.startswith("https:") else False
-        response = httpx.get(url, verify=verify, trust_env=False, timeout=LIMIT)
+        tls = create_tls_context(None, os.environ) if httpx.URL(url).scheme == "https" else None
+        answer = asyncio.run(_received(url, tls))
+    except (TimeoutError, httpx.TimeoutException) as error:
+        raise _RequestError(f"none that was complete within {LIMIT:g} s") from error
     except (OdysseyConfigError, httpx.HTTPError, httpx.InvalidURL) as error:
-        raise _RequestError(str(error) or type(error).__name__) from error
+        raise _RequestError(_reason(error)) from error
     try:
-        return response.status_code, response.json()
+        return answer.status, read_json(answer.body)
     except ValueError:
-        return response.status_code, None
+        return answer.status, None
 
 
-def _own_address(server: str) -> str:
-    """Return the address of this machine that a STUN server sees. `server`: such as `stun:192.0.2.1:50000`.
+def _reason(error: Exception) -> str:
+    """Return why a request failed. httpx only says that all attempts to connect failed; the first one has a reason."""
+    cause: BaseException = error
+    while (behind := cause.__cause__ or cause.__context__) is not None:
+        cause = behind.exceptions[0] if isinstance(behind, BaseExceptionGroup) else behind
+    if isinstance(cause, OSError) and cause.errno and not isinstance(cause, ssl.SSLError | socket.gaierror):
+        return os.strerror(cause.errno)
+    return str(error) or type(error).__name__
+
+
+async def _received(url: str, tls: ssl.SSLContext | None) -> Answer:
+    """Request `url`. One limit applies to all steps, because those of httpx apply to each read."""
+    import httpx  # noqa: PLC0415
+
+    from odyssey_client.rest.response_body import NO_ENCODING, read_answer  # noqa: PLC0415
+
+    async with (
+        asyncio.timeout(LIMIT),
+        httpx.AsyncClient(verify=tls or False, trust_env=False, timeout=LIMIT, headers=NO_ENCODING) as http,
+        http.stream("GET", url) as response,
+    ):
+        return await read_answer(response, MAX_BODY_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class _StunServer:
+    """A STUN server, and its URL (RFC 7064)."""
+
+    url: str
+    host: str
+    port: int
+
+    @classmethod
+    def read(cls, url: str) -> Self | None:
+        """Parse the URL of an ICE server; return None if it is not one of a STUN server over UDP."""
+        scheme, _, text = url.partition(":")
+        authority = Authority.read(text) if scheme == "stun" else None
+        return None if authority is None else cls(url, authority.host.strip("[]"), authority.port or STUN_PORT)
+
+
+def _own_address(server: _StunServer) -> str:
+    """Return the address of this machine that a STUN server sees.
 
     Raises:
         OSError: no answer arrived (`TimeoutError`), or nothing can be sent to the server.
-        ValueError: the server sent something else, or `server` has no port.
+        ValueError: the server sent something else.
     """
     from aioice import stun  # noqa: PLC0415
 
-    host, _, port = server.removeprefix("stun:").rpartition(":")
-    (family, _, _, _, address), *_ = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_DGRAM)
+    (family, _, _, _, address), *_ = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_DGRAM)
     request = stun.Message(message_method=stun.Method.BINDING, message_class=stun.Class.REQUEST)
     with socket.socket(family, socket.SOCK_DGRAM) as udp:
         udp.settimeout(ATTEMPT_LIMIT)

@@ -49,6 +49,9 @@ QUERY_PARAMETER = "token"
 OWN_SITES = ("same-origin", "none")
 """Accepted values of `Sec-Fetch-Site`: a request of the mock's own page, or of the user, such as a typed address."""
 
+UNKNOWN_HOST = "the control API accepts only hosts that are known to be the mock"
+"""The beginning of the reason for status 403 because of a host."""
+
 SHOWN = 100
 """Number of characters of a received value that an error shows."""
 
@@ -156,7 +159,7 @@ def _origin(url: BaseUrl) -> str:
 def _unknown_host(what: str, host: str | None) -> str:
     got = "none" if host is None else _shown(host)
     return (
-        f"the control API accepts only hosts that are known to be the mock: expected {what} to be localhost, an "
+        f"{UNKNOWN_HOST}: expected {what} to be localhost, an "
         "address on which the mock listens, the host of public_url, or a name in control_hosts, got "
         f"{got}. To allow another name, start the mock with it in control_hosts (--control-host NAME)"
     )

@@ -1,13 +1,15 @@
 """Tests of the checks of a running mock."""
 
+import itertools
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from click.testing import CliRunner
 
@@ -16,6 +18,9 @@ from odyssey_mock.doctor import running_mock
 from odyssey_mock.doctor.running_mock import NO_UDP, UNREACHABLE, check_mock, check_stun
 from odyssey_mock.settings import IceServer
 from odyssey_mock.sync import MockOdyssey
+from tests.support.hostile_service import Asked, head, hostile_service, http
+
+LIMIT = 20.0
 
 
 @pytest.fixture
@@ -36,7 +41,7 @@ def other_program(tmp_path: Path) -> Iterator[str]:
             yield f"http://127.0.0.1:{server.server_port}"
         finally:
             server.shutdown()
-            thread.join()
+            thread.join(LIMIT)
 
 
 def test_running_mock_is_ok(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,14 +66,15 @@ def test_mock_with_tls_is_trusted(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert [each.status for each in trusted] == ["ok", "ok"], trusted
 
 
-def test_closed_port_is_an_error() -> None:
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])  # one address, and possibly two
+def test_closed_port_is_an_error(host: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
-        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        url = f"http://{host}:{free.getsockname()[1]}"
     result = CliRunner().invoke(main, ["doctor", "--json", "--url", url])
     assert result.exit_code == 1
     findings = json.loads(result.output)["findings"]
     assert [(each["status"], each["advice"]) for each in findings] == [("error", UNREACHABLE)] * 2
-    assert "refused" in findings[0]["found"]
+    assert findings[0]["found"] == "no response: Connection refused"
 
 
 def test_url_without_a_scheme_is_an_error() -> None:
@@ -115,6 +121,7 @@ def test_refused_datagram_is_a_warning() -> None:
 def test_other_answer_over_udp_is_a_warning(answer: bytes) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind(("127.0.0.1", 0))
+        other.settimeout(LIMIT)
 
         def answer_once() -> None:
             _, sender = other.recvfrom(1500)
@@ -124,8 +131,77 @@ def test_other_answer_over_udp_is_a_warning(answer: bytes) -> None:
         thread.start()
         with MockOdyssey(ice_servers=[{"urls": f"stun:127.0.0.1:{other.getsockname()[1]}"}]) as mock:
             finding = check_stun(mock.url)
-        thread.join()
-    assert finding.status == "warning"
+        thread.join(LIMIT)
+    assert (finding.status, thread.is_alive()) == ("warning", False)
+
+
+@pytest.mark.parametrize(
+    ("host", "urls", "asked"),
+    [
+        ("127.0.0.1", "stun:127.0.0.1", "stun:127.0.0.1"),
+        ("127.0.0.1", ["turn:192.0.2.1", "stun:127.0.0.1:{port}"], "stun:127.0.0.1:{port}"),
+        ("127.0.0.1", ["stuns:192.0.2.1", "stun:127.0.0.1?transport=udp", "stun:127.0.0.1"], "stun:127.0.0.1"),
+        ("::1", "stun:[::1]", "stun:[::1]"),
+        ("::1", ["stun:[::1]:{port}"], "stun:[::1]:{port}"),
+    ],
+    ids=["default port", "list", "the first of STUN over UDP", "IPv6", "IPv6 with a port"],
+)
+def test_named_stun_server_is_asked(
+    host: str, urls: str | Sequence[str], asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with MockOdyssey(host=host) as mock:
+        own = httpx.get(f"{mock.url}/config", trust_env=False).json()["iceServers"][0]["urls"]
+        port = own.rpartition(":")[2]
+        monkeypatch.setattr(running_mock, "STUN_PORT", int(port))
+        config = json.dumps({"iceServers": [{"urls": urls}]}).replace("{port}", port)
+        with hostile_service(lambda _: [http(config.encode())]) as service:
+            finding = check_stun(service.url)
+    assert (finding.status, finding.found) == (
+        "ok",
+        f"{asked.format(port=port)} answers, and sees this machine at {host}",
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>", b"[]", b'{"detail": "Forbidden"}', b'{"detail": 1}', b"[" * 60_000],
+    ids=lambda body: body[:20],
+)
+def test_status_403_of_another_program_is_an_error(body: bytes) -> None:
+    with hostile_service(lambda _: [http(body, status="403 Forbidden")]) as service:
+        finding = check_mock(service.url)
+    assert (finding.status, finding.found) == (
+        "error",
+        "another program, which answers /_mock/health with status 403",
+    )
+
+
+def test_endless_response_is_not_read_to_its_end() -> None:
+    with hostile_service(lambda _: itertools.chain([head()], itertools.repeat(b" " * 4096))) as service:
+        reached, stun = check_mock(service.url), check_stun(service.url)
+    assert (reached.status, reached.found) == (
+        "error",
+        "another program, which answers /_mock/health with status 200",
+    )
+    assert (stun.status, stun.found) == ("error", "no list of ICE servers in /config")
+
+
+def test_slow_response_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running_mock, "LIMIT", 0.3)
+    done = threading.Event()
+
+    def respond(_: Asked) -> Iterator[bytes]:
+        yield head()
+        while not done.wait(0.02):
+            yield b" "
+
+    with hostile_service(respond) as service:
+        try:
+            reached, stun = check_mock(service.url), check_stun(service.url)
+        finally:
+            done.set()
+    assert (reached.status, reached.found) == ("error", "no response: none that was complete within 0.3 s")
+    assert (stun.status, stun.found) == ("error", "no response for /config: none that was complete within 0.3 s")
 
 
 def test_turn_server_is_not_checked() -> None:

@@ -1,8 +1,9 @@
 """The local certificate authority, whose files stay in a directory of the user between runs.
 
 `authority-1.pem` contains the root certificate and its private key. When it is about to expire, `authority-2.pem` is
-created, and so on. An existing file is never replaced, so processes that start at the same time use the same root.
-`root.crt` is a copy of the certificate in use, without the key. Clients trust this file.
+created, and so on. An existing file is not replaced, so processes that start at the same time use the same root. On
+file systems without hard links, they may create the file at the same moment; until they are restarted, each then uses
+its own root. `root.crt` is a copy of the certificate in use, without the key. Clients trust this file.
 """
 
 import errno
@@ -81,15 +82,31 @@ def _create(path: Path, content: bytes) -> None:
     """Create a file that only this user can read, at once with its content. Keep the file if it exists already."""
     part = _write_part(path, content)
     try:
-        path.hardlink_to(part)
+        _take_free_name(part, path)
     except FileExistsError:
         pass  # another process was faster
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _take_free_name(part: Path, path: Path) -> None:
+    """Give the complete file `part` the name `path`, unless something exists there.
+
+    A hard link does this atomically. On file systems without hard links, a check and a rename are used. The client has
+    the same function for its downloads (`odyssey_client/file_replacement.py`), which this layer must not import.
+
+    Raises:
+        FileExistsError: `path` exists.
+        OSError: the file cannot get this name.
+    """
+    try:
+        path.hardlink_to(part)
     except OSError as error:
         if error.errno not in _NO_HARD_LINKS:
             raise
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        part.rename(path)
 
 
 def _publish(path: Path, content: bytes) -> None:

@@ -119,6 +119,20 @@ def test_file_system_without_hard_links_is_supported(tmp_path: Path, monkeypatch
     assert files(tmp_path) == [("authority-1.pem", 0o600), ("root.crt", 0o644)]
 
 
+def test_other_root_is_kept_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = opened(tmp_path / "other")
+
+    def refuse(self: Path, target: Path) -> None:
+        self.write_bytes(other.root.pem)  # another process creates the file after this one has found none
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    directory = tmp_path / "here"
+    assert opened(directory).root.certificate == other.root.certificate
+    assert [name for name, _ in files(directory)] == ["authority-1.pem", "root.crt"]
+    assert (directory / "authority-1.pem").read_bytes() == other.root.pem
+
+
 @pytest.mark.parametrize("content", [b"", b"-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n", b"\0" * 100])
 def test_damaged_file_is_an_error_that_names_it(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "authority-1.pem").write_bytes(content)

@@ -56,10 +56,11 @@ class Certified:
         """
         try:
             key = load_pem_private_key(pem, password=None)
+            certificate = x509.load_pem_x509_certificate(pem)
+            public = certificate.public_key()
         except (TypeError, UnsupportedAlgorithm) as error:  # TypeError: the key is encrypted
             raise ValueError(str(error)) from error
-        certificate = x509.load_pem_x509_certificate(pem)
-        if not isinstance(key, ec.EllipticCurvePrivateKey) or certificate.public_key() != key.public_key():
+        if not isinstance(key, ec.EllipticCurvePrivateKey) or public != key.public_key():
             raise ValueError("the private key is not that of the certificate")
         return cls(certificate, key)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes, PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from odyssey_mock.core.url_parts import BaseUrl
 from odyssey_mock.tls.certificates import issue
@@ -81,9 +82,7 @@ def tls_of_files(certificate: Path, key: Path, *, now: datetime) -> ServerTls:
             the certificate is not valid at `now`.
     """
     leaf = _leaf(certificate)
-    private = _private_key(key)
-    spki = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    if leaf.public_key().public_bytes(*spki) != private:
+    if _public_key(leaf, certificate) != _private_key(key).public_key():
         raise CertificateError(
             f"tls_key: expected {key} to be the private key of the certificate in {certificate}, got the key of "
             "another certificate; give two files that were created together"
@@ -121,11 +120,20 @@ def _leaf(file: Path) -> x509.Certificate:
         ) from error
 
 
-def _private_key(file: Path) -> bytes:
-    """Return the public key, in DER, of the private key in a file."""
+def _public_key(leaf: x509.Certificate, file: Path) -> CertificatePublicKeyTypes:
+    try:
+        return leaf.public_key()
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise CertificateError(
+            f"tls_cert: expected the certificate in {file} to have a key of a kind that TLS can use, such as RSA, got "
+            f"the error: {error}; create another pair"
+        ) from error
+
+
+def _private_key(file: Path) -> PrivateKeyTypes:
     content = _content("tls_key", file)
     try:
-        private = load_pem_private_key(content, password=None)
+        return load_pem_private_key(content, password=None)
     except TypeError as error:
         raise CertificateError(
             f"tls_key: expected {file} to contain a private key without a password, got an encrypted one; remove the "
@@ -136,7 +144,6 @@ def _private_key(file: Path) -> bytes:
             f"tls_key: expected {file} to contain a private key in PEM, which begins with -----BEGIN PRIVATE KEY-----, "
             "got a file without a valid one; convert a DER file with `openssl pkey -inform der`"
         ) from error
-    return private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _content(setting: str, file: Path) -> bytes:

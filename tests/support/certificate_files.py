@@ -61,5 +61,12 @@ def encrypted_key(folder: Path) -> Path:
     return path
 
 
+def with_unknown_key(certificate_pem: bytes) -> bytes:
+    """Return a certificate whose public key has another identifier (OID), which belongs to no kind of key."""
+    elliptic_curve, unknown = bytes.fromhex("06072a8648ce3d0201"), bytes.fromhex("06072a8648ce3d027f")
+    found = ssl.PEM_cert_to_DER_cert(certificate_pem.decode())
+    return ssl.DER_cert_to_PEM_cert(found.replace(elliptic_curve, unknown)).encode()
+
+
 def _key_pem(pair: Certified) -> bytes:
     return pair.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

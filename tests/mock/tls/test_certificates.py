@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from odyssey_mock.setting_rules import HOSTS
 from odyssey_mock.tls.certificates import ROOT_LIFETIME, SERVER_LIFETIME, Certified, create_root, issue
-from tests.support.certificate_files import NOW
+from tests.support.certificate_files import NOW, with_unknown_key
 
 DAY = datetime.timedelta(days=1)
 ROOT = create_root("here", NOW)
@@ -91,6 +91,13 @@ def test_key_of_another_certificate_is_refused() -> None:
     mixed = create_root("here", NOW).pem.partition(b"-----BEGIN CERTIFICATE")[0] + create_root("b", NOW).certificate_pem
     with pytest.raises(ValueError, match="the private key is not that of the certificate"):
         Certified.read(mixed)
+
+
+def test_unknown_kind_of_key_is_refused() -> None:
+    root = create_root("here", NOW)
+    key = root.pem.removesuffix(root.certificate_pem)
+    with pytest.raises(ValueError, match="Unknown key type"):
+        Certified.read(key + with_unknown_key(root.certificate_pem))
 
 
 def test_addresses_are_ip_addresses_not_names() -> None:

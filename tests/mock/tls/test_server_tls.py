@@ -9,7 +9,7 @@ import pytest
 
 from odyssey_mock.tls.errors import CertificateError
 from odyssey_mock.tls.server_tls import certificate_names, default_directory, issued_tls, tls_of_files
-from tests.support.certificate_files import encrypted_key, expired_pair, server_pair
+from tests.support.certificate_files import encrypted_key, expired_pair, server_pair, with_unknown_key
 
 type Pair = tuple[Path, Path]
 
@@ -124,6 +124,10 @@ INVALID: dict[str, tuple[Callable[[Path], Pair], str]] = {
     "certificate is damaged": (
         lambda folder: replaced(folder, certificate=b"-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----\n"),
         "tls_cert: expected {folder}/cert.pem to contain a certificate in PEM",
+    ),
+    "unknown kind of key": (
+        lambda folder: replaced(folder, certificate=with_unknown_key(server_pair(folder)[0].read_bytes())),
+        "tls_cert: expected the certificate in {folder}/cert.pem to have a key of a kind that TLS can use, such as RSA",
     ),
     "key is no PEM": (
         lambda folder: replaced(folder, key=b"hello"),

@@ -78,13 +78,17 @@ Intro. <a id="before"></a>Fact.
 
 ## 1. First [C]
 
-<a id="heading"></a>A fact. <a id="first"></a>Another fact, [S] and <a id="last"></a>the last
+<a id="sentence"></a>A fact. <a id="first"></a>Another fact, [S] and <a id="last"></a>the last
 <a id="second-line"></a>one. [D][M] A [link][C](x).
 
 The list: [D]
 
 - <a id="item"></a>from the introduction
 - <a id="own"></a>its own [M]
+
+A sentence. [D] Other things:
+
+- <a id="other"></a>from the heading
 
 The table [M]:
 
@@ -113,12 +117,13 @@ def test_mark_covers_as_the_page_describes() -> None:
 
     assert read == {
         "before": "",
-        "heading": "S",
+        "sentence": "S",
         "first": "S",
         "last": "DM",
         "second-line": "DM",
         "item": "D",
         "own": "M",
+        "other": "C",
         "table": "M",
         "cell": "S",
         "after": "M",

@@ -15,6 +15,7 @@ from odyssey_mock.verification.statements import Source
 
 ANCHOR = re.compile(r'<a id="([^"]*)"></a>')
 _MARKS = re.compile(r"(?:\[[SDCM]\])+(?!\()")
+_END_MARKS = re.compile(r"\[[SDCM]\][:.]?\s*\Z")
 _HEADING = re.compile(r"(#+) (?:(\d+)\. )?.*")
 _CELL_BORDER = re.compile(r"(?<!\\)\|")
 
@@ -42,12 +43,14 @@ class _Reader:
 
     Attributes:
         headings: The marks of each heading above the block, by its level.
-        introduction: The marks at the end of the last paragraph since the heading.
+        introduction: The last marks of the last paragraph since the heading.
+        ends_with_marks: Whether this paragraph ends with these marks. Others do not cover the items of a list below.
     """
 
     section: int = 0
     headings: dict[int, frozenset[Source]] = field(default_factory=dict)
     introduction: frozenset[Source] = frozenset()
+    ends_with_marks: bool = False
 
     def places(self, line: int, block: Sequence[str]) -> Iterator[Place]:
         """Yield the places of a block, whose first line has the number `line`."""
@@ -62,13 +65,13 @@ class _Reader:
         else:
             text = "\n".join(block)
             is_item = block[0].startswith("- ")
-            if not is_item:
-                self.introduction = frozenset()
+            covering = [self.introduction] if is_item and self.ends_with_marks else []
             for anchor in ANCHOR.finditer(text):
                 at = line + text.count("\n", 0, anchor.start())
-                yield self._place(anchor[1], at, [_marks(text[anchor.end() :])])
+                yield self._place(anchor[1], at, [_marks(text[anchor.end() :]), *covering])
             if not is_item:
                 self.introduction = _last_marks(text)
+                self.ends_with_marks = _END_MARKS.search(text) is not None
 
     def _in_table(self, line: int, rows: Sequence[str]) -> Iterator[Place]:
         titles = _CELL_BORDER.split(rows[0])
@@ -84,11 +87,12 @@ class _Reader:
                     covering = [_marks(cell[anchor.end() :]), source, own[column]]
                     if len(marked) == 1:
                         covering.append(marked[0])
+                    covering.append(self.introduction)
                     yield self._place(anchor[1], line + number, covering)
 
     def _place(self, name: str, line: int, covering: Sequence[frozenset[Source] | None]) -> Place:
         above = [self.headings[level] for level in sorted(self.headings, reverse=True)]
-        marks = next((each for each in (*covering, self.introduction, *above) if each), frozenset[Source]())
+        marks = next((each for each in (*covering, *above) if each), frozenset[Source]())
         return Place(name, self.section, marks, line)
 
 

@@ -5,7 +5,7 @@ import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType, NoneType
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from odyssey_mock.core.strict_json import JSON, read_json
 from odyssey_mock.setting_rules import SettingsError
@@ -47,7 +47,7 @@ def from_text(name: str, text: str) -> Any:  # Any: settings differ in type
     """Return the value of the setting `name` that `text` describes.
 
     A flag is `true` or `false`, a size is `1280x704`, None is `none`. Lists and objects are JSON. The items of a list
-    of strings may also be separated by commas.
+    of strings may also be separated by commas. Where a value is a name or an object, text that begins with `{` is JSON.
 
     Raises:
         UnknownSettingError: `name` is not the name of a setting.
@@ -64,7 +64,7 @@ def from_text(name: str, text: str) -> Any:  # Any: settings differ in type
         return from_data(name, _number(text))
     if kind == Sequence[str] and not text.lstrip().startswith("["):
         return from_data(name, [each.strip() for each in text.split(",") if each.strip()])
-    if kind in {Sequence[str], *_STRUCTURES} or (name == "network_profile" and text.lstrip().startswith("{")):
+    if kind in {Sequence[str], *_STRUCTURES} or (_accepts_object(setting) and text.lstrip().startswith("{")):
         try:
             return from_data(name, read_json(text, unique=True))
         except SettingsError:
@@ -117,6 +117,11 @@ def _type(setting: Setting) -> object:
 
 def _accepts_none(setting: Setting) -> bool:
     return NoneType in get_args(setting.type)
+
+
+def _accepts_object(setting: Setting) -> bool:
+    """Return whether a value may be an object, as one of several types."""
+    return any(get_origin(each) is Mapping for each in get_args(setting.type))
 
 
 def _number(text: str) -> int | float | str:

@@ -242,5 +242,5 @@ def _trust_lines(root: Path) -> Sequence[str]:
         "  odyssey_client  ODYSSEY_CA_FILE",
         "  Python          SSL_CERT_FILE",
         "  Node.js         NODE_EXTRA_CA_CERTS",
-        '  browsers and phones: "Serve https" in docs/how-to/run-a-server.md',
+        '  browsers and phones: "Serve https" on the page "Run a server" of the documentation',
     ]

@@ -294,8 +294,8 @@ def chosen_settings(
         values: the values of the options from `setting_options`, by name, without `config` and `assignments`.
         config: the value of `--config`.
         assignments: the values of `--set`.
-        fixed: names of settings that the options must not set, each with the reason. In the file, these settings have
-            no effect.
+        fixed: names of settings that the options must not set, each with the reason. In the file and in variables,
+            these settings have no effect.
         defaults: defaults by name of the setting, as in `setting_options`.
 
     Raises:

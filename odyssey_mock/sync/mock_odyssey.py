@@ -142,7 +142,7 @@ class MockOdyssey:
     def control_token(self) -> str:
         """The token for the control API (`/_mock`): the setting `control_token`, or a generated token.
 
-        Requests need it only if other machines can reach the mock; see `docs/how-to/run-a-server.md`.
+        Requests need it only if other machines can reach the mock; see "Run a server" in the documentation.
         """
         return self._thread.call(lambda: self._mock.control_token)
 

@@ -22,9 +22,8 @@ from tests.support.requirements import require
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-ADDRESS = [each for each in host_addresses(loopback_only=False) if ":" not in each][-1]
-"""An IPv4 address at which other machines reach this one, if it has such an address. There, only https is secure."""
-
+RUN_LIMIT_S = 30.0
+"""Timeout in seconds of a command, which takes a tenth of a second."""
 CAMERA = """async () => {
   const stream = await navigator.mediaDevices.getUserMedia({ video: { width: 320, height: 240 } });
   const video = Object.assign(document.createElement("video"), { srcObject: stream, muted: true });
@@ -37,17 +36,28 @@ CAMERA = """async () => {
 """A function that takes a picture with the camera, and returns whether the page is secure, and the PNG in base64."""
 
 
-def page_tls(directory: Path) -> ssl.SSLContext:
+@pytest.fixture(scope="module")
+def address() -> str:
+    """Return an IPv4 address at which other machines reach this one, or else 127.0.0.1.
+
+    At an address that other machines reach, browsers call only https pages secure.
+    """
+    found = [each for each in host_addresses(loopback_only=False) if ":" not in each]
+    require(None if found else "this machine has no IPv4 address")
+    return found[-1]
+
+
+def page_tls(directory: Path, address: str) -> ssl.SSLContext:
     """Return the TLS context of the server of the page. Its certificate has the same root as that of the mock."""
-    return issued_tls(directory, [ADDRESS], owner="tests", now=datetime.datetime.now(datetime.UTC)).context
+    return issued_tls(directory, [address], owner="tests", now=datetime.datetime.now(datetime.UTC)).context
 
 
 @asynccontextmanager
-async def mock_and_page(folder: Path) -> AsyncIterator[tuple[MockOdyssey, str]]:
-    """Run a mock at `ADDRESS` and serve the page with the vendor's client at another origin, both over https."""
+async def mock_and_page(folder: Path, address: str) -> AsyncIterator[tuple[MockOdyssey, str]]:
+    """Run a mock at `address` and serve the page with the vendor's client at another origin, both over https."""
     directory = folder / "tls"
-    async with MockOdyssey(host=ADDRESS, tls=True, tls_dir=str(directory), portrait_size=(176, 320)) as mock:
-        with chromium.served_page(host=ADDRESS, tls=page_tls(directory)) as url:
+    async with MockOdyssey(host=address, tls=True, tls_dir=str(directory), portrait_size=(176, 320)) as mock:
+        with chromium.served_page(host=address, tls=page_tls(directory, address)) as url:
             yield mock, url
 
 
@@ -60,20 +70,22 @@ async def uses_camera_and_mock(page: ScriptedPage, mock: MockOdyssey) -> None:
     await client._call("startFromPng", {"prompt": "A cat", "portrait": True, "broadcast": True}, png)
     await client.frame_showing(0)
     broadcast = await client.broadcast()
-    assert broadcast["webrtcUrl"].startswith(f"https://{ADDRESS}:")
+    assert broadcast["webrtcUrl"].startswith(f"{mock.url}/")
     assert await client.watch(broadcast["webrtcUrl"], broadcast["spectatorToken"]) is None
     assert broadcast["hlsUrl"] is not None
     playlist = await page.evaluate("async (url) => (await fetch(url)).text()", broadcast["hlsUrl"])
     assert playlist.startswith("#EXTM3U")
     await client.leave()
     await client.disconnect()
-    mock.expect("interactive_stream_start", kind="signaling")  # with the picture
+    start = mock.expect("interactive_stream_start", kind="signaling")
+    picture = start.data["message"]["input_image_base64"]  # the client has scaled it
+    assert picture.startswith("data:image/png;base64,"), f"expected a PNG, got {picture!r}"
 
 
-async def test_https_page_in_chromium_uses_camera_and_mock(needs: None, tmp_path: Path) -> None:
+async def test_https_page_in_chromium_uses_camera_and_mock(needs: None, address: str, tmp_path: Path) -> None:
     require(trust.missing())
     async with (
-        mock_and_page(tmp_path) as (mock, url),
+        mock_and_page(tmp_path, address) as (mock, url),
         chromium.launched(mock.root_certificate) as browser,
         await browser.new_context(permissions=["camera"]) as context,
     ):
@@ -87,9 +99,9 @@ async def test_https_page_in_chromium_uses_camera_and_mock(needs: None, tmp_path
         assert await page.evaluate("window.isSecureContext")
 
 
-async def test_https_page_in_firefox_uses_camera_and_mock(needs_firefox: None, tmp_path: Path) -> None:
+async def test_https_page_in_firefox_uses_camera_and_mock(needs_firefox: None, address: str, tmp_path: Path) -> None:
     require(trust.missing())
-    async with mock_and_page(tmp_path) as (mock, url):
+    async with mock_and_page(tmp_path, address) as (mock, url):
         preferences = {"media.navigator.streams.fake": True, "media.navigator.permission.disabled": True}
         async with (
             firefox.launched(mock.root_certificate, preferences=preferences) as running,
@@ -110,5 +122,7 @@ async def test_documented_commands_let_browsers_trust(tmp_path: Path) -> None:
 
 def run(command: Sequence[str], **environment: str) -> str:
     """Run a command, and return its output."""
-    done = subprocess.run(command, env={**os.environ, **environment}, check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        command, env={**os.environ, **environment}, check=True, capture_output=True, text=True, timeout=RUN_LIMIT_S
+    )
     return done.stdout

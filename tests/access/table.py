@@ -138,6 +138,7 @@ CONTROL = tuple(
         ("POST /_mock/sessions/{session_id}/vanish", "control", "404"),
         ("POST /_mock/sessions/{session_id}/close-socket", "control", "404"),
         ("GET /_mock/streams/{stream_id}/frames/{index}.jpg", "control", "404"),
+        ("OPTIONS /_mock/streams/{stream_id}/whep", "control", "204"),
         ("POST /_mock/streams/{stream_id}/whep", "control", "415"),
         ("DELETE /_mock/streams/{stream_id}/whep/{resource}", "control", "404"),
         ("GET /_mock/faults", "control", "200"),

@@ -25,9 +25,9 @@ def missing() -> str | None:
     return None if program("turnserver") else "coturn is not installed"
 
 
-def server_at(address: str) -> IceServer:
+def server_at(address: str, *, port: int = PORT) -> IceServer:
     """Return the server that `running` runs on `address`, with its TCP port, for the setting `ice_servers`."""
-    return {"urls": f"turn:{address}:{PORT}?transport=tcp", "username": USERNAME, "credential": PASSWORD}
+    return {"urls": f"turn:{address}:{port}?transport=tcp", "username": USERNAME, "credential": PASSWORD}
 
 
 @asynccontextmanager

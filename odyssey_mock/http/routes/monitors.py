@@ -24,9 +24,17 @@ class MonitorRoutes:
     def routes(self) -> list[BaseRoute]:
         """Create the routes."""
         return [
-            ServiceRoute("/streams/{stream_id}/whep", {"POST": self.watch}, body_limit=DESCRIPTION_LIMIT),
+            ServiceRoute(
+                "/streams/{stream_id}/whep",
+                {"OPTIONS": self.options, "POST": self.watch},
+                body_limit=DESCRIPTION_LIMIT,
+            ),
             ServiceRoute("/streams/{stream_id}/whep/{resource}", {"DELETE": self.leave}),
         ]
+
+    async def options(self, request: Request) -> Response:
+        """Name the ICE servers, which a monitor needs before it makes its offer."""
+        return Response(status_code=204, headers={"Accept-Post": SDP, "Link": ice_link(request)})
 
     async def watch(self, request: Request) -> Response:
         """Create a monitor from its SDP offer, and respond with the SDP answer."""

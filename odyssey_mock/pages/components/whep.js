@@ -4,6 +4,11 @@
 const GATHERING_LIMIT = 2000;
 /** Milliseconds until an answer is expected. The mock itself gives up after 10 s. */
 const ANSWER_LIMIT = 15_000;
+/** Milliseconds until the ICE servers are expected. Without them, most networks work too. */
+const SERVERS_LIMIT = 5000;
+/** A link with its parameters (RFC 8288), and one parameter. The mock needs no escapes in quoted values, and uses none. */
+const LINK = /<([^>]*)>((?:\s*;\s*[^\s=;,]+\s*=\s*(?:"[^"]*"|[^\s;,"]*))*)/g;
+const PARAMETER = /;\s*([^\s=;,]+)\s*=\s*(?:"([^"]*)"|([^\s;,"]*))/g;
 
 /** A stream that cannot be watched. `status` is the status of the response, 0 if there was none; `detail` what the server says. */
 export class WhepError extends Error {
@@ -24,7 +29,7 @@ export class WhepError extends Error {
  * `close()` ends the connection and tells the server.
  */
 export async function connectWhep(url, { headers = {}, onState = () => {}, signal } = {}) {
-  const peer = new RTCPeerConnection();
+  const peer = new RTCPeerConnection({ iceServers: await iceServersFor(url, { headers, signal }) });
   const stream = new MediaStream();
   let resource = null;
   let isClosed = false;
@@ -75,7 +80,7 @@ export async function connectWhep(url, { headers = {}, onState = () => {}, signa
       method: "POST",
       headers: { ...headers, "Content-Type": "application/sdp" },
       body: peer.localDescription.sdp,
-      signal: signal ? AbortSignal.any([signal, limit]) : limit,
+      signal: anyOf(signal, limit),
     }).catch((error) => {
       signal?.throwIfAborted();
       throw new WhepError(error.name === "TimeoutError" ? `expected an answer within ${ANSWER_LIMIT / 1000} s, got none` : "the mock cannot be reached");
@@ -92,6 +97,28 @@ export async function connectWhep(url, { headers = {}, onState = () => {}, signa
     close();
     throw error;
   }
+}
+
+/** Return the ICE servers of a header `Link` (RFC 9725 section 4.6), for the configuration of an `RTCPeerConnection`. */
+export function iceServersOf(header) {
+  return [...header.matchAll(LINK)].flatMap(([, urls, parameters]) => {
+    const found = [...parameters.matchAll(PARAMETER)].map(([, name, quoted, plain]) => [name.toLowerCase(), quoted ?? plain]);
+    const { rel, username, credential } = Object.fromEntries(found);
+    if (rel !== "ice-server") return [];
+    return [credential === undefined ? { urls } : { urls, username, credential }];
+  });
+}
+
+/** Return the ICE servers that a WHEP endpoint names. Without a response there are none, and the offer fails with the reason. */
+async function iceServersFor(url, { headers, signal }) {
+  const limit = AbortSignal.timeout(SERVERS_LIMIT);
+  const response = await fetch(url, { method: "OPTIONS", headers, signal: anyOf(signal, limit) }).catch(() => null);
+  signal?.throwIfAborted();
+  return response?.ok ? iceServersOf(response.headers.get("Link") ?? "") : [];
+}
+
+function anyOf(signal, limit) {
+  return signal ? AbortSignal.any([signal, limit]) : limit;
 }
 
 function gathered(peer) {

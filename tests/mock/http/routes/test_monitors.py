@@ -75,6 +75,17 @@ async def test_monitor_sees_the_frames_and_leaves_no_trace(http: httpx.AsyncClie
     assert {stamp.stream_tag for stamp in seen} == {odyssey_mock.streams[stream.stream_id].timeline.tag}
 
 
+@pytest.mark.odyssey(ice_servers=[{"urls": "turn:192.0.2.7", "username": "anna", "credential": "secret"}])
+async def test_options_name_the_ice_servers(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
+    before = odyssey_mock.journal.next_index
+    told = await http.options("/_mock/streams/any/whep")
+    assert (told.status_code, told.headers["Accept-Post"]) == (204, "application/sdp")
+    assert told.headers["Link"] == (
+        '<turn:192.0.2.7>; rel="ice-server"; username="anna"; credential="secret"; credential-type="password"'
+    )
+    assert odyssey_mock.journal.next_index == before
+
+
 async def test_monitor_of_a_broadcast_is_no_spectator(odyssey_mock: MockOdyssey) -> None:
     async with raw_peer(odyssey_mock) as host:
         live = await go_live(odyssey_mock, host)

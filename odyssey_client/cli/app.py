@@ -19,6 +19,9 @@ def main() -> None:
     machine can read command lines. The URL of the service is set by --api-url or the environment variable
     ODYSSEY_API_URL; the default is https://api.odyssey.ml. `odyssey watch` uses neither the API key nor this URL.
 
+    For a service with a certificate authority of its own, set the environment variable ODYSSEY_CA_FILE to the file with
+    its root certificate. The usual authorities are trusted too.
+
     Results go to standard output, progress and errors to standard error. With --json, standard output is one JSON
     document; after an error, its field "error" has "code" and "message". Wrong usage is only reported as text.
 

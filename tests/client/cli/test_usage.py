@@ -132,7 +132,7 @@ def test_unusable_directory_is_rejected_before_any_request(tmp_path: Path, monke
         )
 
 
-def test_help_lists_commands_and_environment_variable() -> None:
+def test_help_lists_commands_and_environment_variables() -> None:
     result = odyssey("--help")
     assert result.exit_code == 0
     for expected in (
@@ -143,6 +143,7 @@ def test_help_lists_commands_and_environment_variable() -> None:
         "recordings",
         "watch",
         "ODYSSEY_API_KEY",
+        "ODYSSEY_CA_FILE",
         "--json",
     ):
         assert expected in result.stdout

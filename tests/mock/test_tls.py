@@ -4,7 +4,7 @@ import asyncio
 import ssl
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -116,34 +116,35 @@ async def test_tls_handshake_has_a_limit(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 async def test_client_that_never_ends_tls_delays_no_exit(tmp_path: Path) -> None:
-    mock = await MockOdyssey(tls=True, tls_dir=str(tmp_path)).__aenter__()
-    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(mock))
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    context = ssl.create_default_context(cafile=mock.root_certificate)
-    client = context.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+    async with AsyncExitStack() as resources:
+        mock = await resources.enter_async_context(MockOdyssey(tls=True, tls_dir=str(tmp_path)))
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(mock))
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        context = ssl.create_default_context(cafile=mock.root_certificate)
+        client = context.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
 
-    async def completed[T](call: Callable[[], T]) -> T:
-        """Call `call` until the mock has sent everything that it needs; return its result."""
-        while True:
-            try:
-                return call()
-            except ssl.SSLWantReadError:
-                writer.write(outgoing.read())
-                data = await reader.read(READ)
-                assert data, "expected the mock to end TLS before the connection"
-                incoming.write(data)
+        async def completed[T](call: Callable[[], T]) -> T:
+            """Call `call` until the mock has sent everything that it needs; return its result."""
+            while True:
+                try:
+                    return call()
+                except ssl.SSLWantReadError:
+                    writer.write(outgoing.read())
+                    data = await reader.read(READ)
+                    assert data, "expected the mock to end TLS before the connection"
+                    incoming.write(data)
 
-    async with asyncio.timeout(LIMIT):
-        await completed(client.do_handshake)
-        client.write(b"x\r\n\r\n")  # no request, so that the mock closes the connection
-        answer = await completed(client.read)
-        while rest := await completed(client.read):  # until the mock has ended TLS
-            answer += rest
-    assert answer.startswith(b"HTTP/1.1 400 ")
-    async with asyncio.timeout(5):
-        await mock.__aexit__(None, None, None)
-    await ended(reader)
-    writer.close()
+        async with asyncio.timeout(LIMIT):
+            await completed(client.do_handshake)
+            client.write(b"x\r\n\r\n")  # no request, so that the mock closes the connection
+            answer = await completed(client.read)
+            while rest := await completed(client.read):  # until the mock has ended TLS
+                answer += rest
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        async with asyncio.timeout(LIMIT):  # asyncio waits 30 s for the client
+            await resources.aclose()
+        await ended(reader)
+        writer.close()
 
 
 async def test_error_says_how_to_trust_the_root(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ class PacketCounts:
 
     Attributes:
         packets: how many packets were sent.
-        lost: how many of them were lost by chance.
+        lost: how many of them were lost by chance. A message of a reliable connection, which arrives late, counts once.
         dropped: how many of them were lost because the queue was full.
         silenced: how many of them were lost because of a silence.
         lost_numbers: the numbers, from 1, of the first packets that were lost by chance, `REMEMBERED` at most.
@@ -43,6 +43,12 @@ class PacketCounts:
     dropped: int = 0
     silenced: int = 0
     lost_numbers: list[int] = field(default_factory=list)
+
+    def note_loss(self) -> None:
+        """Count the latest packet as lost by chance."""
+        self.lost += 1
+        if len(self.lost_numbers) < REMEMBERED:
+            self.lost_numbers.append(self.packets)
 
     def to_data(self) -> dict[str, JSON]:
         """Return the counts as a JSON object."""
@@ -64,7 +70,8 @@ class NetworkPath:
         self._seed = seed
         self._numbers = dict.fromkeys(TRAFFIC, 0)
         """The number of random decisions of each kind so far."""
-        self._in_burst = dict.fromkeys(TRAFFIC, False)
+        self._in_burst = False
+        """Whether the latest media packet was lost in a burst."""
         self._free_at = 0.0
         """When the link has sent all packets that wait for it."""
         self._latest_datagram = 0.0
@@ -89,9 +96,7 @@ class NetworkPath:
             counts.silenced += 1
             return ()
         if is_lost:
-            counts.lost += 1
-            if len(counts.lost_numbers) < REMEMBERED:
-                counts.lost_numbers.append(counts.packets)
+            counts.note_loss()
             return ()
         sent = self._sent(size + HEADERS, now, may_drop=True)
         if sent is None:
@@ -115,9 +120,10 @@ class NetworkPath:
         for _ in range(REPETITIONS):
             if not self._loses(kind, loss):
                 break
-            counts.lost += 1
             late, pause = late + pause, 2 * pause
             loss, _, _, _ = self._draw(kind)
+        if late:
+            counts.note_loss()
         sent = self._sent(size, now, may_drop=False)
         assert sent is not None, "expected a message that waits for the link, got a dropped one"
         due = self._latest_messages[kind] = max(self._latest_messages[kind], sent + late + self._delay(jitter))
@@ -140,8 +146,8 @@ class NetworkPath:
         # The simple Gilbert model: a bad state in which every packet is lost, and which lasts `loss_burst` packets.
         ends = 1 / limits.loss_burst
         begins = ends * limits.loss / (1 - limits.loss)
-        self._in_burst[kind] = chance >= ends if self._in_burst[kind] else chance < begins
-        return self._in_burst[kind]
+        self._in_burst = chance >= ends if self._in_burst else chance < begins
+        return self._in_burst
 
     def _sent(self, size: int, now: float, *, may_drop: bool) -> float | None:
         """Return when the link has sent `size` bytes; None if its queue is full."""

@@ -188,8 +188,12 @@ def _check(name: str, value: object, declared: "dataclasses.Field[Any]") -> None
     least, most, above = field_range(name)
     if value is None and declared.default is None:
         return
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not least <= value <= most or (above and value == least):  # type: ignore[operator]
+    if not (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and least <= value <= most
+        and (value > least or not above)
+    ):
         expected = f"above {least:g}, at most {most:g}" if above else f"from {least:g} to {most:g}"
         none = ", or null" if declared.default is None else ""
         raise NetworkProfileError(f"{name} must be a number {expected}{none}; got {_ECHO.repr(value)}")

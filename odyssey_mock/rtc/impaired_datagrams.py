@@ -50,7 +50,7 @@ class ImpairedDatagrams:
                     self._replaced[protocol] = None
                     protocol.transport = _ImpairedTransport(protocol.transport, self)
                     receive = functools.partial(self._receive, protocol.datagram_received)
-                    protocol.datagram_received = receive  # type: ignore[method-assign]
+                    protocol.datagram_received = receive  # type: ignore[method-assign]  # aioice has no other way
 
     def cut(self) -> None:
         """Let nothing pass from now on; datagrams on their way are lost. Sockets that wait for them are closed."""

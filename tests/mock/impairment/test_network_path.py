@@ -165,6 +165,17 @@ def test_lost_message_is_sent_again_after_retransmission_timeout() -> None:
     path = NetworkPath(Impairment(loss=1), "")
     # 0.2 s, doubled five times: 0.2 + 0.4 + 0.8 + 1.6 + 3.2 + 6.4
     assert round(path.message("signaling", 100, 0.0), 6) == 12.6
+    counts = path.counts["signaling"]
+    assert (counts.packets, counts.lost, counts.lost_numbers) == (1, 1, [1])
+
+
+@given(SEEDS, st.floats(0, 0.9), st.integers(0, 30))
+def test_late_messages_are_the_lost_ones(seed: str, loss: float, messages: int) -> None:
+    """Each message counts once, however often TCP sends it again. A minute later, no message waits for it."""
+    path = NetworkPath(Impairment(loss=loss), seed)
+    late = [number for number in range(1, messages + 1) if path.message("signaling", 100, number * 60.0) > number * 60]
+    assert path.counts["signaling"].lost_numbers == late
+    assert path.counts["signaling"].lost == len(late)
 
 
 @given(SEEDS, st.floats(0, 1))

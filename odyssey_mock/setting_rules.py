@@ -14,8 +14,7 @@ from typing import Any, Self, TypeAliasType, get_args
 from odyssey_mock.core.redaction import without_keys
 from odyssey_mock.core.udp_ports import FEWEST, PortRange
 from odyssey_mock.core.url_parts import BaseUrl
-from odyssey_mock.impairment.presets import NETWORK_PRESETS, profile_of
-from odyssey_mock.impairment.profile import NetworkProfileError
+from odyssey_mock.impairment.presets import NETWORK_PRESETS, profile_error
 
 
 class SettingsError(ValueError):
@@ -211,14 +210,6 @@ def _is_network(value: object) -> bool:
     return True
 
 
-def _network_error(value: Any) -> NetworkProfileError | None:  # Any: as in `Rule`
-    try:
-        profile_of(value)
-    except NetworkProfileError as error:
-        return error
-    return None
-
-
 _TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,200}")
 """Matches a control token: characters that need no encoding in a URL (RFC 3986), too many to guess."""
 
@@ -297,8 +288,8 @@ CONTROL_TOKEN = Rule(
 HOSTS = Rule("a list of host names and IP addresses, without scheme or port", _are_hosts)
 NETWORK = Rule(
     f"None, the name of a preset ({', '.join(NETWORK_PRESETS)}), or an object such as {{'loss': 0.1, 'delay': 0.05}}",
-    lambda value: _network_error(value) is None,
-    echo=lambda value: f": {_network_error(value)}",
+    lambda value: profile_error(value) is None,
+    echo=lambda value: f": {profile_error(value)}",
 )
 FAULTS = Rule(
     "a list of faults, each an object with `at` and `do`",

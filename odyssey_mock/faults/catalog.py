@@ -12,8 +12,7 @@ from typing import Any
 
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.impairment.presets import NETWORK_PRESETS
-from odyssey_mock.impairment.presets import profile_of as network_profile_of
-from odyssey_mock.impairment.profile import NetworkProfileError
+from odyssey_mock.impairment.presets import profile_error as network_profile_error
 
 LONGEST = 86_400.0
 """Maximum delay of a fault in seconds: one day."""
@@ -33,10 +32,13 @@ class Values:
         schema: JSON Schema of the values, for forms. It permits every valid value. It also permits some invalid values
             of texts, whose length in bytes JSON Schema cannot limit, and of JSON that is nested too deeply.
         hold: function that returns whether a value is valid.
+        explain: function that returns what is wrong with an invalid value; None if that is obvious from the value.
+            Its result is also None if it is obvious.
     """
 
     schema: Mapping[str, JSON]
     hold: Callable[[Any], bool]  # Any: the value has not been validated yet
+    explain: Callable[[Any], Exception | None] | None = None  # Any: as above
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,11 @@ class Parameter:
     def holds(self, value: object) -> bool:
         """Return whether `value` is valid."""
         return self.values.hold(value)
+
+    def explanation(self, value: object) -> str:
+        """Return what is wrong with the invalid `value`; an empty text if that is obvious from the value."""
+        error = None if self.values.explain is None else self.values.explain(value)
+        return "" if error is None else str(error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +130,8 @@ def whole(least: int, most: int | None = MOST, *, step: int = 1) -> Values:
 
 def or_null(values: Values) -> Values:
     """Return `values` and null."""
-    return Values({"anyOf": [values.schema, {"type": "null"}]}, lambda value: value is None or values.hold(value))
+    schema: dict[str, JSON] = {"anyOf": [values.schema, {"type": "null"}]}
+    return Values(schema, lambda value: value is None or values.hold(value), values.explain)
 
 
 def text(least: int = 0, most: int | None = None) -> Values:
@@ -162,20 +170,11 @@ def _is_json(value: object, depth: int = 0) -> bool:
             return False
 
 
-def _is_network_profile(value: object) -> bool:
-    if not isinstance(value, str | Mapping):
-        return False
-    try:
-        network_profile_of(value)
-    except NetworkProfileError:
-        return False
-    return True
-
-
 _NETWORK_PROFILES = Values(
     # Without a type, so that a form accepts a name as well as an object in JSON.
     {"anyOf": [{"enum": [*NETWORK_PRESETS]}, {"type": "object"}]},
-    _is_network_profile,
+    lambda value: value is not None and network_profile_error(value) is None,
+    lambda value: network_profile_error(value) if isinstance(value, Mapping) else None,
 )
 _NOT_SENT = (1004, 1005, 1006, 1015)
 """Close codes that no endpoint may send (RFC 6455 section 7.4)."""

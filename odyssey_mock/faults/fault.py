@@ -137,7 +137,9 @@ def _value(place: str, name: str, parameter: Parameter, given: Mapping[str, JSON
             raise FaultError(f"{place} requires `{name}`: {parameter.expected}", [name])
         return parameter.default
     if not parameter.holds(given[name]):
-        raise FaultError(f"{place}: `{name}` must be {parameter.expected}, got {_ECHO.repr(given[name])}", [name])
+        explanation = f": {found}" if (found := parameter.explanation(given[name])) else ""
+        message = f"{place}: `{name}` must be {parameter.expected}, got {_ECHO.repr(given[name])}{explanation}"
+        raise FaultError(message, [name])
     return given[name]
 
 

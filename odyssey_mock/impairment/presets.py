@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
+from typing import Any
 
 from odyssey_mock.core.strict_json import JSON
 from odyssey_mock.impairment.profile import NetworkProfile, NetworkProfileError
@@ -109,6 +110,15 @@ def profile_of(network: str | Mapping[str, JSON] | None) -> NetworkProfile | Non
             f"expected the name of a preset, or an object such as {{'loss': 0.1}}; got {type(network).__name__}"
         )
     return NetworkProfile.from_data(network)
+
+
+def profile_error(network: Any) -> NetworkProfileError | None:  # Any: the value has not been validated yet
+    """Return the error that `profile_of(network)` raises; None if it returns a profile, or None."""
+    try:
+        profile_of(network)
+    except NetworkProfileError as error:
+        return error
+    return None
 
 
 @cache

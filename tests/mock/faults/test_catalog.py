@@ -137,6 +137,17 @@ WRONG: list[tuple[JSON, str]] = [
     ({"at": "rest.auth.token", "do": "status", "status": True}, "got True"),
     ({"at": "rest.auth.token", "do": "delay", "seconds": -1}, "`seconds` must be a number of seconds, 0 to 86400"),
     ({"at": "rest.auth.token", "do": "delay", "seconds": float("nan")}, "got nan"),
+    (
+        {"at": "peer.connected", "do": "impair", "network_profile": {"los": 0.1}},
+        r"as in the setting, got {'los': 0.1}: unknown field 'los'; did you mean 'loss'. known: loss, ",
+    ),
+    (
+        {"at": "peer.connected", "do": "impair", "network_profile": {"delay": 0.1, "loss": 2}},
+        "got {'delay': 0.1, 'loss': 2}: loss must be a number from 0 to 1; got 2$",
+    ),
+    ({"at": "peer.connected", "do": "impair", "network_profile": "5g"}, "as in the setting, got '5g'$"),
+    ({"at": "peer.connected", "do": "impair", "network_profile": None}, "as in the setting, got None$"),
+    ({"at": "peer.connected", "do": "impair", "network_profile": 5}, "as in the setting, got 5$"),
     ({"at": "rest.auth.token", "do": "reset", "times": 0}, "`times` must be a whole number above 0, or null"),
     ({"at": "rest.auth.token", "do": "reset", "times": 1.5}, "got 1.5"),
     ({"at": "rest.auth.token", "do": "reset", "after": -1}, "`after` must be a whole number, 0 or more"),

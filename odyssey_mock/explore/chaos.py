@@ -33,7 +33,10 @@ async def apply_chaos(world: World, run_log: RunLog, steps: Sequence[ChaosStep])
 
 
 async def restore(world: World) -> None:
-    """Remove all disturbances of the network, and restart the server if it crashed. Wall clocks stay changed."""
+    """Remove all disturbances of the network, and restart the server if it crashed.
+
+    Wall clocks stay changed. A fault `impair` without `duration` stays until its connection ends, as other faults do.
+    """
     world.wire.heal()
     world.wire.tell_the_bereaved()
     world.wire.set_defaults(latency=CALM, drop=0.0, duplicate=0.0)

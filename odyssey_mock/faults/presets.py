@@ -43,7 +43,7 @@ PRESETS = (
     ),
     Preset(
         "Tunnel",
-        "five seconds after the connection, nothing passes between the client and the mock for 20 seconds",
+        "five seconds after the connection, nothing passes on it for 20 seconds; a new connection is not impaired",
         (
             {
                 "at": "peer.connected",

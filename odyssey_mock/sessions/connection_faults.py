@@ -83,28 +83,26 @@ async def apply_fault(connection: Breakable, clock: Clock, fault: Fault) -> None
         await sleep(clock, fault.number("seconds"), _name(fault))
     if fault.do in NONSENSE:
         await connection.send_raw(NONSENSE[fault.do], fault.do, fault.do)
-    elif fault.do == "impair":
-        await _impair(connection, clock, fault)
     else:
-        await _CARRIED_OUT[fault.do](connection, fault)
+        await _CARRIED_OUT[fault.do](connection, clock, fault)
 
 
-async def _close(connection: Breakable, fault: Fault) -> None:
+async def _close(connection: Breakable, _clock: Clock, fault: Fault) -> None:
     if "code" in fault.parameters:
         await connection.close_socket(fault.label, int(fault.number("code")), fault.text("reason"))
     else:
         await connection.peer.close()
 
 
-async def _send_error(connection: Breakable, fault: Fault) -> None:
+async def _send_error(connection: Breakable, _clock: Clock, fault: Fault) -> None:
     await connection.send(SignalingError(fault.text("reason")), why=f"{fault.label} sends it")
 
 
-async def _vanish(connection: Breakable, _fault: Fault) -> None:
+async def _vanish(connection: Breakable, _clock: Clock, _fault: Fault) -> None:
     connection.peer.vanish()
 
 
-async def _freeze(connection: Breakable, _fault: Fault) -> None:
+async def _freeze(connection: Breakable, _clock: Clock, _fault: Fault) -> None:
     connection.freeze()
 
 
@@ -116,21 +114,22 @@ async def _impair(connection: Breakable, clock: Clock, fault: Fault) -> None:
         connection.impair(None, f"the end of {fault.label}")
 
 
-async def _end_track(connection: Breakable, _fault: Fault) -> None:
+async def _end_track(connection: Breakable, _clock: Clock, _fault: Fault) -> None:
     connection.track.finish()
     await connection.peer.end_track()
 
 
-async def _close_channels(connection: Breakable, _fault: Fault) -> None:
+async def _close_channels(connection: Breakable, _clock: Clock, _fault: Fault) -> None:
     connection.peer.close_channels()
 
 
-_CARRIED_OUT: Mapping[str, Callable[[Breakable, Fault], Awaitable[None]]] = MappingProxyType(
+_CARRIED_OUT: Mapping[str, Callable[[Breakable, Clock, Fault], Awaitable[None]]] = MappingProxyType(
     {
         "close": _close,
         "error": _send_error,
         "vanish": _vanish,
         "freeze": _freeze,
+        "impair": _impair,
         "end_track": _end_track,
         "close_channels": _close_channels,
     }

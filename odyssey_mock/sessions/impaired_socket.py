@@ -35,8 +35,9 @@ class ImpairedSocket(SignalingSocket):
     def __init__(self, socket: SignalingSocket, network: ClientNetwork) -> None:
         self._socket = socket
         self._network = network
-        self._arrived: asyncio.Queue[tuple[str | bytes | None, float]] = asyncio.Queue(MOST_ARRIVED)
-        """Messages that were received, and the times of the event loop at which they arrived."""
+        self._arrived: asyncio.Queue[tuple[str | bytes | Exception | None, float]] = asyncio.Queue(MOST_ARRIVED)
+        """Messages that were received, and the times of the event loop at which they arrived; at the end, the exception
+        with which the socket failed, if it did."""
         self._reader: asyncio.Task[None] | None = None
         self._is_closed = False
         """Whether the client has closed the socket, which the network does not delay."""
@@ -64,11 +65,15 @@ class ImpairedSocket(SignalingSocket):
             self._reader = asyncio.create_task(self._read(), name="reader of a delayed signaling socket")
         while True:
             data, arrived = await self._arrived.get()
+            if isinstance(data, Exception):
+                raise data
             if data is None or await self._deliver("from_client", data, arrived):
                 return data
 
     @override
     async def send(self, data: str | bytes) -> None:
+        if self._sender is not None and self._sender.done():
+            self._sender.result()  # sending an earlier message has failed: raises the exception
         if self._sender is None and not self._room.locked() and not self._network.is_impaired("signaling"):
             await self._socket.send(data)
             return
@@ -90,21 +95,34 @@ class ImpairedSocket(SignalingSocket):
         await self._socket.close(code, reason, why=why)
 
     async def end(self) -> None:
-        """End the tasks that deliver delayed messages; the messages are lost."""
+        """End the tasks that deliver delayed messages; the messages are lost.
+
+        If sending has failed, the exception is raised.
+        """
         tasks = [task for task in (self._reader, self._sender) if task is not None]
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        for task in tasks:
+            if not task.cancelled():
+                task.result()
 
     async def _read(self) -> None:
         data: str | bytes | None = b""
-        while data is not None:
-            data = await self._socket.receive()
-            if data is None:
-                self._is_closed = True
-                self._network.wake()
-            await self._arrived.put((data, asyncio.get_running_loop().time()))
+        try:
+            while data is not None:
+                data = await self._socket.receive()
+                if data is None:
+                    self._end_of_socket()
+                await self._arrived.put((data, asyncio.get_running_loop().time()))
+        except Exception as error:
+            self._end_of_socket()
+            await self._arrived.put((error, asyncio.get_running_loop().time()))  # `receive` raises it
+
+    def _end_of_socket(self) -> None:
+        self._is_closed = True
+        self._network.wake()
 
     async def _deliver(self, direction: Direction, data: str | bytes, sent: float) -> bool:
         return await self._network.deliver(direction, "signaling", len(data), sent, is_closed=lambda: self._is_closed)

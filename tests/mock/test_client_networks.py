@@ -1,35 +1,17 @@
 """Tests of `ClientNetworks`: when the silences of the setting begin."""
 
-from typing import cast
-
-from odyssey_mock.client_networks import ClientNetwork, ClientNetworks
+from odyssey_mock.client_networks import ClientNetwork
 from odyssey_mock.core.clock import ManualClock
-from odyssey_mock.current_settings import CurrentSettings
-from odyssey_mock.rtc.protocols import Peer
-from odyssey_mock.settings import NetworkSetting, Settings
+from odyssey_mock.settings import NetworkSetting
+from tests.support.impaired_clients import ImpairedClients
 
 
-class AnyPeer:
-    """A peer whose datagrams no test sends."""
-
-    def impair(self, network: object) -> None:
-        """Ignore the network."""
-
-
-class Stage:
-    """The networks of a mock with a manual clock."""
+class Stage(ImpairedClients):
+    """The networks of a mock, and its clock."""
 
     def __init__(self, network: NetworkSetting) -> None:
         self.clock = ManualClock()
-        self._settings = CurrentSettings(Settings(network_profile=network))
-        self.networks = ClientNetworks(self._settings, self.clock, lambda: "seed")
-
-    def change(self, network: NetworkSetting) -> None:
-        self._settings.change(network_profile=network)
-        self.networks.settings_changed()
-
-    def join(self) -> ClientNetwork:
-        return self.networks.join(cast("Peer", AnyPeer()), "client", lambda name, data: None)
+        super().__init__(self.clock, network)
 
 
 def is_silent(network: ClientNetwork) -> bool:

@@ -1,31 +1,33 @@
 """Tests of `ImpairedSocket` between a stand-in for the client's socket and the network of a client."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any, cast, override
+from dataclasses import dataclass
+from typing import override
 
 import pytest
 
-from odyssey_mock.client_networks import ClientNetworks
 from odyssey_mock.core.clock import ManualClock
-from odyssey_mock.current_settings import CurrentSettings
-from odyssey_mock.rtc.protocols import Peer
 from odyssey_mock.sessions import impaired_socket
 from odyssey_mock.sessions.impaired_socket import ImpairedSocket
 from odyssey_mock.sessions.signaling_socket import SignalingSocket
-from odyssey_mock.settings import NetworkSetting, Settings
+from odyssey_mock.settings import NetworkSetting
+from tests.support.impaired_clients import ImpairedClients
 
 LIMIT = 5.0
 
 
 class Wire(SignalingSocket):
-    """A client's socket: the test puts messages into `arriving`, and reads what was sent and closed from `sent`."""
+    """A client's socket: the test puts messages into `arriving`, and reads what was sent and closed from `sent`.
+
+    `receive` raises an exception that is put into `arriving`; `send` raises `failure`, if there is one.
+    """
 
     def __init__(self) -> None:
-        self.arriving: asyncio.Queue[str | None] = asyncio.Queue()
+        self.arriving: asyncio.Queue[str | Exception | None] = asyncio.Queue()
         self.sent: asyncio.Queue[str | int] = asyncio.Queue()
+        self.failure: Exception | None = None
 
     @property
     @override
@@ -39,10 +41,15 @@ class Wire(SignalingSocket):
 
     @override
     async def receive(self) -> str | None:
-        return await self.arriving.get()
+        arrived = await self.arriving.get()
+        if isinstance(arrived, Exception):
+            raise arrived
+        return arrived
 
     @override
     async def send(self, data: str | bytes) -> None:
+        if self.failure is not None:
+            raise self.failure
         self.sent.put_nowait(str(data))
 
     @override
@@ -50,25 +57,18 @@ class Wire(SignalingSocket):
         self.sent.put_nowait(code)
 
 
-class AnyPeer:
-    """A peer whose datagrams no test sends."""
-
-    def impair(self, network: object) -> None:
-        """Ignore the network."""
-
-
 @dataclass
 class Stage:
     wire: Wire
     socket: ImpairedSocket
     clock: ManualClock
-    settings: CurrentSettings
-    networks: ClientNetworks
-    notes: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)  # Any: JSON
+    clients: ImpairedClients
 
-    def change(self, network: NetworkSetting) -> None:
-        self.settings.change(network_profile=network)
-        self.networks.settings_changed()
+    async def waiting(self, count: int = 1) -> None:
+        """Wait until `count` messages wait for the end of a silence."""
+        async with asyncio.timeout(LIMIT):
+            while len(self.clock.pending) < count:  # noqa: ASYNC110 - no event signals it
+                await asyncio.sleep(0)  # noqa: TID251 - one iteration of the loop; no time passes
 
     async def sent(self) -> str | int:
         async with asyncio.timeout(LIMIT):
@@ -81,17 +81,14 @@ class Stage:
 
 @asynccontextmanager
 async def staged(network: NetworkSetting) -> AsyncIterator[Stage]:
-    settings = CurrentSettings(Settings(network_profile=network))
     async with ManualClock() as clock:
-        networks = ClientNetworks(settings, clock, lambda: "seed")
-        notes: list[tuple[str, Mapping[str, Any]]] = []
-        client = networks.join(cast("Peer", AnyPeer()), "client", lambda name, data: notes.append((name, data)))
-        wire = Wire()
-        socket = ImpairedSocket(wire, client)
+        clients = ImpairedClients(clock, network)
+        client, wire = clients.join(), Wire()
+        stage = Stage(wire, ImpairedSocket(wire, client), clock, clients)
         try:
-            yield Stage(wire, socket, clock, settings, networks, notes)
+            yield stage
         finally:
-            await socket.end()
+            await stage.socket.end()
             client.leave()
 
 
@@ -136,7 +133,9 @@ async def test_messages_of_a_silence_arrive_at_its_end() -> None:
         await stage.socket.send("during")
         stage.wire.arriving.put_nowait("from client")
         receiving = asyncio.create_task(stage.socket.receive())
+        await stage.waiting(2)
         await stage.clock.advance(19)
+        await stage.waiting(2)
         assert stage.wire.sent.empty()
         assert not receiving.done()
         await stage.clock.advance(1)
@@ -148,8 +147,9 @@ async def test_messages_of_a_silence_arrive_at_its_end() -> None:
 async def test_change_of_setting_ends_a_silence() -> None:
     async with staged({"silence": 20}) as stage:
         await stage.socket.send("during")
+        await stage.waiting()
         assert stage.wire.sent.empty()
-        stage.change(None)
+        stage.clients.change(None)
         assert await stage.sent() == "during"
         assert stage.clock.pending == []
 
@@ -158,8 +158,7 @@ async def test_client_that_closes_during_silence_is_noticed() -> None:
     async with staged({"silence": 20}) as stage:
         stage.wire.arriving.put_nowait("lost in the tunnel")
         receiving = asyncio.create_task(stage.socket.receive())
-        while not stage.clock.pending:  # noqa: ASYNC110 - no event signals it
-            await asyncio.sleep(0)  # noqa: TID251 - one iteration of the loop; no time passes
+        await stage.waiting()
         stage.wire.arriving.put_nowait(None)
         async with asyncio.timeout(LIMIT):
             assert await receiving is None
@@ -186,6 +185,41 @@ async def test_end_of_socket_is_received_after_its_messages() -> None:
         assert [await stage.received(), await stage.received()] == ["last", None]
 
 
+async def test_failure_of_receiving_follows_the_messages_before() -> None:
+    async with staged({"delay": 0.01}) as stage:
+        stage.wire.arriving.put_nowait("last")
+        stage.wire.arriving.put_nowait(ArithmeticError("cannot receive"))
+        assert await stage.received() == "last"
+        with pytest.raises(ArithmeticError, match="cannot receive"):
+            await stage.received()
+
+
+async def test_failure_of_receiving_ends_a_silence() -> None:
+    """As the end of the socket does."""
+    async with staged({"silence": 20}) as stage:
+        stage.wire.arriving.put_nowait("lost in the tunnel")
+        receiving = asyncio.create_task(stage.socket.receive())
+        await stage.waiting()
+        stage.wire.arriving.put_nowait(ArithmeticError("cannot receive"))
+        with pytest.raises(ArithmeticError, match="cannot receive"):
+            async with asyncio.timeout(LIMIT):
+                await receiving
+
+
+async def test_failure_of_sending_is_raised_by_next_call() -> None:
+    async with staged({"silence": 20}) as stage:
+        stage.wire.failure = ArithmeticError("cannot send")
+        await stage.socket.send("during")
+        await stage.waiting()
+        await stage.clock.advance(20)
+        await stage.socket.close(1000)  # waits for the message
+        with pytest.raises(ArithmeticError, match="cannot send"):
+            await stage.socket.send("later")
+        with pytest.raises(ArithmeticError, match="cannot send"):
+            await stage.socket.end()
+        stage.socket = ImpairedSocket(stage.wire, stage.clients.join())
+
+
 async def test_silence_ends_although_times_are_rounded() -> None:
     async with staged({"silence": 0.3}) as stage:
         await stage.socket.send("during")
@@ -209,10 +243,9 @@ async def test_message_that_waits_for_room_keeps_its_place(monkeypatch: pytest.M
     monkeypatch.setattr(impaired_socket, "MOST_UNSENT", 1)
     async with staged({"silence": 20}) as stage:
         sending = [asyncio.create_task(stage.socket.send(str(number))) for number in range(3)]
-        while not stage.clock.pending:  # noqa: ASYNC110 - no event signals it
-            await asyncio.sleep(0)  # noqa: TID251 - one iteration of the loop; no time passes
+        await stage.waiting()
         assert [each.done() for each in sending] == [True, False, False]
-        stage.change(None)
+        stage.clients.change(None)
         await stage.socket.send("3")
         assert [await stage.sent() for _ in range(4)] == ["0", "1", "2", "3"]
         await asyncio.gather(*sending)

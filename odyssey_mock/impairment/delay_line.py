@@ -7,7 +7,11 @@ import itertools
 from collections.abc import Callable
 
 MOST = 20_000
-"""Maximum number of packets in a delay line: more than a minute of video, which is the longest delay."""
+"""Maximum number of packets in a delay line, with which memory has a bound: more than a minute of video.
+
+Both directions of a connection share a line. Only the longest delays can fill it: a packet waits up to 180 s, for the
+queue, the delay and the jitter of a profile. The counts of `NetworkPath` do not include the packets that are then lost.
+"""
 
 
 class DelayLine:
@@ -25,17 +29,18 @@ class DelayLine:
         """When the last packet is delivered; None if the line is empty."""
         return max((when for when, _, _ in self._waiting), default=None)
 
-    def add(self, when: float, deliver: Callable[[], object]) -> bool:
+    def add(self, when: float, deliver: Callable[[], object], *, may_drop: bool = True) -> bool:
         """Call `deliver` at the time `when` of the event loop, at once if it has passed and no earlier packet waits.
 
-        Return False if the line is full. `deliver` is then not called: the packet is lost. An exception of `deliver`
-        affects no other packet: `add` raises it if it calls `deliver` at once, the event loop reports it otherwise.
+        Return False if the line is full. `deliver` is then not called: the packet is lost. A full line accepts a packet
+        with `may_drop=False`. An exception of `deliver` affects no other packet: `add` raises it if it calls `deliver`
+        at once, the event loop reports it otherwise.
         """
         is_first = not self._waiting or when < self._waiting[0][0]
         if is_first and when <= asyncio.get_running_loop().time():
             deliver()
             return True
-        if len(self._waiting) >= MOST:
+        if may_drop and len(self._waiting) >= MOST:
             return False
         heapq.heappush(self._waiting, (when, next(self._numbers), deliver))
         if is_first:

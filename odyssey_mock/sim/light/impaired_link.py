@@ -27,7 +27,10 @@ class ImpairedLink:
         self.received = MessageQueue(self, "from_client")
 
     def datagram(self, direction: Direction, kind: TrafficKind, size: int, deliver: Callable[[], object]) -> None:
-        """Call `deliver` once for each copy of a datagram that the network delivers, at its time."""
+        """Call `deliver` once for each copy of a datagram that the network delivers, at its time.
+
+        Datagrams that find the line full are lost.
+        """
         for when in self.deliveries(direction, kind, size):
             self._line.add(when, deliver)
 
@@ -36,8 +39,8 @@ class ImpairedLink:
         return [*self.network.deliveries(direction, kind, size, asyncio.get_running_loop().time())]
 
     def later(self, when: float, call: Callable[[], object]) -> None:
-        """Call `call` at the time `when` of the event loop."""
-        self._line.add(when, call)
+        """Call `call` at the time `when` of the event loop, however many datagrams are on their way."""
+        self._line.add(when, call, may_drop=False)
 
     def close(self) -> None:
         """Deliver the messages that wait to be sent, and drop all other packets."""
@@ -46,7 +49,10 @@ class ImpairedLink:
 
 
 class MessageQueue:
-    """The messages of the data channels in one direction. The network delays them, and they stay in order (SCTP)."""
+    """The messages of the data channels in one direction. The network delays them, and they stay in order (SCTP).
+
+    The event loop reports an exception with which the delivery of a message fails. The other messages are delivered.
+    """
 
     def __init__(self, link: ImpairedLink, direction: Direction) -> None:
         self._link = link
@@ -64,11 +70,10 @@ class MessageQueue:
 
     def flush(self) -> None:
         """Deliver all messages now."""
-        waiting = [*self._undelivered, *(deliver for _, deliver in self._unsent)]
-        self._undelivered.clear()
+        self._undelivered.extend(deliver for _, deliver in self._unsent)
         self._unsent.clear()
-        for deliver in waiting:
-            deliver()
+        while self._undelivered:
+            self._deliver()
 
     def _send(self) -> None:
         self._waits = False
@@ -85,5 +90,12 @@ class MessageQueue:
             self._link.later(self._latest, self._deliver)
 
     def _deliver(self) -> None:
-        if self._undelivered:
-            self._undelivered.popleft()()
+        if not self._undelivered:
+            return  # `flush` has delivered the message
+        deliver = self._undelivered.popleft()
+        try:
+            deliver()
+        except Exception as error:
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": "a message of a light peer failed", "exception": error}
+            )

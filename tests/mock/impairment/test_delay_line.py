@@ -43,12 +43,13 @@ def test_cleared_packets_are_not_delivered() -> None:
     play(scenario)
 
 
-def test_full_line_refuses_packets() -> None:
+def test_full_line_refuses_packets_that_may_be_lost() -> None:
     async def scenario() -> None:
         loop, line = asyncio.get_running_loop(), DelayLine()
         later = loop.time() + 3600
         assert all(line.add(later, lambda: None) for _ in range(MOST))
         assert not line.add(later, lambda: None)
+        assert line.add(later, lambda: None, may_drop=False)
         line.clear()
         assert line.add(later, lambda: None)
         line.clear()

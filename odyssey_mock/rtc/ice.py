@@ -1,10 +1,11 @@
-"""Functions that set the host candidates of an aiortc peer, and find its ICE transports.
+"""Functions that set the host candidates of an aiortc peer, and find its ICE transports and their sockets.
 
 aioice omits 127.0.0.1, so that a machine with only a loopback interface has no candidates. aioice also reads the
 machine's interfaces instead of asking the `Network`, and uses any free ports. `offer_addresses` replaces this gathering
 for the ICE connections of one peer, without a global patch.
 """
 
+import asyncio
 from collections.abc import Sequence
 
 from aioice import Candidate, Connection
@@ -38,6 +39,15 @@ def ice_transports(peer: RTCPeerConnection) -> set[RTCIceTransport]:
     if peer.sctp is not None:
         transports.add(peer.sctp.transport.transport)
     return transports
+
+
+def open_sockets(peer: RTCPeerConnection) -> list[asyncio.DatagramTransport]:
+    """Return the sockets of `peer`, which it has until it is closed."""
+    return [
+        protocol.transport
+        for transport in ice_transports(peer)
+        for protocol in transport.iceGatherer._connection._protocols  # noqa: SLF001 - no public way to its sockets
+    ]
 
 
 def _gather_on(connection: Connection, ours: Sequence[str], offered: HostCandidates) -> None:

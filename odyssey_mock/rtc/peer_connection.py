@@ -25,7 +25,7 @@ from odyssey_mock.core.redaction import get_logger
 from odyssey_mock.media.encoder import Codec
 from odyssey_mock.rtc.complete_sdp import SdpError, complete_sdp
 from odyssey_mock.rtc.host_candidates import HostCandidates
-from odyssey_mock.rtc.ice import offer_addresses
+from odyssey_mock.rtc.ice import offer_addresses, open_sockets
 from odyssey_mock.rtc.impaired_datagrams import ImpairedDatagrams
 from odyssey_mock.rtc.protocols import DatagramNetwork
 from odyssey_mock.rtc.remote_description import (
@@ -136,7 +136,10 @@ class PeerConnection:
         return await statistics(self._connection)
 
     async def close(self) -> None:
-        """Close the connection, and cancel tasks that aiortc leaves behind; may be called more than once."""
+        """Close the connection, and end the tasks and sockets that aiortc leaves behind; may be called more than once.
+
+        A cancellation ends them at once.
+        """
         self._closing = True
         orphans = self._orphans()
         try:
@@ -146,11 +149,16 @@ class PeerConnection:
                 await self._within(self._connection.close())
         except TimeoutError:
             logger.warning("a peer connection did not close within %s s; its tasks are cancelled", CLOSE_LIMIT)
-        await self._end_orphans()
-        for task in orphans:
-            if task.done() and not task.cancelled():
-                # aiortc's handshake raises if closed halfway. Mark its exception as retrieved, or asyncio logs it.
-                task.exception()
+        finally:  # also if the caller is cancelled
+            try:
+                await self._end_orphans()
+            finally:
+                self._close_sockets()
+                for task in orphans:
+                    if task.done() and not task.cancelled():
+                        # aiortc's handshake raises if closed halfway. Mark its exception as retrieved, or asyncio
+                        # logs it.
+                        task.exception()
 
     async def _describe_remote(self, sdp: str, kind: Literal["offer", "answer"]) -> None:
         """Apply the remote description, without the candidates that the mock cannot use.
@@ -214,6 +222,14 @@ class PeerConnection:
             logger.warning(
                 "cancelled tasks of a closed peer connection did not end within %s s; they keep running", TASKS_LIMIT
             )
+
+    def _close_sockets(self) -> None:
+        """Close the sockets that are left because aiortc's `close` did not end."""
+        left = open_sockets(self._connection)
+        if left and self._datagrams is not None:
+            self._datagrams.cut()  # or the sockets would wait for delayed datagrams
+        for each in left:
+            each.close()
 
     def _state_changed(self) -> None:
         state = self._connection.connectionState

@@ -35,7 +35,7 @@ async def gather(
     Addresses that cannot be used are left out.
 
     Raises:
-        OutOfPortsError: all ports of the range are in use.
+        OutOfPortsError: all ports of the range are in use or reserved.
         OSError: no socket could be opened, because no file descriptors are left.
     """
     if offered.ports is None:
@@ -62,8 +62,8 @@ async def _open_in_range(connection: Connection, addresses: Sequence[str], ports
             if error.errno not in _TAKEN:
                 raise
     message = (
-        f"all UDP ports of the range {ports.range} are in use: expected a free one for another WebRTC peer. Close "
-        "connections, or set a larger range (udp_ports, --udp-ports)"
+        f"all UDP ports of the range {ports.range} are in use or reserved: expected a free one for another WebRTC "
+        "peer. Close connections, or set a larger range (udp_ports, --udp-ports)"
     )
     logger.warning("a WebRTC peer was refused: %s", message)
     raise OutOfPortsError(errno.EADDRINUSE, message)

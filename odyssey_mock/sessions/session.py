@@ -187,7 +187,8 @@ class Session:
                         if not connection.hung_up:  # `abandon` hangs up at any time
                             await self._take(item, connection)
                 except OSError as error:
-                    # The sockets of the peer could not be opened. The client gets the reason, and may connect again.
+                    # The sockets of the peer could not be opened. The journal gets the reason, the client only that
+                    # no streamer is available; it may connect again.
                     if (refusal := refusal_of(error)) is not None and not connection.hung_up:
                         await connection.send(SignalingError("streamer_not_available"), why=refusal)
                         connection.hang_up(TRY_AGAIN_LATER, refusal)

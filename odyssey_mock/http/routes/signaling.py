@@ -167,7 +167,8 @@ class SignalingRoutes:
             await session.serve(socket, channel_delay=self.settings.now.channel_delay if is_browser else 0.0)
         except Exception as error:
             if (refusal := refusal_of(error)) is not None:
-                # The peer could not be created. The client gets the reason, and may connect again.
+                # The peer could not be created. The journal gets the reason, the client only that no streamer is
+                # available; it may connect again.
                 await socket.send(json.dumps({"type": "error", "reason": "streamer_not_available"}))
                 await socket.close(TRY_AGAIN_LATER, why=refusal)
             raise

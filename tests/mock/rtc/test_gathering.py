@@ -92,7 +92,9 @@ async def test_exhausted_range_names_the_setting(caplog: pytest.LogCaptureFixtur
         async with nothing_left():
             offered = in_range(ports)
             open_ones = [(await gathered(TWO, offered))[0] for _ in range(2)]
-            with pytest.raises(OutOfPortsError, match=rf"range {ports} are in use: .*set a larger range \(udp_ports"):
+            with pytest.raises(
+                OutOfPortsError, match=rf"range {ports} are in use or reserved: .*set a larger range \(udp_ports"
+            ):
                 await gathered(TWO, offered)
             assert [record.levelname for record in caplog.records if "set a larger range" in record.message] == [
                 "WARNING"

@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 import warnings
 from collections import deque
@@ -218,6 +219,7 @@ class _Worker:
 def _work(pipe: Connection, player: SeedPlayer) -> None:
     """Run the batches that arrive on the pipe until it is closed; this is the main function of a worker process."""
     signal.signal(signal.SIGTERM, _leave)
+    threading.Thread(target=_end_with_main_process, daemon=True).start()
     gc.freeze()  # garbage collections skip all that is imported now
     try:
         pipe.send(None)  # the process has started
@@ -236,6 +238,19 @@ def _while_heard(batch: range, pipe: Connection) -> Iterator[int]:
         if pipe.poll():
             return
         yield seed
+
+
+def _end_with_main_process() -> None:
+    """End this process once the main process has exited, even in the middle of a run, which may never end.
+
+    A main process that is killed or whose terminal is closed does not stop its workers.
+    """
+    main = multiprocessing.parent_process()
+    assert main is not None, "expected to run in a worker process, got the main process"
+    main.join()
+    os.kill(os.getpid(), signal.SIGTERM)  # the run removes its files
+    threading.Event().wait(STOP_LIMIT)
+    os._exit(128 + signal.SIGTERM)
 
 
 def _leave(signum: int, frame: object) -> None:  # noqa: ARG001 - signature of signal handlers

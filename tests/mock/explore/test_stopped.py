@@ -91,6 +91,18 @@ def test_interrupt_keeps_results_and_ends_all_processes(tmp_path: Path) -> None:
     assert "20 light seeds (20 from earlier runs)" in explore("--seeds", "20", "--results", str(path)).stdout
 
 
+def test_workers_end_with_their_main_process() -> None:
+    """Even in the middle of a run that does not end."""
+    with running("--seeds", "80", "--workers", "2") as process:
+        until_twenty_are_played(process)
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.terminate()  # only the main process, and Python then runs no `finally` block
+        assert process.wait(LIMIT) == -signal.SIGTERM
+        left = psutil.wait_procs(children, timeout=LIMIT)[1]
+    assert len(children) >= 2
+    assert left == [], f"expected the workers to end within {LIMIT:g} s after the main process, got {left}"
+
+
 def test_failures_are_printed_if_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "results.jsonl"
     add = Results.add

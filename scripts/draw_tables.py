@@ -4,7 +4,8 @@ On a page, a table is between `<!-- table: NAME -->` and `<!-- /table -->`. arch
 of the state machines. protocol.md has the faults. fault-matrix.md has the reaction of the client to each fault.
 kinds-of-tests.md has the kinds of tests that can use the mock. latency.md has the durations of the latency profiles.
 security.md has the status of each route for each credential, origin and host. settings.md and errors.md have the
-settings and errors. test-bad-networks.md has the presets of impaired networks.
+settings and errors. test-bad-networks.md has the presets of impaired networks. truth.md has the statements of the
+protocol.
 
 With `--check`, the script writes nothing and exits with 1 if a page differs from the code (see `tests/test_docs.py`).
 """
@@ -35,6 +36,7 @@ PAGES = [
         "reference/security.md",
         "reference/settings.md",
         "reference/errors.md",
+        "reference/truth.md",
         "how-to/test-bad-networks.md",
     )
 ]
@@ -75,6 +77,8 @@ def draw(name: str) -> str:
         return _configurations()
     if name.startswith("access_"):
         return str(_tests_module("tests.access.table").drawn(name))
+    if name.startswith("truth_"):
+        return str(_tests_module("tests.support.truth_tables").drawn(name))
     if name == "refusals":
         return _refusals()
     return _machine(name)

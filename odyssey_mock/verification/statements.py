@@ -35,7 +35,7 @@ class Statement:
         section: The number of the section of `protocol.md` that contains the statement.
         text: The statement, as one sentence.
         sources: Its sources, in the order of `Source`.
-        clients: The ids of the tests in which a client of other authors depends on the statement.
+        clients: The ids of the tests in which a client of other authors relies on the statement.
     """
 
     id: str

@@ -1,6 +1,6 @@
 """Fixtures of all tests: mock and client, and a check of every test's traffic against the contract.
 
-`tests/support/contract/conformance.py` describes the check.
+`odyssey_mock/verification/conformance.py` describes the check.
 """
 
 import gc
@@ -22,8 +22,8 @@ from xdist.remote import Producer
 from odyssey_client import Odyssey, redaction
 from odyssey_mock import MockOdyssey
 from odyssey_mock.testing.marked_settings import marked_settings
+from odyssey_mock.verification.conformance import Conformance
 from tests.support.blocking_calls import IS_INSTALLED, BlockingCalls, noted_blocking_calls
-from tests.support.contract.conformance import Conformance
 from tests.support.scheduling import GroupScheduling
 from tests.support.time_limits import TimeLimits
 

@@ -38,6 +38,7 @@ for name, summary in {
     "scenario.",
     "serve": "Run the mock server until Ctrl-C or SIGTERM.",
     "trace": "Show, print, export and compare trace files, which show what happened in a test or a session.",
+    "verify": "Find out what is true of the service: run a short program with your API key, and check what it sees.",
 }.items():
     module = f"odyssey_mock.cli.{name}"
     if find_spec(module) is not None:

@@ -8,8 +8,8 @@ import pytest
 
 from odyssey_mock.core.journal import Journal, Kind
 from odyssey_mock.core.strict_json import JSON
-from tests.support.contract.conformance import Conformance, Side
-from tests.support.contract.documents import Contract
+from odyssey_mock.verification.conformance import Conformance, Side
+from odyssey_mock.verification.contract_documents import Contract
 
 CONFORMANCE = Conformance()
 

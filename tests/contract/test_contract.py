@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from tests.support.contract.documents import CONTRACT, FILES, Contract, resolve
+from odyssey_mock.verification.contract_documents import CONTRACT, FILES, Contract, resolve
 
 DOCUMENTS = Contract.load()
 OPENAPI = DOCUMENTS.openapi

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.contract.documents import Contract, resolve
+from odyssey_mock.verification.contract_documents import Contract, resolve
 
 DOCUMENTS = Contract.load()
 MESSAGES = [

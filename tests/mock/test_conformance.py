@@ -12,7 +12,7 @@ import pytest
 
 from odyssey_mock import MockOdyssey
 from odyssey_mock.http.usage_error_forms import DetailForm
-from tests.support.contract.conformance import Conformance
+from odyssey_mock.verification.conformance import Conformance
 from tests.support.raw import RawApi, raw_peer, raw_socket, receive
 
 

@@ -9,10 +9,10 @@ from playwright.async_api import Browser, ConsoleMessage, expect
 
 from odyssey_mock import MockOdyssey
 from odyssey_mock.testing.marked_settings import marked_settings
+from odyssey_mock.verification.conformance import Conformance
 from tests.contract.browser import chromium, firefox
 from tests.contract.browser.console_page import ConsoleTab
 from tests.contract.browser.official_client import OfficialClient
-from tests.support.contract.conformance import Conformance
 from tests.support.requirements import require
 
 

@@ -18,9 +18,9 @@ from odyssey_client import Odyssey, OdysseyStreamError, Script
 from odyssey_mock import MockOdyssey
 from odyssey_mock.cli.app import main
 from odyssey_mock.journal_events import event_of
+from odyssey_mock.verification.contract_documents import Contract
 from tests.contract.browser.console_page import ConsoleTab, look_at, screenshot, violations
 from tests.support import sample_traces
-from tests.support.contract.documents import Contract
 
 CONTRACT = Contract.load()
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from odyssey_mock.media.timeline import Timeline
 from odyssey_mock.recordings.artifacts import event_log
 from odyssey_mock.simulations.timelines import frame_of
-from tests.support.contract.documents import Contract
+from odyssey_mock.verification.contract_documents import Contract
 from tests.support.recordings import SMALL, record, timeline
 
 CONTRACT = Contract.load()

@@ -16,7 +16,7 @@ from odyssey_mock.trace.har import http_archive
 from odyssey_mock.trace.perfetto import trace_events
 from odyssey_mock.trace.text import Selection, trace_text
 from odyssey_mock.trace.webrtc_internals import webrtc_internals_dump
-from tests.support.contract.documents import Contract
+from odyssey_mock.verification.contract_documents import Contract
 from tests.support.trace_strategies import MANIFESTS, events
 from tests.support.traces import failed_trace
 

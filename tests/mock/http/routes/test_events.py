@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from odyssey_client import Odyssey
 from odyssey_mock import MockOdyssey
 from odyssey_mock.http.routes import events
-from tests.support.contract.documents import Contract
+from odyssey_mock.verification.contract_documents import Contract
 from tests.support.event_streams import Event, event_stream
 from tests.support.tls_contexts import NO_CERTIFICATES
 

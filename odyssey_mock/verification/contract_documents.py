@@ -16,7 +16,7 @@ from jsonschema.exceptions import ValidationError
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012, SchemaRegistry
 
-CONTRACT = Path(__file__).parents[3] / "odyssey_mock" / "contract"
+CONTRACT = Path(__file__).parents[1] / "contract"
 
 FILES: Mapping[str, str] = {
     "openapi": "openapi.json",
@@ -35,11 +35,21 @@ FORMATS = FormatChecker(formats=["date-time"])
 
 @dataclass(frozen=True)
 class Fault:
-    """A violation of a schema: its JSON path or parameter, and the expected and received values."""
+    """A violation of a schema: its JSON path or parameter, and the expected and received values.
+
+    Attributes:
+        path: the JSON path of the value, or the parameter.
+        expected: the expected value.
+        got: the received value.
+        missing: the name of the field that is missing; None if the violation is another one.
+        surplus: the names of fields, message types or statuses that the contract does not have.
+    """
 
     path: str
     expected: str
     got: str
+    missing: str | None = None
+    surplus: tuple[str, ...] = ()
 
 
 class Contract:
@@ -132,12 +142,12 @@ def _fault(error: ValidationError) -> Fault:
         return Fault(error.json_path, f"JSON type {' or '.join(types)}", _short(error))
     if keyword == "required":
         missing = error.message.removesuffix(" is a required property").strip("'")
-        return Fault(error.json_path, f"a field `{missing}`", _fields(error.instance))
+        return Fault(error.json_path, f"a field `{missing}`", _fields(error.instance), missing=missing)
     if keyword == "additionalProperties":
         known = error.schema.get("properties", {})
         surplus = [name for name in error.instance if name not in known]
         expected = f"only the fields {_listed(known)}" if known else "no fields"
-        return Fault(error.json_path, expected, f"also {_listed(surplus)}")
+        return Fault(error.json_path, expected, f"also {_listed(surplus)}", surplus=tuple(surplus))
     return Fault(error.json_path, _EXPECTED.get(keyword, f"`{keyword}` of {{}}").format(_listed(rule)), _short(error))
 
 

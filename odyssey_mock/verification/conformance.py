@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 from urllib.parse import unquote
 
-from tests.support.contract.documents import Contract, Fault, resolve
+from odyssey_mock.verification.contract_documents import Contract, Fault, resolve
 
 Side = Literal["client", "server"]
 
@@ -52,7 +52,18 @@ class JournalEntry(Protocol):
 
 @dataclass(frozen=True)
 class Deviation:
-    """One deviation of client or server from the contract, with the expected and the received value."""
+    """One deviation of client or server from the contract, with the expected and the received value.
+
+    Attributes:
+        side: which of them deviates.
+        index: the index of the entry.
+        where: the request or message.
+        path: the JSON path of the value in it, or the parameter.
+        expected: the expected value.
+        got: the received value.
+        missing: the name of the field that is missing; None if the deviation is another one.
+        surplus: the names of fields, message types or statuses that the contract does not have.
+    """
 
     side: Side
     index: int
@@ -60,6 +71,8 @@ class Deviation:
     path: str
     expected: str
     got: str
+    missing: str | None = None
+    surplus: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"#{self.index} {self.side}: {self.where} at {self.path}: expected {self.expected}; got {self.got}"
@@ -110,7 +123,8 @@ class Conformance:
             case _:
                 return []
         return [
-            Deviation(side, entry.index, where, fault.path, fault.expected, fault.got) for side, where, fault in found
+            Deviation(side, entry.index, where, fault.path, fault.expected, fault.got, fault.missing, fault.surplus)
+            for side, where, fault in found
         ]
 
     def check_journal(self, journal: Iterable[JournalEntry], *, client: bool = True) -> None:
@@ -220,7 +234,8 @@ class Conformance:
         responses = operation["responses"]
         key = next((key for key in (str(status), f"{status // 100}XX") if key in responses), None)
         if key is None:
-            yield Fault("$", f"a status of {', '.join(responses)}", f"{status} with {_short(body)}")
+            expected = f"a status of {', '.join(responses)}"
+            yield Fault("$", expected, f"{status} with {_short(body)}", surplus=(str(status),))
             return
         reference = responses[key].get("$ref", "").removeprefix("#")
         content = resolve(self._contract.openapi, responses[key]).get("content", {})
@@ -245,7 +260,7 @@ class Conformance:
             return
         known = self._contract.messages(document, side)
         if (kind := message.get("type")) not in known:
-            yield side, where, Fault("$.type", f"one of {', '.join(known)}", _short(kind))
+            yield side, where, Fault("$.type", f"one of {', '.join(known)}", _short(kind), surplus=(str(kind),))
             return
         for fault in self._contract.faults(document, f"/$defs/{side}~1{kind}", message):
             yield side, f"{where}, {kind}", fault

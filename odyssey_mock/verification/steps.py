@@ -1,0 +1,422 @@
+"""The steps of the program of `odyssey-mock verify`: what each sends, and what it notes.
+
+A step that opens a session ends it, also when it fails or is cancelled. The step `simulation` cancels its job then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, cast
+from urllib.parse import urljoin
+
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+
+from odyssey_client import ClientCredentials, Odyssey, Script, SimulationJobStatus, connect_to_stream
+from odyssey_client.config import AdvancedConfig
+from odyssey_client.connection.signaling import end_session
+from odyssey_client.errors import (
+    OdysseyApiError,
+    OdysseyAuthError,
+    OdysseyError,
+    OdysseySimulationError,
+    ServiceUnreachableError,
+)
+from odyssey_client.redaction import remember, remember_url
+from odyssey_mock.verification.stage import CannotVerifyError, Frames, Stage, StepError, limited
+
+if TYPE_CHECKING:
+    import httpx
+
+    from odyssey_client.models import JSON, BroadcastInfo
+
+JOB_LIMIT_S = 150.0
+"""Seconds to wait for the simulation job. Then it is cancelled."""
+CANCEL_LIMIT_S = 5.0
+"""Seconds to cancel the job when the program is stopped."""
+LIVE_STREAM_LIMIT_S, BROADCAST_LIMIT_S = 8.0, 12.0
+"""Seconds that the stream of each step lasts at most."""
+SIMULATED_SECONDS = 2.0
+"""Duration of the video of the simulation job."""
+SESSIONS = 3
+"""Number of sessions that the steps open, one after the other."""
+RECORDING_LIMIT_S = 30.0
+"""Seconds to wait for the recording of the live stream."""
+_FRAMES = 24
+"""Number of frames after an interaction with which the frame rate is measured."""
+_HEAD_BYTES = 64
+"""Number of bytes that are read of each file of a recording."""
+_LINES = 20
+"""Number of lines that are read of an event log."""
+_FILES = ("video_url", "preview_url", "thumbnail_url", "events_url")
+
+type Work = Callable[[Stage], Awaitable[None]]
+
+
+async def _authentication(stage: Stage) -> None:
+    """Exchange the right key, a wrong key and a malformed key; call without a token, and with a wrong one."""
+    shared = stage.shared
+    try:
+        async with stage.client() as client:
+            await client.list_stream_recordings(limit=1)
+    except ServiceUnreachableError as error:
+        raise CannotVerifyError(str(error)) from None
+    except OdysseyAuthError as error:
+        raise CannotVerifyError(
+            f"{str(error).rstrip('.')}. Check the API key in ODYSSEY_API_KEY, and that it belongs to {shared.api_url}."
+        ) from None
+    except OdysseyError as error:
+        stage.facts["first_call"] = str(error)
+    answer = await stage.send("POST", "/auth/token", json={"api_key": shared.api_key}, is_authorized=False)
+    body = _json(answer)
+    token = body.get("access_token") if isinstance(body, dict) else None
+    if not isinstance(token, str):
+        raise StepError(f"POST /auth/token: expected a field `access_token`, got HTTP {answer.status_code} without it")
+    shared.token = token
+    remember(token)
+    wrong = f"ody_invalid_{stage.platform.entropy.uuid().replace('-', '')}"
+    await stage.send("POST", "/auth/token", json={"api_key": wrong}, is_authorized=False)
+    await stage.send("POST", "/auth/token", json={"api_key": "malformed"}, is_authorized=False)
+    await stage.send("GET", "/regions", is_authorized=False)
+    await stage.send("GET", "/regions", headers={"Authorization": "Bearer wrong-token"}, is_authorized=False)
+
+
+async def _rest(stage: Stage) -> None:
+    """List the regions, ping each, and cause the usual errors."""
+    body = _json(await stage.send("GET", "/regions"))
+    regions = body.get("regions") if isinstance(body, dict) else None
+    for region in regions if isinstance(regions, list) else []:
+        if isinstance(region, dict) and isinstance(region.get("ping_url"), str):
+            with contextlib.suppress(ServiceUnreachableError, StepError):  # the exchange has no status
+                await stage.send("GET", str(region["ping_url"]), is_authorized=False)
+    unknown = stage.platform.entropy.uuid()
+    await stage.send("GET", f"/recordings/{unknown}")
+    await stage.send("GET", f"/simulation-jobs/{unknown}")
+    await stage.send("DELETE", f"/simulation-jobs/{unknown}")
+    await stage.send("POST", "/sessions/token", json={"session_id": unknown})
+    await stage.send("POST", "/sessions/token", json={})
+    await stage.send("GET", "/stream-recordings?limit=101")
+    await stage.send("GET", "/stream-recordings")
+    await stage.send("GET", "/simulation-jobs?limit=101")
+    await stage.send("GET", "/simulation-jobs")
+    await stage.send("POST", "/simulation-jobs", json={"script": []})
+    await stage.send("POST", "/telemetry", json={"events": []})
+    await stage.send("POST", "/telemetry", json={"events": []}, is_authorized=False)
+    preflight = {
+        "Origin": "https://odyssey-testkit.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,content-type",
+    }
+    await stage.send("OPTIONS", "/sessions/request", headers=preflight, is_authorized=False)
+    await stage.send("GET", "/regions", headers={"Origin": "https://odyssey-testkit.example"})
+    stage.facts["routes"] = _routes(_json(await stage.send("GET", "/openapi.json", is_authorized=False)))
+
+
+def _routes(document: JSON) -> JSON:
+    """Return the routes in an OpenAPI document, such as `GET /regions`; None if it is none."""
+    paths = document.get("paths") if isinstance(document, dict) else None
+    if not isinstance(paths, dict):
+        return None
+    methods = {"get", "put", "post", "delete", "patch"}
+    return [
+        f"{method.upper()} {path}"
+        for path, item in paths.items()
+        if isinstance(item, dict)
+        for method in item
+        if method in methods
+    ]
+
+
+async def _live(stage: Stage) -> None:
+    """Connect, start a landscape stream, interact twice, end the stream, and disconnect."""
+    async with stage.client() as client, Frames((await client.connect()).frames()) as frames:
+        await stage.until(lambda: len(frames) >= 3, 10, "video before a stream")
+        stage.facts["idle_frames"] = len(frames)
+        async with limited(stage, LIVE_STREAM_LIMIT_S, "the stream"):
+            stage.shared.live_stream = await client.start_stream("A lighthouse on a cliff at dawn", portrait=False)
+            stage.facts["stream_id"] = stage.shared.live_stream
+            await client.interact("A storm comes up")
+            await client.interact("The lamp is lit")
+            await stage.send("GET", f"/recordings/{stage.shared.live_stream}")
+            begin = len(frames)
+            await stage.until(lambda: len(frames) >= begin + _FRAMES, 5, f"{_FRAMES} frames")
+            stage.facts["stream_frames"] = frames.taken[begin:]
+            await client.end_stream()
+
+
+async def _credentials(stage: Stage) -> None:
+    """Open a session for another process, connect to it without the key, and leave; then try the ended session."""
+    async with stage.client() as client:
+        credentials = await client.create_client_credentials()
+    stage.facts["credentials"] = {
+        "session_id": credentials.session_id,
+        "expires_in": credentials.expires_in,
+    }
+    connected = False
+    try:
+        async with stage.keyless_client() as viewer:
+            await viewer.connect_with_credentials(credentials)
+            connected = True
+            stage.facts["connected"] = True
+    finally:
+        if not connected:
+            await end_session(credentials, stage.platform.network, stage.clock)
+    stage.facts["ended_session"] = await _ended_session(stage, credentials)
+
+
+async def _ended_session(stage: Stage, credentials: ClientCredentials) -> JSON:
+    """Open a socket of a session that has ended; return how the service refuses it."""
+    url = f"{credentials.signaling_url.rstrip('/')}/client/{credentials.session_id}?token={credentials.session_token}"
+    try:
+        async with stage.clock.timeout(10), stage.network.websocket(url) as socket:
+            try:
+                while True:
+                    await socket.recv()
+            except ConnectionClosed:
+                return {"code": socket.close_code}
+    except TimeoutError:
+        return {"open": True}
+    except InvalidStatus as error:
+        return {"status": error.response.status_code}
+    except (OSError, WebSocketException) as error:
+        return {"error": type(error).__name__}
+
+
+async def _broadcast(stage: Stage) -> None:
+    """Start a portrait stream with a broadcast; watch it with WHEP, read its HLS playlist, and end it."""
+    ready: asyncio.Future[BroadcastInfo] = asyncio.get_running_loop().create_future()
+
+    def on_broadcast_ready(info: BroadcastInfo) -> None:
+        if not ready.done():
+            ready.set_result(info)
+
+    async with stage.client() as client:
+        stream = await client.connect(on_broadcast_ready=on_broadcast_ready)
+        async with Frames(stream.frames()) as frames, limited(stage, BROADCAST_LIMIT_S, "the broadcast"):
+            stage.facts["stream_id"] = await client.start_stream("A carousel at night", broadcast=True)
+            await stage.until(ready.done, 5, "`broadcast_ready`")
+            info = ready.result()
+            await _watch(stage, info.webrtc_url, info.spectator_token, info.hls_url)
+            stage.facts["stream_frames"] = frames.taken[-3:]
+            await client.end_stream()
+        if info.hls_url is not None:
+            stage.facts["ended_playlist"] = await _end_of_playlist(stage, info.hls_url)
+        whep, sdp = f"{info.webrtc_url.rstrip('/')}/whep", {"Content-Type": "application/sdp"}
+        url = f"{whep}?token={info.spectator_token}"
+        await stage.send("POST", url, headers=sdp, content="v=0\r\n", is_authorized=False)
+
+
+async def _end_of_playlist(stage: Stage, url: str) -> JSON:
+    """Return whether the playlist of a stream that has ended says so within 3 s."""
+    deadline = stage.clock.monotonic() + 3
+    while True:
+        ended = await stage.send("GET", url, is_authorized=False)
+        has_end = "#EXT-X-ENDLIST" in ended.text
+        if has_end or stage.clock.monotonic() > deadline:
+            return {"has_end": has_end, "status": ended.status_code}
+        await stage.clock.sleep(0.2)
+
+
+async def _watch(stage: Stage, webrtc_url: str, token: str, hls_url: str | None) -> None:
+    remember(token)
+    whep = f"{webrtc_url.rstrip('/')}/whep"
+    await stage.send("OPTIONS", whep, is_authorized=False)
+    sdp, origin = {"Content-Type": "application/sdp"}, {"Origin": "https://odyssey-testkit.example"}
+    right, wrong = f"{whep}?token={token}", f"{whep}?token=wrong-token"
+    await stage.send("POST", wrong, headers=sdp | origin, content="v=0\r\n", is_authorized=False)
+    await stage.send("POST", right, headers=sdp, content="v=0\r\n", is_authorized=False)
+    await stage.send("POST", right, headers={"Content-Type": "text/plain"}, content="v=0\r\n", is_authorized=False)
+    await stage.send("PUT", right, headers=sdp, content="v=0\r\n", is_authorized=False)
+    clock, _, network = stage.platform
+    settings = AdvancedConfig(connect_timeout_s=8.0)
+    async with (
+        await connect_to_stream(
+            webrtc_url, token, advanced=settings, clock=clock, network=network, trace=stage.recorder
+        ) as spectator,
+        Frames(spectator.frames()) as watched,
+    ):
+        await stage.until(lambda: len(watched) >= 3, 5, "frames of the broadcast")
+        stage.facts["spectator_frames"] = watched.taken[:3]
+    if (resource := _resource(stage, whep)) is not None:
+        await stage.send("DELETE", resource, is_authorized=False)
+    if hls_url is not None:
+        remember_url(hls_url)
+        await _playlist(stage, hls_url)
+
+
+def _resource(stage: Stage, whep: str) -> str | None:
+    """Return the address of the spectator's resource, which the client has deleted."""
+    for event in stage.recorder.snapshot().events:
+        response = event.data.get("response")
+        if event.lane == "http" and event.data.get("status") == 201 and isinstance(response, dict):
+            headers = dict(cast("list[tuple[str, str]]", response["headers"]))
+            if "location" in headers:
+                return urljoin(whep, headers["location"])
+    return None
+
+
+async def _playlist(stage: Stage, url: str) -> None:
+    deadline = stage.clock.monotonic() + 6
+    while True:
+        answer = await stage.send("GET", url, is_authorized=False)
+        lines = answer.text.splitlines() if answer.status_code == 200 else []
+        names = [line for line in lines if line and not line.startswith("#")]
+        if names or stage.clock.monotonic() > deadline:
+            break
+        await stage.clock.sleep(0.5)
+    stage.facts["playlist"] = {
+        "status": answer.status_code,
+        "content_type": answer.headers.get("Content-Type", ""),
+        "begins": lines[0] if lines else "",
+        "tags": [*sorted({line.partition(":")[0] for line in lines if line.startswith("#EXT")})],
+        "entries": len(names),
+        "version": next((line for line in lines if line.startswith("#EXT-X-VERSION:")), ""),
+        "durations": [*_durations(lines)[:1]],
+        "entries_have_token": all("?" in name for name in names),
+    }
+    if names:
+        part = urljoin(url, names[0])
+        remember_url(part)
+        segment = await stage.send("GET", part, is_authorized=False)
+        stage.facts["segment"] = {"status": segment.status_code, "is_fragment": b"moof" in segment.content[:4096]}
+
+
+def _durations(lines: Sequence[str]) -> list[float]:
+    """Return the durations of the segments in a playlist, in seconds."""
+    texts = [line.removeprefix("#EXTINF:").partition(",")[0] for line in lines if line.startswith("#EXTINF:")]
+    return [float(text) for text in texts if re.fullmatch(r"\d+(\.\d+)?", text)]
+
+
+async def _simulation(stage: Stage) -> None:
+    """Create a job of one short script, create and cancel a second one, and wait for the end of the first."""
+    async with stage.client() as client:
+        script = Script().start("A paper boat on a pond").wait(SIMULATED_SECONDS).end()
+        job = await client.simulate(script=script, portrait=False)
+        try:
+            await _cancelled_job(client, script)
+            done = await client.wait_for_simulation(job.job_id, poll_interval=0.5, timeout=JOB_LIMIT_S)
+        except BaseException:
+            # The job must not cost anything when the program is stopped, or has waited long enough.
+            with contextlib.suppress(OdysseyError, TimeoutError):
+                async with stage.clock.timeout(CANCEL_LIMIT_S):
+                    await client.cancel_simulation(job.job_id)
+            raise
+        assert done.status is SimulationJobStatus.COMPLETED
+        stage.shared.completed_job = job.job_id
+        stage.shared.simulated_streams = [each.stream_id for each in done.streams]
+
+
+async def _cancelled_job(client: Odyssey, script: Script) -> None:
+    """Create a second job and cancel it at once, which shows the order of lists and how a job is cancelled."""
+    second = await client.simulate(script=script)
+    with contextlib.suppress(OdysseyApiError, OdysseySimulationError):  # the exchange shows what the service answered
+        await client.cancel_simulation(second.job_id)
+
+
+async def _recordings(stage: Stage) -> None:
+    """Read the recordings of the live stream and of the job, the beginning of their files, and the lists."""
+    files: list[JSON] = []
+    if (live := stage.shared.live_stream) is not None:
+        first, found = await _recording(stage, live, RECORDING_LIMIT_S)
+        stage.facts["live_recording_first_status"] = first
+        files += await _files(stage, "live", found)
+    for stream in stage.shared.simulated_streams:
+        _, found = await _recording(stage, stream, 0)
+        files += await _files(stage, "simulated", found)
+    stage.facts["files"] = files
+    stage.facts["known_streams"] = [each for each in (live, *stage.shared.simulated_streams) if each]
+    await stage.send("GET", "/stream-recordings?limit=2")
+    await stage.send("GET", "/stream-recordings?limit=1&offset=1")
+    await stage.send("GET", "/simulation-jobs?limit=2")
+    await stage.send("GET", "/simulation-jobs?limit=1&offset=1")
+    await stage.send("GET", "/simulation-jobs?status=completed&limit=5")
+    if stage.shared.completed_job is not None:
+        await stage.send("DELETE", f"/simulation-jobs/{stage.shared.completed_job}")
+
+
+async def _recording(stage: Stage, stream_id: str, seconds: float) -> tuple[int, Mapping[str, JSON]]:
+    """Return the first status of a recording, and its fields, once it has a video or ``seconds`` have passed."""
+    deadline, first = stage.clock.monotonic() + seconds, None
+    while True:
+        answer = await stage.send("GET", f"/recordings/{stream_id}")
+        first = first or answer.status_code
+        body = _json(answer)
+        fields = body if isinstance(body, dict) and answer.status_code == 200 else {}
+        for name in _FILES:
+            remember_url(str(fields.get(name) or ""))
+        if fields.get("video_url") is not None or stage.clock.monotonic() > deadline:
+            return first, fields
+        await stage.clock.sleep(2)
+
+
+async def _files(stage: Stage, kind: str, recording: Mapping[str, JSON]) -> list[JSON]:
+    """Return what the files of a recording are: status, type and the first bytes."""
+    found: list[JSON] = []
+    for name in _FILES:
+        url = recording.get(name)
+        if not isinstance(url, str):
+            continue
+        # The event log is short, and its lines are checked.
+        part = {} if name == "events_url" else {"Range": f"bytes=0-{_HEAD_BYTES - 1}"}
+        answer = await stage.send("GET", url, headers=part, is_authorized=False)
+        changed = await stage.send("GET", _changed(url), is_authorized=False)
+        found.append(
+            {
+                "stream": kind,
+                "file": name.removesuffix("_url"),
+                "status": answer.status_code,
+                "content_type": answer.headers.get("Content-Type", ""),
+                "head": answer.content[:_HEAD_BYTES].decode("latin-1"),
+                "lines": [*(answer.text.splitlines()[:_LINES] if name == "events_url" else ())],
+                "changed_signature": changed.status_code,
+            }
+        )
+    return found
+
+
+def _changed(url: str) -> str:
+    """Return a signed URL with another last character, so that its signature is wrong."""
+    return url[:-1] + ("0" if url[-1] != "0" else "1")
+
+
+def _json(response: httpx.Response) -> JSON:
+    try:
+        value: JSON = response.json()
+    except ValueError:
+        return None
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of the program.
+
+    Attributes:
+        title: what the step does, for people.
+        work: runs it.
+        limit: its time limit in seconds.
+        needs_session: whether it opens a session. It is skipped once no session could be opened.
+    """
+
+    title: str
+    work: Work
+    limit: float
+    needs_session: bool = False
+
+
+STEPS: Mapping[str, Step] = MappingProxyType(
+    {
+        "authentication": Step("keys and tokens", _authentication, 60),
+        "rest": Step("regions, lists and errors", _rest, 60),
+        "live": Step("a live stream with two interactions", _live, 90, needs_session=True),
+        "credentials": Step("a session for a client without the key", _credentials, 90, needs_session=True),
+        "broadcast": Step("a broadcast with a spectator", _broadcast, 90, needs_session=True),
+        "simulation": Step("a simulation job", _simulation, JOB_LIMIT_S + 20),
+        "recordings": Step("recordings and their files", _recordings, 90),
+    }
+)
+"""The steps, in the order in which they run. `simulation` runs beside the others, before `recordings`."""

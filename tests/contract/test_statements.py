@@ -15,6 +15,8 @@ ID = re.compile(r"[a-z]+(-[a-z]+)*(\.[a-z0-9]+(-[a-z0-9]+)*){2}")
 SENTENCE = re.compile(r"[`A-Z]((?!\. [A-Z`]).)*\.")
 WORDS = 35
 """Maximum number of words in a statement."""
+OTHER_AUTHORS = tuple(f"tests/contract/{each}/test_" for each in ("browser", "official_python", "openapi"))
+"""How the names of tests begin in which a client of other authors uses the mock."""
 
 
 def test_page_has_an_anchor_for_each_statement() -> None:
@@ -59,6 +61,7 @@ def test_no_fact_is_listed_twice() -> None:
 def test_named_tests_of_clients_exist() -> None:
     named = {test for each in statements().values() for test in each.clients}
 
+    assert sorted(test for test in named if not test.startswith(OTHER_AUTHORS)) == []
     assert sorted(test for test in named if not exists(test)) == []
 
 

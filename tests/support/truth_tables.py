@@ -107,8 +107,8 @@ def _statements(listed: Collection[Statement]) -> Iterator[str]:
         members = [each for each in listed if each.section == number]
         yield f"## {title}"
         yield ""
-        yield "| id | statement | sources | clients of other authors |"
-        yield "|---|---|---|---|"
+        yield "| statement | sources | clients of other authors |"
+        yield "|---|---|---|"
         yield from map(_row, members)
         yield ""
 
@@ -120,7 +120,7 @@ def _row(statement: Statement) -> str:
     for test in statement.clients:
         tests.setdefault(client_of(test), test.partition("::")[0])
     clients = ", ".join(f"[{name}](../../{tests[name]})" for name in CLIENTS if name in tests)
-    return f"| {_link(statement)} | {text} | {sources} | {clients} |"
+    return f"| {text}<br>{_link(statement)} | {sources} | {clients} |"
 
 
 def _link(statement: Statement) -> str:

@@ -14,11 +14,13 @@ from pathlib import Path
 
 import click
 
+from generated_tables import with_tables
+
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests.support.namespaces import run_in_namespace  # noqa: E402 - the path of the tests is set above
-from tests.support.networks.table import BROWSERS, CLIENTS, NETWORKS, PAGES, Connections, drawn  # noqa: E402
+from tests.support.networks.table import BROWSERS, CLIENTS, NETWORKS, PAGES, Connections, tables  # noqa: E402
 
 PAGE = ROOT / "docs" / "reference" / "networks.md"
 SCRIPTS = ROOT / "tests" / "support" / "networks"
@@ -33,7 +35,7 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     results = {name: _measured(name, rounds) for name in NETWORKS}
     problems = [*_unconnected(results), *_unexpected_answers()]
-    PAGE.write_text(drawn(PAGE.read_text(), results))
+    PAGE.write_text(with_tables(PAGE, tables(results)))
     if problems:
         sys.exit("\n".join(problems))
 
@@ -47,7 +49,7 @@ def _measured(name: str, rounds: int) -> Mapping[str, Connections]:
     for client in CLIENTS:
         network = NETWORKS[name].network
         found = run_in_namespace(network, SCRIPTS / "mock_machine.py", name, str(rounds + 1), client)[client]
-        results[client] = {**found, "ms": found["ms"][1:]}
+        results[client] = {"ms": found["ms"][1:], "error": found["error"]}
         click.echo(f"{name}, {client}: {', '.join(f'{ms:.0f} ms' for ms in results[client]['ms'])}")
     return results
 

@@ -3,9 +3,9 @@
     odyssey-mock bench all --json REPORT.json
     python scripts/draw_performance.py REPORT.json [PAGE]
 
-The results are between `<!-- results -->` and `<!-- /results -->`. All other text of the page is written by hand. Each
-row that misses its target needs a section `### NAME` in the part `## Missed targets`, with its name or that of its
-benchmark. The script fails if one has no section, or if a section is about a target that is reached.
+The results are the table `results` of the page. All other text of the page is written by hand. Each row that misses
+its target needs a section `### NAME` in the part `## Missed targets`, with its name or that of its benchmark. The
+script fails if one has no section, or if a section is about a target that is reached.
 """
 
 import json
@@ -15,13 +15,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from generated_tables import with_tables
 from odyssey_mock.bench.plots import plot
 from odyssey_mock.bench.rows import Row, Spread, shown
 
 PAGE = Path(__file__).parent.parent / "docs" / "explanation" / "performance.md"
 IMAGES = Path("..", "images", "performance")
 """Folder of the plots, relative to that of the page."""
-RESULTS = re.compile(r"(?<=<!-- results -->\n).*?(?=<!-- /results -->)", re.DOTALL)
 MISSED = "## Missed targets\n"
 
 type Report = Mapping[str, Any]  # Any: JSON
@@ -42,7 +42,7 @@ def main() -> None:
     text = page.read_text(encoding="utf-8")
     explained = re.findall(r"^### (.*)$", text.partition(MISSED)[2], re.MULTILINE)
     drawn = "\n".join(["", *_environment(report), *_table(rows, explained), *_images(rows), "", ""])
-    page.write_text(RESULTS.sub(lambda _: drawn, text), encoding="utf-8")
+    page.write_text(with_tables(page, {"results": drawn}), encoding="utf-8")
     if problems := [*_problems(rows, explained)]:
         sys.exit("\n".join(f"{page.name}: {problem}" for problem in problems))
 

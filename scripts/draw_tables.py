@@ -1,45 +1,39 @@
 """Generate the tables in docs/ from the code.
 
-On a page, a table is between `<!-- table: NAME -->` and `<!-- /table -->`. architecture.md has the tables and diagrams
-of the state machines. protocol.md has the faults. fault-matrix.md has the reaction of the client to each fault.
-kinds-of-tests.md has the kinds of tests that can use the mock. latency.md has the durations of the latency profiles.
-security.md has the status of each route for each credential, origin and host. settings.md and errors.md have the
-settings and errors. test-bad-networks.md has the presets of impaired networks. truth.md has the statements of the
-protocol.
+architecture.md has the tables and diagrams of the state machines. protocol.md has the faults. fault-matrix.md has the
+reaction of the client to each fault. kinds-of-tests.md has the kinds of tests that can use the mock. latency.md has the
+durations of the latency profiles. security.md has the status of each route for each credential, origin and host.
+settings.md and errors.md have the settings and errors. truth.md has the statements of the protocol.
+test-bad-networks.md has the presets of impaired networks.
 
 With `--check`, the script writes nothing and exits with 1 if a page differs from the code (see `tests/test_docs.py`).
 """
 
 import importlib
 import json
-import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Any
 
+import odyssey_client
+import odyssey_mock
+import reference_tables
+from generated_tables import with_tables
 from odyssey_mock.faults.catalog import POINTS
 from odyssey_mock.impairment.presets import NETWORK_PRESETS
 from odyssey_mock.impairment.profile import DIRECTIONS
 from odyssey_mock.latency import LATENCIES
 
 ROOT = Path(__file__).parent.parent
-PAGES = [
-    ROOT / "docs" / name
-    for name in (
-        "architecture.md",
-        "reference/protocol.md",
-        "reference/fault-matrix.md",
-        "reference/kinds-of-tests.md",
-        "reference/latency.md",
-        "reference/security.md",
-        "reference/settings.md",
-        "reference/errors.md",
-        "reference/truth.md",
-        "how-to/test-bad-networks.md",
-    )
-]
+sys.path.insert(0, str(ROOT))
+
+from tests.access import table as access  # noqa: E402 - the path of the tests is set above
+from tests.kinds import table as kinds  # noqa: E402
+from tests.matrix import table as matrix  # noqa: E402
+from tests.support import truth_tables  # noqa: E402
+
 MACHINES = {
     "connection": "odyssey_client.connection.connection_machine",
     "operations": "odyssey_client.connection.operation_machine",
@@ -48,40 +42,12 @@ MACHINES = {
     "stream": "odyssey_mock.sessions.stream_machine",
     "job": "odyssey_mock.simulations.job_machine",
 }
-SECTION = re.compile(r"(?<=<!-- table: )(?P<name>\w+)( -->\n).*?(?=<!-- /table -->)", re.DOTALL)
+TRUTH = ("truth_totals", "truth_clients", "truth_weakest", "truth_statements")
 
 type Word = StrEnum | type
 """An event or an effect of a state machine: a member of an enum, or a class."""
 type Transition = tuple[StrEnum, tuple[Word, ...]]
 type Table = Mapping[StrEnum, Mapping[Word, Transition]]
-
-
-def draw(name: str) -> str:
-    """Return the table called `name` as Markdown."""
-    if name == "faults":
-        return _faults()
-    if name == "settings":
-        return str(_tests_module("tests.support.reference_tables").settings())
-    if name.endswith("_errors"):
-        package = f"odyssey_{name.removesuffix('_errors')}"
-        return str(_tests_module("tests.support.reference_tables").errors(package))
-    if name == "latency":
-        return _latency()
-    if name == "networks":
-        return _networks()
-    if name == "matrix":
-        return _matrix()
-    if name == "kinds":
-        return _kinds()
-    if name == "configurations":
-        return _configurations()
-    if name.startswith("access_"):
-        return str(_tests_module("tests.access.table").drawn(name))
-    if name.startswith("truth_"):
-        return str(_tests_module("tests.support.truth_tables").drawn(name))
-    if name == "refusals":
-        return _refusals()
-    return _machine(name)
 
 
 def _networks() -> str:
@@ -115,9 +81,8 @@ def _latency() -> str:
 
 
 def _matrix() -> str:
-    groups = _tests_module("tests.matrix.table").GROUPS
     lines: list[str] = []
-    for title, cells in groups.items():
+    for title, cells in matrix.GROUPS.items():
         lines += [
             "",
             f"## {title}",
@@ -132,16 +97,15 @@ def _matrix() -> str:
 
 
 def _kinds() -> str:
-    table = _tests_module("tests.kinds.table")
     rows = []
-    for kind in table.KINDS:
-        results = " | ".join(table.Cell(kind, variant).shown for variant in table.VARIANTS)
+    for kind in kinds.KINDS:
+        results = " | ".join(kinds.Cell(kind, variant).shown for variant in kinds.VARIANTS)
         rows.append(f"| {kind.title} | {results} | {_folder(kind.folder)} |")
     return "\n".join(
         [
             "",
-            f"| kind of test | {' | '.join(table.VARIANTS)} | example |",
-            f"|---|{'---|' * len(table.VARIANTS)}---|",
+            f"| kind of test | {' | '.join(kinds.VARIANTS)} | example |",
+            f"|---|{'---|' * len(kinds.VARIANTS)}---|",
             *rows,
             "",
         ]
@@ -149,26 +113,20 @@ def _kinds() -> str:
 
 
 def _configurations() -> str:
-    table = _tests_module("tests.kinds.table")
     rows = [
-        f"| {kind.title} | {table.Cell(kind, 'alone').shown} | {_folder(kind.project)} |"
-        for kind in table.CONFIGURATIONS
+        f"| {kind.title} | {kinds.Cell(kind, 'alone').shown} | {_folder(kind.project)} |"
+        for kind in kinds.CONFIGURATIONS
     ]
     return "\n".join(["", "| configuration | result | example |", "|---|---|---|", *rows, ""])
 
 
 def _refusals() -> str:
-    rows = [f"| {each.title} | {each.message} |" for each in _tests_module("tests.kinds.table").REFUSALS]
+    rows = [f"| {each.title} | {each.message} |" for each in kinds.REFUSALS]
     return "\n".join(["", "| combination | message |", "|---|---|", *rows, ""])
 
 
 def _folder(path: str) -> str:
     return f"[{path.rpartition('/')[2]}](../../tests/kinds/projects/{path})"
-
-
-def _tests_module(name: str) -> Any:  # Any: a module of the tests
-    sys.path.insert(0, str(ROOT))
-    return importlib.import_module(name)
 
 
 def _machine(name: str) -> str:
@@ -224,13 +182,31 @@ def _word(word: Word) -> str:
     return word.__name__ if isinstance(word, type) else word
 
 
+TABLES: Mapping[str, Mapping[str, Callable[[], str]]] = {
+    "architecture.md": {name: partial(_machine, name) for name in MACHINES},
+    "reference/protocol.md": {"faults": _faults},
+    "reference/fault-matrix.md": {"matrix": _matrix},
+    "reference/kinds-of-tests.md": {"kinds": _kinds, "configurations": _configurations, "refusals": _refusals},
+    "reference/latency.md": {"latency": _latency},
+    "reference/security.md": access.TABLES,
+    "reference/settings.md": {"settings": reference_tables.settings},
+    "reference/errors.md": {
+        "client_errors": partial(reference_tables.errors, odyssey_client),
+        "mock_errors": partial(reference_tables.errors, odyssey_mock),
+    },
+    "reference/truth.md": {name: partial(truth_tables.drawn, name) for name in TRUTH},
+    "how-to/test-bad-networks.md": {"networks": _networks},
+}
+"""The functions that draw the tables of each page in docs/."""
+
+
 def main() -> None:
-    for page in PAGES:
-        text = page.read_text()
-        drawn = SECTION.sub(lambda match: f"{match['name']}{match[2]}{draw(match['name'])}", text)
+    for name, tables in TABLES.items():
+        page = ROOT / "docs" / name
+        drawn = with_tables(page, {table: draw() for table, draw in tables.items()})
         if "--check" not in sys.argv:
             page.write_text(drawn)
-        elif drawn != text:
+        elif drawn != page.read_text():
             sys.exit(f"{page.name}: the tables differ from the code; run make format")
 
 

@@ -12,7 +12,6 @@ check fails.
 import argparse
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -24,9 +23,10 @@ from pathlib import Path
 
 import click
 
+from generated_tables import with_tables
+
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "how-to" / "install.md"
-TABLE = re.compile(r"(?<=<!-- sizes -->\n).*(?=<!-- /sizes -->)", re.DOTALL)
 
 LIMIT = 600.0
 """Timeout of a command in seconds. The first installation downloads about 150 MB."""
@@ -214,7 +214,7 @@ def main() -> int:
                 (options.keep / file.name).write_bytes(file.read_bytes())
     if options.write:
         head = ["| installed | contains | packages | size |", "|---|---|---|---|"]
-        PAGE.write_text(TABLE.sub("\n".join([*head, *rows, ""]), PAGE.read_text()))
+        PAGE.write_text(with_tables(PAGE, {"sizes": "\n".join([*head, *rows, ""])}))
     return 0
 
 

@@ -79,7 +79,10 @@ def _missed(codec: Codec, timeline: Timeline, frames: int) -> int:
         )
         frame = renderer.render(index)
         draw_stamp(frame, stamp)
-        lumas = [each.to_ndarray(format="gray") for each in decoder.decode(encoder.encode(frame, index))]
+        lumas = [
+            np.asarray(each.to_ndarray(format="gray"), np.uint8)
+            for each in decoder.decode(encoder.encode(frame, index))
+        ]
         expected = Stamp(stamp.stream_tag, stamp.frame_index, stamp.sent_at_ms)
         exact += [(read_stamp(luma), read_by_client(luma)) for luma in lumas] == [(stamp, expected)]
     encoder.close()

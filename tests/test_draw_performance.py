@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+
 from odyssey_mock.bench.rows import Row
 
 SCRIPT = Path(__file__).parent.parent / "scripts" / "draw_performance.py"
@@ -15,7 +17,8 @@ REPORT = {
     "machine": {"cpu": "Some CPU", "cores": 2, "system": "Linux x86_64"},
     "versions": {"python": "3.13.0", "aiortc": "1.2"},
 }
-PAGE = "# Performance\n\nBy hand.\n\n<!-- results -->\nold\n<!-- /results -->\n\n## Missed targets\n"
+PLACE = "<!-- table: results -->\nold\n<!-- /table -->\n"
+PAGE = f"# Performance\n\nBy hand.\n\n{PLACE}\n## Missed targets\n"
 CONNECT = Row("connect", [3.0], [2.0], "ms", limit=1.3, note="fast")
 FIXTURE = Row("fixture, CPU", [1.0, 2.0], [1.0, 1.0], "ms of CPU", limit=2.0)
 
@@ -44,8 +47,8 @@ def test_results_replace_only_their_part(tmp_path: Path) -> None:
     explained = f"{PAGE}\n### connect\n\nBy hand, too.\n"
     ran, page = draw(tmp_path, explained)
     assert (ran.returncode, ran.stderr) == (0, "")
-    before, after = page.split("<!-- results -->\n")[0], page.split("<!-- /results -->\n")[1]
-    assert explained == f"{before}<!-- results -->\nold\n<!-- /results -->\n{after}"
+    before, after = page.split("<!-- table: results -->\n")[0], page.split("<!-- /table -->\n")[1]
+    assert explained == f"{before}{PLACE}{after}"
     assert "old" not in page
     assert "Machine: Some CPU, 2 processors, Linux x86_64" in page
     assert "Versions: python 3.13.0, aiortc 1.2" in page
@@ -82,3 +85,16 @@ def test_explanation_of_a_reached_target_fails(tmp_path: Path) -> None:
     assert ran.stderr == (
         "page.md: expected no section below `## Missed targets` for targets that are reached, got: fixture, CPU\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("places", "found"),
+    [("", 0), ("<!-- table: results -->\n<!-- table: others -->\n<!-- /table -->\n", 0), (PLACE * 2, 2)],
+    ids=["none", "without end", "two"],
+)
+def test_page_without_one_place_is_kept(tmp_path: Path, places: str, found: int) -> None:
+    wrong = PAGE.replace(PLACE, places)
+    ran, page = draw(tmp_path, wrong)
+    assert (ran.returncode, page) == (1, wrong)
+    expected = f"page.md: expected one <!-- table: results --> to <!-- /table -->, got {found}"
+    assert ran.stderr.splitlines()[-1].endswith(expected), f"expected {expected!r}, got:\n{ran.stderr}"

@@ -4,8 +4,9 @@
 written down here, as rules for kinds of routes. They are not computed from the code of the mock.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 type Deployment = Literal["service", "local control", "exposed control"]
@@ -232,27 +233,6 @@ def _cells() -> Iterator[Cell]:
 CELLS = tuple(_cells())
 
 
-def drawn(name: str) -> str:
-    """Return a table of `docs/reference/security.md` as Markdown."""
-    match name:
-        case "access_credentials":
-            return _credentials("service", SERVICE)
-        case "access_control_credentials":
-            return _credentials("exposed control", CONTROL)
-        case "access_origins":
-            return _origins("service", SERVICE)
-        case "access_control_origins":
-            return _origins("exposed control", CONTROL)
-        case "access_kinds":
-            return _meanings({f"`{name}`": means for name, (means, _) in RULES.items()}, "kind of route")
-        case "access_hosts":
-            return _meanings({f"`{name}`": means for name, means in HOSTS.items()}, "host")
-        case "access_from":
-            return _meanings({f"`{name}`": means for name, means in ORIGINS.items()}, "`Origin`")
-        case _:
-            return _meanings({f"`{name}`": means for name, means in CREDENTIALS.items()}, "credential")
-
-
 def _credentials(deployment: Deployment, routes: Sequence[Route]) -> str:
     rows = [
         f"| `{each.name}` | {each.kind} | {' | '.join(by_credential(deployment, each).values())} |" for each in routes
@@ -271,3 +251,18 @@ def _origins(deployment: Deployment, routes: Sequence[Route]) -> str:
 def _meanings(meanings: Mapping[str, str], head: str) -> str:
     rows = [f"| {name} | {means} |" for name, means in meanings.items()]
     return "\n".join(["", f"| {head} | meaning |", "|---|---|", *rows, ""])
+
+
+TABLES: Mapping[str, Callable[[], str]] = {
+    "access_credentials": partial(_credentials, "service", SERVICE),
+    "access_control_credentials": partial(_credentials, "exposed control", CONTROL),
+    "access_origins": partial(_origins, "service", SERVICE),
+    "access_control_origins": partial(_origins, "exposed control", CONTROL),
+    "access_kinds": partial(_meanings, {f"`{name}`": means for name, (means, _) in RULES.items()}, "kind of route"),
+    "access_hosts": partial(_meanings, {f"`{name}`": means for name, means in HOSTS.items()}, "host"),
+    "access_from": partial(_meanings, {f"`{name}`": means for name, means in ORIGINS.items()}, "`Origin`"),
+    "access_all_credentials": partial(
+        _meanings, {f"`{name}`": means for name, means in CREDENTIALS.items()}, "credential"
+    ),
+}
+"""The functions that draw the tables of `docs/reference/security.md`, as Markdown."""

@@ -1,6 +1,5 @@
 """The tables of `docs/reference/networks.md`: which clients reach a mock over which network, and from which pages."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -152,13 +151,11 @@ PAGES = (
     WebPage("http", "app.example.com", "http://127.0.0.1:8400", "no", "asks"),
 )
 
-_TABLE = re.compile(r"(?<=<!-- table: )(?P<name>\w+)( -->\n).*?(?=<!-- /table -->)", re.DOTALL)
 
-
-def drawn(page: str, results: Mapping[str, Mapping[str, Connections]]) -> str:
-    """Return the text of the page with both tables, each between two comments."""
-    tables = {"connections": _connections(results), "pages": _pages()}
-    return _TABLE.sub(lambda match: "\n".join([f"{match['name']}{match[2]}", *tables[match["name"]], "", ""]), page)
+def tables(results: Mapping[str, Mapping[str, Connections]]) -> Mapping[str, str]:
+    """Return both tables of the page by name, as Markdown."""
+    drawn = {"connections": _connections(results), "pages": _pages()}
+    return {name: "\n".join(["", *rows, "", ""]) for name, rows in drawn.items()}
 
 
 def _connections(results: Mapping[str, Mapping[str, Connections]]) -> Sequence[str]:

@@ -1,46 +1,13 @@
-"""The tables of settings, errors and fixtures in docs/reference/, from the code and its docstrings."""
+"""The tables of settings and errors in docs/reference/, from the code and its docstrings."""
 
-import importlib
 import inspect
 import json
 import re
 from collections.abc import Iterator, Mapping
+from types import ModuleType
 
 from odyssey_mock.setting_values import to_data
 from odyssey_mock.settings import SETTING_NAMES, SETTINGS, Setting
-
-CALLERS = {
-    "odyssey_client": (
-        "Odyssey",
-        "connect_to_stream",
-        "SpectatorConnection",
-        "MediaStream",
-        "FrameReader",
-        "Recorder",
-        "EventReader",
-        "Script",
-        "AdvancedConfig",
-        "recover_recordings",
-    ),
-    "odyssey_mock": (
-        "MockOdyssey",
-        "Settings",
-        "AccountSettings",
-        "Faults",
-        "Fault",
-        "Clock",
-        "Journal",
-        "Jobs",
-        "Recordings",
-        "Requests",
-        "History",
-        "Session",
-        "Broadcast",
-        "assert_frames",
-        "read_stamp",
-    ),
-}
-"""The public names of each package whose docstrings state the errors that they raise."""
 
 INDENT = "&emsp;"
 """A space that Markdown keeps at the beginning of a cell."""
@@ -68,12 +35,11 @@ def _setting(setting: Setting) -> str:
     return f"| {' | '.join(each.replace('|', r'\|') for each in cells)} |"
 
 
-def errors(package: str) -> str:
-    """Return a table of the public errors of `package`, base classes first, with the calls that raise each."""
-    module = importlib.import_module(package)
-    public = [getattr(module, name) for name in module.__all__]
-    classes = [each for each in public if inspect.isclass(each) and issubclass(each, Exception)]
-    raised = _raised(package)
+def errors(package: ModuleType) -> str:
+    """Return a table of the public errors of `package`, base classes first, with the public calls that raise each."""
+    public = {name: getattr(package, name) for name in package.__all__}
+    classes = [each for each in public.values() if inspect.isclass(each) and issubclass(each, Exception)]
+    raised = _raised(public)
     rows = []
     for error in _in_order(classes):
         bases = [parent for parent in error.__mro__[1:] if parent in classes]
@@ -95,12 +61,11 @@ def _in_order(classes: list[type[Exception]]) -> Iterator[type[Exception]]:
     return below(None)
 
 
-def _raised(package: str) -> Mapping[str, list[str]]:
+def _raised(public: Mapping[str, object]) -> Mapping[str, list[str]]:
     """Return, by name of an error, the calls whose docstrings say that they raise it."""
-    module = importlib.import_module(package)
     raised: dict[str, list[str]] = {}
-    for owner in CALLERS[package]:
-        for call, described in _calls(owner, getattr(module, owner)):
+    for name, value in public.items():
+        for call, described in _calls(name, value):
             for error in _errors_of(described):
                 raised.setdefault(error, []).append(f"`{call}`")
     return raised

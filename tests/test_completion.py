@@ -16,6 +16,7 @@ from odyssey_client.cli import main as odyssey
 from odyssey_mock.cli import main as odyssey_mock
 from tests.support.command_tree import all_commands
 from tests.support.interrupts import interruptible
+from tests.support.requirements import require
 from tests.support.terminals import with_own_terminal, without_escapes
 
 COMMANDS = {"odyssey": odyssey, "odyssey-mock": odyssey_mock}
@@ -62,10 +63,8 @@ def test_every_parameter_can_be_completed() -> None:
 @pytest.mark.parametrize("shell", SHELLS)
 def test_tab_completes_in_a_shell(shell: str, tmp_path: Path) -> None:
     path = shutil.which(shell)
-    if path is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{shell} is not installed; run scripts/test-needs")
-        pytest.skip(f"{shell} is not installed")
+    require(None if path else f"{shell} is not installed")
+    assert path is not None
     options, activation = SHELLS[shell]
     leader, follower = os.openpty()
     environment = {

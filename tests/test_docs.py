@@ -30,6 +30,7 @@ from tests.support.contract.statement_places import ANCHOR
 from tests.support.forks import run_pytest, start_python
 from tests.support.pages import COMPOSE, PAGES, ROOT, WORKFLOW, Block, Project, blocks, projects
 from tests.support.project import run_fork
+from tests.support.requirements import require
 
 LIMIT = 60.0
 """Timeout in seconds for a program of a code block. Most take about 3 s."""
@@ -261,11 +262,7 @@ def require_programs(project: Project) -> None:
         missing = "Node.js"
     if needs_official_client(project) and not (NPM_PACKAGES / "@odysseyml").exists():
         missing = "the npm package @odysseyml/odyssey"
-    if missing is not None:
-        reason = f"{missing} is not installed; run scripts/test-needs"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
+    require(missing and f"{missing} is not installed")
 
 
 def needs_trio(project: Project) -> bool:

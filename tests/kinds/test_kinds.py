@@ -4,7 +4,6 @@ A test runs one project with one set of pytest options. Each kind in this projec
 reports of that run.
 """
 
-import os
 import subprocess
 import sys
 
@@ -12,17 +11,14 @@ import pytest
 
 from tests.kinds.runs import LIMIT_S, Run, environment, missing, result, run
 from tests.kinds.table import CONFIGURATIONS, KINDS, PROJECTS, REFUSALS, WITHIN_S, WORKS, Cell, cells
+from tests.support.requirements import require
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _needs() -> None:
     """Skip the tests of this module if a required package is not installed. In CI, fail them instead."""
-    if (what := missing()) is None:
-        return
-    reason = f"{what} are not installed; run scripts/test-needs"
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
+    what = missing()
+    require(what and f"{what} are not installed")
 
 
 RUNS = list(dict.fromkeys((cell.kind.project, cell.variant) for cell in cells()))

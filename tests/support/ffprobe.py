@@ -1,14 +1,13 @@
 """Functions that read videos with ffprobe and ffmpeg, which are independent of the libraries in client and mock."""
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
+from tests.support.requirements import require
 
 LIMIT = 120.0
 """Timeout in seconds for one video, including the decoding of all frames."""
@@ -38,11 +37,7 @@ def save_stream(url: str, path: Path) -> None:
 
 
 def _run(program: str, *arguments: str) -> str:
-    if shutil.which(program) is None:
-        reason = f"{program} is not installed; run scripts/test-needs"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
+    require(None if shutil.which(program) else f"{program} is not installed")
     command: Sequence[str] = [program, "-v", "error", *arguments]
     finished = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
     assert (finished.returncode, finished.stderr) == (0, ""), (

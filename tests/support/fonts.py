@@ -1,21 +1,16 @@
 """A check that the machine has fonts for tests in many writing systems, and a fake `FontSet`."""
 
-import os
 from collections.abc import Mapping
 
-import pytest
-
 from odyssey_mock.media.fonts import BUNDLED, FontFile, FontSet, machine_fonts
+from tests.support.requirements import require
 
 
 def require_fonts() -> FontSet:
     """Return the fonts of the machine. If they lack a common writing system, the test is skipped or, in CI, fails."""
     fonts = machine_fonts()
     if missing := fonts.missing():
-        reason = f"no fonts for {', '.join(missing)} on this machine; run scripts/test-needs"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
+        require(f"this machine has no fonts for {', '.join(missing)}")
     return fonts
 
 

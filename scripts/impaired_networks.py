@@ -15,6 +15,8 @@ from typing import Any
 
 import click
 
+from generated_tables import with_tables
+
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
@@ -24,7 +26,6 @@ from odyssey_mock.sim.run import run  # noqa: E402
 from odyssey_mock.sim.world import World  # noqa: E402
 
 PAGE = ROOT / "docs" / "how-to" / "test-bad-networks.md"
-BEGIN, END = "<!-- scripts/impaired_networks.py begins -->\n", "<!-- scripts/impaired_networks.py ends -->\n"
 SEED = 1
 SECONDS = 40
 """Seconds for which the client watches the stream: the tunnel of the preset begins after 10 s, and lasts 20 s."""
@@ -109,10 +110,7 @@ def main() -> None:
         went = run(SEED, watched(network), fidelity="full", settings=video)
         rows.append(f"| {name} | {went.result if went.error is None else went.error} |\n")
         click.echo(rows[-1], nl=False)
-    text = PAGE.read_text()
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text(before + BEGIN + HEAD + "".join(rows) + "\n" + END + after)
+    PAGE.write_text(with_tables(PAGE, {"impaired": f"{HEAD}{''.join(rows)}\n"}))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The operating system's clock, entropy and network, and the default platform of clients.
 
 A platform consists of a clock, a source of randomness and a network. `platform_by_default` changes the default
-platform of all clients that are created in a block.
+platform of all clients that are created in a block, `wrap_system_network` the network of all clients of the process.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # a client that is only constructed needs neither httpx nor w
     from websockets.asyncio.client import ClientConnection
 
     from odyssey_client.errors import PeerError
-    from odyssey_client.platform import ClientPeer, Clock, PeerListener, SpectatorPeer
+    from odyssey_client.platform import ClientPeer, Clock, Network, PeerListener, SpectatorPeer
 
 MAX_MESSAGE_BYTES = 2**20
 """Maximum size of a received signaling message. The longest are SDP offers of a few kilobytes."""
@@ -169,8 +169,22 @@ class SystemNetwork:
         return self._context
 
 
+_wrap_network: Callable[[Network], Network] | None = None
+
+
 def _system() -> Platform:
-    return Platform(SystemClock(), SystemEntropy(), SystemNetwork())
+    network = SystemNetwork()
+    return Platform(SystemClock(), SystemEntropy(), network if _wrap_network is None else _wrap_network(network))
+
+
+def wrap_system_network(wrap: Callable[[Network], Network] | None) -> None:
+    """Pass the system's network of each client through ``wrap``; None ends this.
+
+    It applies to clients that are created from now on without a platform of their own, in any thread of this process.
+    ``wrap`` is called once for each client, or connection of a spectator, and returns the network to use.
+    """
+    global _wrap_network  # noqa: PLW0603 - a setting of the process
+    _wrap_network = wrap
 
 
 _default: ContextVar[Callable[[], Platform]] = ContextVar("odyssey_default_platform", default=_system)

@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,7 @@ def around_test(
     failed: Callable[[BaseException], None],
     found: list[str],
     clients: Sequence["Odyssey"],
+    ended: Callable[[], Awaitable[None]] | None = None,
 ) -> Iterator[None]:
     """Replace the function of a test by a wrapper during the block. A sync test without `@given` is left unchanged.
 
@@ -46,6 +47,7 @@ def around_test(
         found: a list to which descriptions of pending tasks are appended when an async test function ends.
         clients: clients to disconnect when an async test function ends, in its event loop. A client that was connected
             before the function began stays connected, because the fixture that connected it may still use it.
+        ended: called in the event loop of an async test function, after its clients were disconnected.
     """
     test = original_test(item)
     is_async = inspect.iscoroutinefunction(test)
@@ -77,6 +79,8 @@ def around_test(
             for client in clients:
                 if id(client) not in connected:
                     await client.disconnect()
+            if ended is not None and watch is not None:
+                await ended()
 
     with pytest.MonkeyPatch.context() as patch:
         if is_given(item):

@@ -174,10 +174,7 @@ def _described(task: "asyncio.Task[object]") -> str | None:
 
 @lru_cache(maxsize=1024)
 def _is_library(where: Path) -> bool:
-    """Return whether a source file belongs to Python, to an installed package or to `odyssey_client`."""
+    """Return whether a source file belongs to Python, to an installed package or to this project."""
     paths = sysconfig.get_paths()  # takes longer than all other checks of a test
-    return (
-        any(where.is_relative_to(paths[name]) for name in _CODE)
-        or "site-packages" in where.parts
-        or "odyssey_client" in where.parts
-    )
+    packages = {"site-packages", "odyssey_client", "odyssey_mock"}
+    return any(where.is_relative_to(paths[name]) for name in _CODE) or not packages.isdisjoint(where.parts)

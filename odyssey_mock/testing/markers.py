@@ -73,3 +73,8 @@ def odyssey_chaos(
             fault, but at least 60.
     """
     return pytest.mark.odyssey_chaos(points=points, exclude=exclude, time_limit=time_limit)
+
+
+def odyssey_live() -> pytest.MarkDecorator:
+    """Mark a test to run only against the real service, with the option `--odyssey-live`."""
+    return pytest.mark.odyssey_live()

@@ -33,6 +33,7 @@ pytest_plugins = (
     "odyssey_mock.testing.simulated_plugin",
     "odyssey_mock.testing.chaos_plugin",
     "odyssey_mock.testing.trace_plugin",
+    "odyssey_mock.testing.live_plugin",
 )
 
 MARKER = (
@@ -206,7 +207,7 @@ def _odyssey_test(pytestconfig: pytest.Config, _odyssey_server: "PerTestMock") -
     """
     item, mock = cast("pytest.Function", pytestconfig.stash[RUNNING]), _odyssey_server
     request = item._request  # noqa: SLF001 - pytest has no public name for it
-    _begin_event_loop(request)
+    begin_event_loop(request)
     common = _common_keywords(request)
     keywords = common | marked_settings.marked_settings(item)
     if "odyssey_url" in item.fixturenames and mock.needs_own_server(keywords):
@@ -255,7 +256,7 @@ def _odyssey_test(pytestconfig: pytest.Config, _odyssey_server: "PerTestMock") -
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Make `_odyssey_test` the first fixture of each test that uses `odyssey_mock`."""
     for item in items:
-        if _uses_mock(item):
+        if uses_mock(item):
             names = cast("pytest.Function", item).fixturenames  # a DoctestItem has it too
             if _odyssey_test.__name__ not in names:
                 names.insert(0, _odyssey_test.__name__)
@@ -306,7 +307,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
     item.config.stash[RUNNING] = None
 
 
-def _uses_mock(item: pytest.Item) -> bool:
+def uses_mock(item: pytest.Item) -> bool:
     """Return whether a test uses the fixture `odyssey_mock` of this module, directly or through other fixtures.
 
     A project may override the fixture. The override counts only if it uses the fixture of this module.
@@ -329,7 +330,7 @@ def _begin_late(config: pytest.Config) -> None:
     cast("pytest.Function", item)._request.getfixturevalue(_odyssey_test.__name__)  # noqa: SLF001 - as above
 
 
-def _begin_event_loop(request: pytest.FixtureRequest) -> None:
+def begin_event_loop(request: pytest.FixtureRequest) -> None:
     """Make pytest-asyncio create the event loop of the test before its mock begins.
 
     The mock then ends while the loop is still open, and can report clients that the test left connected. Closing the

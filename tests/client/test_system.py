@@ -7,6 +7,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
@@ -14,13 +15,14 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from odyssey_client import Odyssey
-from odyssey_client.platform import Platform
+from odyssey_client.platform import Network, Platform
 from odyssey_client.system import (
     SystemClock,
     SystemEntropy,
     SystemNetwork,
     default_platform,
     platform_by_default,
+    wrap_system_network,
 )
 from odyssey_client.trace import default_recorder, record_by_default
 
@@ -129,3 +131,26 @@ async def test_clients_in_a_block_use_its_default_platform() -> None:
     assert (within._clock, within._entropy, within._network) == mine
     assert (given._clock, given._entropy, given._network) == (other, mine.entropy, mine.network)
     assert Odyssey("ody_key")._network is not mine.network
+
+
+@pytest.mark.usefixtures("unrecorded")
+def test_networks_of_all_threads_are_wrapped() -> None:
+    wrapped: list[Network] = []
+
+    def wrap(network: Network) -> Network:
+        wrapped.append(network)
+        return mine
+
+    mine, own = SystemNetwork(), SystemNetwork()
+    wrap_system_network(wrap)
+    try:
+        with ThreadPoolExecutor(1) as threads:
+            in_thread = threads.submit(Odyssey, "ody_key").result()
+        given = Odyssey("ody_key", network=own)
+    finally:
+        wrap_system_network(None)
+
+    assert in_thread._network is mine
+    assert given._network is own
+    assert Odyssey("ody_key")._network is not mine
+    assert {type(each) for each in wrapped} == {SystemNetwork}

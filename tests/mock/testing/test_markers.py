@@ -18,6 +18,7 @@ TYPES = {"Fidelity": Fidelity, "Chaos": Chaos}
 def test_functions_return_marks_of_pytest() -> None:
     assert markers.odyssey(clock="manual", fps=5).mark == pytest.mark.odyssey(clock="manual", fps=5).mark
     assert markers.odyssey_sim(seeds=3, weather=True).mark == pytest.mark.odyssey_sim(seeds=3, weather=True).mark
+    assert markers.odyssey_live().mark == pytest.mark.odyssey_live().mark
 
 
 @markers.odyssey(plan="unlimited", fps=5)

@@ -1,0 +1,1 @@
+"""Runs of a user's tests against the real service: `pytest --odyssey-live`."""

@@ -1,0 +1,144 @@
+"""A run of tests against the service: the check at its start, its budget, its skips and its summary."""
+
+import math
+from collections.abc import Generator, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+
+from odyssey_client.redaction import redacted
+from odyssey_client.system import SystemClock, wrap_system_network
+from odyssey_mock.testing.live.budget import StreamBudget
+from odyssey_mock.testing.live.metered_network import Meter
+from odyssey_mock.testing.live.needs import needs_mock
+from odyssey_mock.testing.live.service import Service
+from odyssey_mock.testing.plugin import uses_mock
+
+if TYPE_CHECKING:
+    from xdist.workermanage import WorkerController
+
+OPTION, INI = "--odyssey-live-seconds", "odyssey_live_seconds"
+METER = pytest.StashKey[Meter]()
+"""Stash key of the meter of this process."""
+SERVICE = pytest.StashKey[Service]()
+"""Stash key of the service."""
+_DENIALS = pytest.StashKey[int]()
+"""Stash key of a test: the number of denials before it."""
+_SHARE, _USED = "odyssey_live_share", "odyssey_live_used"
+"""Names of the values that the controller and the workers of pytest-xdist send to each other."""
+
+
+class LiveRun:
+    """The plugin of a run with `--odyssey-live`, in a process that runs tests or controls workers."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._seconds = seconds_of(config)
+        self._workers_used = 0.0
+        self._workers_started = 0
+        share: float = getattr(config, "workerinput", {}).get(_SHARE, self._seconds)
+        what = f"the budget of {self._seconds:g} stream seconds"
+        if share < self._seconds:
+            what = f"the share of this worker, {share:.4g} of {self._seconds:g} stream seconds,"
+        self._exhausted = f"{what} is used up; {OPTION} raises it"
+        self._interrupted = f"the stream of the test was ended: {self._exhausted}"
+        self.budget = StreamBudget(share, self._exhausted, deny=_skip, now=SystemClock().monotonic)
+
+    def pytest_report_header(self) -> str:
+        return f"odyssey live: {self._config.stash[SERVICE].url}, {self._seconds:g} stream seconds"
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        """Check that the service answers, and begin to count."""
+        stash = self._config.stash
+        service = stash[SERVICE] = Service.of_environment()
+        meter = stash[METER] = Meter(service.url, self.budget)
+        # Each worker of pytest-xdist starts after this check.
+        if not hasattr(self._config, "workerinput") and not self._config.option.collectonly:
+            service.check()
+        wrap_system_network(meter.wrap)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        """End all sessions that are still open, and send what was used to the controller of pytest-xdist."""
+        wrap_system_network(None)
+        meter = self._config.stash.get(METER, None)
+        if meter is not None:
+            meter.end(meter.connections)
+        output: dict[str, object] | None = getattr(self._config, "workeroutput", None)
+        if output is not None:
+            output[_USED] = self.budget.used
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Skip the tests that need a mock."""
+        for item in items:
+            if (why := needs_mock(item)) is not None:
+                item.add_marker(pytest.mark.skip(reason=why))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Skip a test with a fixture of the service if the budget is used up."""
+        item.stash[_DENIALS] = self.budget.denials
+        if uses_mock(item) and self.budget.left == 0:
+            item.add_marker(pytest.mark.skip(reason=self._exhausted))
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Report a test as skipped that failed after a denial; hide the key in all reports."""
+        report = yield
+        is_denied = report.when != "teardown" and self.budget.denials > item.stash.get(_DENIALS, 0)
+        if is_denied and not report.passed:
+            why = report.longrepr[2] if isinstance(report.longrepr, tuple) else f"Skipped: {self._interrupted}"
+            report.outcome = "skipped"
+            report.longrepr = (str(item.path), (item.location[1] or 0) + 1, why)
+        return _without_secrets(report)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        used = self.budget.used + self._workers_used
+        left = max(0.0, self._seconds - used)
+        terminalreporter.section("odyssey live")
+        terminalreporter.write_line(f"{used:.1f} of {self._seconds:g} stream seconds used, {left:.1f} left")
+
+    # Hooks of pytest-xdist, in its controller.
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: "WorkerController") -> None:
+        """Give a worker its share of the budget. A worker that replaces a crashed one has none."""
+        count = node.workerinput["workercount"]
+        node.workerinput[_SHARE] = self._seconds / count if self._workers_started < count else 0.0
+        self._workers_started += 1
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: "WorkerController") -> None:
+        """Add what a worker has used. A worker that has crashed counts as if it had used its share."""
+        sent: Mapping[str, Any] = getattr(node, "workeroutput", {})  # Any: values of different types
+        self._workers_used += sent.get(_USED, node.workerinput[_SHARE])
+
+
+def seconds_of(config: pytest.Config) -> float:
+    """Return the budget of the run, from the option or the ini file.
+
+    Raises:
+        pytest.UsageError: it is not a number of seconds above 0.
+    """
+    given: str | None = config.getoption(OPTION)
+    source, text = (INI, str(config.getini(INI))) if given is None else (OPTION, given)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise pytest.UsageError(f"{source}: expected a number of seconds above 0, got {text!r}")
+    return seconds
+
+
+def _skip(reason: str) -> NoReturn:
+    pytest.skip(reason)
+
+
+def _without_secrets(report: pytest.TestReport) -> pytest.TestReport:
+    """Mask the key in what a report shows: values of fixtures, compared texts, captured output."""
+    if report.failed and (text := report.longreprtext) != (masked := redacted(text)):
+        report.longrepr = masked
+    report.sections = [(title, redacted(content)) for title, content in report.sections]
+    return report

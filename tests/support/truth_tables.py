@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from odyssey_mock.verification.checks import verified_statements
 from odyssey_mock.verification.statements import Source, Statement, statements
 
 ROOT = Path(__file__).parent.parent.parent
@@ -65,19 +66,20 @@ def client_of(test: str) -> str:
 
 
 def _totals(listed: Collection[Statement]) -> Iterator[str]:
-    yield "| strongest source | statements | covered by clients of other authors |"
-    yield "|---|---|---|"
+    yield "| strongest source | statements | covered by clients of other authors | tested by `verify` |"
+    yield "|---|---|---|---|"
     for source, description in STRENGTH.items():
         yield _total(description, [each for each in listed if each.sources[0] is source])
     yield _total("**all**", listed)
 
 
 def _total(title: str, counted: Collection[Statement]) -> str:
-    return f"| {title} | {len(counted)} | {_covered(counted)} |"
+    covered = sum(bool(each.clients) for each in counted)
+    return f"| {title} | {len(counted)} | {covered} | {_verified(counted)} |"
 
 
-def _covered(counted: Iterable[Statement]) -> int:
-    return sum(bool(each.clients) for each in counted)
+def _verified(counted: Iterable[Statement]) -> int:
+    return sum(each.id in verified_statements() for each in counted)
 
 
 def _clients(listed: Collection[Statement]) -> Iterator[str]:
@@ -94,11 +96,11 @@ def _weakest(listed: Collection[Statement]) -> Iterator[str]:
         area = each.id.partition(".")[0]
         if each.is_assumed and area not in OWN_AREAS:
             areas.setdefault(area, []).append(each)
-    yield "| area | statements only on [M] | clients of other authors rely on |"
-    yield "|---|---|---|"
+    yield "| area | statements only on [M] | tested by `verify` | clients of other authors rely on |"
+    yield "|---|---|---|---|"
     for area, members in sorted(areas.items(), key=lambda item: -len(item[1])):
         needed = ", ".join(map(_link, (each for each in members if each.clients)))
-        yield f"| `{area}` | {len(members)} | {needed} |"
+        yield f"| `{area}` | {len(members)} | {_verified(members)} | {needed} |"
 
 
 def _statements(listed: Collection[Statement]) -> Iterator[str]:
@@ -107,8 +109,8 @@ def _statements(listed: Collection[Statement]) -> Iterator[str]:
         members = [each for each in listed if each.section == number]
         yield f"## {title}"
         yield ""
-        yield "| statement | sources | clients of other authors |"
-        yield "|---|---|---|"
+        yield "| statement | sources | clients of other authors | `verify` |"
+        yield "|---|---|---|---|"
         yield from map(_row, members)
         yield ""
 
@@ -120,7 +122,8 @@ def _row(statement: Statement) -> str:
     for test in statement.clients:
         tests.setdefault(client_of(test), test.partition("::")[0])
     clients = ", ".join(f"[{name}](../../{tests[name]})" for name in CLIENTS if name in tests)
-    return f"| {text}<br>{_link(statement)} | {sources} | {clients} |"
+    verified = "tests it" if statement.id in verified_statements() else ""
+    return f"| {text}<br>{_link(statement)} | {sources} | {clients} | {verified} |"
 
 
 def _link(statement: Statement) -> str:

@@ -12,7 +12,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,10 @@ DIFFERENT, CANNOT_RUN, INTERRUPTED = 1, 2, 130
 """Exit codes: something is not as stated; the program could not run; it was ended by Ctrl-C or SIGTERM."""
 
 
+NAMES = ("authentication", "rest", "live", "credentials", "broadcast", "simulation", "recordings")
+"""The steps of the program, which is imported only when it runs."""
+
+
 class CannotRunError(click.ClickException):
     """The program could not run."""
 
@@ -39,6 +43,14 @@ class CannotRunError(click.ClickException):
     "--api-url",
     metavar="URL",
     help="URL of the service.  [default: ODYSSEY_API_URL, or else https://api.odyssey.ml]",
+)
+@click.option(
+    "--only",
+    "steps",
+    type=click.Choice(NAMES),
+    multiple=True,
+    metavar="STEP",
+    help=f"Run only this step, after `authentication`: {', '.join(NAMES[1:])}. May be repeated.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask before the program costs anything.")
 @click.option(
@@ -69,6 +81,7 @@ def verify(
     /,
     *,
     api_url: str | None,
+    steps: Sequence[str],
     yes: bool,
     json_file: Path | None,
     html_file: Path | None,
@@ -91,8 +104,10 @@ def verify(
     require_verify()
     from odyssey_client.config import API_KEY_VARIABLE, ClientConfig  # noqa: PLC0415
     from odyssey_client.errors import OdysseyConfigError  # noqa: PLC0415
-    from odyssey_mock.verification.program import Program, cost  # noqa: PLC0415
+    from odyssey_client.redaction import without_query  # noqa: PLC0415
+    from odyssey_mock.verification.program import Program  # noqa: PLC0415
     from odyssey_mock.verification.stage import CannotVerifyError  # noqa: PLC0415
+    from odyssey_mock.verification.steps import cost  # noqa: PLC0415
 
     if not os.environ.get(API_KEY_VARIABLE, "").strip():
         raise CannotRunError(f"expected an API key in the environment variable {API_KEY_VARIABLE}, got none. Set it.")
@@ -101,10 +116,12 @@ def verify(
     except OdysseyConfigError as error:
         raise CannotRunError(str(error)) from None
     assert config.api_key is not None, "expected ClientConfig to have the key from the environment, got none"
-    click.echo(cost(config.api_url), err=True)
+    click.echo(f"This uses your account at {without_query(config.api_url)}: {cost(steps or NAMES)}.", err=True)
     if not yes:
         _ask(context)
-    program = Program(config.api_key, config.api_url, say=lambda step: click.echo(f"- {step}", err=True))
+    program = Program(
+        config.api_key, config.api_url, steps=steps or NAMES, say=lambda step: click.echo(f"- {step}", err=True)
+    )
     try:
         run = asyncio.run(_run(program))
     except (KeyboardInterrupt, asyncio.CancelledError):

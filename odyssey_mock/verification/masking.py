@@ -12,7 +12,7 @@ from odyssey_client.trace.recorder import Recording
 _FINGERPRINT = re.compile(r"(?<![0-9A-Fa-f:])[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){15,}")
 _ICE = re.compile(r"((?:a=ice-(?:ufrag|pwd):|\bufrag ))\S+")
 _ADDRESSES = (
-    re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f.]{0,15}(?![\w:])"),
+    re.compile(r"(?<![0-9A-Fa-f:.])(?:[0-9A-Fa-f]{0,4}:){2,8}[0-9A-Fa-f.]{0,15}(?<!\.)(?![\w:])"),
     re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?!\w|\.\d)"),
 )
 """Match what may be an address of IPv6 or IPv4; `ip_address` decides. Times such as 12:30:45 are none."""
@@ -55,7 +55,8 @@ def _kind_of(text: str) -> str:
     try:
         address = ip_address(text)
     except ValueError:
-        return text
+        # The colon after a scheme, as in `stun:2620:fe::9`.
+        return f":{_kind_of(text[1:])}" if text.startswith(":") else text
     kinds = (
         ("unspecified", address.is_unspecified),
         ("loopback", address.is_loopback),

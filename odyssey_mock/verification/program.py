@@ -18,20 +18,10 @@ from odyssey_client.system import default_platform
 from odyssey_client.trace.recorder import Recorder, Recording
 from odyssey_mock.verification.observations import Observations, Outcome, StepRun, observed
 from odyssey_mock.verification.stage import CannotVerifyError, Shared, Stage, StepError
-from odyssey_mock.verification.steps import BROADCAST_LIMIT_S, LIVE_STREAM_LIMIT_S, SESSIONS, SIMULATED_SECONDS, STEPS
+from odyssey_mock.verification.steps import STEPS
 
 PROGRAM_LIMIT_S = 300.0
 """Time limit of the whole program, in seconds. A queue of jobs may take minutes."""
-
-
-def cost(api_url: str) -> str:
-    """Return what a run costs, for the person who is asked."""
-    most = LIVE_STREAM_LIMIT_S + BROADCAST_LIMIT_S
-    return (
-        f"This uses your account at {api_url}: {SESSIONS} sessions, one after the other, with at most {most:g} s of "
-        f"streams in all (usually less than 10 s), and one simulation job of {SIMULATED_SECONDS:g} s; a second job is "
-        "cancelled at once. It takes about a minute."
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +53,7 @@ class Program:
         """Prepare a run. ``steps`` selects some of `STEPS`; `authentication` is always run."""
         self._shared = Shared(api_key=api_key, api_url=api_url.rstrip("/"))
         self._platform = platform or default_platform()
-        chosen = set(STEPS if steps is None else steps) | {"authentication"}
+        chosen = {"authentication", *(STEPS if steps is None else steps)}
         self._names = [name for name in STEPS if name in chosen]
         self._say = say
         self._limit = limit
@@ -120,9 +110,9 @@ class Program:
                 await step.work(stage)
             reason = ""
         except (OdysseyError, StepError) as error:  # some errors of the client are a TimeoutError too
-            reason = str(error)
+            reason = _reason(error)
             if step.needs_session and isinstance(error, QueueTimeoutError | OdysseyUsageError):
-                self._no_session = f"no session could be opened: {reason}"
+                self._no_session = reason
         except TimeoutError:
             reason = f"the step was not done within {step.limit:g} s"
         except CannotVerifyError:
@@ -135,6 +125,18 @@ class Program:
             outcome: Outcome = "failed" if reason else "done"
             runs[name] = StepRun(name=name, outcome=outcome, reason=reason, seconds=seconds, facts=stage.facts)
             await stage.aclose()
+
+
+def _reason(error: Exception) -> str:
+    """Return why a step failed, and what to do about a service that refuses it now."""
+    text = str(error).rstrip(".")
+    match error:
+        case QueueTimeoutError():
+            return f"no streamer became free: {text}. Run the command again later."
+        case OdysseyUsageError():
+            return f"a limit of the account is reached: {text}. {error.action or 'Run the command again later.'}"
+        case _:
+            return str(error)
 
 
 def _actor(step: str, actor: str | None) -> str:

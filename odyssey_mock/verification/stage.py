@@ -29,7 +29,7 @@ REQUEST_LIMIT_S = 15.0
 """Time limit of one request that a step sends itself."""
 _POLL_S = 0.02
 """Seconds between two looks at a condition."""
-_SETTINGS = AdvancedConfig(reconnect="off", queue_timeout_s=30.0, operation_timeout_s=20.0)
+_SETTINGS = AdvancedConfig(reconnect="off", queue_timeout_s=30.0, operation_timeout_s=20.0, request_max_retries=1)
 
 
 class CannotVerifyError(Exception):

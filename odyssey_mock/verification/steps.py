@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
@@ -26,7 +26,7 @@ from odyssey_client.errors import (
     OdysseySimulationError,
     ServiceUnreachableError,
 )
-from odyssey_client.redaction import remember, remember_url
+from odyssey_client.redaction import remember, remember_url, without_query
 from odyssey_mock.verification.stage import CannotVerifyError, Frames, Stage, StepError, limited
 
 if TYPE_CHECKING:
@@ -42,8 +42,6 @@ LIVE_STREAM_LIMIT_S, BROADCAST_LIMIT_S = 8.0, 12.0
 """Seconds that the stream of each step lasts at most."""
 SIMULATED_SECONDS = 2.0
 """Duration of the video of the simulation job."""
-SESSIONS = 3
-"""Number of sessions that the steps open, one after the other."""
 RECORDING_LIMIT_S = 30.0
 """Seconds to wait for the recording of the live stream."""
 _FRAMES = 24
@@ -66,9 +64,7 @@ async def _authentication(stage: Stage) -> None:
     except ServiceUnreachableError as error:
         raise CannotVerifyError(str(error)) from None
     except OdysseyAuthError as error:
-        raise CannotVerifyError(
-            f"{str(error).rstrip('.')}. Check the API key in ODYSSEY_API_KEY, and that it belongs to {shared.api_url}."
-        ) from None
+        raise CannotVerifyError(_refusal(error, without_query(shared.api_url))) from None
     except OdysseyError as error:
         stage.facts["first_call"] = str(error)
     answer = await stage.send("POST", "/auth/token", json={"api_key": shared.api_key}, is_authorized=False)
@@ -83,6 +79,20 @@ async def _authentication(stage: Stage) -> None:
     await stage.send("POST", "/auth/token", json={"api_key": "malformed"}, is_authorized=False)
     await stage.send("GET", "/regions", is_authorized=False)
     await stage.send("GET", "/regions", headers={"Authorization": "Bearer wrong-token"}, is_authorized=False)
+
+
+def _refusal(error: OdysseyAuthError, url: str) -> str:
+    """Return why the service refuses the key, and what to do."""
+    why = error.detail if isinstance(error.detail, str) else error.message
+    if error.status == 403:
+        return (
+            f"the service at {url} refused the account of the API key in ODYSSEY_API_KEY (HTTP 403): "
+            f"{why.rstrip('.')}. Use the key of another account, or ask the vendor."
+        )
+    return (
+        f"the service at {url} rejected the API key in ODYSSEY_API_KEY (HTTP {error.status}): {why.rstrip('.')}. "
+        "Check the key, and that it belongs to this service."
+    )
 
 
 async def _rest(stage: Stage) -> None:
@@ -400,23 +410,49 @@ class Step:
         work: runs it.
         limit: its time limit in seconds.
         needs_session: whether it opens a session. It is skipped once no session could be opened.
+        stream_seconds: the duration of its stream, at most.
+        simulated_seconds: the duration of the video of its job.
     """
 
     title: str
     work: Work
     limit: float
     needs_session: bool = False
+    stream_seconds: float = 0.0
+    simulated_seconds: float = 0.0
 
 
 STEPS: Mapping[str, Step] = MappingProxyType(
     {
         "authentication": Step("keys and tokens", _authentication, 60),
         "rest": Step("regions, lists and errors", _rest, 60),
-        "live": Step("a live stream with two interactions", _live, 90, needs_session=True),
+        "live": Step(
+            "a live stream with two interactions",
+            _live,
+            90,
+            needs_session=True,
+            stream_seconds=LIVE_STREAM_LIMIT_S,
+        ),
         "credentials": Step("a session for a client without the key", _credentials, 90, needs_session=True),
-        "broadcast": Step("a broadcast with a spectator", _broadcast, 90, needs_session=True),
-        "simulation": Step("a simulation job", _simulation, JOB_LIMIT_S + 20),
+        "broadcast": Step(
+            "a broadcast with a spectator", _broadcast, 90, needs_session=True, stream_seconds=BROADCAST_LIMIT_S
+        ),
+        "simulation": Step("a simulation job", _simulation, JOB_LIMIT_S + 20, simulated_seconds=SIMULATED_SECONDS),
         "recordings": Step("recordings and their files", _recordings, 90),
     }
 )
 """The steps, in the order in which they run. `simulation` runs beside the others, before `recordings`."""
+
+
+def cost(names: Iterable[str]) -> str:
+    """Return what some steps cost, for the person who is asked."""
+    steps = [STEPS[name] for name in STEPS if name in names]
+    sessions = sum(1 for step in steps if step.needs_session)
+    streams = sum(step.stream_seconds for step in steps)
+    simulated = sum(step.simulated_seconds for step in steps)
+    parts = [
+        f"{sessions} session{'s, one after the other' if sessions > 1 else ''}" if sessions else "no session",
+        f"at most {streams:g} s of streams (usually less than half of it)" if streams else "no stream",
+        f"a simulation job of {simulated:g} s, and one that is cancelled at once" if simulated else "no simulation job",
+    ]
+    return "; ".join(parts)

@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from generated_tables import with_tables
 from playwright.async_api import Page
+
+from generated_tables import with_tables
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))

@@ -31,6 +31,7 @@ from odyssey_client.errors import (
     ConnectionLimitReachedError,
     ConnectTimeoutError,
     OdysseyAuthError,
+    OdysseyConfigError,
     OdysseyError,
     PeerError,
     QueueTimeoutError,
@@ -451,6 +452,12 @@ def test_bug_fails_connection_and_names_innermost_cause() -> None:
     )
     assert error.code == "internal_error"
     assert error.__cause__ is group
+
+
+def test_wrong_configuration_is_no_bug() -> None:
+    wrong = OdysseyConfigError("no such file")
+    group = ExceptionGroup("a task group", [ExceptionGroup("another", [wrong])])
+    assert fatal(up().handle(connection_machine.Broke(group))) is wrong
 
 
 def test_one_failed_attempt_is_counted_in_the_singular() -> None:

@@ -3,7 +3,8 @@
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Mapping, Sequence
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
 
 import httpx
@@ -315,6 +316,45 @@ async def test_large_unparsed_body_is_not_shown() -> None:
     assert large.shown() == {"omitted": "65537 bytes that were not parsed"}
     await large.json()
     assert large.shown() == "x" * 65535
+
+
+async def not_read(_body: RequestBody) -> None:
+    pass
+
+
+async def parsed_with_unique_names(body: RequestBody) -> None:
+    with suppress(ValueError):
+        await body.json(unique=True)
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+@pytest.mark.parametrize("text", [b"", b"{", b"[1]", b'{"a": 1, "a": 2}'])
+@pytest.mark.parametrize(
+    "use", [not_read, RequestBody.read, RequestBody.json, parsed_with_unique_names], ids=lambda use: use.__name__
+)
+async def test_body_that_is_shown_later_is_the_same(
+    use: Callable[[RequestBody], Awaitable[object]], text: bytes, *, is_whole: bool
+) -> None:
+    body = body_of_parts(text, is_whole=is_whole)
+    with suppress(ValueError, ClientDisconnect):
+        await use(body)
+    shown = body.shown()
+    later = body.shown_later()
+    body.received.clear()
+    assert later() == shown
+
+
+async def test_closed_body_ends_and_forgets_its_connection() -> None:
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    body = RequestBody({"type": "http", "headers": []}, receive, 10, lambda *_: OverflowError())
+    gone = weakref.ref(receive)
+    del receive
+    body.close()
+    assert gone() is None
+    with pytest.raises(ClientDisconnect):
+        await body.read()
 
 
 @pytest.mark.parametrize(("size", "is_in_thread"), [(65536, False), (65537, True)])

@@ -24,6 +24,8 @@ SERVICE = pytest.StashKey[Service]()
 """Stash key of the service."""
 _DENIALS = pytest.StashKey[int]()
 """Stash key of a test: the number of denials before it."""
+_LISTINGS = ("collectonly", "showfixtures", "show_fixtures_per_test")
+"""Options with which pytest runs no test."""
 _SHARE, _USED = "odyssey_live_share", "odyssey_live_used"
 """Names of the values that the controller and the workers of pytest-xdist send to each other."""
 
@@ -44,17 +46,19 @@ class LiveRun:
         self._interrupted = f"the stream of the test was ended: {self._exhausted}"
         self.budget = StreamBudget(share, self._exhausted, deny=_skip, now=SystemClock().monotonic)
 
-    def pytest_report_header(self) -> str:
-        return f"odyssey live: {self._config.stash[SERVICE].url}, {self._seconds:g} stream seconds"
+    def pytest_report_header(self) -> str | None:
+        service = self._config.stash.get(SERVICE, None)
+        return None if service is None else f"odyssey live: {service.url}, {self._seconds:g} stream seconds"
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
-        """Check that the service answers, and begin to count."""
+        """Check that the service answers, and begin to count. Do nothing if pytest only lists tests or fixtures."""
+        if any(self._config.getoption(name) for name in _LISTINGS):
+            return
         stash = self._config.stash
         service = stash[SERVICE] = Service.of_environment()
         meter = stash[METER] = Meter(service.url, self.budget)
-        # Each worker of pytest-xdist starts after this check.
-        if not hasattr(self._config, "workerinput") and not self._config.option.collectonly:
+        if not hasattr(self._config, "workerinput"):  # each worker of pytest-xdist starts after this check
             service.check()
         wrap_system_network(meter.wrap)
 
@@ -94,6 +98,8 @@ class LiveRun:
         return _without_secrets(report)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if SERVICE not in self._config.stash:
+            return
         used = self.budget.used + self._workers_used
         left = max(0.0, self._seconds - used)
         terminalreporter.section("odyssey live")

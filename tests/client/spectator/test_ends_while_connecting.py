@@ -59,7 +59,7 @@ class Paused(SystemNetwork):
                 await go_on.wait()
                 await super().apply(answer)
 
-        return PausedPeer(self.ice_addresses(), clock, **callbacks)
+        return PausedPeer(self.ice_addresses(), clock, tls=self._tls, **callbacks)
 
 
 async def on_air(host: Odyssey) -> BroadcastInfo:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Generator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -24,6 +25,7 @@ SERVICE = pytest.StashKey[Service]()
 """Stash key of the service."""
 _DENIALS = pytest.StashKey[int]()
 """Stash key of a test: the number of denials before it."""
+_HERE = Path(__file__).parent
 _LISTINGS = ("collectonly", "showfixtures", "show_fixtures_per_test")
 """Options with which pytest runs no test."""
 _SHARE, _USED = "odyssey_live_share", "odyssey_live_used"
@@ -88,13 +90,18 @@ class LiveRun:
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Report a test as skipped that failed after a denial; hide the key in all reports."""
+        """Report a test as skipped that failed after a denial; hide the key in all reports.
+
+        A skip by the plugin gets the line of the test.
+        """
         report = yield
+        place = str(item.path), (item.location[1] or 0) + 1
         is_denied = report.when != "teardown" and self.budget.denials > item.stash.get(_DENIALS, 0)
-        if is_denied and not report.passed:
-            why = report.longrepr[2] if isinstance(report.longrepr, tuple) else f"Skipped: {self._interrupted}"
+        if isinstance(report.longrepr, tuple) and Path(report.longrepr[0]).is_relative_to(_HERE):
+            report.longrepr = (*place, report.longrepr[2])
+        elif is_denied and report.failed:
             report.outcome = "skipped"
-            report.longrepr = (str(item.path), (item.location[1] or 0) + 1, why)
+            report.longrepr = (*place, f"Skipped: {self._interrupted}")
         return _without_secrets(report)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

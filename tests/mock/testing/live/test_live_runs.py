@@ -154,6 +154,17 @@ def test_tests_that_need_a_mock_are_skipped(pytester: pytest.Pytester, service: 
 
         def test_fixture(app): raise AssertionError
 
+        def test_journal(odyssey_mock, odyssey_sync_client):
+            odyssey_mock.stream(odyssey_mock.url).reached("ended")
+            odyssey_mock.journal.entries
+
+        @pytest.mark.asyncio
+        async def test_clock(odyssey_mock):
+            await odyssey_mock.aio.advance(60)
+
+        def test_passed_on(odyssey_mock):
+            print(odyssey_mock, odyssey_mock.url)
+
         @markers.odyssey(clock="manual", fps=5)
         def test_settings(odyssey_sync_client): raise AssertionError
 
@@ -166,7 +177,7 @@ def test_tests_that_need_a_mock_are_skipped(pytester: pytest.Pytester, service: 
         class TestExtended:
             @pytest.fixture
             def odyssey_mock(self, odyssey_mock):
-                raise AssertionError
+                odyssey_mock.faults.add(at="rest.auth.token", do="status", status=503)
 
             def test_extended(self, odyssey_sync_client): raise AssertionError
 
@@ -193,21 +204,70 @@ def test_tests_that_need_a_mock_are_skipped(pytester: pytest.Pytester, service: 
         LIVE,
         "-rs",
     )
-    result.assert_outcomes(passed=2, skipped=9)
+    result.assert_outcomes(passed=2, skipped=12)
     instead = "and needs a mock: use odyssey_url, odyssey_api_key and the clients if the service is enough"
     reasons = [line.partition(": ")[2] for line in result.outlines if line.startswith("SKIPPED")]
     assert sorted(reasons) == [
         "odyssey_faults adds faults to all tests, and only a mock has faults",
         f"the fixture app has the argument odyssey_mock, {instead}",
-        f"the fixture odyssey_mock has the argument odyssey_mock, {instead}",
-        f"the test has the argument odyssey_account, {instead}",
+        "the fixture odyssey_mock uses odyssey_mock.faults, and only a mock has it",
+        "the test has the argument odyssey_account, and only a mock creates accounts",
         f"the test has the argument odyssey_mock, {instead}",
         "the test is marked odyssey(clock, fps), and only a mock has settings",
         "the test is marked odyssey_chaos, and only a mock has faults",
         "the test runs in simulated time, which needs a mock",
-        "the test uses odyssey_mock.advance, which the service does not have",
+        "the test uses odyssey_mock.advance, and only a mock has it",
+        "the test uses odyssey_mock.aio, and only a mock has it",
+        "the test uses odyssey_mock.journal, odyssey_mock.stream, and only a mock has them",
     ]
+    assert {line.split()[2].partition(":")[0] for line in result.outlines if line.startswith("SKIPPED")} == {
+        "test_tests_that_need_a_mock_are_skipped.py"
+    }
     assert not service.sessions
+
+
+def test_address_of_mock_is_that_of_service(pytester: pytest.Pytester, service: MockOdyssey) -> None:
+    result = run(
+        pytester,
+        """
+        import unittest
+        import httpx
+        import pytest
+        from hypothesis import HealthCheck, given, settings, strategies
+        from odyssey_client.sync import Odyssey
+
+        @pytest.fixture
+        def client(odyssey_mock):
+            with Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url) as client:
+                yield client
+
+        def test_fixture(client):
+            client.list_simulations()
+
+        class TestMethods:
+            @pytest.mark.asyncio
+            async def test_asyncio(self, odyssey_mock):
+                async with httpx.AsyncClient(base_url=odyssey_mock.url) as http:
+                    response = await http.post("/auth/token", json={"api_key": odyssey_mock.api_key})
+                assert response.status_code == 200
+
+        @settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
+        @given(strategies.integers())
+        def test_examples(odyssey_mock, number):
+            httpx.get(odyssey_mock.url)
+
+        class TestOfUnittest(unittest.TestCase):
+            @pytest.fixture(autouse=True)
+            def _service(self, odyssey_mock):
+                self.url = odyssey_mock.url
+
+            def test_unittest(self):
+                httpx.get(self.url)
+        """,
+        LIVE,
+    )
+    result.assert_outcomes(passed=4)
+    assert len(service.requests("POST /auth/token")) == 3
 
 
 def test_faults_of_the_ini_file_skip_tests(pytester: pytest.Pytester, service: MockOdyssey) -> None:

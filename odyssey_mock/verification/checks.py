@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -31,8 +31,9 @@ from odyssey_mock.verification.expectations import (
     matches,
     one_of,
 )
-from odyssey_mock.verification.looks import Calls, Look, Received, claims, fact, files, sent_on
+from odyssey_mock.verification.looks import Calls, Look, Received, claims, fact, files, named, sent_on
 from odyssey_mock.verification.observations import Exchange, Message, Observations
+from odyssey_mock.verification.steps import INVALID_JOBS
 
 if TYPE_CHECKING:
     from odyssey_client.models import JSON
@@ -166,7 +167,7 @@ _SESSION_TOKEN = Calls("POST /sessions/token", lambda call: call.step != "rest")
 _UNKNOWN_SESSION = Calls("POST /sessions/token", lambda call: call.step == "rest" and bool(call.sent))
 _ERRORS_422 = Calls("POST /sessions/token", lambda call: call.step == "rest" and not call.sent)
 _WHEP_POST = "POST /whep"
-_WHEP = Calls(_WHEP_POST, lambda call: str(call.sent).count("\n") > 3)
+_WHEP = Calls(_WHEP_POST, lambda call: not call.case)
 _IN_STEP = {name: (lambda call, name=name: call.step == name) for name in ("rest", "recordings", "simulation")}
 
 
@@ -175,11 +176,27 @@ def _query(text: str) -> Calls:
     return Calls(operation, lambda call: call.url.endswith(text.partition(" ")[2]))
 
 
-def _has(header: str, name: str) -> Expectation:
+_ACCEPTED = Expectation(
+    "a socket that is accepted and then closed", lambda got: isinstance(got, dict) and "code" in got
+)
+
+
+def _reply(message: str, name: str) -> Look:
+    """Look at a field of the reply to a message without a stream."""
+    return fact("credentials", f"replies.{message}.{name}")
+
+
+def _has(*names: str) -> Expectation:
+    """Expect a list of names in a header that has some of them."""
+    wanted = {name.lower() for name in names}
     return Expectation(
-        f"{name} in {header}",
-        lambda got: isinstance(got, str) and name.lower() in got.lower().replace(" ", "").split(","),
+        f"a list with {', '.join(names)}",
+        lambda got: isinstance(got, str) and wanted <= set(got.lower().replace(" ", "").split(",")),
     )
+
+
+_REFUSALS = MappingProxyType({"bad-offer": 400, "content-type": 415, "accept": 406, "ended-stream": 404})
+"""Statuses of refused offers, by the names of the requests."""
 
 
 def _contains(text: str) -> Expectation:
@@ -199,6 +216,10 @@ def _rows() -> Iterable[Check]:
 def _authentication_rows() -> Iterator[Check]:
     step = "authentication"
     yield Check("rest.token.route", step, _TOKEN.status(), equals(200))
+    yield Check("rest.token.api-key", step, _TOKEN.status(), equals(200))
+    unknown = named("POST /auth/token", "unknown-field")
+    yield Check("rest.request.unknown-fields", step, unknown.status(), equals(200))
+    yield Check("limit.access-token.lifetime", step, _TOKEN.field("expires_in"), equals(3600))
     yield Check("rest.token.access-token", step, _TOKEN.field("access_token"), TEXT)
     yield Check("rest.token.type", step, _TOKEN.field("token_type"), equals("bearer"))
     yield Check("rest.token.expires-in", step, _TOKEN.field("expires_in"), equals(3600))
@@ -239,9 +260,16 @@ def _rest_rows() -> Iterator[Check]:
     yield Check("rest.recordings.limit", step, _query("GET /stream-recordings").field("limit"), equals(50))
     yield Check("rest.jobs.invalid", step, _query("GET /simulation-jobs?limit=101").status(), equals(422))
     yield Check("rest.jobs.limit", step, _query("GET /simulation-jobs").field("limit"), equals(20))
-    script = Calls("POST /simulation-jobs", unknown)
-    yield Check("rest.job-request.invalid-script", step, script.status(), equals(422))
+    for case in INVALID_JOBS:
+        yield Check(case, step, named("POST /simulation-jobs", case).status(), equals(422))
+    invalid = Calls("POST /simulation-jobs", unknown)
+    yield Check("rest.job-request.invalid-script", step, invalid.status(), equals(422))
+    yield Check("rest.bearer.header", step, Calls("GET /regions", unknown).status(), equals(200))
+    yield Check("rest.ping.no-token", step, pings.status(), SUCCESS)
+    yield Check("rest.body.json", step, looks.json_types, _contains("application/json"))
+    yield Check("rest.openapi.served", step, fact(step, "has_openapi"), TRUE)
     telemetry = Calls("POST /telemetry")
+    yield Check("rest.telemetry.route", step, telemetry.status(), SUCCESS)
     yield Check("rest.telemetry.success", step, telemetry.status(), SUCCESS)
     yield Check("rest.telemetry.token", step, Calls("POST /telemetry", unknown).status(), SUCCESS)
     yield Check("rest.telemetry.status", step, telemetry.status(), equals(202))
@@ -264,7 +292,15 @@ def _session_rows() -> Iterator[Check]:
     yield Check("rest.session-token.jwt", step, claims("alg"), equals("HS256"))
     yield Check("rest.session-token.session-id", step, looks.token_of_session, TRUE)
     yield Check("rest.session-token.exp", step, looks.token_lifetime, between(-10, 10, "s after `expires_in`"))
-    yield Check("rest.session-token.subject", step, claims("sub"), TEXT)
+    yield Check("rest.session-token.subject", step, looks.both(*map(looks.has_claim, ("sub", "iat"))), TRUE)
+    yield Check("rest.session-token.request", step, _SESSION_TOKEN.status(), equals(200))
+    second = named("POST /sessions/token", "second-token")
+    yield Check("rest.session-token.any-number", "credentials", second.status(), equals(200))
+    yield Check("rest.session.latencies", step, looks.with_latencies, equals(200))
+    yield Check("rest.session.nearest-region", step, looks.nearest_region, TRUE)
+    yield Check("signaling.config.own-stun", step, looks.ice_server_kinds, equals("stun"))
+    yield Check("signaling.socket.address", step, looks.first_message, TEXT)
+    yield Check("signaling.message.json", step, looks.message_types, TEXT)
     config = Calls("GET /config", lambda call: call.step in {"live", "credentials"})
     yield Check("signaling.config.route", step, config.field("iceServers"), LIST)
     urls = Expectation("text, or a list of texts", lambda got: isinstance(got, str | list) and bool(got))
@@ -287,6 +323,14 @@ def _session_rows() -> Iterator[Check]:
     yield Check("session.unknown.rejected", "credentials", ended, equals(1008))
     reason = Received("signaling", "error").field("reason")
     yield Check("signaling.error.reasons", "credentials", reason, TEXT)
+    yield Check("session.rejection.after-accept", "credentials", fact("credentials", "ended_session"), _ACCEPTED)
+    replied = "credentials"
+    yield Check("reason.update.no-stream", replied, _reply("update", "reason"), equals("no_active_stream"))
+    yield Check("reason.message.invalid", replied, _reply("unknown", "reason"), equals("invalid_message"))
+    yield Check("channel.error.fields", replied, Received("channel", "interactive_stream_error").field("message"), TEXT)
+    yield Check("channel.end.without-stream", replied, fact(replied, "replies.end"), equals("none"))
+    already = fact("live", "second_start.reason")
+    yield Check("reason.start.already-active", step, already, equals("stream_already_active"))
 
 
 def _channel_rows() -> Iterator[Check]:
@@ -322,30 +366,38 @@ def _broadcast_rows() -> Iterator[Check]:
     yield Check("broadcast.whep.protocol", step, fact(step, "spectator_frames[]"), LIST)
     config = Calls("GET /config", lambda call: call.step == "broadcast")
     yield Check("whep.config.route", step, config.field("iceServers"), LIST)
-    options = Calls("OPTIONS /whep")
+    options = Calls("OPTIONS /whep", lambda call: not call.case)
+    yield Check("whep.options.preflight", step, named("OPTIONS /whep", "preflight").status(), SUCCESS)
     yield Check("whep.options.status", step, options.status(), equals(204))
     yield Check("whep.options.link", step, options.header("link"), _contains('rel="ice-server"'))
     yield Check("whep.answer.status", step, _WHEP.status(), equals(201))
     for name, header in (("location", "location"), ("etag", "etag"), ("headers", "accept-patch")):
         yield Check(f"whep.answer.{name}", step, _WHEP.header(header), TEXT)
     delete = Calls("DELETE /whep/{resource}")
-    yield Check("whep.delete.route", step, looks.nth(delete.status(), 0), SUCCESS)
-    yield Check("whep.delete.status", step, looks.nth(delete.status(), 0), equals(200))
-    yield Check("whep.delete.again", step, looks.nth(delete.status(), 1), equals(404))
-    wrong = Calls(_WHEP_POST, lambda call: call.url.endswith("token=wrong-token"))
-    short = Calls(_WHEP_POST, lambda call: str(call.sent).count("\n") <= 3 and not call.url.endswith("=wrong-token"))
+    first = replace(delete, when=lambda call: not call.case)
+    yield Check("whep.delete.route", step, first.status(), SUCCESS)
+    yield Check("whep.delete.status", step, first.status(), equals(200))
+    yield Check("whep.delete.again", step, named(delete.operation, "again").status(), equals(404))
+    wrong = named(_WHEP_POST, "wrong-token")
     yield Check("whep.error.token", step, wrong.status(), equals(401))
+    yield Check("whep.error.authenticate", step, wrong.header("www-authenticate"), _contains("Bearer"))
     yield Check("whep.error.body", step, wrong.error_field("status"), equals("error"))
-    yield Check(
-        "rest.cors.location",
-        step,
-        wrong.header("access-control-expose-headers"),
-        _has("the exposed headers", "Location"),
-    )
-    yield Check("whep.error.bad-offer", step, looks.nth(short.status(), 0), equals(400))
-    yield Check("whep.error.content-type", step, looks.nth(short.status(), 1), equals(415))
-    yield Check("whep.error.ended-stream", step, looks.nth(short.status(), 2), equals(404))
+    exposed = wrong.header("access-control-expose-headers")
+    yield Check("rest.cors.location", step, exposed, _has("Location"))
+    yield Check("rest.cors.exposed", step, exposed, _has("Location", "ETag", "Link", "WWW-Authenticate", "Retry-After"))
+    for case, status in _REFUSALS.items():
+        yield Check(f"whep.error.{case}", step, named(_WHEP_POST, case).status(), equals(status))
+    yield Check("whep.token.bearer", step, named(_WHEP_POST, "bearer-token").status(), equals(400))
     yield Check("whep.error.method", step, Calls("PUT /whep").status(), equals(405))
+    patch = "PATCH /whep/{resource}"
+    yield Check("whep.error.bad-fragment", step, named(patch, "bad-fragment").status(), equals(400))
+    yield Check("whep.error.if-match", step, named(patch, "if-match").status(), equals(412))
+    yield Check("whep.offer.token", step, _WHEP.status(), equals(201))
+    relative = matches(r"/.*", "a path")
+    yield Check("whep.answer.relative-location", step, _WHEP.header("location"), relative)
+    yield Check("whep.media.audio-inactive", step, looks.refused_audio, equals("inactive"))
+    yield Check("hls.playlist.address", step, fact(step, "hls_url_is_below"), TRUE)
+    yield Check("hls.file.token", step, named("GET /hls/{file}", "no-token").status(), equals(401))
     yield Check("hls.playlist.url", step, fact(step, "playlist.begins"), equals("#EXTM3U"))
     yield Check("hls.playlist.tokens", step, fact(step, "playlist.entries_have_token"), TRUE)
     yield Check(
@@ -379,6 +431,8 @@ def _job_rows() -> Iterator[Check]:
     yield Check("rest.jobs.filters", "recordings", completed.field("jobs[].status"), equals("completed"))
     skipped = _query("GET /simulation-jobs?limit=1&offset=1")
     yield Check("rest.jobs.offset", "recordings", skipped.field("offset"), equals(1))
+    yield Check("rest.job-request.portrait", "recordings", looks.simulated_widths, equals(1280))
+    yield Check("job.region.assigned", step, looks.regions_of_jobs, TRUE)
     late = Calls("DELETE /simulation-jobs/{job_id}", _IN_STEP["recordings"])
     yield Check("rest.job-cancel.too-late", "recordings", late.status(), equals(400))
 
@@ -405,6 +459,9 @@ def _recording_rows() -> Iterator[Check]:
     yield Check("recording.url.presigned", step, looks.signed_for, between(3590, 3610, "s"))
     yield Check("limit.url.presigned", step, looks.signed_for, between(3590, 3610, "s"))
     yield Check("recording.url.signature", step, looks.signed_with, equals("expires, signature"))
+    yield Check("recording.live.at-once", step, looks.recorded_live, equals(200))
+    yield Check("recording.frames.count", step, looks.counted_frames, between(19.5, 20.5, "frames per second"))
+    yield Check("recording.url.conditions", step, files("status", file="video"), equals(206))
     yield Check("recording.url.invalid-signature", step, files("changed_signature"), equals(403))
 
 

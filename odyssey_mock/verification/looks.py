@@ -110,6 +110,11 @@ def where(message: Message) -> str:
     return f"{message.channel or message.lane}: {message.type or 'message'}"
 
 
+def named(operation: str, case: str) -> Calls:
+    """Select the requests to which a step gave a name."""
+    return Calls(operation, lambda call: call.case == case)
+
+
 def fact(step: str, path: str) -> Look:
     """Look at what a step has noted."""
 
@@ -328,18 +333,13 @@ def expanded_prompt(seen: Observations) -> Iterator[Seen]:
     for each in seen.messages:
         content = each.content if isinstance(each.content, dict) else {}
         if each.type == "interactive_stream_start":
-            prompts[each.step] = str(content.get("prompt"))
+            prompts.setdefault(each.step, str(content.get("prompt")))
         elif each.type == "stream_started":
             applied, prompt = str(content.get("applied_prompt")), prompts.get(each.step, "")
             is_longer = len(applied) > len(prompt)
             yield Seen(
                 applied.startswith(prompt) and is_longer, where(each), "$.applied_prompt, begins with the prompt"
             )
-
-
-def nth(look: Look, number: int) -> Look:
-    """Look only at one of the values, counted from 0."""
-    return lambda seen: itertools.islice(look(seen), number, number + 1)
 
 
 def both(*several: Look) -> Look:
@@ -357,17 +357,18 @@ def sent_on(kind: str) -> Look:
 
 
 def replies(sent: str, received: str) -> Look:
-    """Look whether each message of the client got a reply of a type, before its next message."""
+    """Look whether the messages of the client in a stream got a reply of a type. Of the starts, only the first counts.
+
+    The step `credentials` sends messages without a stream.
+    """
 
     def look(seen: Observations) -> Iterator[Seen]:
-        talk = [each for each in seen.messages if each.lane == "channel"]
-        for at, each in enumerate(talk):
-            if each.sender == "client" and each.type == sent:
-                rest = itertools.takewhile(
-                    lambda it: it.sender == "server" or it.type == "update", itertools.islice(talk, at + 1, None)
-                )
-                kinds = [it.type for it in rest if it.step == each.step]
-                yield Seen(received in kinds, f"{each.channel}: {sent}", received)
+        for step in ("live", "broadcast"):
+            talk = [each for each in seen.messages if each.lane == "channel" and each.step == step]
+            asked = [at for at, each in enumerate(talk) if each.sender == "client" and each.type == sent]
+            for at in asked[:1] if sent == "interactive_stream_start" else asked:
+                later = [each.type for each in talk[at + 1 :] if each.sender == "server"]
+                yield Seen(received in later, f"clientToStreamer: {sent}", received)
 
     return look
 
@@ -461,3 +462,101 @@ def signed_with(seen: Observations) -> Iterator[Seen]:
         for name in ("video_url", "events_url", "thumbnail_url", "preview_url"):
             if url := body.get(name):
                 yield Seen(", ".join(key for key, _ in parse_qsl(urlsplit(str(url)).query)), "presigned URLs", "query")
+
+
+def recorded_live(seen: Observations) -> Iterator[Seen]:
+    """Look at the first status of the recording of the live stream, after its end."""
+    status = seen.fact("recordings", "live_recording_first_status")
+    if status is not None:
+        yield Seen(status, "GET /recordings/{stream_id}", "first status")
+
+
+def counted_frames(seen: Observations) -> Iterator[Seen]:
+    """Look at the frames of each recording, divided by its duration in seconds."""
+    for each in Calls("GET /recordings/{stream_id}", lambda call: call.step == "recordings").among(seen):
+        count, seconds = (each.body.get(name) if isinstance(each.body, dict) else None for name in _LENGTHS)
+        if is_number(count) and is_number(seconds) and float(str(seconds)) > 0:
+            yield Seen(round(float(str(count)) / float(str(seconds)), 1), each.where, "frames per second")
+
+
+_LENGTHS = ("frame_count", "duration_seconds")
+
+
+def simulated_widths(seen: Observations) -> Iterator[Seen]:
+    """Look at the width of the streams of the landscape job, in the list of recordings."""
+    known = seen.fact("simulation", "simulated_streams")
+    for each in Calls("GET /stream-recordings").among(seen):
+        listed = each.body.get("recordings") if isinstance(each.body, dict) else None
+        for entry in listed if isinstance(listed, list) else []:
+            if isinstance(entry, dict) and isinstance(known, list) and entry.get("stream_id") in known:
+                yield Seen(entry.get("width"), each.where, "$.recordings[].width")
+
+
+def nearest_region(seen: Observations) -> Iterator[Seen]:
+    """Look whether each granted session is in the region with the lowest latency that the client has sent."""
+    for each in Calls("POST /sessions/request", lambda call: call.status == 200).among(seen):
+        latencies = each.sent.get("region_latencies") if isinstance(each.sent, dict) else None
+        granted = each.body.get("region") if isinstance(each.body, dict) else None
+        if isinstance(latencies, dict) and latencies:
+            nearest = min(latencies, key=lambda name: float(str(latencies[name])))
+            yield Seen(granted == nearest, each.where, "region")
+
+
+def with_latencies(seen: Observations) -> Iterator[Seen]:
+    """Look at the statuses of session requests that have latencies."""
+    for each in Calls("POST /sessions/request").among(seen):
+        if isinstance(each.sent, dict) and each.sent.get("region_latencies") and each.status not in LIMITED:
+            yield Seen(each.status, "POST /sessions/request", "status with latencies")
+
+
+def json_types(seen: Observations) -> Iterator[Seen]:
+    """Look at the types of the bodies of the REST API."""
+    for each in seen.exchanges:
+        is_rest = each.url.startswith(f"{seen.api_url}/") and each.route not in {None, "/ping/{region}", "/config"}
+        if is_rest and each.method != "OPTIONS" and each.body is not None and not (each.route or "").startswith(_FILES):
+            yield Seen(each.headers.get("content-type", ""), each.where, "content-type")
+
+
+_FILES = ("/artifacts/", "/hls/", "/whep")
+
+
+def message_types(seen: Observations) -> Iterator[Seen]:
+    """Look at the types of the messages on the signaling socket."""
+    for each in seen.messages:
+        if each.lane == "signaling" and each.sender == "server":
+            yield Seen(each.type, where(each), "$.type")
+
+
+def has_claim(name: str) -> Look:
+    """Look whether the session tokens have a claim. Its value may identify the account."""
+    return lambda seen: (
+        Seen(not isinstance(each.value, Absent) and each.value is not None, each.where, name)
+        for each in claims(name)(seen)
+    )
+
+
+def ice_server_kinds(seen: Observations) -> Iterator[Seen]:
+    """Look at the schemes of the ICE servers of a live connection, such as `stun`."""
+    for each in Calls("GET /config", lambda call: call.step == "live").among(seen):
+        servers = each.body.get("iceServers") if isinstance(each.body, dict) else None
+        kinds = []
+        for server in servers if isinstance(servers, list) else []:
+            urls = server.get("urls") if isinstance(server, dict) else None
+            kinds += [str(url).partition(":")[0] for url in (urls if isinstance(urls, list) else [urls])]
+        yield Seen(", ".join(kinds), each.where, "$.iceServers[].urls")
+
+
+def refused_audio(seen: Observations) -> Iterator[Seen]:
+    """Look at the direction of the audio in the answers to spectators."""
+    for each in spectator_answers(seen):
+        for section in _sections(each.sdp, "audio"):
+            found = re.search(r"^a=(sendrecv|sendonly|recvonly|inactive)", section, re.MULTILINE)
+            yield Seen(found[1] if found else "sendrecv", "the answer of WHEP", "direction of the audio")
+
+
+def regions_of_jobs(seen: Observations) -> Iterator[Seen]:
+    """Look whether jobs have a region once they are dispatched, and none before."""
+    for each in Calls("GET /simulation-jobs/{job_id}", lambda call: call.step == "simulation").among(seen):
+        if isinstance(each.body, dict) and each.status == 200:
+            has_region = each.body.get("assigned_region") is not None
+            yield Seen(has_region == (each.body.get("status") != "pending"), each.where, "$.assigned_region")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from ipaddress import ip_address
 
 from odyssey_client.models import JSON
-from odyssey_client.redaction import MASK, received, redacted_json
+from odyssey_client.redaction import MASK, names_secret, received, redacted_json, remember, remember_url
 from odyssey_client.trace.recorder import Recording
 
 _FINGERPRINT = re.compile(r"(?<![0-9A-Fa-f:])[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){15,}")
@@ -18,6 +18,21 @@ _ADDRESSES = (
 """Match what may be an address of IPv6 or IPv4; `ip_address` decides. Times such as 12:30:45 are none."""
 _PERSONAL = frozenset({"username"})
 """Fields that may identify an account, and are no secrets in themselves."""
+
+
+def remember_secrets(value: JSON) -> None:
+    """Remember every secret in received or sent JSON, so that it is masked wherever else it occurs."""
+    match value:
+        case str() if "://" in value:
+            remember_url(value)
+        case list():
+            for each in value:
+                remember_secrets(each)
+        case dict():
+            for name, each in value.items():
+                if names_secret(name) and isinstance(each, str):
+                    remember(each)
+                remember_secrets(each)
 
 
 def masked_text(text: str) -> str:

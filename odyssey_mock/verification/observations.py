@@ -6,7 +6,7 @@ masked it.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Literal, cast
 from urllib.parse import urljoin, urlsplit
@@ -14,6 +14,9 @@ from urllib.parse import urljoin, urlsplit
 from odyssey_client.models import JSON
 from odyssey_client.trace.events import TraceEvent
 from odyssey_mock.verification.contract_documents import Contract
+
+CASE_HEADER = "X-Odyssey-Verify"
+"""A header with which steps name some of their requests, for the checks."""
 
 type Sender = Literal["client", "server"]
 type Outcome = Literal["done", "failed", "skipped"]
@@ -52,6 +55,7 @@ class Exchange:
         sent: the body of the request.
         body: the body of the response.
         at: when the request was sent, in seconds on the time axis of the run.
+        case: the name that the step gave to the request; empty if it gave none.
     """
 
     step: str
@@ -63,6 +67,7 @@ class Exchange:
     sent: JSON
     body: JSON
     at: float
+    case: str = ""
 
     @property
     def where(self) -> str:
@@ -160,7 +165,7 @@ def observed(
         api_url=api_url,
         began_at=began_at,
         steps=tuple(steps),
-        exchanges=tuple(_with_route(each, routes.route(each.url)) for each in exchanges),
+        exchanges=tuple(replace(each, route=routes.route(each.url)) for each in exchanges),
         messages=tuple(each for step, event in found for each in _messages(step, event)),
         descriptions=tuple(
             Description(
@@ -186,23 +191,22 @@ def _exchange(step: str, event: TraceEvent) -> Exchange:
     data = event.data
     sent, received = (cast("Mapping[str, JSON]", data.get(name) or {}) for name in ("request", "response"))
     status = data.get("status")
-    pairs = cast("Sequence[Sequence[str]]", received.get("headers", ()))
+    headers, asked = (
+        {name.lower(): value for name, value in cast("Sequence[Sequence[str]]", part.get("headers", ()))}
+        for part in (received, sent)
+    )
     return Exchange(
         step=step,
         method=str(data["method"]),
         url=str(data["url"]),
         route=None,
         status=status if isinstance(status, int) else None,
-        headers={name.lower(): value for name, value in pairs},
+        headers=headers,
         sent=sent.get("body"),
         body=received.get("body"),
         at=event.at,
+        case=asked.get(CASE_HEADER.lower(), ""),
     )
-
-
-def _with_route(exchange: Exchange, route: str | None) -> Exchange:
-    values = {name: getattr(exchange, name) for name in Exchange.__slots__}
-    return Exchange(**(values | {"route": route}))
 
 
 def _messages(step: str, event: TraceEvent) -> Iterator[Message]:

@@ -16,6 +16,7 @@ from odyssey_client.platform import Platform
 from odyssey_client.redaction import remember
 from odyssey_client.system import default_platform
 from odyssey_client.trace.recorder import Recorder, Recording
+from odyssey_mock.verification.masking import remember_secrets
 from odyssey_mock.verification.observations import Observations, Outcome, StepRun, observed
 from odyssey_mock.verification.stage import CannotVerifyError, Shared, Stage, StepError
 from odyssey_mock.verification.steps import STEPS
@@ -93,7 +94,13 @@ class Program:
         for name, recording in recordings.items():
             merged = merged.with_events(events[name], recording.dropped)
         # In a thread, because the contract is read from files.
-        return Run(await in_thread(lambda: observed(self._shared.api_url, began_at, steps, events)), merged)
+        seen = await in_thread(lambda: observed(self._shared.api_url, began_at, steps, events))
+        for exchange in seen.exchanges:
+            for value in (exchange.url, exchange.sent, exchange.body):
+                remember_secrets(value)
+        for message in seen.messages:
+            remember_secrets(message.content)
+        return Run(seen, merged)
 
     async def _run_step(self, name: str, recorders: Mapping[str, Recorder], runs: dict[str, StepRun]) -> None:
         if name not in self._names:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 
 from odyssey_client import Odyssey
 from odyssey_client.config import AdvancedConfig
-from odyssey_client.platform import Platform
+from odyssey_client.platform import ClientPeer, Clock, Network, PeerListener, Platform
 from odyssey_client.redaction import without_query
 from odyssey_client.rest.transport import no_answer, unreachable
 from odyssey_client.trace.client_trace import ClientTrace
 from odyssey_client.trace.http_exchanges import RecordingTransport
-from odyssey_client.trace.network import RecordingNetwork
+from odyssey_client.trace.network import RecordingNetwork, record_message
 from odyssey_client.trace.recorder import Recorder
+from odyssey_mock.verification.observations import CASE_HEADER
 
 if TYPE_CHECKING:
     from odyssey_client.media.frames import FrameReader
@@ -38,6 +40,34 @@ class CannotVerifyError(Exception):
 
 class StepError(Exception):
     """A step cannot continue. The message says why."""
+
+
+class TappedNetwork:
+    """A network that gives access to the data channels of a client, for messages that the client does not send.
+
+    Attributes:
+        received: the texts that have arrived on `streamerToClient`.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._peer: ClientPeer | None = None
+        self.received: list[str | bytes] = []
+
+    def peer(self, clock: Clock, listener: PeerListener) -> ClientPeer:
+        def message(data: str | bytes) -> None:
+            self.received.append(data)
+            listener.message(data)
+
+        self._peer = self._network.peer(clock, replace(listener, message=message))
+        return self._peer
+
+    def send(self, text: str) -> bool:
+        """Send a text on `clientToStreamer`; return whether it was sent."""
+        return self._peer is not None and self._peer.send(text)
+
+    def __getattr__(self, name: str) -> Any:  # Any: the other attributes of `Network`
+        return getattr(self._network, name)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -90,9 +120,9 @@ class Stage:
         # Clients are numbered in the order in which they are created: the first one of a step has its name.
         return ClientTrace(self.recorder)
 
-    def client(self) -> Odyssey:
+    def client(self, tapped: TappedNetwork | None = None) -> Odyssey:
         """Return a client with the API key."""
-        clock, entropy, network = self.platform
+        clock, entropy, network = self.platform._replace(network=cast("Network", tapped or self.platform.network))
         return Odyssey(
             self.shared.api_key,
             api_url=self.shared.api_url,
@@ -103,9 +133,9 @@ class Stage:
             trace=self.recorder,
         )
 
-    def keyless_client(self) -> Odyssey:
+    def keyless_client(self, tapped: TappedNetwork) -> Odyssey:
         """Return a client without a key, for `connect_with_credentials`."""
-        clock, entropy, network = self.platform
+        clock, entropy, network = self.platform._replace(network=cast("Network", tapped))
         return Odyssey.keyless(
             api_url=self.shared.api_url,
             advanced=_SETTINGS,
@@ -124,8 +154,11 @@ class Stage:
         headers: Mapping[str, str] | None = None,
         content: str | None = None,
         is_authorized: bool = True,
+        case: str = "",
     ) -> httpx.Response:
         """Send a request; return the response with its body. A path is relative to the URL of the service.
+
+        ``case`` names the request for the checks, in the header `CASE_HEADER`.
 
         Raises:
             ServiceUnreachableError: there was no response.
@@ -134,6 +167,8 @@ class Stage:
             self._wire = RecordingTransport(self.platform.network.http_transport(), self._trace)
         url = f"{self.shared.api_url}{url}" if url.startswith("/") else url
         given = {"Accept-Encoding": "identity", **(headers or {})}
+        if case:
+            given[CASE_HEADER] = case
         if is_authorized and url.startswith(self.shared.api_url):
             given["Authorization"] = f"Bearer {self.shared.token}"
         try:
@@ -154,6 +189,23 @@ class Stage:
             return response
         raise failure
 
+    async def say(self, tapped: TappedNetwork, message: dict[str, JSON], seconds: float) -> JSON:
+        """Send a message that no client sends; return the next message of the service, or None after ``seconds``."""
+        text, count = json.dumps(message), len(tapped.received)
+        record_message(self._trace, "channel", text, "client", channel="clientToStreamer")
+        if not tapped.send(text):
+            raise StepError(f"the message {text} could not be sent: the data channel is closed")
+        deadline = self.clock.monotonic() + seconds
+        while len(tapped.received) == count and self.clock.monotonic() < deadline:
+            await self.clock.sleep(_POLL_S)
+        if len(tapped.received) == count:
+            return None
+        try:
+            reply: JSON = json.loads(tapped.received[count])
+        except ValueError:
+            return "a message that is not JSON"
+        return reply
+
     async def until(self, met: Callable[[], bool], seconds: float, what: str) -> None:
         """Wait until a condition is met.
 
@@ -164,7 +216,7 @@ class Stage:
         while not met():
             if self.clock.monotonic() > deadline:
                 raise StepError(f"expected {what} within {seconds:g} s, got none")
-            await self.clock.sleep(0.02)
+            await self.clock.sleep(_POLL_S)
 
     async def aclose(self) -> None:
         """Close the connections of requests that the step has sent itself."""

@@ -8,15 +8,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 from urllib.parse import urljoin
 
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
-from odyssey_client import ClientCredentials, Odyssey, Script, SimulationJobStatus, connect_to_stream
+from odyssey_client import ClientCredentials, Odyssey, Script, connect_to_stream
 from odyssey_client.config import AdvancedConfig
 from odyssey_client.connection.signaling import end_session
 from odyssey_client.errors import (
@@ -27,7 +27,7 @@ from odyssey_client.errors import (
     ServiceUnreachableError,
 )
 from odyssey_client.redaction import remember, remember_url, without_query
-from odyssey_mock.verification.stage import CannotVerifyError, Frames, Stage, StepError, limited
+from odyssey_mock.verification.stage import CannotVerifyError, Frames, Stage, StepError, TappedNetwork, limited
 
 if TYPE_CHECKING:
     import httpx
@@ -67,6 +67,9 @@ async def _authentication(stage: Stage) -> None:
         raise CannotVerifyError(_refusal(error, without_query(shared.api_url))) from None
     except OdysseyError as error:
         stage.facts["first_call"] = str(error)
+    # An unknown field, because nothing is known about how the service treats one.
+    right: JSON = {"api_key": shared.api_key, "odyssey_testkit": True}
+    await stage.send("POST", "/auth/token", json=right, is_authorized=False, case="unknown-field")
     answer = await stage.send("POST", "/auth/token", json={"api_key": shared.api_key}, is_authorized=False)
     body = _json(answer)
     token = body.get("access_token") if isinstance(body, dict) else None
@@ -95,6 +98,26 @@ def _refusal(error: OdysseyAuthError, url: str) -> str:
     )
 
 
+_START: JSON = {"timestamp_ms": 0, "start": {"prompt": "A paper boat"}}
+_END: JSON = {"timestamp_ms": 1000, "end": {}}
+INVALID_JOBS: Mapping[str, dict[str, JSON]] = MappingProxyType(
+    {
+        "script.rule.non-empty": {"script": []},
+        "script.rule.first-start": {"script": [_END]},
+        "script.rule.last-end": {"script": [_START]},
+        "script.rule.one-action": {"script": [_START, {"timestamp_ms": 1000, "interact": {"prompt": ""}, "end": {}}]},
+        "script.rule.prompt": {"script": [{"timestamp_ms": 0, "start": {}}, _END]},
+        "script.rule.timestamp": {"script": [_START, {"end": {}}]},
+        "script.rule.times-in-order": {
+            "script": [_START, {"timestamp_ms": 2000, "interact": {"prompt": "Wind"}}, _END],
+        },
+        "script.rule.scripts-non-empty": {"scripts": []},
+        "job.request.one-source": {"script": [_START, _END], "scripts": [[_START, _END]]},
+    }
+)
+"""Requests for jobs that each break the rule of one statement."""
+
+
 async def _rest(stage: Stage) -> None:
     """List the regions, ping each, and cause the usual errors."""
     body = _json(await stage.send("GET", "/regions"))
@@ -113,17 +136,20 @@ async def _rest(stage: Stage) -> None:
     await stage.send("GET", "/stream-recordings")
     await stage.send("GET", "/simulation-jobs?limit=101")
     await stage.send("GET", "/simulation-jobs")
-    await stage.send("POST", "/simulation-jobs", json={"script": []})
+    for case, request in INVALID_JOBS.items():
+        made = _json(await stage.send("POST", "/simulation-jobs", json=request, case=case))
+        if isinstance(made, dict) and isinstance(made.get("job_id"), str):  # it must not cost anything
+            await stage.send("DELETE", f"/simulation-jobs/{made['job_id']}", case=case)
     await stage.send("POST", "/telemetry", json={"events": []})
     await stage.send("POST", "/telemetry", json={"events": []}, is_authorized=False)
-    preflight = {
-        "Origin": "https://odyssey-testkit.example",
+    preflight = _ORIGIN | {
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "authorization,content-type",
     }
     await stage.send("OPTIONS", "/sessions/request", headers=preflight, is_authorized=False)
-    await stage.send("GET", "/regions", headers={"Origin": "https://odyssey-testkit.example"})
-    stage.facts["routes"] = _routes(_json(await stage.send("GET", "/openapi.json", is_authorized=False)))
+    await stage.send("GET", "/regions", headers=_ORIGIN)
+    routes = _routes(_json(await stage.send("GET", "/openapi.json", is_authorized=False)))
+    stage.facts |= {"routes": routes, "has_openapi": routes is not None}
 
 
 def _routes(document: JSON) -> JSON:
@@ -142,12 +168,13 @@ def _routes(document: JSON) -> JSON:
 
 
 async def _live(stage: Stage) -> None:
-    """Connect, start a landscape stream, interact twice, end the stream, and disconnect."""
-    async with stage.client() as client, Frames((await client.connect()).frames()) as frames:
+    """Connect, start a landscape stream, interact twice, start it again, end it, and disconnect."""
+    tapped = TappedNetwork(stage.platform.network)
+    async with stage.client(tapped) as client, Frames((await client.connect()).frames()) as frames:
         await stage.until(lambda: len(frames) >= 3, 10, "video before a stream")
         stage.facts["idle_frames"] = len(frames)
+        stage.shared.live_stream = await client.start_stream("A lighthouse on a cliff at dawn", portrait=False)
         async with limited(stage, LIVE_STREAM_LIMIT_S, "the stream"):
-            stage.shared.live_stream = await client.start_stream("A lighthouse on a cliff at dawn", portrait=False)
             stage.facts["stream_id"] = stage.shared.live_stream
             await client.interact("A storm comes up")
             await client.interact("The lamp is lit")
@@ -155,27 +182,51 @@ async def _live(stage: Stage) -> None:
             begin = len(frames)
             await stage.until(lambda: len(frames) >= begin + _FRAMES, 5, f"{_FRAMES} frames")
             stage.facts["stream_frames"] = frames.taken[begin:]
-            await client.end_stream()
+            stage.facts["second_start"] = await stage.say(tapped, SECOND_START, _REPLY_S) or "none"
+            # The client may think that the stream has failed.
+            await stage.say(tapped, {"type": "interactive_stream_end"}, 5)
+
+
+SECOND_START: dict[str, JSON] = {"type": "interactive_stream_start", "prompt": "A lighthouse", "portrait": False}
+"""A start that the program sends while a stream is running."""
 
 
 async def _credentials(stage: Stage) -> None:
-    """Open a session for another process, connect to it without the key, and leave; then try the ended session."""
+    """Open a session for another process, and connect to it without the key; send messages without a stream.
+
+    Then try to open a socket of the ended session.
+    """
     async with stage.client() as client:
         credentials = await client.create_client_credentials()
-    stage.facts["credentials"] = {
-        "session_id": credentials.session_id,
-        "expires_in": credentials.expires_in,
-    }
     connected = False
     try:
-        async with stage.keyless_client() as viewer:
+        second: JSON = {"session_id": credentials.session_id}
+        await stage.send("POST", "/sessions/token", json=second, case="second-token")
+        tapped = TappedNetwork(stage.platform.network)
+        async with stage.keyless_client(tapped) as viewer:
             await viewer.connect_with_credentials(credentials)
             connected = True
             stage.facts["connected"] = True
+            replies: dict[str, JSON] = {}
+            stage.facts["replies"] = replies
+            for name, message in WITHOUT_STREAM.items():
+                replies[name] = await stage.say(tapped, message, _REPLY_S) or "none"
     finally:
         if not connected:
             await end_session(credentials, stage.platform.network, stage.clock)
     stage.facts["ended_session"] = await _ended_session(stage, credentials)
+
+
+WITHOUT_STREAM: Mapping[str, dict[str, JSON]] = MappingProxyType(
+    {
+        "update": {"type": "update", "prompt": "A storm comes up"},
+        "unknown": {"type": "odyssey_testkit"},
+        "end": {"type": "interactive_stream_end"},
+    }
+)
+"""Messages that the program sends while no stream is running. The last one gets no reply, according to an app."""
+_REPLY_S = 0.5
+"""Seconds to wait for the reply to a message without a stream."""
 
 
 async def _ended_session(stage: Stage, credentials: ClientCredentials) -> JSON:
@@ -206,18 +257,17 @@ async def _broadcast(stage: Stage) -> None:
 
     async with stage.client() as client:
         stream = await client.connect(on_broadcast_ready=on_broadcast_ready)
-        async with Frames(stream.frames()) as frames, limited(stage, BROADCAST_LIMIT_S, "the broadcast"):
+        async with Frames(stream.frames()) as frames:
             stage.facts["stream_id"] = await client.start_stream("A carousel at night", broadcast=True)
-            await stage.until(ready.done, 5, "`broadcast_ready`")
-            info = ready.result()
-            await _watch(stage, info.webrtc_url, info.spectator_token, info.hls_url)
-            stage.facts["stream_frames"] = frames.taken[-3:]
-            await client.end_stream()
+            async with limited(stage, BROADCAST_LIMIT_S, "the broadcast"):
+                await stage.until(ready.done, 5, "`broadcast_ready`")
+                info = ready.result()
+                await _watch(stage, info)
+                stage.facts["stream_frames"] = frames.taken[-3:]
+                await client.end_stream()
         if info.hls_url is not None:
             stage.facts["ended_playlist"] = await _end_of_playlist(stage, info.hls_url)
-        whep, sdp = f"{info.webrtc_url.rstrip('/')}/whep", {"Content-Type": "application/sdp"}
-        url = f"{whep}?token={info.spectator_token}"
-        await stage.send("POST", url, headers=sdp, content="v=0\r\n", is_authorized=False)
+        await _offer(stage, info, "ended-stream")
 
 
 async def _end_of_playlist(stage: Stage, url: str) -> JSON:
@@ -231,31 +281,78 @@ async def _end_of_playlist(stage: Stage, url: str) -> JSON:
         await stage.clock.sleep(0.2)
 
 
-async def _watch(stage: Stage, webrtc_url: str, token: str, hls_url: str | None) -> None:
-    remember(token)
-    whep = f"{webrtc_url.rstrip('/')}/whep"
+async def _watch(stage: Stage, info: BroadcastInfo) -> None:
+    """Watch a broadcast, send offers that are refused, and read the playlist."""
+    remember(info.spectator_token)
+    whep = f"{info.webrtc_url.rstrip('/')}/whep"
     await stage.send("OPTIONS", whep, is_authorized=False)
-    sdp, origin = {"Content-Type": "application/sdp"}, {"Origin": "https://odyssey-testkit.example"}
-    right, wrong = f"{whep}?token={token}", f"{whep}?token=wrong-token"
-    await stage.send("POST", wrong, headers=sdp | origin, content="v=0\r\n", is_authorized=False)
-    await stage.send("POST", right, headers=sdp, content="v=0\r\n", is_authorized=False)
-    await stage.send("POST", right, headers={"Content-Type": "text/plain"}, content="v=0\r\n", is_authorized=False)
-    await stage.send("PUT", right, headers=sdp, content="v=0\r\n", is_authorized=False)
+    preflight = _ORIGIN | {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+    await stage.send("OPTIONS", whep, headers=preflight, is_authorized=False, case="preflight")
+    for case in REFUSED_OFFERS:
+        await _offer(stage, info, case)
     clock, _, network = stage.platform
     settings = AdvancedConfig(connect_timeout_s=8.0)
     async with (
         await connect_to_stream(
-            webrtc_url, token, advanced=settings, clock=clock, network=network, trace=stage.recorder
+            info.webrtc_url, info.spectator_token, advanced=settings, clock=clock, network=network, trace=stage.recorder
         ) as spectator,
         Frames(spectator.frames()) as watched,
     ):
         await stage.until(lambda: len(watched) >= 3, 5, "frames of the broadcast")
         stage.facts["spectator_frames"] = watched.taken[:3]
-    if (resource := _resource(stage, whep)) is not None:
-        await stage.send("DELETE", resource, is_authorized=False)
-    if hls_url is not None:
-        remember_url(hls_url)
-        await _playlist(stage, hls_url)
+        resource = _resource(stage, whep)
+        if resource is not None:
+            fragment = {"Content-Type": "application/trickle-ice-sdpfrag"}
+            await stage.send("PATCH", resource, headers=fragment, content="x", is_authorized=False, case="bad-fragment")
+            other = fragment | {"If-Match": '"odyssey-testkit"'}
+            await stage.send("PATCH", resource, headers=other, content="x", is_authorized=False, case="if-match")
+    if resource is not None:
+        await stage.send("DELETE", resource, is_authorized=False, case="again")
+    if info.hls_url is not None:
+        remember_url(info.hls_url)
+        stage.facts["hls_url_is_below"] = info.hls_url.startswith(f"{info.webrtc_url.rstrip('/')}/hls/index.m3u8?")
+        await _playlist(stage, info.hls_url)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A request with an offer that the service refuses.
+
+    Attributes:
+        method: the method.
+        headers: the headers.
+        place: where the token is; a wrong token is in the query.
+    """
+
+    method: str = "POST"
+    headers: Mapping[str, str] = MappingProxyType({})
+    place: Literal["query", "header", "wrong"] = "query"
+
+
+_ORIGIN = {"Origin": "https://odyssey-testkit.example"}
+REFUSED_OFFERS: Mapping[str, Offer] = MappingProxyType(
+    {
+        "wrong-token": Offer(headers=_ORIGIN, place="wrong"),
+        "bad-offer": Offer(),
+        "bearer-token": Offer(place="header"),
+        "content-type": Offer(headers={"Content-Type": "text/plain"}),
+        "accept": Offer(headers={"Accept": "text/html"}),
+        "method": Offer(method="PUT"),
+    }
+)
+"""Offers without media. They show in which order and how the service refuses offers."""
+
+
+async def _offer(stage: Stage, info: BroadcastInfo, case: str) -> None:
+    """Send an offer without media, which is refused."""
+    offer = REFUSED_OFFERS.get(case, Offer())
+    whep = f"{info.webrtc_url.rstrip('/')}/whep"
+    query = {"query": f"?token={info.spectator_token}", "header": "", "wrong": "?token=wrong-token"}[offer.place]
+    headers = {"Content-Type": "application/sdp", **offer.headers}
+    if offer.place == "header":
+        headers["Authorization"] = f"Bearer {info.spectator_token}"
+    url = f"{whep}{query}"
+    await stage.send(offer.method, url, headers=headers, content="v=0\r\n", is_authorized=False, case=case)
 
 
 def _resource(stage: Stage, whep: str) -> str | None:
@@ -288,6 +385,7 @@ async def _playlist(stage: Stage, url: str) -> None:
         "durations": [*_durations(lines)[:1]],
         "entries_have_token": all("?" in name for name in names),
     }
+    await stage.send("GET", url.partition("?")[0], is_authorized=False, case="no-token")
     if names:
         part = urljoin(url, names[0])
         remember_url(part)
@@ -306,25 +404,28 @@ async def _simulation(stage: Stage) -> None:
     async with stage.client() as client:
         script = Script().start("A paper boat on a pond").wait(SIMULATED_SECONDS).end()
         job = await client.simulate(script=script, portrait=False)
-        try:
-            await _cancelled_job(client, script)
+        async with _cancelled_on_failure(stage, client, job.job_id):
+            # A second job, which is cancelled at once, shows the order of lists and how a job is cancelled.
+            second = await client.simulate(script=script)
+            async with _cancelled_on_failure(stage, client, second.job_id):
+                with contextlib.suppress(OdysseyApiError, OdysseySimulationError):  # the exchange has the answer
+                    await client.cancel_simulation(second.job_id)
             done = await client.wait_for_simulation(job.job_id, poll_interval=0.5, timeout=JOB_LIMIT_S)
-        except BaseException:
-            # The job must not cost anything when the program is stopped, or has waited long enough.
-            with contextlib.suppress(OdysseyError, TimeoutError):
-                async with stage.clock.timeout(CANCEL_LIMIT_S):
-                    await client.cancel_simulation(job.job_id)
-            raise
-        assert done.status is SimulationJobStatus.COMPLETED
         stage.shared.completed_job = job.job_id
         stage.shared.simulated_streams = [each.stream_id for each in done.streams]
+        stage.facts["simulated_streams"] = [*stage.shared.simulated_streams]
 
 
-async def _cancelled_job(client: Odyssey, script: Script) -> None:
-    """Create a second job and cancel it at once, which shows the order of lists and how a job is cancelled."""
-    second = await client.simulate(script=script)
-    with contextlib.suppress(OdysseyApiError, OdysseySimulationError):  # the exchange shows what the service answered
-        await client.cancel_simulation(second.job_id)
+@contextlib.asynccontextmanager
+async def _cancelled_on_failure(stage: Stage, client: Odyssey, job_id: str) -> AsyncIterator[None]:
+    """Cancel a job if the block fails or is cancelled: it must not cost anything then."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OdysseyError, TimeoutError):
+            async with stage.clock.timeout(CANCEL_LIMIT_S):
+                await client.cancel_simulation(job_id)
+        raise
 
 
 async def _recordings(stage: Stage) -> None:
@@ -339,9 +440,9 @@ async def _recordings(stage: Stage) -> None:
         files += await _files(stage, "simulated", found)
     stage.facts["files"] = files
     stage.facts["known_streams"] = [each for each in (live, *stage.shared.simulated_streams) if each]
-    await stage.send("GET", "/stream-recordings?limit=2")
+    await stage.send("GET", "/stream-recordings?limit=10")
     await stage.send("GET", "/stream-recordings?limit=1&offset=1")
-    await stage.send("GET", "/simulation-jobs?limit=2")
+    await stage.send("GET", "/simulation-jobs?limit=10")
     await stage.send("GET", "/simulation-jobs?limit=1&offset=1")
     await stage.send("GET", "/simulation-jobs?status=completed&limit=5")
     if stage.shared.completed_job is not None:

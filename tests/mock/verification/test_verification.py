@@ -78,7 +78,7 @@ def test_new_mock_confirms_every_tested_statement(complete: Complete) -> None:
     assert [(step.name, step.reason) for step in complete.seen.steps if step.outcome != "done"] == []
     assert named(complete.seen) == {}
     assert {found.statement.id for found in judge(complete.seen).findings if found.statement} == verified_statements()
-    assert len(verified_statements()) >= 130
+    assert len(verified_statements()) >= 175
 
 
 def test_program_costs_what_it_announces(complete: Complete) -> None:
@@ -149,8 +149,8 @@ ALTERED: Mapping[str, tuple[Callable[[Observations], Observations], dict[str, st
         {"new field `$.jobs[].cost`": "cost"},
     ),
     "a field has another type": (
-        bodies("GET /recordings/{stream_id}", lambda body: {**body, "frame_count": "12"}),
-        {"contradicted rest.recording.route": '"12"', "contradicted recording.stream.every": '"12"'},
+        bodies("GET /simulation-jobs/{job_id}", lambda body: {**body, "retry_count": "0"}),
+        {"contradicted rest.job.fields": '"0"'},
     ),
     "a message has a new field": (
         messages("update_acknowledged", lambda content: {**content, "frame": 7}),
@@ -215,6 +215,7 @@ def secrets(complete: Complete) -> set[str]:
         "signatures": set(re.findall(r"signature=([0-9a-f]{32,})", text)),
         "fingerprints": set(re.findall(r"fingerprint:sha-256 ([0-9A-F:]{32,})", text)),
         "passwords": set(re.findall(r"ice-pwd:([^\\]+)", text)),
+        "resources": set(re.findall(r'"location": "[^"]*/([^"/]+)"', text)),
         "addresses": set(re.findall(r"candidate:\S+ \d+ \S+ \d+ (\S+)", text)) | {"127.0.0.1"},
     }
     assert all(found.values()), f"expected secrets of every kind, got {found}"

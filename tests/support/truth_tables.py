@@ -122,7 +122,7 @@ def _row(statement: Statement) -> str:
     for test in statement.clients:
         tests.setdefault(client_of(test), test.partition("::")[0])
     clients = ", ".join(f"[{name}](../../{tests[name]})" for name in CLIENTS if name in tests)
-    verified = "tests it" if statement.id in verified_statements() else ""
+    verified = "tested" if statement.id in verified_statements() else ""
     return f"| {text}<br>{_link(statement)} | {sources} | {clients} | {verified} |"
 
 

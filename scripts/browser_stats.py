@@ -15,7 +15,7 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ FRAMES = 200
 WARM_UP = 40
 """Frames before them: the decoder and the jitter buffer settle."""
 LIMIT = 60.0
-"""Timeout in seconds of the start of a server, of its end, and of each part of a visit."""
+"""Timeout in seconds of the start of a server, of its end, and of a visit."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,11 @@ async def served(tree: Path) -> AsyncIterator[dict[str, str]]:
     try:
         assert process.stdout is not None
         async with asyncio.timeout(LIMIT):
-            yield json.loads(await process.stdout.readline())
+            line = await process.stdout.readline()
+        yield json.loads(line)
     finally:
-        process.terminate()
+        with suppress(ProcessLookupError):  # it has ended by itself
+            process.terminate()
         async with asyncio.timeout(LIMIT):
             await process.wait()
 

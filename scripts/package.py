@@ -1,7 +1,7 @@
 """Build the wheel and the sdist, install them in new environments, and check both.
 
 - The sdist and the wheel are valid for a package index (`twine check --strict`). The sdist builds the same wheel.
-- The client alone and each extra that users install: a program uses what was installed. The client alone installs no
+- The client alone and each extra that has code of its own: a program uses what was installed. The client alone installs no
   package that only a server needs, and importing it takes at most 1.2 times as long as importing httpx.
 - The commands start from the wheel without an environment of their own (`uvx`).
 
@@ -72,6 +72,14 @@ with tempfile.TemporaryDirectory() as folder:
     file.write_text(test)
     assert pytest.main(["-q", "-p", "no:cacheprovider", str(file)]) == 0
 """
+VERIFY = """
+import os, pathlib, subprocess, sys
+from odyssey_mock.sync import MockOdyssey
+command = [pathlib.Path(sys.executable).with_name("odyssey-mock"), "verify", "--only", "rest", "--yes"]
+with MockOdyssey() as mock:
+    variables = {"ODYSSEY_API_URL": mock.url, "ODYSSEY_API_KEY": mock.api_key}
+    subprocess.run(command, env={**os.environ, **variables}, check=True)
+"""
 IMPORT_CLIENT = "from odyssey_client import Odyssey"
 IMPORT_HTTPX = "import httpx"
 
@@ -89,6 +97,7 @@ class Installation:
 INSTALLATIONS = (
     Installation("", "the client", CLIENT),
     Installation("[mock]", "client and mock", MOCK),
+    Installation("[verify]", "client, mock and `odyssey-mock verify`", VERIFY),
     Installation("[mock,sim]", "client, mock and simulated time", SIMULATED, ("pytest", "pytest-asyncio")),
 )
 

@@ -11,14 +11,6 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("odyssey_client", "odyssey_mock")
-IMPORT_ALL = """
-import importlib, pathlib, sys
-for package in ("odyssey_client", "odyssey_mock"):
-    for file in sorted(pathlib.Path(package).rglob("*.py")):
-        if file.name != "__main__.py":
-            importlib.import_module(".".join(file.with_suffix("").parts).removesuffix(".__init__"))
-print(sys.modules["odyssey_mock"].__file__)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -55,11 +47,7 @@ def run(wheel: Path, *arguments: str) -> str:
     return ran.stdout
 
 
-def test_each_module_imports_only_what_the_wheel_contains(wheel: Path) -> None:
-    assert Path(run(wheel, "-c", IMPORT_ALL).strip()) == wheel / "odyssey_mock" / "__init__.py"
-
-
 def test_commands_of_the_wheel_are_those_of_users(wheel: Path) -> None:
     shown = run(wheel, "-c", "from odyssey_mock.cli import main; main(['--help'], prog_name='odyssey-mock')")
     commands = [line.split()[0] for line in shown.partition("Commands:\n")[2].splitlines() if line[2:3].strip()]
-    assert commands == ["chaos", "demo", "doctor", "exec", "serve", "trace"]
+    assert commands == ["chaos", "demo", "doctor", "exec", "serve", "trace", "verify"]

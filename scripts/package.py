@@ -1,8 +1,8 @@
 """Build the wheel and the sdist, install them in new environments, and check both.
 
 - The sdist and the wheel are valid for a package index (`twine check --strict`). The sdist builds the same wheel.
-- The client alone and each extra that has code of its own: a program uses what was installed. The client alone installs no
-  package that only a server needs, and importing it takes at most 1.2 times as long as importing httpx.
+- The client alone and each extra that has code of its own: a program uses what was installed. The client alone installs
+  no package that only a server needs, and importing it takes at most 1.2 times as long as importing httpx.
 - The commands start from the wheel without an environment of their own (`uvx`).
 
 With `--write`, the script writes the sizes of the installations to docs/how-to/install.md. The exit code is 1 if a

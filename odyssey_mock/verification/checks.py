@@ -405,7 +405,6 @@ def _broadcast_rows() -> Iterator[Check]:
     )
     yield Check("hls.playlist.version", step, fact(step, "playlist.version"), equals("#EXT-X-VERSION:7"))
     yield Check("hls.segment.format", step, fact(step, "segment.is_fragment"), TRUE)
-    yield Check("hls.segment.duration", step, fact(step, "playlist.durations[]"), between(0.5, 1.5, "s"))
     yield Check("hls.playlist.ended", step, fact(step, "ended_playlist.has_end"), TRUE)
 
 
@@ -460,7 +459,9 @@ def _recording_rows() -> Iterator[Check]:
     yield Check("limit.url.presigned", step, looks.signed_for, between(3590, 3610, "s"))
     yield Check("recording.url.signature", step, looks.signed_with, equals("expires, signature"))
     yield Check("recording.live.at-once", step, looks.recorded_live, equals(200))
-    yield Check("recording.frames.count", step, looks.counted_frames, between(19.5, 20.5, "frames per second"))
+    yield Check(
+        "recording.frames.count", step, looks.counted_frames, between(0.95, 1.05, "times the frame rate of the stream")
+    )
     yield Check("recording.url.conditions", step, files("status", file="video"), equals(206))
     yield Check("recording.url.invalid-signature", step, files("changed_signature"), equals(403))
 

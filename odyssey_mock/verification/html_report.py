@@ -35,6 +35,7 @@ table { border-collapse: collapse; width: 100% }
 th, td { padding: .3rem .9rem .3rem 0; border-top: 1px solid var(--line); text-align: left; vertical-align: top }
 th { font-weight: 600; white-space: nowrap; width: 1% }
 td { overflow-wrap: anywhere }
+.reason td { border-top: 0; padding-top: 0; color: var(--quiet) }
 .number { padding-right: 0; text-align: right; white-space: nowrap; width: 1% }
 
 """
@@ -77,9 +78,10 @@ def _steps(report: Report) -> Iterator[str]:
     yield "<h2>Steps</h2>\n<table>\n<thead><tr><th>step</th><th>result</th>"
     yield '<th class="number">seconds</th></tr></thead>\n<tbody>\n'
     for step in report.steps:
-        result = step.outcome if not step.reason else f"{step.outcome}: {step.reason}"
-        yield f"<tr><th>{escape(step.name)}</th><td>{escape(result)}</td>"
+        yield f"<tr><th>{escape(step.name)}</th><td>{step.outcome}</td>"
         yield f'<td class="number">{step.seconds:.1f}</td></tr>\n'
+        if step.reason:
+            yield f'<tr class="reason"><td colspan="3">{escape(step.reason)}</td></tr>\n'
     yield "</tbody>\n</table>\n"
 
 

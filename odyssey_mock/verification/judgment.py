@@ -118,7 +118,9 @@ def _expected(check: Check, wrong: Seen) -> str:
 def _why(step: str, seen: Observations) -> str:
     run = seen.step(step)
     if run is None or run.outcome == "done":
-        refused = dict.fromkeys(each.where for each in seen.exchanges if each.status in looks.LIMITED)
+        refused = dict.fromkeys(
+            each.where for each in seen.exchanges if each.step == step and each.status in looks.LIMITED
+        )
         because = f", after {', '.join(refused)}" if refused else ""
         return f"the service gave no occasion in the step `{step}`{because}"
     return f"the step `{step}` {'was skipped' if run.outcome == 'skipped' else 'failed'}: {run.reason}"

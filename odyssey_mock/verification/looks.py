@@ -472,11 +472,13 @@ def recorded_live(seen: Observations) -> Iterator[Seen]:
 
 
 def counted_frames(seen: Observations) -> Iterator[Seen]:
-    """Look at the frames of each recording, divided by its duration in seconds."""
+    """Look at the frames of each recording, divided by its duration and by the frame rate of the live stream."""
+    intervals = [float(str(each.value)) for each in frame_interval(seen)]
     for each in Calls("GET /recordings/{stream_id}", lambda call: call.step == "recordings").among(seen):
         count, seconds = (each.body.get(name) if isinstance(each.body, dict) else None for name in _LENGTHS)
-        if is_number(count) and is_number(seconds) and float(str(seconds)) > 0:
-            yield Seen(round(float(str(count)) / float(str(seconds)), 1), each.where, "frames per second")
+        if intervals and is_number(count) and is_number(seconds) and float(str(seconds)) > 0:
+            ratio = float(str(count)) / float(str(seconds)) * intervals[0] / 1000
+            yield Seen(round(ratio, 2), each.where, "frames of the recording for each frame of the stream")
 
 
 _LENGTHS = ("frame_count", "duration_seconds")

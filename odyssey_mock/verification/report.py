@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 from odyssey_client.trace.client_trace import recorded_by
@@ -16,12 +17,14 @@ if TYPE_CHECKING:
     from odyssey_client.models import JSON
     from odyssey_mock.verification.observations import StepRun
 
-HEADINGS: Mapping[str, tuple[str, str]] = {
-    "contradicted": ("Contradicted", "The service does something else than the statement says."),
-    "new": ("New", "No statement and no schema of this project knows this."),
-    "not seen": ("Not seen", "The run had no occasion to see whether the statement is true."),
-    "confirmed": ("Confirmed", "Everything that was seen is as the statement says."),
-}
+HEADINGS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "contradicted": ("Contradicted", "The service does something else than the statement says."),
+        "new": ("New", "No statement and no schema of this project knows this."),
+        "not seen": ("Not seen", "The run had no occasion to see whether the statement is true."),
+        "confirmed": ("Confirmed", "Everything that was seen is as the statement says."),
+    }
+)
 """Heading and explanation of each verdict."""
 
 ASSUMED = "an assumption of this project, which is false"
@@ -135,7 +138,7 @@ def text_report(report: Report, *, width: int = 100) -> Iterator[str]:
         heading, meaning = HEADINGS[verdict]
         yield ""
         yield f"{heading} ({len(found)}): {meaning}"
-        yield from _confirmed(found, width) if verdict == "confirmed" else _each(found, width)
+        yield from _LISTED.get(verdict, _each)(found, width)
     yield ""
     yield summary(report)
 
@@ -150,10 +153,8 @@ def _each(found: Sequence[Finding], width: int) -> Iterator[str]:
 
 
 def told(finding: Finding) -> Iterator[str]:
-    """Yield the details of a finding that is not confirmed: values, place, and a false assumption."""
-    if finding.verdict == "not seen":
-        yield f"not seen: {finding.seen}"
-    elif finding.verdict == "contradicted":
+    """Yield the details of a finding: values, place, and whether an assumption is false."""
+    if finding.verdict == "contradicted":
         yield f"expected {finding.expected}, got {finding.seen} ({finding.where})"
     else:
         yield f"{finding.where}: expected {finding.expected}"
@@ -161,8 +162,20 @@ def told(finding: Finding) -> Iterator[str]:
         yield f"This is {ASSUMED}."
 
 
+def _not_seen(found: Sequence[Finding], width: int) -> Iterator[str]:
+    """Yield each reason once, with the ids of its statements."""
+    for reason in dict.fromkeys(finding.seen for finding in found):
+        yield ""
+        yield from textwrap.wrap(f"Because {reason.rstrip('.')}:", width, initial_indent="  ", subsequent_indent="  ")
+        yield from _ids([finding for finding in found if finding.seen == reason], width, indent=4)
+
+
 def _confirmed(found: Sequence[Finding], width: int) -> Iterator[str]:
-    """Yield the ids of confirmed statements, in one line for each subject."""
+    yield from _ids(found, width, indent=2)
+
+
+def _ids(found: Sequence[Finding], width: int, *, indent: int) -> Iterator[str]:
+    """Yield the ids of statements, in one line for each subject."""
     subjects: dict[str, list[str]] = {}
     for finding in found:
         if finding.statement is not None:
@@ -170,5 +183,12 @@ def _confirmed(found: Sequence[Finding], width: int) -> Iterator[str]:
             subjects.setdefault(subject, []).append(fact)
     wide = max((len(subject) for subject in subjects), default=0)
     for subject, facts in subjects.items():
-        line = f"  {subject:<{wide}}  {', '.join(facts)}"
-        yield from textwrap.wrap(line, width, subsequent_indent=" " * (wide + 4), break_on_hyphens=False)
+        line = f"{' ' * indent}{subject:<{wide}}  {', '.join(facts)}"
+        yield from textwrap.wrap(line, width, subsequent_indent=" " * (indent + wide + 2), break_on_hyphens=False)
+
+
+_LISTED: Mapping[str, Callable[[Sequence[Finding], int], Iterator[str]]] = {
+    "confirmed": _confirmed,
+    "not seen": _not_seen,
+}
+"""Functions that list the findings of a verdict compactly."""

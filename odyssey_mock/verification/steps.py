@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, cast
@@ -210,7 +209,8 @@ async def _credentials(stage: Stage) -> None:
             replies: dict[str, JSON] = {}
             stage.facts["replies"] = replies
             for name, message in WITHOUT_STREAM.items():
-                replies[name] = await stage.say(tapped, message, _REPLY_S) or "none"
+                seconds = _SILENCE_S if name == "end" else _REPLY_S
+                replies[name] = await stage.say(tapped, message, seconds) or "none"
     finally:
         if not connected:
             await end_session(credentials, stage.platform.network, stage.clock)
@@ -225,8 +225,8 @@ WITHOUT_STREAM: Mapping[str, dict[str, JSON]] = MappingProxyType(
     }
 )
 """Messages that the program sends while no stream is running. The last one gets no reply, according to an app."""
-_REPLY_S = 0.5
-"""Seconds to wait for the reply to a message without a stream."""
+_REPLY_S, _SILENCE_S = 3.0, 1.0
+"""Seconds to wait for the reply to a message that no client sends, and to find that there is none."""
 
 
 async def _ended_session(stage: Stage, credentials: ClientCredentials) -> JSON:
@@ -382,7 +382,6 @@ async def _playlist(stage: Stage, url: str) -> None:
         "tags": [*sorted({line.partition(":")[0] for line in lines if line.startswith("#EXT")})],
         "entries": len(names),
         "version": next((line for line in lines if line.startswith("#EXT-X-VERSION:")), ""),
-        "durations": [*_durations(lines)[:1]],
         "entries_have_token": all("?" in name for name in names),
     }
     await stage.send("GET", url.partition("?")[0], is_authorized=False, case="no-token")
@@ -391,12 +390,6 @@ async def _playlist(stage: Stage, url: str) -> None:
         remember_url(part)
         segment = await stage.send("GET", part, is_authorized=False)
         stage.facts["segment"] = {"status": segment.status_code, "is_fragment": b"moof" in segment.content[:4096]}
-
-
-def _durations(lines: Sequence[str]) -> list[float]:
-    """Return the durations of the segments in a playlist, in seconds."""
-    texts = [line.removeprefix("#EXTINF:").partition(",")[0] for line in lines if line.startswith("#EXTINF:")]
-    return [float(text) for text in texts if re.fullmatch(r"\d+(\.\d+)?", text)]
 
 
 async def _simulation(stage: Stage) -> None:

@@ -69,11 +69,6 @@ class Judgment:
         counted = Counter(finding.verdict for finding in self.findings)
         return {verdict: counted[verdict] for verdict in VERDICTS}
 
-    @property
-    def is_confirmed(self) -> bool:
-        """Whether every tested statement is confirmed, and nothing is new."""
-        return all(finding.verdict == "confirmed" for finding in self.findings)
-
 
 def judge(seen: Observations) -> Judgment:
     """Return the findings of a run. Statements that only other steps than those of the run show are left out."""

@@ -153,7 +153,8 @@ def _key(begins: str) -> Calls:
 
 def _right(exchange: Exchange) -> bool:
     key = exchange.sent.get("api_key") if isinstance(exchange.sent, dict) else None
-    return isinstance(key, str) and key != "malformed" and not key.startswith(WRONG_KEY)
+    is_right = isinstance(key, str) and key != "malformed" and not key.startswith(WRONG_KEY)
+    return is_right and not exchange.case
 
 
 WRONG_KEY = "ody_invalid_"
@@ -163,7 +164,7 @@ _TOKEN = Calls("POST /auth/token", _right)
 _MALFORMED = _key("malformed")
 _REGIONS = Calls("GET /regions", lambda call: call.status != 401)
 _SESSION = Calls("POST /sessions/request")
-_SESSION_TOKEN = Calls("POST /sessions/token", lambda call: call.step != "rest")
+_SESSION_TOKEN = Calls("POST /sessions/token", lambda call: call.step != "rest" and not call.case)
 _UNKNOWN_SESSION = Calls("POST /sessions/token", lambda call: call.step == "rest" and bool(call.sent))
 _ERRORS_422 = Calls("POST /sessions/token", lambda call: call.step == "rest" and not call.sent)
 _WHEP_POST = "POST /whep"

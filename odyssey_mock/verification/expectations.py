@@ -39,7 +39,7 @@ class Seen:
         expected: what was expected of this value in particular; empty if a check describes it.
     """
 
-    value: JSON | Absent
+    value: JSON | Absent = field(repr=False)
     where: str
     path: str = "$"
     expected: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
 from typing import Literal
@@ -43,7 +43,7 @@ class Finding:
     what: str
     where: str = ""
     expected: str = ""
-    seen: str = ""
+    seen: str = field(default="", repr=False)
 
     @property
     def is_false_assumption(self) -> bool:

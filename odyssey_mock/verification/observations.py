@@ -1,7 +1,7 @@
 """What a run of the program has observed: plain data, which the checks judge.
 
 The data is not redacted, because checks read tokens and addresses. Nothing of it is written before `masking.py` has
-masked it.
+masked it, and the representations of the objects leave it out.
 """
 
 import re
@@ -38,7 +38,7 @@ class StepRun:
     outcome: Outcome
     reason: str = ""
     seconds: float = 0.0
-    facts: Mapping[str, JSON] = field(default_factory=dict)
+    facts: Mapping[str, JSON] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +60,12 @@ class Exchange:
 
     step: str
     method: str
-    url: str
+    url: str = field(repr=False)
     route: str | None
     status: int | None
-    headers: Mapping[str, str]
-    sent: JSON
-    body: JSON
+    headers: Mapping[str, str] = field(repr=False)
+    sent: JSON = field(repr=False)
+    body: JSON = field(repr=False)
     at: float
     case: str = ""
 
@@ -92,7 +92,7 @@ class Message:
     lane: Literal["signaling", "channel"]
     channel: str | None
     sender: Sender
-    content: JSON
+    content: JSON = field(repr=False)
     at: float
 
     @property
@@ -109,7 +109,7 @@ class Description:
     step: str
     kind: str
     sender: Sender
-    sdp: str
+    sdp: str = field(repr=False)
     at: float
 
 
@@ -130,10 +130,10 @@ class Observations:
     api_url: str
     began_at: float
     steps: Sequence[StepRun]
-    exchanges: Sequence[Exchange]
-    messages: Sequence[Message]
-    descriptions: Sequence[Description]
-    states: Sequence[PeerState]
+    exchanges: Sequence[Exchange] = field(repr=False)
+    messages: Sequence[Message] = field(repr=False)
+    descriptions: Sequence[Description] = field(repr=False)
+    states: Sequence[PeerState] = field(repr=False)
 
     def step(self, name: str) -> StepRun | None:
         """Return the run of a step; None if the program was run without it."""

@@ -7,8 +7,8 @@ program is cancelled, each step ends what it has opened.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from odyssey_client.errors import OdysseyError, OdysseyUsageError, QueueTimeoutError
 from odyssey_client.event_loop import in_thread
@@ -35,7 +35,7 @@ class Run:
     """
 
     observations: Observations
-    recording: Recording
+    recording: Recording = field(repr=False)
 
 
 class Program:
@@ -85,7 +85,10 @@ class Program:
             pass  # the steps that were not finished say so
         late = f"the program reached its time limit of {self._limit:g} s"
         steps = [runs.get(name) or StepRun(name=name, outcome="skipped", reason=late) for name in self._names]
-        recordings = {name: recorder.snapshot() for name, recorder in recorders.items()}
+        return await self._recorded(began_at, steps, {name: each.snapshot() for name, each in recorders.items()})
+
+    async def _recorded(self, began_at: float, steps: Sequence[StepRun], recordings: Mapping[str, Recording]) -> Run:
+        """Return the run with the recordings of its steps, whose participants are named after the steps."""
         events = {
             name: [replace(event, actor=_actor(name, event.actor)) for event in recording.events]
             for name, recording in recordings.items()
@@ -106,8 +109,15 @@ class Program:
         if name not in self._names:
             return
         step, clock = STEPS[name], self._platform.clock
-        if step.needs_session and self._no_session is not None:
-            runs[name] = StepRun(name=name, outcome="skipped", reason=self._no_session)
+        first = runs.get("authentication")
+        if first is not None and first.outcome == "failed":
+            reason = f"the step `authentication` failed: {first.reason}"
+        elif step.needs_session and self._no_session is not None:
+            reason = self._no_session
+        else:
+            reason = ""
+        if reason:
+            runs[name] = StepRun(name=name, outcome="skipped", reason=reason)
             return
         self._say(step.title)
         stage = Stage(self._shared, self._platform, recorders[name])

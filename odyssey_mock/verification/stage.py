@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
@@ -32,6 +32,7 @@ REQUEST_LIMIT_S = 15.0
 _POLL_S = 0.02
 """Seconds between two looks at a condition."""
 _SETTINGS = AdvancedConfig(reconnect="off", queue_timeout_s=30.0, operation_timeout_s=20.0, request_max_retries=1)
+"""Settings of the clients. They do not reconnect, because a lost connection is an observation."""
 
 
 class CannotVerifyError(Exception):
@@ -83,9 +84,9 @@ class Shared:
         simulated_streams: ids of the streams of this job.
     """
 
-    api_key: str
+    api_key: str = field(repr=False)
     api_url: str
-    token: str = ""
+    token: str = field(default="", repr=False)
     live_stream: str | None = None
     completed_job: str | None = None
     simulated_streams: Sequence[str] = ()

@@ -64,7 +64,7 @@ async def _authentication(stage: Stage) -> None:
         raise CannotVerifyError(str(error)) from None
     except OdysseyAuthError as error:
         raise CannotVerifyError(_refusal(error, without_query(shared.api_url))) from None
-    except OdysseyError as error:
+    except OdysseyError as error:  # the following requests show what the service answers
         stage.facts["first_call"] = str(error)
     # An unknown field, because nothing is known about how the service treats one.
     right: JSON = {"api_key": shared.api_key, "odyssey_testkit": True}

@@ -178,3 +178,17 @@ async def test_failed_step_explains_what_was_not_seen(monkeypatch: pytest.Monkey
     assert {"not seen rest.credentials.handed-over", "not seen session.unknown.rejected"} <= set(found)
     reason = "the step `credentials` failed: Unexpected response to POST /sessions/request: capabilities.image_to_video"
     assert {name: seen for name, seen in found.items() if not seen.startswith(reason)} == {}
+
+
+async def test_nothing_is_tried_without_an_access_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    alter(monkeypatch, json_body("/auth/token", renamed("access_token", "token")))
+    async with MockOdyssey() as mock:
+        run = await Program(mock.api_key, mock.url).run()
+        assert len(mock.requests("POST /sessions/request")) == len(mock.jobs) == 0
+    found = dict(named(judge(run.observations)))
+    assert found.pop("contradicted rest.token.access-token") == "the fields token, token_type, expires_in"
+    assert found.pop("new field `$.token`") == "token"
+    reasons = {
+        name: seen for name, seen in found.items() if "the step `authentication` failed: POST /auth/token" in seen
+    }
+    assert found == reasons

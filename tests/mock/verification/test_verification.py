@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import pytest
 
+from odyssey_client.models import JSON
 from odyssey_client.trace import read_trace
 from odyssey_mock import MockOdyssey
 from odyssey_mock.trace.diff import Compared, difference
@@ -139,6 +140,8 @@ def without(name: str) -> Callable[[Any], Any]:
     return lambda body: {key: value for key, value in body.items() if key != name}
 
 
+DETAIL: JSON = {"detail": [{"loc": ["body", "odyssey_testkit"], "msg": "Extra inputs", "type": "extra_forbidden"}]}
+
 ALTERED: Mapping[str, tuple[Callable[[Observations], Observations], dict[str, str]]] = {
     "a field is missing": (
         bodies("GET /stream-recordings", without("total")),
@@ -163,6 +166,24 @@ ALTERED: Mapping[str, tuple[Callable[[Observations], Observations], dict[str, st
             "contradicted channel.started.expanded-prompt": "false",
             "new field `$.prompt`": "prompt",
         },
+    ),
+    "unknown fields are refused": (
+        lambda seen: replace(
+            seen,
+            exchanges=[
+                replace(each, status=422, body=DETAIL) if each.case == "unknown-field" else each
+                for each in seen.exchanges
+            ],
+        ),
+        {"contradicted rest.request.unknown-fields": "422"},
+    ),
+    "a recording exists later": (
+        facts("recordings", live_recording_first_status=404),
+        {"contradicted recording.live.at-once": "404"},
+    ),
+    "a second start restarts the stream": (
+        facts("live", second_start={"type": "stream_started"}),
+        {"contradicted reason.start.already-active": "the fields type"},
     ),
     "a type of message is new": (further_message, {"new message type `stream_paused`": "stream_paused"}),
     "a codec is new": (described("VP8/90000", "AV1/90000"), {"new codec AV1": "AV1"}),
@@ -235,6 +256,13 @@ def test_no_file_has_a_secret_or_an_address(complete: Complete, tmp_path: Path) 
     assert set(texts) == {"JSON", "HTML", "terminal", "manifest.json", "events.jsonl"}
     hidden = secrets(complete)
     assert {(name, secret) for name, text in texts.items() for secret in hidden if secret in text} == set()
+
+
+def test_representations_have_no_secret(complete: Complete) -> None:
+    seen = complete.seen
+    texts = map(repr, (complete.run, judge(seen), *seen.exchanges, *seen.messages, *seen.descriptions, *seen.steps))
+    hidden = secrets(complete) - {"127.0.0.1"}
+    assert {secret for text in texts for secret in hidden if secret in text} == set()
 
 
 def test_trace_of_a_run_can_be_compared(complete: Complete, tmp_path: Path) -> None:

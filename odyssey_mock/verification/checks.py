@@ -141,38 +141,22 @@ def _event_lines(seen: Observations) -> Iterator[Seen]:
 # Rows.
 
 
-def _key(begins: str) -> Calls:
-    """Select the exchanges of keys that begin with a text."""
-
-    def is_it(exchange: Exchange) -> bool:
-        key = exchange.sent.get("api_key") if isinstance(exchange.sent, dict) else None
-        return isinstance(key, str) and key.startswith(begins)
-
-    return Calls("POST /auth/token", is_it)
-
-
-def _right(exchange: Exchange) -> bool:
-    key = exchange.sent.get("api_key") if isinstance(exchange.sent, dict) else None
-    is_right = isinstance(key, str) and key != "malformed" and not key.startswith(WRONG_KEY)
-    return is_right and not exchange.case
-
-
-WRONG_KEY = "ody_invalid_"
-"""The beginning of the wrong key that the program sends. The mock refuses it too."""
-
-_TOKEN = Calls("POST /auth/token", _right)
-_MALFORMED = _key("malformed")
-_REGIONS = Calls("GET /regions", lambda call: call.status != 401)
+_TOKEN = named("POST /auth/token", "")
+_WRONG_KEY = named("POST /auth/token", "wrong-key")
+_MALFORMED_KEY = named("POST /auth/token", "malformed-key")
+_REGIONS = named("GET /regions", "")
 _SESSION = Calls("POST /sessions/request")
-_SESSION_TOKEN = Calls("POST /sessions/token", lambda call: call.step != "rest" and not call.case)
-_UNKNOWN_SESSION = Calls("POST /sessions/token", lambda call: call.step == "rest" and bool(call.sent))
-_ERRORS_422 = Calls("POST /sessions/token", lambda call: call.step == "rest" and not call.sent)
-_WHEP_POST = "POST /whep"
-_WHEP = Calls(_WHEP_POST, lambda call: not call.case)
-_IN_STEP = {name: (lambda call, name=name: call.step == name) for name in ("rest", "recordings", "simulation")}
+_SESSION_TOKEN = named("POST /sessions/token", "")
+_WHEP = named("POST /whep", "")
+
+
+def _in(step: str, operation: str) -> Calls:
+    """Select the requests of one step."""
+    return Calls(operation, lambda call: call.step == step)
 
 
 def _query(text: str) -> Calls:
+    """Select requests by the method, the path and the query, such as `GET /simulation-jobs?limit=101`."""
     operation = text.partition("?")[0]
     return Calls(operation, lambda call: call.url.endswith(text.partition(" ")[2]))
 
@@ -224,14 +208,15 @@ def _authentication_rows() -> Iterator[Check]:
     yield Check("rest.token.access-token", step, _TOKEN.field("access_token"), TEXT)
     yield Check("rest.token.type", step, _TOKEN.field("token_type"), equals("bearer"))
     yield Check("rest.token.expires-in", step, _TOKEN.field("expires_in"), equals(3600))
-    yield Check("rest.token.unknown-key", step, _key(WRONG_KEY).status(), equals(401))
-    yield Check("rest.token.malformed-key", step, _MALFORMED.status(), equals(422))
-    no_token = Calls("GET /regions", lambda call: call.step == "authentication")
-    yield Check("rest.bearer.rejected", step, no_token.status(), equals(401))
-    yield Check("rest.error.string", step, _key(WRONG_KEY).error_field("detail"), TEXT)
+    yield Check("rest.token.unknown-key", step, _WRONG_KEY.status(), equals(401))
+    yield Check("rest.token.malformed-key", step, _MALFORMED_KEY.status(), equals(422))
+    no_token = named("GET /regions", "no-token")
+    rejected = looks.both(no_token.status(), named("GET /regions", "wrong-token").status())
+    yield Check("rest.bearer.rejected", step, rejected, equals(401))
+    yield Check("rest.error.string", step, _WRONG_KEY.error_field("detail"), TEXT)
     yield Check("rest.error.detail", step, no_token.error_field("detail"), TEXT)
-    yield Check("rest.error.422-list", step, _MALFORMED.error_field("detail"), LIST)
-    first = _MALFORMED.error_field("detail[].loc")
+    yield Check("rest.error.422-list", step, _MALFORMED_KEY.error_field("detail"), LIST)
+    first = _MALFORMED_KEY.error_field("detail[].loc")
     yield Check(
         "rest.error.422-loc",
         step,
@@ -248,31 +233,32 @@ def _rest_rows() -> Iterator[Check]:
     yield Check("rest.regions.list", step, _REGIONS.field("regions"), LIST)
     yield Check("rest.regions.id", step, _REGIONS.field("regions[].id"), TEXT)
     yield Check("rest.regions.ping-url", step, _REGIONS.field("regions[].ping_url"), HTTP_URL)
-    pings = Calls("GET /ping/{region}", _IN_STEP["rest"])
+    pings = _in("rest", "GET /ping/{region}")
     yield Check("rest.ping.success", step, pings.status(), SUCCESS)
     yield Check("rest.ping.status", step, pings.status(), equals(204))
-    unknown = _IN_STEP["rest"]
-    yield Check("rest.recording.unknown", step, Calls("GET /recordings/{stream_id}", unknown).status(), equals(404))
-    yield Check("rest.job.unknown", step, Calls("GET /simulation-jobs/{job_id}", unknown).status(), equals(404))
-    cancel = Calls("DELETE /simulation-jobs/{job_id}", unknown)
+    yield Check("rest.recording.unknown", step, named("GET /recordings/{stream_id}", "unknown").status(), equals(404))
+    yield Check("rest.job.unknown", step, named("GET /simulation-jobs/{job_id}", "unknown").status(), equals(404))
+    cancel = named("DELETE /simulation-jobs/{job_id}", "unknown")
     yield Check("rest.job-cancel.unknown", step, cancel.status(), equals(404))
-    yield Check("rest.session-token.unknown-session", step, _UNKNOWN_SESSION.status(), equals(404))
+    yield Check(
+        "rest.session-token.unknown-session", step, named("POST /sessions/token", "unknown").status(), equals(404)
+    )
     yield Check("rest.recordings.invalid", step, _query("GET /stream-recordings?limit=101").status(), equals(422))
     yield Check("rest.recordings.limit", step, _query("GET /stream-recordings").field("limit"), equals(50))
     yield Check("rest.jobs.invalid", step, _query("GET /simulation-jobs?limit=101").status(), equals(422))
     yield Check("rest.jobs.limit", step, _query("GET /simulation-jobs").field("limit"), equals(20))
     for case in INVALID_JOBS:
         yield Check(case, step, named("POST /simulation-jobs", case).status(), equals(422))
-    invalid = Calls("POST /simulation-jobs", unknown)
+    invalid = _in(step, "POST /simulation-jobs")
     yield Check("rest.job-request.invalid-script", step, invalid.status(), equals(422))
-    yield Check("rest.bearer.header", step, Calls("GET /regions", unknown).status(), equals(200))
+    yield Check("rest.bearer.header", step, _REGIONS.status(), equals(200))
     yield Check("rest.ping.no-token", step, pings.status(), SUCCESS)
     yield Check("rest.body.json", step, looks.json_types, _contains("application/json"))
     yield Check("rest.openapi.served", step, fact(step, "has_openapi"), TRUE)
     telemetry = Calls("POST /telemetry")
     yield Check("rest.telemetry.route", step, telemetry.status(), SUCCESS)
     yield Check("rest.telemetry.success", step, telemetry.status(), SUCCESS)
-    yield Check("rest.telemetry.token", step, Calls("POST /telemetry", unknown).status(), SUCCESS)
+    yield Check("rest.telemetry.token", step, _in(step, "POST /telemetry").status(), SUCCESS)
     yield Check("rest.telemetry.status", step, telemetry.status(), equals(202))
     preflight = Calls("OPTIONS /sessions/request")
     yield Check("rest.cors.preflight", step, preflight.status(), SUCCESS)
@@ -379,7 +365,7 @@ def _broadcast_rows() -> Iterator[Check]:
     yield Check("whep.delete.route", step, first.status(), SUCCESS)
     yield Check("whep.delete.status", step, first.status(), equals(200))
     yield Check("whep.delete.again", step, named(delete.operation, "again").status(), equals(404))
-    wrong = named(_WHEP_POST, "wrong-token")
+    wrong = named("POST /whep", "wrong-token")
     yield Check("whep.error.token", step, wrong.status(), equals(401))
     yield Check("whep.error.authenticate", step, wrong.header("www-authenticate"), _contains("Bearer"))
     yield Check("whep.error.body", step, wrong.error_field("status"), equals("error"))
@@ -387,8 +373,8 @@ def _broadcast_rows() -> Iterator[Check]:
     yield Check("rest.cors.location", step, exposed, _has("Location"))
     yield Check("rest.cors.exposed", step, exposed, _has("Location", "ETag", "Link", "WWW-Authenticate", "Retry-After"))
     for case, status in _REFUSALS.items():
-        yield Check(f"whep.error.{case}", step, named(_WHEP_POST, case).status(), equals(status))
-    yield Check("whep.token.bearer", step, named(_WHEP_POST, "bearer-token").status(), equals(400))
+        yield Check(f"whep.error.{case}", step, named("POST /whep", case).status(), equals(status))
+    yield Check("whep.token.bearer", step, named("POST /whep", "bearer-token").status(), equals(400))
     yield Check("whep.error.method", step, Calls("PUT /whep").status(), equals(405))
     patch = "PATCH /whep/{resource}"
     yield Check("whep.error.bad-fragment", step, named(patch, "bad-fragment").status(), equals(400))
@@ -411,13 +397,13 @@ def _broadcast_rows() -> Iterator[Check]:
 
 def _job_rows() -> Iterator[Check]:
     step = "simulation"
-    create = Calls("POST /simulation-jobs", _IN_STEP["simulation"])
+    create = _in("simulation", "POST /simulation-jobs")
     yield Check("rest.job-request.route", step, create.status(), equals(200))
-    cancelled = Calls("DELETE /simulation-jobs/{job_id}", _IN_STEP["simulation"])
+    cancelled = _in("simulation", "DELETE /simulation-jobs/{job_id}")
     yield Check("rest.job-cancel.route", step, cancelled.status(), equals(200))
     yield Check("rest.job-cancel.mock", step, cancelled.field("status"), equals("cancelled"))
     yield conforms(create, "rest.job-request.fields")
-    yield conforms(Calls("GET /simulation-jobs/{job_id}", _IN_STEP["simulation"]), "rest.job.fields")
+    yield conforms(_in("simulation", "GET /simulation-jobs/{job_id}"), "rest.job.fields")
     yield conforms(Calls("GET /simulation-jobs"), "rest.jobs.fields")
     order = Expectation(
         f"statuses in the order {', '.join(looks.JOB_ORDER)}",
@@ -433,13 +419,13 @@ def _job_rows() -> Iterator[Check]:
     yield Check("rest.jobs.offset", "recordings", skipped.field("offset"), equals(1))
     yield Check("rest.job-request.portrait", "recordings", looks.simulated_widths, equals(1280))
     yield Check("job.region.assigned", step, looks.regions_of_jobs, TRUE)
-    late = Calls("DELETE /simulation-jobs/{job_id}", _IN_STEP["recordings"])
+    late = _in("recordings", "DELETE /simulation-jobs/{job_id}")
     yield Check("rest.job-cancel.too-late", "recordings", late.status(), equals(400))
 
 
 def _recording_rows() -> Iterator[Check]:
     step = "recordings"
-    one = Calls("GET /recordings/{stream_id}", _IN_STEP["recordings"])
+    one = _in("recordings", "GET /recordings/{stream_id}")
     yield conforms(one, "rest.recording.route")
     yield conforms(Calls("GET /stream-recordings"), "rest.recordings.fields")
     ordered = looks.newest_first("GET /stream-recordings", "recordings", "started_at")

@@ -77,10 +77,11 @@ async def _authentication(stage: Stage) -> None:
     shared.token = token
     remember(token)
     wrong = f"ody_invalid_{stage.platform.entropy.uuid().replace('-', '')}"
-    await stage.send("POST", "/auth/token", json={"api_key": wrong}, is_authorized=False)
-    await stage.send("POST", "/auth/token", json={"api_key": "malformed"}, is_authorized=False)
-    await stage.send("GET", "/regions", is_authorized=False)
-    await stage.send("GET", "/regions", headers={"Authorization": "Bearer wrong-token"}, is_authorized=False)
+    await stage.send("POST", "/auth/token", json={"api_key": wrong}, is_authorized=False, case="wrong-key")
+    await stage.send("POST", "/auth/token", json={"api_key": "malformed"}, is_authorized=False, case="malformed-key")
+    await stage.send("GET", "/regions", is_authorized=False, case="no-token")
+    wrong_token = {"Authorization": "Bearer wrong-token"}
+    await stage.send("GET", "/regions", headers=wrong_token, is_authorized=False, case="wrong-token")
 
 
 def _refusal(error: OdysseyAuthError, url: str) -> str:
@@ -126,11 +127,11 @@ async def _rest(stage: Stage) -> None:
             with contextlib.suppress(ServiceUnreachableError, StepError):  # the exchange has no status
                 await stage.send("GET", str(region["ping_url"]), is_authorized=False)
     unknown = stage.platform.entropy.uuid()
-    await stage.send("GET", f"/recordings/{unknown}")
-    await stage.send("GET", f"/simulation-jobs/{unknown}")
-    await stage.send("DELETE", f"/simulation-jobs/{unknown}")
-    await stage.send("POST", "/sessions/token", json={"session_id": unknown})
-    await stage.send("POST", "/sessions/token", json={})
+    await stage.send("GET", f"/recordings/{unknown}", case="unknown")
+    await stage.send("GET", f"/simulation-jobs/{unknown}", case="unknown")
+    await stage.send("DELETE", f"/simulation-jobs/{unknown}", case="unknown")
+    await stage.send("POST", "/sessions/token", json={"session_id": unknown}, case="unknown")
+    await stage.send("POST", "/sessions/token", json={}, case="empty")
     await stage.send("GET", "/stream-recordings?limit=101")
     await stage.send("GET", "/stream-recordings")
     await stage.send("GET", "/simulation-jobs?limit=101")

@@ -22,6 +22,7 @@ TOGETHER = (
     "tests/client/sync/test_processes.py",
     "tests/e2e/test_container.py",  # the image
     "tests/e2e/test_demo.py",  # a run of the command
+    "tests/mock/verification/test_verification.py",  # a run of the program
 )
 """Folders and files whose tests share a fixture that takes seconds: one worker runs all of them. They are run first.
 

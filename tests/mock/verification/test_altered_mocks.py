@@ -14,6 +14,7 @@ from starlette.types import Message, Scope
 from odyssey_mock import MockOdyssey
 from odyssey_mock.rtc import streamer_peer
 from odyssey_mock.rtc.peer_connection import preferred_codecs
+from odyssey_mock.verification import steps
 from odyssey_mock.verification.judgment import Judgment, judge
 from odyssey_mock.verification.program import Program
 from tests.support.altered_service import Change, alter, json_body, renamed
@@ -22,11 +23,18 @@ type Named = Mapping[str, str]
 """What a judgment names besides confirmed statements: `verdict what` with what was seen."""
 
 
-async def judged(*steps: str, prepare: Callable[[MockOdyssey], object] = lambda _: None, **settings: Any) -> Judgment:
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the steps, each of which is run by several tests."""
+    monkeypatch.setattr(steps, "_SILENCE_S", 0.05)
+    monkeypatch.setattr(steps, "_FRAMES", 8)
+
+
+async def judged(*names: str, prepare: Callable[[MockOdyssey], object] = lambda _: None, **settings: Any) -> Judgment:
     """Run some steps against a new mock; return the judgment. Any: settings differ in type."""
     async with MockOdyssey(**settings) as mock:
         prepare(mock)
-        run = await Program(mock.api_key, mock.url, steps=steps).run()
+        run = await Program(mock.api_key, mock.url, steps=names).run()
     assert [(step.name, step.reason) for step in run.observations.steps if step.outcome != "done"] == []
     return judge(run.observations)
 
@@ -135,7 +143,7 @@ async def test_missing_route_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "steps", "expected"),
+    ("settings", "names", "expected"),
     [
         (
             {"access_token_lifetime": 1800},
@@ -150,8 +158,8 @@ async def test_missing_route_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
     ],
 )
-async def test_other_times_are_named(settings: Mapping[str, Any], steps: tuple[str, ...], expected: Named) -> None:
-    assert named(await judged(*steps, **settings)) == expected
+async def test_other_times_are_named(settings: Mapping[str, Any], names: tuple[str, ...], expected: Named) -> None:
+    assert named(await judged(*names, **settings)) == expected
 
 
 async def test_unknown_type_of_message_is_named() -> None:

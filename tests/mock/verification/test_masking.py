@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odyssey_client.models import JSON
-from odyssey_mock.verification.masking import masked, masked_text
+from odyssey_mock.verification.masking import masked, masked_text, remember_secrets
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,12 @@ def test_text_is_masked(text: str, shown: str) -> None:
 )
 def test_no_address_is_left(address: object, before: str, after: str) -> None:
     assert str(address) not in masked_text(f"{before}{address}{after}").replace("IPv", "")
+
+
+def test_secrets_of_messages_are_masked_elsewhere() -> None:
+    token, signature = "Zk3vQ9sLr7TnX2bW", "h8Jw5pYc0dMf6RtK"
+    remember_secrets({"a": [{"spectator_token": token}, f"https://files.example/a.mp4?signature={signature}"]})
+    assert masked_text(f"got {token} and {signature}") == "got *** and ***"
 
 
 def test_fields_of_json_are_masked() -> None:

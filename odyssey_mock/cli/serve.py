@@ -163,7 +163,7 @@ def _console_url(mock: MockOdyssey, token: str | None) -> str:
 
 def _ready_line(mock: MockOdyssey) -> str:
     """Return the JSON object that `serve --json` prints in one line once the server is ready."""
-    from odyssey_mock.http.control_access import CONTROL_PATH  # noqa: PLC0415
+    from odyssey_mock.http.control_api import CONTROL_PATH  # noqa: PLC0415
 
     token = _control_token(mock)
     return json.dumps(
@@ -191,7 +191,7 @@ def _missing_fonts(settings: Settings) -> str:
 
 
 def _welcome(mock: MockOdyssey, missing_fonts: str) -> str:
-    from odyssey_mock.http.control_access import CONTROL_PATH  # noqa: PLC0415
+    from odyssey_mock.http.control_api import CONTROL_PATH  # noqa: PLC0415
 
     token, root = _control_token(mock), mock.root_certificate
     control, query = f"{mock.url}{CONTROL_PATH}", "" if token is None else f"token={token}"

@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
@@ -14,12 +14,16 @@ from urllib.parse import urlsplit
 from odyssey_mock.core.strict_json import JSON, read_json
 from odyssey_mock.core.url_parts import Authority
 from odyssey_mock.doctor.findings import Finding
+from odyssey_mock.http.control_api import HEALTH_PATH, UNKNOWN_HOST
 
 if TYPE_CHECKING:
     from odyssey_client.rest.response_body import Answer
 
 LIMIT = 5.0
-"""Seconds until a response must have arrived completely."""
+"""Seconds until a response must have arrived completely.
+
+A lookup of the host's name can take longer: it is a call of the system, which has limits of its own.
+"""
 MAX_BODY_BYTES = 64 << 10
 """Maximum size of a response body. A mock sends some hundred bytes."""
 STUN_PORT = 3478
@@ -48,7 +52,7 @@ def running_checks(url: str) -> Mapping[str, Callable[[], Finding]]:
 def check_mock(url: str) -> Finding:
     """Check that a mock answers at `url`, and that its control API accepts the host of the URL."""
     try:
-        status, health = _get(f"{url}/_mock/health")
+        status, health = _get(f"{url}{HEALTH_PATH}")
     except _RequestError as error:
         return Finding(check="mock", status="error", found=f"no response: {error}", advice=UNREACHABLE)
     if status == 403 and _is_refused_host(health):
@@ -57,7 +61,7 @@ def check_mock(url: str) -> Finding:
         advice = f"Start the mock with --control-host {host}, to use its console and control API at this URL."
         return Finding(check="mock", status="warning", found=found, advice=advice)
     if not isinstance(health, dict) or "version" not in health:
-        found = f"another program, which answers /_mock/health with status {status}"
+        found = f"another program, which answers {HEALTH_PATH} with status {status}"
         return Finding(check="mock", status="error", found=found, advice="Check host, port and path of the URL.")
     return Finding(check="mock", status="ok", found=f"odyssey-mock {health['version']}")
 
@@ -87,8 +91,6 @@ def check_stun(url: str) -> Finding:
 
 def _is_refused_host(body: JSON) -> bool:
     """Return whether `body` is that of a mock whose control API refuses the host; the service accepts every host."""
-    from odyssey_mock.http.control_access import UNKNOWN_HOST  # noqa: PLC0415
-
     detail = body.get("detail") if isinstance(body, Mapping) else None
     return isinstance(detail, str) and detail.startswith(UNKNOWN_HOST)
 
@@ -122,13 +124,24 @@ def _get(url: str) -> tuple[int, JSON]:
 
 
 def _reason(error: Exception) -> str:
-    """Return why a request failed. httpx only says that all attempts to connect failed; the first one has a reason."""
-    cause: BaseException = error
-    while (behind := cause.__cause__ or cause.__context__) is not None:
-        cause = behind.exceptions[0] if isinstance(behind, BaseExceptionGroup) else behind
-    if isinstance(cause, OSError) and cause.errno and not isinstance(cause, ssl.SSLError | socket.gaierror):
-        return os.strerror(cause.errno)
-    return str(error) or type(error).__name__
+    """Return why a request failed: each reason for which an attempt to connect did, which httpx does not say."""
+    reasons = {
+        os.strerror(cause.errno): None
+        for cause in _causes(error)
+        if isinstance(cause, OSError) and cause.errno and not isinstance(cause, ssl.SSLError | socket.gaierror)
+    }
+    return "; ".join(reasons) or str(error) or type(error).__name__
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield the first causes of an error. It has several if its cause is a group: one for each address of a host."""
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _causes(each)
+    elif (behind := error.__cause__ or error.__context__) is not None:
+        yield from _causes(behind)
+    else:
+        yield error
 
 
 async def _received(url: str, tls: ssl.SSLContext | None) -> Answer:

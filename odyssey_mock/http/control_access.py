@@ -25,17 +25,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from odyssey_mock.core.url_parts import Authority, BaseUrl, canonical_host, is_loopback, read_ip
+from odyssey_mock.http.control_api import CONTROL_PATH, HEALTH_PATH, UNKNOWN_HOST
 from odyssey_mock.http.errors import ApiError, validate
 from odyssey_mock.http.public_urls import received, service_path
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
-
-CONTROL_PATH = "/_mock"
-"""Path of the control API, which is not part of the service and not recorded in the journal."""
-
-HEALTH_PATH = f"{CONTROL_PATH}/health"
-"""Path of the health check. It needs no token, because it reveals only the version, and container engines poll it."""
 
 PAGE_NAMES = ("console", "watch")
 """The web pages of the mock. The pages need no token, because they contain no secrets. Their requests do."""
@@ -48,9 +43,6 @@ QUERY_PARAMETER = "token"
 
 OWN_SITES = ("same-origin", "none")
 """Accepted values of `Sec-Fetch-Site`: a request of the mock's own page, or of the user, such as a typed address."""
-
-UNKNOWN_HOST = "the control API accepts only hosts that are known to be the mock"
-"""The beginning of the reason for status 403 because of a host."""
 
 SHOWN = 100
 """Number of characters of a received value that an error shows."""

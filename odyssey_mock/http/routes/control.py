@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount
 
 from odyssey_mock.core.clock import Clock
-from odyssey_mock.http.control_access import CONTROL_PATH
+from odyssey_mock.http.control_api import CONTROL_PATH
 from odyssey_mock.http.fault_points import ServiceRoute
 from odyssey_mock.http.lazy_routes import RemainingRoutes
 from odyssey_mock.http.mock_version import mock_version

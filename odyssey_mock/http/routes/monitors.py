@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute
 
 from odyssey_mock.broadcasts.monitors import Monitors
 from odyssey_mock.broadcasts.spectator import LateAnswerError, SpectatorGoneError
-from odyssey_mock.http.control_access import CONTROL_PATH
+from odyssey_mock.http.control_api import CONTROL_PATH
 from odyssey_mock.http.errors import ApiError, BroadcastError, answer_to
 from odyssey_mock.http.fault_points import ServiceRoute
 from odyssey_mock.http.whep_messages import DESCRIPTION_LIMIT, SDP, answer_of, ice_link, offer_of

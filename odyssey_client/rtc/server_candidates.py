@@ -97,18 +97,26 @@ async def ask_servers(
     }
     relayed = {asyncio.create_task(_relayed(connection, component, each, context)): each for each in turn}
     await _wait([*reflexive, *relayed], [*relayed])
-    failures = [f"{each}: {why}" for task, each in (reflexive | relayed).items() if (why := _failure(task)) is not None]
     candidates = [task.result()[0] for task in reflexive if _failure(task) is None]
     sockets = [task.result() for task in relayed if _failure(task) is None]
     for each in sockets:
         connection._protocols.append(each)  # noqa: SLF001 - as above
         candidates.append(each.local_candidate)
-    told = "; ".join(dict.fromkeys(failures))  # requests to one STUN server from several addresses often fail alike
     if turn and not sockets:
-        logger.warning("no TURN server can be used; connecting without one (%s)", told)
-    elif failures:
-        logger.info("ICE servers that cannot be used: %s", told)
+        logger.warning("no TURN server can be used; connecting without one (%s)", _failures(relayed.items()))
+        unusable = _failures(reflexive.items())
+    else:
+        unusable = _failures([*reflexive.items(), *relayed.items()])
+    if unusable:
+        logger.info("ICE servers that cannot be used: %s", unusable)
     return candidates
+
+
+def _failures(servers: Iterable[tuple[asyncio.Task[object], _Server]]) -> str:
+    """Return the servers whose tasks failed, each with its reasons."""
+    # Requests to one STUN server from several addresses often fail for the same reason.
+    failures = (f"{each}: {why}" for task, each in servers if (why := _failure(task)) is not None)
+    return "; ".join(dict.fromkeys(failures))
 
 
 def _failure(task: asyncio.Task[object]) -> str | None:

@@ -112,6 +112,20 @@ async def test_failed_stun_server_is_logged_once(
     ]
 
 
+async def test_warning_names_only_turn_servers(
+    requests: list[tuple[str, str, int]], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    servers = [IceServer(["stun:one:3478"]), turn("turn:two:3478")]
+    assert await ask_servers(with_hosts("192.0.2.7"), 1, servers, no_tls) == []
+    assert sorted(requests) == [("STUN", "one", 3478), ("TURN over udp", "two", 3478)]
+    reason = "turn:two:3478?transport=udp: network is down"
+    assert [(each.levelname, each.message) for each in caplog.records] == [
+        ("WARNING", f"no TURN server can be used; connecting without one ({reason})"),
+        ("INFO", "ICE servers that cannot be used: stun:one:3478: network is down"),
+    ]
+
+
 async def test_number_of_relays_is_limited(requests: list[tuple[str, str, int]]) -> None:
     urls = [f"turn:host-{number}" for number in range(MAX_RELAYS + 1)]
     assert await ask_servers(with_hosts(), 1, [turn(*urls)], no_tls) == []

@@ -19,6 +19,7 @@ from PIL import Image
 
 from odyssey_client.media.stamp import Stamp
 from odyssey_client.media.stamp import read_stamp as read_by_client
+from odyssey_mock.explore.workers import end_with_main_process
 from odyssey_mock.media.encoder import Codec, VideoEncoder
 from odyssey_mock.media.scene import Renderer
 from odyssey_mock.media.stamp import FrameStamp, draw_stamp, read_stamp
@@ -93,7 +94,7 @@ def main(frames: int) -> bool:
     """Count the missed stamps of both codecs and orientations; return whether there are none."""
     codecs: tuple[Codec, ...] = ("h264", "vp8")
     cases = list(itertools.product(codecs, (Size(704, 1280), Size(1280, 704))))
-    with ProcessPoolExecutor() as processes:
+    with ProcessPoolExecutor(initializer=end_with_main_process) as processes:
         counts = list(processes.map(missed, *zip(*cases, strict=True), itertools.repeat(frames)))
     for (codec, size), misses in zip(cases, counts, strict=True):
         sys.stdout.write(f"{codec:5} {size}: {frames - misses} of {frames} stamps read exactly\n")

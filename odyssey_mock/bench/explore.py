@@ -16,6 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 from odyssey_client import Odyssey
 from odyssey_mock.bench.rows import Row
+from odyssey_mock.explore.workers import end_with_main_process
 from odyssey_mock.server import MockOdyssey
 from odyssey_mock.sim.fidelity import Fidelity
 from odyssey_mock.sim.run import run as run_world
@@ -41,7 +42,7 @@ async def run(*, quick: bool = False) -> list[Row]:
     sessions = QUICK_SESSIONS if quick else SESSIONS
     loopback: list[float] = []
     simulated: dict[Fidelity, list[float]] = {"light": [], "full": []}
-    with ProcessPoolExecutor(PROCESSES, mp_context=context) as pool:
+    with ProcessPoolExecutor(PROCESSES, mp_context=context, initializer=end_with_main_process) as pool:
 
         async def milliseconds(work: Callable[[int], float], count: int) -> float:
             """Run `count` sessions in each process; return the CPU milliseconds per session."""

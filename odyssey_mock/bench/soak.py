@@ -27,6 +27,7 @@ import httpx
 from odyssey_client import Odyssey, OdysseyError
 from odyssey_mock.bench.rows import Growth, MissingBaselineError
 from odyssey_mock.core.strict_json import JSON
+from odyssey_mock.explore.workers import end_with_main_process
 from odyssey_mock.server import MockOdyssey
 from odyssey_mock.settings import Settings
 from odyssey_mock.sim.run import run as run_world
@@ -103,7 +104,8 @@ async def run(*, quick: bool = False) -> list[Growth]:
         raise MissingBaselineError("bench soak requires psutil: pip install psutil") from error
     loop = asyncio.get_running_loop()
     # The simulated world replaces the time of its whole process.
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context, initializer=end_with_main_process) as pool:
         simulated = await loop.run_in_executor(pool, crowd, QUICK_CROWD_S if quick else CROWD_S)
     return [
         *await cycles(QUICK_CYCLES if quick else CYCLES, most_bytes=QUICK_CYCLE_BYTES if quick else CYCLE_BYTES),

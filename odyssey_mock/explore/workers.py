@@ -219,7 +219,7 @@ class _Worker:
 def _work(pipe: Connection, player: SeedPlayer) -> None:
     """Run the batches that arrive on the pipe until it is closed; this is the main function of a worker process."""
     signal.signal(signal.SIGTERM, _leave)
-    threading.Thread(target=_end_with_main_process, daemon=True).start()
+    end_with_main_process()
     gc.freeze()  # garbage collections skip all that is imported now
     try:
         pipe.send(None)  # the process has started
@@ -240,11 +240,16 @@ def _while_heard(batch: range, pipe: Connection) -> Iterator[int]:
         yield seed
 
 
-def _end_with_main_process() -> None:
-    """End this process once the main process has exited, even in the middle of a run, which may never end.
+def end_with_main_process() -> None:
+    """Let this process end once its main process has exited, even in the middle of a run, which may never end.
 
-    A main process that is killed or whose terminal is closed does not stop its workers.
+    A main process that is killed or whose terminal is closed does not stop its workers. The function can be the
+    `initializer` of a `ProcessPoolExecutor`, whose workers would otherwise wait for work forever.
     """
+    threading.Thread(target=_end_after_main_process, daemon=True).start()
+
+
+def _end_after_main_process() -> None:
     main = multiprocessing.parent_process()
     assert main is not None, "expected to run in a worker process, got the main process"
     main.join()

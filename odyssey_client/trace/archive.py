@@ -308,7 +308,7 @@ def _check_entries(archive: zipfile.ZipFile) -> None:
         if not _NAMES.fullmatch(entry.orig_filename) or entry.orig_filename in names:
             raise TraceFileError(
                 f"expected only the entries of a trace, each once, got {entry.orig_filename[:80]!r}; "
-                "docs/reference/trace.md lists them"
+                'the page "Trace files" of the documentation lists them'
             )
         if entry.compress_type not in _METHODS:
             raise TraceFileError(

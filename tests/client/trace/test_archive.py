@@ -310,7 +310,7 @@ def test_repeated_entry_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
         archive.writestr("events.jsonl", EVENT)
 
-    with pytest.raises(TraceFileError, match=r"each once, got 'events\.jsonl'"):
+    with pytest.raises(TraceFileError, match=r"each once, got 'events\.jsonl'; the page \"Trace files\" of "):
         read_trace(path)
 
 

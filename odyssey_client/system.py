@@ -173,8 +173,8 @@ _wrap_network: Callable[[Network], Network] | None = None
 
 
 def _system() -> Platform:
-    network = SystemNetwork()
-    return Platform(SystemClock(), SystemEntropy(), network if _wrap_network is None else _wrap_network(network))
+    network, wrap = SystemNetwork(), _wrap_network  # read once: another thread may change it
+    return Platform(SystemClock(), SystemEntropy(), network if wrap is None else wrap(network))
 
 
 def wrap_system_network(wrap: Callable[[Network], Network] | None) -> None:

@@ -33,12 +33,11 @@ class Values:
             of texts, whose length in bytes JSON Schema cannot limit, and of JSON that is nested too deeply.
         hold: function that returns whether a value is valid.
         explain: function that returns what is wrong with an invalid value; None if that is obvious from the value.
-            Its result is also None if it is obvious.
     """
 
     schema: Mapping[str, JSON]
     hold: Callable[[Any], bool]  # Any: the value has not been validated yet
-    explain: Callable[[Any], Exception | None] | None = None  # Any: as above
+    explain: Callable[[Any], Exception | None] = lambda _: None  # Any: as above
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ class Parameter:
 
     def explanation(self, value: object) -> str:
         """Return what is wrong with the invalid `value`; an empty text if that is obvious from the value."""
-        error = None if self.values.explain is None else self.values.explain(value)
+        error = self.values.explain(value)
         return "" if error is None else str(error)
 
 
@@ -131,7 +130,7 @@ def whole(least: int, most: int | None = MOST, *, step: int = 1) -> Values:
 def or_null(values: Values) -> Values:
     """Return `values` and null."""
     schema: dict[str, JSON] = {"anyOf": [values.schema, {"type": "null"}]}
-    return Values(schema, lambda value: value is None or values.hold(value), values.explain)
+    return Values(schema, lambda value: value is None or values.hold(value))
 
 
 def text(least: int = 0, most: int | None = None) -> Values:

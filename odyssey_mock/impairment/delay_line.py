@@ -7,9 +7,10 @@ import itertools
 from collections.abc import Callable
 
 MOST = 20_000
-"""Maximum number of packets in a delay line, with which memory has a bound: more than a minute of video.
+"""Number of packets at which a delay line is full, so that datagrams take bounded memory: more than a minute of video.
 
-Both directions of a connection share a line. Only the longest delays can fill it: a packet waits up to 180 s, for the
+A full line still accepts messages and control calls (`may_drop=False`), which nothing would repeat. Both directions of
+a connection share a line. Only the longest delays can fill it: a packet waits up to 180 s, for the
 queue, the delay and the jitter of a profile. The counts of `NetworkPath` do not include the packets that are then lost.
 """
 

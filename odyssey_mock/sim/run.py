@@ -202,8 +202,8 @@ class _OlderObjects:
 
     simloop collects garbage after each run, which takes 50 ms less without these objects. `tests/conftest.py` and the
     workers of the explorer have frozen objects themselves. In such a process, all objects that are alive when a world
-    begins stay frozen after it. That includes the world of a failed run, if the caller still
-    has its error, whose traceback refers to the world.
+    begins stay frozen after it. That includes the world of a failed run, if the caller still has its error, whose
+    traceback refers to the world.
     """
 
     def __init__(self) -> None:

@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from odyssey_mock.client_networks import ClientNetwork, ClientNetworks, Note
+from odyssey_mock.client_networks import ClientNetwork, ClientNetworks
 from odyssey_mock.core.clock import ManualClock
 from odyssey_mock.current_settings import CurrentSettings
 from odyssey_mock.rtc.protocols import Peer
@@ -29,6 +29,6 @@ class ImpairedClients:
         self._settings.change(network_profile=network)
         self.networks.settings_changed()
 
-    def join(self, note: Note = lambda name, data: None) -> ClientNetwork:
+    def join(self) -> ClientNetwork:
         """Return the network of a new client."""
-        return self.networks.join(cast("Peer", AnyPeer()), "client", note)
+        return self.networks.join(cast("Peer", AnyPeer()), "client", lambda name, data: None)

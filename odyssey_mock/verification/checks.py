@@ -432,7 +432,7 @@ def _recording_rows() -> Iterator[Check]:
     yield Check("rest.recordings.newest-first", step, ordered, TRUE)
     skipped = _query("GET /stream-recordings?limit=1&offset=1")
     yield Check("rest.recordings.offset", step, skipped.field("offset"), equals(1))
-    running = Calls("GET /recordings/{stream_id}", lambda call: call.step == "live")
+    running = named("GET /recordings/{stream_id}", "running")
     yield Check("recording.running.null", "live", running.field("video_url"), equals(None))
     yield Check("recording.stream.every", step, one.field("frame_count"), COUNT)
     video = matches(r".{4}ftyp.*", "an MP4 file")
@@ -445,7 +445,8 @@ def _recording_rows() -> Iterator[Check]:
     yield Check("recording.url.presigned", step, looks.signed_for, between(3590, 3610, "s"))
     yield Check("limit.url.presigned", step, looks.signed_for, between(3590, 3610, "s"))
     yield Check("recording.url.signature", step, looks.signed_with, equals("expires, signature"))
-    yield Check("recording.live.at-once", step, looks.recorded_live, equals(200))
+    ended = named("GET /recordings/{stream_id}", "ended")
+    yield Check("recording.live.at-once", "live", ended.status(), equals(200))
     yield Check(
         "recording.frames.count", step, looks.counted_frames, between(0.95, 1.05, "times the frame rate of the stream")
     )

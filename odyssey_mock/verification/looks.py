@@ -464,13 +464,6 @@ def signed_with(seen: Observations) -> Iterator[Seen]:
                 yield Seen(", ".join(key for key, _ in parse_qsl(urlsplit(str(url)).query)), "presigned URLs", "query")
 
 
-def recorded_live(seen: Observations) -> Iterator[Seen]:
-    """Look at the first status of the recording of the live stream, after its end."""
-    status = seen.fact("recordings", "live_recording_first_status")
-    if status is not None:
-        yield Seen(status, "GET /recordings/{stream_id}", "first status")
-
-
 def counted_frames(seen: Observations) -> Iterator[Seen]:
     """Look at the frames of each recording, divided by its duration and by the frame rate of the live stream."""
     intervals = [float(str(each.value)) for each in frame_interval(seen)]

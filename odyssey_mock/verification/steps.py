@@ -178,13 +178,14 @@ async def _live(stage: Stage) -> None:
             stage.facts["stream_id"] = stage.shared.live_stream
             await client.interact("A storm comes up")
             await client.interact("The lamp is lit")
-            await stage.send("GET", f"/recordings/{stage.shared.live_stream}")
+            await stage.send("GET", f"/recordings/{stage.shared.live_stream}", case="running")
             begin = len(frames)
             await stage.until(lambda: len(frames) >= begin + _FRAMES, 5, f"{_FRAMES} frames")
             stage.facts["stream_frames"] = frames.taken[begin:]
             stage.facts["second_start"] = await stage.say(tapped, SECOND_START, _REPLY_S) or "none"
             # The client may think that the stream has failed.
             await stage.say(tapped, {"type": "interactive_stream_end"}, 5)
+        await stage.send("GET", f"/recordings/{stage.shared.live_stream}", case="ended")
 
 
 SECOND_START: dict[str, JSON] = {"type": "interactive_stream_start", "prompt": "A lighthouse", "portrait": False}
@@ -426,12 +427,9 @@ async def _recordings(stage: Stage) -> None:
     """Read the recordings of the live stream and of the job, the beginning of their files, and the lists."""
     files: list[JSON] = []
     if (live := stage.shared.live_stream) is not None:
-        first, found = await _recording(stage, live, RECORDING_LIMIT_S)
-        stage.facts["live_recording_first_status"] = first
-        files += await _files(stage, "live", found)
+        files += await _files(stage, "live", await _recording(stage, live, RECORDING_LIMIT_S))
     for stream in stage.shared.simulated_streams:
-        _, found = await _recording(stage, stream, 0)
-        files += await _files(stage, "simulated", found)
+        files += await _files(stage, "simulated", await _recording(stage, stream, 0))
     stage.facts["files"] = files
     stage.facts["known_streams"] = [each for each in (live, *stage.shared.simulated_streams) if each]
     await stage.send("GET", "/stream-recordings?limit=10")
@@ -443,18 +441,17 @@ async def _recordings(stage: Stage) -> None:
         await stage.send("DELETE", f"/simulation-jobs/{stage.shared.completed_job}")
 
 
-async def _recording(stage: Stage, stream_id: str, seconds: float) -> tuple[int, Mapping[str, JSON]]:
-    """Return the first status of a recording, and its fields, once it has a video or ``seconds`` have passed."""
-    deadline, first = stage.clock.monotonic() + seconds, None
+async def _recording(stage: Stage, stream_id: str, seconds: float) -> Mapping[str, JSON]:
+    """Return the fields of a recording, once it has a video or ``seconds`` have passed."""
+    deadline = stage.clock.monotonic() + seconds
     while True:
         answer = await stage.send("GET", f"/recordings/{stream_id}")
-        first = first or answer.status_code
         body = _json(answer)
         fields = body if isinstance(body, dict) and answer.status_code == 200 else {}
         for name in _FILES:
             remember_url(str(fields.get(name) or ""))
         if fields.get("video_url") is not None or stage.clock.monotonic() > deadline:
-            return first, fields
+            return fields
         await stage.clock.sleep(2)
 
 

@@ -178,7 +178,13 @@ ALTERED: Mapping[str, tuple[Callable[[Observations], Observations], dict[str, st
         {"contradicted rest.request.unknown-fields": "422"},
     ),
     "a recording exists later": (
-        facts("recordings", live_recording_first_status=404),
+        lambda seen: replace(
+            seen,
+            exchanges=[
+                replace(each, status=404, body={"detail": "Recording not found"}) if each.case == "ended" else each
+                for each in seen.exchanges
+            ],
+        ),
         {"contradicted recording.live.at-once": "404"},
     ),
     "a second start restarts the stream": (

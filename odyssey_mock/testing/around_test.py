@@ -3,8 +3,8 @@
 import asyncio
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -36,7 +36,7 @@ def around_test(
     failed: Callable[[BaseException], None],
     found: list[str],
     clients: Sequence["Odyssey"],
-    ended: Callable[[], Awaitable[None]] | None = None,
+    around: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
 ) -> Iterator[None]:
     """Replace the function of a test by a wrapper during the block. A sync test without `@given` is left unchanged.
 
@@ -47,7 +47,8 @@ def around_test(
         found: a list to which descriptions of pending tasks are appended when an async test function ends.
         clients: clients to disconnect when an async test function ends, in its event loop. A client that was connected
             before the function began stays connected, because the fixture that connected it may still use it.
-        ended: called in the event loop of an async test function, after its clients were disconnected.
+        around: returns a context manager that is entered in the event loop of an async test function on asyncio, before
+            the function begins. It is exited after the clients were disconnected.
     """
     test = original_test(item)
     is_async = inspect.iscoroutinefunction(test)
@@ -68,19 +69,18 @@ def around_test(
         begins()
         watch = TaskWatch() if _runs_on_asyncio() else None
         connected = {id(client) for client in clients if client.is_connected}
-        try:
-            return await test(*args, **kwargs)
-        except BaseException as error:
-            failed(error)
-            raise
-        finally:
-            if watch is not None:
-                found.extend(watch.left())
-            for client in clients:
-                if id(client) not in connected:
-                    await client.disconnect()
-            if ended is not None and watch is not None:
-                await ended()
+        async with nullcontext() if watch is None else around():
+            try:
+                return await test(*args, **kwargs)
+            except BaseException as error:
+                failed(error)
+                raise
+            finally:
+                if watch is not None:
+                    found.extend(watch.left())
+                for client in clients:
+                    if id(client) not in connected:
+                        await client.disconnect()
 
     with pytest.MonkeyPatch.context() as patch:
         if is_given(item):

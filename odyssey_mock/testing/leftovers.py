@@ -15,6 +15,8 @@ import pytest
 
 INI = "odyssey_leftovers"
 MODES = ("warning", "error", "ignore")
+REPORTED = pytest.StashKey[bool]()
+"""Stash key of a test: whether its leftovers were reported as an error. It is missing before."""
 SHOWN = 5
 """Maximum number of tasks, and of threads, that a report names."""
 
@@ -34,9 +36,12 @@ _LIBRARIES = (
 """Prefixes of the names of threads that libraries keep running; they are not reported."""
 _HANDLER = "(process_request_thread)"
 """Part of the name of a thread in which a `socketserver.ThreadingMixIn` serves one connection."""
-_CALL_WRAPPER = ("odyssey_client", "trace", "calls.py")
+_PACKAGES = Path(__file__).parents[2]
+"""The directory that contains both packages of this project, and perhaps others."""
 _CODE = ("stdlib", "platstdlib", "purelib", "platlib")
 """Names of the directories of Python's libraries and of installed packages in `sysconfig.get_paths()`."""
+_OWN = (_PACKAGES / "odyssey_client", _PACKAGES / "odyssey_mock")
+_CALLS, _CALL_WRAPPER = _OWN[0] / "client", _OWN[0] / "trace" / "calls.py"
 
 
 class OdysseyLeftoverWarning(pytest.PytestWarning):
@@ -77,6 +82,7 @@ def report(item: pytest.Item, found: Sequence[str], late: Sequence[str] = ()) ->
     texts = [f"{item.nodeid} left behind: {'; '.join(found)}"] if found else []
     text = "; ".join([*texts, _late_text(late)] if late else texts)
     if mode == "error":
+        item.stash[REPORTED] = True
         pytest.fail(text, pytrace=False)
     item.warn(OdysseyLeftoverWarning(text))
 
@@ -164,7 +170,7 @@ def _described(task: "asyncio.Task[object]") -> str | None:
         return None
     where = Path(coroutine.cr_code.co_filename)
     # A recorded call runs in a wrapper, which has the name of the call.
-    is_call = where.parts[-3:-1] == ("odyssey_client", "client") or where.parts[-3:] == _CALL_WRAPPER
+    is_call = where.parent == _CALLS or where == _CALL_WRAPPER
     if is_call and not coroutine.__name__.startswith("_"):
         return f"the call {coroutine.__name__}() is still pending: await it or cancel it"
     if _is_library(where):
@@ -176,5 +182,5 @@ def _described(task: "asyncio.Task[object]") -> str | None:
 def _is_library(where: Path) -> bool:
     """Return whether a source file belongs to Python, to an installed package or to this project."""
     paths = sysconfig.get_paths()  # takes longer than all other checks of a test
-    packages = {"site-packages", "odyssey_client", "odyssey_mock"}
-    return any(where.is_relative_to(paths[name]) for name in _CODE) or not packages.isdisjoint(where.parts)
+    folders = (*map(str, _OWN), *(paths[name] for name in _CODE))
+    return "site-packages" in where.parts or any(where.is_relative_to(each) for each in folders)

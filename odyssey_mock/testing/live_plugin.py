@@ -26,6 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("odyssey_live_seconds", "default of --odyssey-live-seconds", "string", SECONDS)
 
 
+@pytest.hookimpl(tryfirst=True)  # before plugins and conftest files, which may create clients
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
     if not config.getoption(OPTION):

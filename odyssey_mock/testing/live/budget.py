@@ -39,6 +39,8 @@ class StreamBudget:
         """Seconds of streams that have ended, and of simulations."""
         self._begun: dict[object, float] = {}
         """When each running stream began."""
+        self._denied: set[object] = set()
+        """The running streams that `overdue` has returned."""
         self._lock = threading.RLock()
 
     @property
@@ -89,6 +91,7 @@ class StreamBudget:
         with self._lock:
             now = self._now()
             began = self._begun.pop(stream, None)
+            self._denied.discard(stream)
             if began is not None:
                 self._ended += now - began
             return now
@@ -99,9 +102,11 @@ class StreamBudget:
             return self.left / max(1, len(self._begun))
 
     def overdue(self) -> Sequence[object]:
-        """Return the running streams if nothing is left. Each of them counts as a denial."""
+        """Return the running streams if nothing is left, each only once. Each of them counts as a denial."""
         with self._lock:
             if self.left > 0:
                 return ()
-            self.denials += len(self._begun)
-            return tuple(self._begun)
+            found = tuple(stream for stream in self._begun if stream not in self._denied)
+            self.denials += len(found)
+            self._denied.update(found)
+            return found

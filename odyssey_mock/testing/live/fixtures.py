@@ -3,7 +3,9 @@
 pytest uses them because their module is registered later. The other fixtures, such as the clients, stay the same.
 """
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -19,6 +21,8 @@ from odyssey_mock.testing.trace_plugin import record_failure
 
 if TYPE_CHECKING:
     from odyssey_client import Odyssey
+
+_LEFT_OPEN = "a live session was still open, and was ended: call disconnect()"
 
 
 @pytest.fixture(scope="session")
@@ -38,10 +42,16 @@ def _odyssey_test(pytestconfig: pytest.Config) -> Iterator[None]:
     found: list[str] = []
     before = meter.connections
 
-    async def end_sessions() -> None:
-        left = meter.connections - before
-        found.extend(["a live session was still open, and was ended: call disconnect()"] * len(left))
-        await meter.end_here(left)
+    @asynccontextmanager
+    async def ending_sessions() -> AsyncIterator[None]:
+        # Sessions of fixtures, and of sync clients, which have an event loop of their own, end with the fixtures.
+        earlier, loop = meter.connections, asyncio.get_running_loop()
+        try:
+            yield
+        finally:
+            left = [each for each in meter.connections - earlier if each.loop is loop]
+            found.extend([_LEFT_OPEN] * len(left))
+            await meter.end_here(left)
 
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv(API_URL_VARIABLE, service.url)
@@ -52,12 +62,12 @@ def _odyssey_test(pytestconfig: pytest.Config) -> Iterator[None]:
             failed=partial(record_failure, item),
             found=found,
             clients=clients,
-            ended=end_sessions,
+            around=ending_sessions,
         ):
             yield
     clients.clear()
     left = meter.connections - before
-    found.extend(["a live session was still open, and was ended: call disconnect()"] * len(left))
+    found.extend([_LEFT_OPEN] * len(left))
     meter.end(left)
     if item.stash.get(PASSED, False):
         leftovers.report(item, list(dict.fromkeys(found)))

@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from av import VideoFrame
     from websockets.asyncio.client import ClientConnection
 
+CHECK_S = 0.5
+"""Maximum seconds between two checks of the budget while a stream runs.
+
+Other streams and simulations may use up the budget meanwhile. A check costs microseconds.
+"""
 END_LIMIT_S = 3.0
 """Maximum seconds to end a session. The service needs one round trip."""
 _HEAD = 100
@@ -48,17 +53,28 @@ class Meter:
     """Wraps the networks of all clients of this process, and knows their open connections to the service.
 
     Attributes:
-        token_url: the URL at which clients of the service get their access tokens.
         budget: the budget of this process.
+        check_s: maximum seconds between two checks of the budget while a stream runs.
     """
 
-    def __init__(self, service: str, budget: StreamBudget) -> None:
-        """Create a meter for clients of the service with the base URL ``service``."""
-        self.token_url = httpx.URL(f"{service}{_TOKEN}")
+    def __init__(self, budget: StreamBudget, service: str | None = None, *, check_s: float = CHECK_S) -> None:
+        """Create a meter for clients of the service with the base URL ``service``, which may be set later."""
         self.budget = budget
+        self.check_s = check_s
+        self._token_url: httpx.URL | None = None
+        if service is not None:
+            self.set_service(service)
         self._open: set[MeteredNetwork] = set()
         self._ending: set[asyncio.Task[None]] = set()
         """The ends of sessions that are not complete."""
+
+    def set_service(self, url: str) -> None:
+        """Set the base URL of the service. Clients of other services do not count from their next token on."""
+        self._token_url = httpx.URL(f"{url}{_TOKEN}")
+
+    def is_of_service(self, token_url: httpx.URL) -> bool:
+        """Return whether clients of the service get their access tokens at ``token_url``."""
+        return self._token_url is None or token_url == self._token_url
 
     def wrap(self, network: Network) -> "MeteredNetwork":
         """Return the network of a client, wrapped."""
@@ -87,7 +103,7 @@ class Meter:
         for each in connections:
             if each.loop is loop:
                 self.spawn(each.end_session())
-        if ending := [task for task in self._ending if task.get_loop() is loop]:
+        if ending := [task for task in tuple(self._ending) if task.get_loop() is loop]:  # other threads change the set
             await asyncio.wait(ending)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:  # Any: what a coroutine yields to its loop
@@ -119,11 +135,13 @@ class MeteredNetwork:
         """Whether the client is one of the service. It is unknown, and taken to be one, before the first request."""
         self._state = WatchedStream.NONE
         self._cut_at: float | None = None
-        self._session: str | None = None
-        """The path of the signaling socket, which contains the id of the session."""
+        self._sockets: dict[ClientConnection, str] = {}
+        """The open signaling sockets with their paths, which contain the ids of the sessions.
+
+        The first is that of the live connection. A client opens another one to end a session of other credentials.
+        """
         self._stream_session: str | None = None
         """The session of the latest stream."""
-        self._socket: ClientConnection | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def http_transport(self) -> httpx.AsyncBaseTransport:
@@ -142,7 +160,7 @@ class MeteredNetwork:
             listener.message(data)
 
         def channel_opened() -> None:
-            is_same = self._session == self._stream_session
+            is_same = self._session() == self._stream_session
             self.seen(StreamSign.CONNECTED if is_same else StreamSign.CONNECTED_ANEW)
             listener.channel_opened()
 
@@ -173,7 +191,7 @@ class MeteredNetwork:
 
     def asked_for_token(self, url: httpx.URL) -> None:
         """Note from which service the client gets its access token."""
-        self._counts = url == self._meter.token_url
+        self._counts = self._meter.is_of_service(url)
 
     def may_start(self) -> None:
         """Deny the start of a stream if nothing of the budget is left."""
@@ -181,16 +199,22 @@ class MeteredNetwork:
             self._meter.budget.require_left()
 
     def opened(self, socket: "ClientConnection", session: str) -> None:
-        """Note the open signaling socket of a session."""
+        """Note an open signaling socket of a session."""
         self.loop = asyncio.get_running_loop()
-        self._socket, self._session = socket, session
+        self._sockets[socket] = session
         if self._counts:
             self._meter.opened(self, is_open=True)
 
-    def closed(self) -> None:
-        """Note that the signaling socket is closed."""
-        self._socket = None
-        self._meter.opened(self, is_open=False)
+    def closed(self, socket: "ClientConnection") -> None:
+        """Note that a signaling socket is closed."""
+        self._sockets.pop(socket, None)
+        if not self._sockets:
+            self._meter.opened(self, is_open=False)
+
+    def said_goodbye(self, socket: "ClientConnection") -> None:
+        """Note that the client has ended the session of a signaling socket."""
+        if socket is next(iter(self._sockets), None):
+            self.seen(StreamSign.DISCONNECTED)
 
     def seen(self, sign: StreamSign) -> None:
         """Note what was seen of the stream, and count it."""
@@ -199,7 +223,7 @@ class MeteredNetwork:
         if was_counted == is_counted or not self._counts:
             return
         if is_counted:
-            self._stream_session = self._session
+            self._stream_session = self._session()
             # A stream that the service has kept while the connection was lost has also continued.
             since = self._cut_at if before is WatchedStream.CUT else None
             self._set_timer(self._meter.budget.begin(self, at=since))
@@ -227,22 +251,24 @@ class MeteredNetwork:
         """End the session as a client does, which also ends its stream. The client sees that the session has ended."""
         from websockets.exceptions import ConnectionClosed  # noqa: PLC0415 - slow to import
 
-        socket = self._socket
-        if socket is not None:
+        for socket in tuple(self._sockets):
             with suppress(ConnectionClosed, TimeoutError):
                 async with SystemClock().timeout(END_LIMIT_S):
                     await socket.send(encode(ClientDisconnecting()))
                     await socket.close(1000)
         self.seen(StreamSign.DISCONNECTED)
 
+    def _session(self) -> str | None:
+        return next(iter(self._sockets.values()), None)
+
     def _set_timer(self, seconds: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._check)
+        self._timer = asyncio.get_running_loop().call_later(min(seconds, self._meter.check_s), self._check)
 
     def _check(self) -> None:
         self._meter.end_overdue()
-        # Streams of other clients may have ended, so that more is left for this one.
+        # Other streams and simulations change how much is left for this stream.
         if self._state in COUNTED and (seconds := self._meter.budget.seconds_until_used_up()) > 0:
             self._set_timer(seconds)
 
@@ -264,13 +290,10 @@ class _Transport(httpx.AsyncBaseTransport):
             return await self._transport.handle_async_request(request)
         seconds = await in_thread(lambda: seconds_of_job(request.content))
         self._budget.take(seconds)
-        is_created = False
-        try:
-            response = await self._transport.handle_async_request(request)
-            is_created = response.is_success
-        finally:
-            if not is_created:
-                self._budget.give_back(seconds)
+        # If the response is lost, the service may have created the job.
+        response = await self._transport.handle_async_request(request)
+        if not response.is_success:
+            self._budget.give_back(seconds)
         return response
 
     @override
@@ -287,9 +310,10 @@ class _Opening:
         self._opening = opening
         self._session = session
         self._network = network
+        self._socket: ClientConnection | None = None
 
     async def __aenter__(self) -> "ClientConnection":
-        socket = await self._opening.__aenter__()
+        socket = self._socket = await self._opening.__aenter__()
         self._network.opened(socket, self._session)
         return cast("ClientConnection", _Socket(socket, self._network))
 
@@ -299,7 +323,8 @@ class _Opening:
         try:
             return await self._opening.__aexit__(kind, error, traceback)
         finally:
-            self._network.closed()
+            if self._socket is not None:
+                self._network.closed(self._socket)
 
 
 class _Socket:
@@ -317,7 +342,7 @@ class _Socket:
         if is_start:
             self._network.seen(StreamSign.ASKED)
         elif _GOODBYE in message[:_HEAD]:
-            self._network.seen(StreamSign.DISCONNECTED)
+            self._network.said_goodbye(self._socket)
 
     def __getattr__(self, name: str) -> Any:  # Any: the attributes of `ClientConnection`
         return getattr(self._socket, name)

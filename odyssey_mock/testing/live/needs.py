@@ -5,7 +5,6 @@ A test that is interrupted when it first needs the mock may already have used st
 
 import ast
 import inspect
-import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -38,7 +37,9 @@ def needs_mock(item: pytest.Item) -> str | None:
         return f"the test is marked odyssey({', '.join(settings)}), and only a mock has settings"
     if (why := _requested(item)) is not None:
         return why
-    if marked_settings.ini_faults(item.config) or _is_overridden(item, "odyssey_faults"):
+    if _is_overridden(item, "odyssey_faults"):  # its value is not known before the test runs
+        return "the project overrides odyssey_faults, and only a mock has faults"
+    if marked_settings.ini_faults(item.config):
         return "odyssey_faults adds faults to all tests, and only a mock has faults"
     return None
 
@@ -80,7 +81,9 @@ def _attributes(function: Callable[..., object] | None) -> Sequence[str]:
     if function is None:
         return ()
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+        source = inspect.getsource(function)
+        # Text in triple quotes may have less indentation than the function, so that `textwrap.dedent` is of no use.
+        tree = ast.parse(f"if True:\n{source}" if source[0].isspace() else source)
     except (OSError, TypeError, SyntaxError):
         return ()
     mentions = sum(isinstance(node, ast.Name) and node.id == _MOCK for node in ast.walk(tree))

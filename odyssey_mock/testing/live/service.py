@@ -32,15 +32,11 @@ class Service:
         Raises:
             pytest.UsageError: there is no key, or a variable is invalid.
         """
-        if not os.environ.get(API_KEY_VARIABLE, "").strip():
-            raise pytest.UsageError(
-                f"{OPTION}: expected an API key in the environment variable {API_KEY_VARIABLE}, got none"
-            )
         try:
             config = ClientConfig.resolve(env=os.environ)
+            key = config.require_api_key()
         except OdysseyConfigError as error:
             raise pytest.UsageError(f"{OPTION}: {error}") from None
-        key = config.require_api_key()
         remember(key)
         return cls(config.api_url, key)
 

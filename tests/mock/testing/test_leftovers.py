@@ -1,6 +1,7 @@
 """Tests of the leftover report (sessions, tasks, unused faults and so on), and of requests after the end of a test."""
 
 import re
+import textwrap
 
 import pytest
 
@@ -299,3 +300,28 @@ def test_late_request_is_reported_and_not_in_journals(pytester: pytest.Pytester)
     expected = "; ".join(late.format(request) for request in ("POST /sessions/request", "POST /auth/token"))
     expected += ": end the client with its test, or give it a key of its own"
     assert re.search(f"OdysseyLeftoverWarning: {expected}", result.stdout.str())
+
+
+def test_tasks_in_folders_named_as_packages_are_reported(pytester: pytest.Pytester) -> None:
+    tests = """
+    import asyncio
+    import pytest
+
+    async def connect():
+        await asyncio.Event().wait()
+
+    @pytest.mark.asyncio
+    async def test_task(odyssey_mock):
+        pytest.kept = asyncio.create_task(connect())
+        await asyncio.sleep(0)
+    """
+    for folder in ("odyssey_mock/tests", "odyssey_client/client"):
+        path = pytester.mkdir(folder.split("/", maxsplit=1)[0]) / folder.split("/")[1]
+        path.mkdir()
+        (path / f"test_{path.name}.py").write_text(textwrap.dedent(tests))
+    result = run_fork(pytester, *OPTIONS, "-o", "odyssey_leftovers=error")
+    result.assert_outcomes(passed=2, errors=2)
+    lines = [line for line in result.outlines if "left behind" in line]
+    assert {line.rpartition("left behind: ")[2] for line in lines} == {
+        "the task connect() is still running: await it or cancel it"
+    }

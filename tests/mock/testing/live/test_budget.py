@@ -1,24 +1,9 @@
 """Tests of the budget of stream seconds, with a clock of the test."""
 
-from typing import NoReturn
-
 import pytest
 
 from odyssey_mock.testing.live.budget import StreamBudget
-
-
-class Denied(BaseException):
-    """A start was denied, with the reason."""
-
-
-def deny(reason: str) -> NoReturn:
-    raise Denied(reason)
-
-
-class Time:
-    """A clock that the test sets."""
-
-    now = 100.0
+from tests.support.stream_budget import Denied, Time, deny
 
 
 @pytest.fixture
@@ -77,6 +62,7 @@ def test_used_budget_denies_starts_and_names_running_streams(budget: StreamBudge
     time.now += 0.495  # a timer may fire early
     assert (budget.left, budget.denials) == (0, 0)
     assert budget.overdue() == ("a",)
+    assert budget.overdue() == (), "a stream is returned once, because its end takes a moment"
     with pytest.raises(Denied, match="nothing is left"):
         budget.require_left()
     assert budget.denials == 2

@@ -17,6 +17,11 @@ pytest_plugins = ["pytester"]
 
 KEY = "ody_4Jx9QmT2vB7cWd3e"
 LIVE = "--odyssey-live"
+LAG_S = 2.0
+"""Maximum seconds by which the plugin may see the starts and ends of streams later than the service, under load.
+
+The tests of the metered network check the exact seconds, with a clock of their own.
+"""
 SUMMARY = re.compile(r"([\d.]+) of ([\d.]+) stream seconds used, ([\d.]+) left")
 
 
@@ -102,9 +107,7 @@ def test_all_kinds_of_tests_use_the_service(pytester: pytest.Pytester, service: 
     assert used(result) > 0
 
 
-def test_nothing_leaves_the_machine_without_the_option(
-    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_fixtures_use_the_mock_without_the_option(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setenv("ODYSSEY_API_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
         monkeypatch.setenv("ODYSSEY_API_KEY", KEY)
@@ -112,6 +115,7 @@ def test_nothing_leaves_the_machine_without_the_option(
             pytester,
             """
             import pytest
+            from odyssey_client.sync import Odyssey
 
             @pytest.mark.odyssey_live
             def test_only_live(odyssey_sync_client):
@@ -125,15 +129,20 @@ def test_nothing_leaves_the_machine_without_the_option(
                 odyssey_sync_client.connect()
                 assert odyssey_url == odyssey_mock.url
                 assert odyssey_api_key == odyssey_mock.api_key
+
+            def test_own_client():
+                Odyssey().list_simulations()
             """,
             "--odyssey-live-seconds=5",
+            "-o",
+            "usefixtures=odyssey_mock",
             "-rs",
         )
         server.setblocking(False)
         with pytest.raises(BlockingIOError):
             server.accept()
 
-    result.assert_outcomes(passed=2, skipped=1)
+    result.assert_outcomes(passed=3, skipped=1)
     result.stdout.fnmatch_lines(["SKIPPED * the test needs the real service: pytest --odyssey-live"])
     result.stdout.no_fnmatch_line("*stream seconds*")
 
@@ -184,7 +193,7 @@ def test_tests_that_need_a_mock_are_skipped(pytester: pytest.Pytester, service: 
         class TestFaults:
             @pytest.fixture
             def odyssey_faults(self):
-                return [{"at": "rest.auth.token", "do": "status", "status": 503}]
+                return []
 
             def test_faults(self, odyssey_sync_client): raise AssertionError
 
@@ -208,9 +217,9 @@ def test_tests_that_need_a_mock_are_skipped(pytester: pytest.Pytester, service: 
     instead = "and needs a mock: use odyssey_url, odyssey_api_key and the clients if the service is enough"
     reasons = [line.partition(": ")[2] for line in result.outlines if line.startswith("SKIPPED")]
     assert sorted(reasons) == [
-        "odyssey_faults adds faults to all tests, and only a mock has faults",
         f"the fixture app has the argument odyssey_mock, {instead}",
         "the fixture odyssey_mock uses odyssey_mock.faults, and only a mock has it",
+        "the project overrides odyssey_faults, and only a mock has faults",
         "the test has the argument odyssey_account, and only a mock creates accounts",
         f"the test has the argument odyssey_mock, {instead}",
         "the test is marked odyssey(clock, fps), and only a mock has settings",
@@ -270,6 +279,20 @@ def test_address_of_mock_is_that_of_service(pytester: pytest.Pytester, service: 
     assert len(service.requests("POST /auth/token")) == 3
 
 
+def test_method_with_flush_left_text_is_read(pytester: pytest.Pytester, service: MockOdyssey) -> None:
+    tests = """
+import httpx
+
+class TestIt:
+    def test_address(self, odyssey_mock):
+        text = '''
+First line
+'''
+        assert httpx.get(odyssey_mock.url, headers={"X-Text": text.strip()})
+"""
+    run(pytester, tests, LIVE).assert_outcomes(passed=1)
+
+
 def test_faults_of_the_ini_file_skip_tests(pytester: pytest.Pytester, service: MockOdyssey) -> None:
     pytester.makeini(
         """
@@ -278,8 +301,9 @@ def test_faults_of_the_ini_file_skip_tests(pytester: pytest.Pytester, service: M
         odyssey_faults = {"at": "rest.auth.token", "do": "status", "status": 503}
         """
     )
-    result = run(pytester, "def test_it(odyssey_sync_client): raise AssertionError", LIVE)
+    result = run(pytester, "def test_it(odyssey_sync_client): raise AssertionError", LIVE, "-rs")
     result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["SKIPPED * odyssey_faults adds faults to all tests, and only a mock has faults"])
 
 
 def test_settings_of_all_mocks_do_not_skip_tests(pytester: pytest.Pytester, service: MockOdyssey) -> None:
@@ -344,7 +368,80 @@ def test_streams_are_counted_until_they_end(pytester: pytest.Pytester, service: 
     assert list(service.sessions) == [], "expected the plugin to end all sessions"
     seconds = streamed(service)
     assert seconds > 0
-    assert used(result) == pytest.approx(seconds, abs=0.5)
+    assert used(result) == pytest.approx(seconds, abs=LAG_S)
+
+
+def test_session_of_a_fixture_ends_with_the_fixture(pytester: pytest.Pytester, service: MockOdyssey) -> None:
+    result = run(
+        pytester,
+        """
+        import asyncio
+        import pytest
+        import pytest_asyncio
+
+        @pytest_asyncio.fixture
+        async def connected(odyssey_client):
+            await odyssey_client.connect()
+            await odyssey_client.start_stream("A cat")
+            yield odyssey_client
+            await odyssey_client.end_stream()
+            await odyssey_client.disconnect()
+
+        @pytest.mark.asyncio
+        async def test_async(connected):
+            await connected.interact("Pet the cat")
+
+        @pytest_asyncio.fixture
+        async def connected_in_a_thread(odyssey_sync_client):
+            await asyncio.to_thread(odyssey_sync_client.connect)
+            yield odyssey_sync_client
+            assert odyssey_sync_client.is_connected
+
+        @pytest.mark.asyncio
+        async def test_thread(connected_in_a_thread): pass
+
+        @pytest.mark.asyncio
+        async def test_connected_by_the_test(odyssey_sync_client):
+            await asyncio.to_thread(odyssey_sync_client.connect)
+
+        @pytest.fixture
+        def connected_sync(odyssey_sync_client):
+            odyssey_sync_client.connect()
+            odyssey_sync_client.start_stream("A cat")
+            yield
+            odyssey_sync_client.end_stream()
+
+        def test_sync(connected_sync): pass
+        """,
+        LIVE,
+        "-o",
+        "odyssey_leftovers=error",
+    )
+    result.assert_outcomes(passed=4)
+    assert list(service.sessions) == []
+
+
+def test_clients_of_other_plugins_are_counted(pytester: pytest.Pytester, service: MockOdyssey) -> None:
+    pytester.makeconftest(
+        """
+        from odyssey_client.sync import Odyssey
+
+        def pytest_configure(config):
+            config.client = Odyssey()
+        """
+    )
+    result = run(
+        pytester,
+        """
+        from odyssey_client import Script
+
+        def test_it(pytestconfig):
+            pytestconfig.client.simulate(script=Script().start("A cat").wait(4).end())
+        """,
+        LIVE,
+    )
+    result.assert_outcomes(passed=1)
+    assert used(result) == 4
 
 
 def test_session_left_open_is_a_leftover(pytester: pytest.Pytester, service: MockOdyssey) -> None:
@@ -401,7 +498,7 @@ def test_budget_ends_streams_and_skips_tests(pytester: pytest.Pytester, service:
     result.stdout.fnmatch_lines([f"SKIPPED * {file}: {reason}", f"SKIPPED * {file}:15: {reason}"])
     result.stdout.fnmatch_lines(["*1.5 stream seconds used, 0.0 left"])
     assert len(service.streams) == 1
-    assert used(result) == pytest.approx(streamed(service), abs=0.5)
+    assert used(result) == pytest.approx(streamed(service), abs=LAG_S)
 
 
 def test_failure_after_the_budget_is_a_skip(pytester: pytest.Pytester, service: MockOdyssey) -> None:
@@ -423,6 +520,58 @@ def test_failure_after_the_budget_is_a_skip(pytester: pytest.Pytester, service: 
     result.stdout.fnmatch_lines(
         ["SKIPPED * the stream of the test was ended: the budget of 0.5 stream seconds is used up; *"]
     )
+
+
+def test_teardown_after_the_budget_is_a_skip(pytester: pytest.Pytester, service: MockOdyssey) -> None:
+    result = run(
+        pytester,
+        """
+        import pytest
+
+        @pytest.fixture
+        def stream(odyssey_sync_client):
+            stream = odyssey_sync_client.connect()
+            odyssey_sync_client.start_stream("A cat")
+            yield stream
+            odyssey_sync_client.end_stream()
+
+        def test_ended(stream):
+            for frame in stream:
+                pass
+        """,
+        LIVE,
+        "--odyssey-live-seconds=0.5",
+        "-rs",
+    )
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines(
+        ["SKIPPED * the stream of the test was ended: the budget of 0.5 stream seconds is used up; *"]
+    )
+
+
+def test_leftover_after_the_budget_is_an_error(pytester: pytest.Pytester, service: MockOdyssey) -> None:
+    result = run(
+        pytester,
+        """
+        from odyssey_client import Script
+        from odyssey_client.sync import Odyssey
+
+        kept = Odyssey()
+
+        def test_it(odyssey_sync_client):
+            kept.connect()
+            try:
+                odyssey_sync_client.simulate(script=Script().start("A cat").wait(4).end())
+            except BaseException:
+                pass
+        """,
+        LIVE,
+        "--odyssey-live-seconds=1",
+        "-o",
+        "odyssey_leftovers=error",
+    )
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*left behind: a live session was still open*"])
 
 
 def test_simulations_are_counted_by_their_length(pytester: pytest.Pytester, service: MockOdyssey) -> None:
@@ -491,14 +640,14 @@ def test_workers_share_the_budget(pytester: pytest.Pytester, service: MockOdysse
     )
     result.assert_outcomes(passed=2, skipped=2)
     result.stdout.fnmatch_lines(["SKIPPED * the share of this worker, 1 of 2 stream seconds, is used up; *"])
-    assert used(result) == pytest.approx(2, abs=0.5)
-    assert streamed(service) == pytest.approx(2, abs=0.5)
+    assert used(result) >= 2
+    assert used(result) == pytest.approx(streamed(service), abs=LAG_S)
 
 
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
-        ({"ODYSSEY_API_KEY": ""}, "expected an API key in the environment variable ODYSSEY_API_KEY, got none"),
+        ({"ODYSSEY_API_KEY": ""}, "* api_key cannot be empty, but the environment variable ODYSSEY_API_KEY is empty.*"),
         ({"ODYSSEY_API_KEY": "no-key"}, "expected the service at * to accept the key in ODYSSEY_API_KEY, got: *"),
         ({"ODYSSEY_API_KEY": "ody_invalid_9fKq2LxT"}, "expected the service at * to accept the key *, got: *"),
         ({"ODYSSEY_API_URL": "http://127.0.0.1:9"}, "expected the service at http://127.0.0.1:9 to accept the key *"),
@@ -534,13 +683,18 @@ def test_budget_of_the_ini_file_is_used(pytester: pytest.Pytester, service: Mock
     result.stdout.fnmatch_lines(["0.0 of 12 stream seconds used, 12.0 left"])
 
 
-def test_key_never_appears_in_the_output(pytester: pytest.Pytester, service: MockOdyssey) -> None:
+@pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["here", "worker"])
+def test_key_never_appears_in_the_output(
+    pytester: pytest.Pytester, service: MockOdyssey, workers: tuple[str, ...]
+) -> None:
     result = run(
         pytester,
         """
         import logging
         import os
         import sys
+
+        import pytest
 
         def test_compared(odyssey_api_key):
             assert odyssey_api_key == odyssey_api_key[::-1]
@@ -554,18 +708,51 @@ def test_key_never_appears_in_the_output(pytester: pytest.Pytester, service: Moc
         def test_local(odyssey_sync_client):
             key = os.environ["ODYSSEY_API_KEY"]
             odyssey_sync_client.no_such_method(key)
+
+        def test_subtest(odyssey_api_key, subtests):
+            with subtests.test("fails"):
+                print(odyssey_api_key)
+                print(odyssey_api_key, file=sys.stderr)
+                logging.warning(odyssey_api_key)
+                raise ValueError(odyssey_api_key)
+
+        def test_skipped(odyssey_api_key):
+            pytest.skip(odyssey_api_key)
+
+        @pytest.mark.xfail
+        def test_expected(odyssey_api_key):
+            raise ValueError(odyssey_api_key)
         """,
         LIVE,
         "--showlocals",
         "-vv",
+        "-rA",
+        "--xfail-tb",
         "--junitxml=report.xml",
+        *workers,
     )
-    result.assert_outcomes(failed=3)
+    result.assert_outcomes(failed=5, skipped=1, xfailed=1)
     texts = [result.stdout.str(), result.stderr.str(), (pytester.path / "report.xml").read_text()]
     assert [KEY in text for text in texts] == [False, False, False]
     for path in (pytester.path / "odyssey-traces").iterdir():
         with zipfile.ZipFile(path) as trace:
             assert [name for name in trace.namelist() if KEY.encode() in trace.read(name)] == []
+
+
+def test_key_is_masked_in_errors_of_imports(pytester: pytest.Pytester, service: MockOdyssey) -> None:
+    result = run(
+        pytester,
+        """
+        import os
+
+        print(os.environ["ODYSSEY_API_KEY"])
+        raise ValueError(os.environ["ODYSSEY_API_KEY"])
+        """,
+        LIVE,
+    )
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["E   ValueError: [*][*][*]"])
+    assert KEY not in result.stdout.str()
 
 
 @pytest.mark.parametrize("listing", ["--collect-only", "--fixtures"])

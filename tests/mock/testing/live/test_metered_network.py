@@ -3,36 +3,25 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from typing import NoReturn
 
 import pytest
 import pytest_asyncio
 from PIL import Image
 
 from odyssey_client import ConnectionStatus, Odyssey, OdysseyError, Script, StatusChanged
+from odyssey_client.connection.signaling import end_session
 from odyssey_client.platform import Network
-from odyssey_client.system import SystemNetwork
+from odyssey_client.system import SystemClock, SystemNetwork
 from odyssey_mock import MockOdyssey
 from odyssey_mock.testing.live.budget import StreamBudget
 from odyssey_mock.testing.live.metered_network import Meter, seconds_of_job
+from tests.support.stream_budget import Denied, Time, deny
 
 IMAGE = Image.new("RGB", (64, 64))
+CHECK_S = 0.01
+"""Seconds between two checks of the budget, so that tests need not wait."""
 LIMIT_S = 20.0
 """Timeout in seconds for the end of a connection, or until it is restored."""
-
-
-class Denied(BaseException):
-    """A start was denied, with the reason."""
-
-
-def deny(reason: str) -> NoReturn:
-    raise Denied(reason)
-
-
-class Time:
-    """A clock that the test sets."""
-
-    now = 100.0
 
 
 @pytest.fixture
@@ -42,7 +31,14 @@ def time() -> Time:
 
 @pytest.fixture
 def meter(odyssey_mock: MockOdyssey, time: Time) -> Meter:
-    return Meter(odyssey_mock.url, StreamBudget(100, "nothing is left", deny=deny, now=lambda: time.now))
+    budget = StreamBudget(100, "nothing is left", deny=deny, now=lambda: time.now)
+    return Meter(budget, odyssey_mock.url, check_s=CHECK_S)
+
+
+async def until_disconnected(client: Odyssey) -> None:
+    async with asyncio.timeout(LIMIT_S):
+        statuses = [event.status async for event in client.events() if isinstance(event, StatusChanged)]
+    assert statuses == ["disconnected"]
 
 
 @pytest_asyncio.fixture
@@ -136,27 +132,84 @@ async def test_used_budget_ends_all_streams(
 ) -> None:
     network: Network = meter.wrap(SystemNetwork())
     async with Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url, network=network) as other:
-        readers, sessions = [], []
+        sessions = []
         for each in (client, other):
             await each.connect()
             await each.start_stream("A cat")
-            readers.append(each.events())
             sessions.append(each.current_session_id)
         time.now += 49
         meter.end_overdue()
         assert meter.budget.denials == 0
 
         time.now += 1
-        meter.end_overdue()
-        async with asyncio.timeout(LIMIT_S):
-            for reader in readers:
-                statuses = [event.status async for event in reader if isinstance(event, StatusChanged)]
-                assert statuses == ["disconnected"]
+        await asyncio.gather(until_disconnected(client), until_disconnected(other))
         for session in sessions:
             await odyssey_mock.wait_for("state", "session", session=session, to="closed")
 
     assert meter.budget.denials == 2
     assert meter.budget.used == 100
+
+
+async def test_simulation_uses_time_of_a_running_stream(client: Odyssey, meter: Meter, time: Time) -> None:
+    await client.connect()
+    await client.start_stream("A cat")
+    time.now += 5
+    await client.simulate(script=Script().start("A dog").wait(85).end())
+    time.now += 10
+
+    await until_disconnected(client)
+    assert meter.budget.used == 100
+
+
+async def test_another_stream_uses_time_of_a_running_stream(
+    client: Odyssey, odyssey_mock: MockOdyssey, meter: Meter, time: Time
+) -> None:
+    network: Network = meter.wrap(SystemNetwork())
+    await client.connect()
+    await client.start_stream("A cat")
+    async with Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url, network=network) as other:
+        await other.connect()
+        await other.start_stream("A dog")
+        time.now += 10
+    assert meter.budget.used == 20
+    time.now += 80
+
+    await until_disconnected(client)
+    assert meter.budget.used == 100
+
+
+async def test_end_of_another_session_leaves_the_stream_running(
+    client: Odyssey, odyssey_mock: MockOdyssey, meter: Meter, time: Time
+) -> None:
+    network: Network = meter.wrap(SystemNetwork())
+    async with Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url, network=network) as live:
+        await live.connect()
+        await live.start_stream("A cat")
+        assert await end_session(await client.create_client_credentials(), network, SystemClock())
+        time.now += 60
+        assert meter.budget.used == 60
+        assert meter.connections == {network}
+
+        time.now += 40
+        await until_disconnected(live)
+
+
+async def test_client_that_precedes_the_service_is_counted(odyssey_mock: MockOdyssey, time: Time) -> None:
+    meter = Meter(StreamBudget(100, "nothing is left", deny=deny, now=lambda: time.now))
+    network: Network = meter.wrap(SystemNetwork())
+    async with Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url, network=network) as client:
+        meter.set_service(odyssey_mock.url)
+        await client.connect()
+        await client.start_stream("A cat")
+        time.now += 1
+        assert meter.budget.used == 1
+
+
+async def test_simulation_without_response_is_counted(client: Odyssey, odyssey_mock: MockOdyssey, meter: Meter) -> None:
+    odyssey_mock.faults.add(at="rest.simulations.create", do="reset", times=1)
+    with pytest.raises(OdysseyError):
+        await client.simulate(script=Script().start("A cat").wait(4).end())
+    assert meter.budget.used == 4
 
 
 async def test_refused_simulation_is_given_back(client: Odyssey, odyssey_mock: MockOdyssey, meter: Meter) -> None:
@@ -172,7 +225,7 @@ async def test_refused_simulation_is_given_back(client: Odyssey, odyssey_mock: M
 
 async def test_client_of_another_service_is_not_counted(odyssey_mock: MockOdyssey, time: Time) -> None:
     budget = StreamBudget(1, "nothing is left", deny=deny, now=lambda: time.now)
-    meter = Meter(f"{odyssey_mock.url}0", budget)
+    meter = Meter(budget, f"{odyssey_mock.url}0")
     network = meter.wrap(SystemNetwork())
     async with Odyssey(odyssey_mock.api_key, api_url=odyssey_mock.url, network=network) as client:
         await client.simulate(script=Script().start("A cat").wait(4).end())

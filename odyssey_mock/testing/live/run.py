@@ -172,10 +172,13 @@ def _skip(reason: str) -> NoReturn:
 
 
 def _mask(report: pytest.TestReport | pytest.CollectReport) -> None:
-    """Mask the key in what a report shows: values of fixtures, compared texts, captured output, reasons of skips."""
+    """Mask the key in what a report shows: values of fixtures, compared texts, captured output, reasons, properties."""
     if isinstance(report.longrepr, tuple):
         path, line, reason = report.longrepr
         report.longrepr = path, line, redacted(reason)
     elif (text := report.longreprtext) != (masked := redacted(text)):
         report.longrepr = masked
     report.sections = [(title, redacted(content)) for title, content in report.sections]
+    if isinstance(report, pytest.TestReport):
+        given = report.user_properties
+        report.user_properties = [(name, redacted(each) if isinstance(each, str) else each) for name, each in given]

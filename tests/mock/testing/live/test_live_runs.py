@@ -716,7 +716,8 @@ def test_key_never_appears_in_the_output(
                 logging.warning(odyssey_api_key)
                 raise ValueError(odyssey_api_key)
 
-        def test_skipped(odyssey_api_key):
+        def test_skipped(odyssey_api_key, record_property):
+            record_property("key", odyssey_api_key)
             pytest.skip(odyssey_api_key)
 
         @pytest.mark.xfail
@@ -729,6 +730,8 @@ def test_key_never_appears_in_the_output(
         "-rA",
         "--xfail-tb",
         "--junitxml=report.xml",
+        "-o",
+        "junit_family=xunit1",
         *workers,
     )
     result.assert_outcomes(failed=5, skipped=1, xfailed=1)

@@ -20,6 +20,7 @@ from pathlib import Path
 import odyssey_client
 import odyssey_mock
 import reference_tables
+import truth_tables
 from generated_tables import with_tables
 from odyssey_mock.faults.catalog import POINTS
 from odyssey_mock.impairment.presets import NETWORK_PRESETS
@@ -32,7 +33,6 @@ sys.path.insert(0, str(ROOT))
 from tests.access import table as access  # noqa: E402 - the path of the tests is set above
 from tests.kinds import table as kinds  # noqa: E402
 from tests.matrix import table as matrix  # noqa: E402
-from tests.support import truth_tables  # noqa: E402
 
 MACHINES = {
     "connection": "odyssey_client.connection.connection_machine",
@@ -42,7 +42,6 @@ MACHINES = {
     "stream": "odyssey_mock.sessions.stream_machine",
     "job": "odyssey_mock.simulations.job_machine",
 }
-TRUTH = ("truth_totals", "truth_clients", "truth_weakest", "truth_statements")
 
 type Word = StrEnum | type
 """An event or an effect of a state machine: a member of an enum, or a class."""
@@ -194,7 +193,7 @@ TABLES: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "client_errors": partial(reference_tables.errors, odyssey_client),
         "mock_errors": partial(reference_tables.errors, odyssey_mock),
     },
-    "reference/truth.md": {name: partial(truth_tables.drawn, name) for name in TRUTH},
+    "reference/truth.md": truth_tables.TABLES,
     "how-to/test-bad-networks.md": {"networks": _networks},
 }
 """The functions that draw the tables of each page in docs/."""

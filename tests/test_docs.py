@@ -26,11 +26,11 @@ from odyssey_mock.accounts.accounts import TEST_KEYS
 from odyssey_mock.cli.app import main
 from odyssey_mock.faults.fault import Fault
 from odyssey_mock.prompts.markers import markers_of
-from tests.support.contract.statement_places import ANCHOR
 from tests.support.forks import run_pytest, start_python
 from tests.support.pages import COMPOSE, PAGES, ROOT, WORKFLOW, Block, Project, blocks, projects
 from tests.support.project import run_fork
 from tests.support.requirements import require
+from tests.support.statement_places import ANCHOR
 
 LIMIT = 60.0
 """Timeout in seconds for a program of a code block. Most take about 3 s."""

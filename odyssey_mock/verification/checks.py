@@ -443,7 +443,6 @@ def _recording_rows() -> Iterator[Check]:
     yield Check("recording.events.jsonl", step, _event_lines_are_json, TRUE)
     yield Check("recording.events.fields", step, _event_lines, TRUE)
     yield Check("recording.url.presigned", step, looks.signed_for, between(3590, 3610, "s"))
-    yield Check("limit.url.presigned", step, looks.signed_for, between(3590, 3610, "s"))
     yield Check("recording.url.signature", step, looks.signed_with, equals("expires, signature"))
     ended = named("GET /recordings/{stream_id}", "ended")
     yield Check("recording.live.at-once", "live", ended.status(), equals(200))

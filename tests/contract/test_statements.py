@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from odyssey_mock.verification.statements import Source, statements
-from tests.support.contract.statement_places import places
+from tests.support.statement_places import ANCHOR, places
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs" / "reference" / "protocol.md").read_text()
@@ -25,6 +25,16 @@ def test_page_has_an_anchor_for_each_statement() -> None:
     assert [name for name, count in Counter(on_page).items() if count > 1] == [], "expected each id once in protocol.md"
     assert set(on_page) == set(statements())
     assert on_page == list(statements()), "expected statements.yaml to have the order of protocol.md"
+
+
+def test_each_row_and_list_item_has_an_anchor() -> None:
+    facts = PAGE[PAGE.index("\n## 2. ") :]
+    written = re.sub(r"^<!-- table: .*?^<!-- /table -->", "", facts, flags=re.MULTILINE | re.DOTALL)
+    rows = re.sub(r"^.*\n\|---.*$", "", written, flags=re.MULTILINE)  # without the heads of the tables
+    blocks = re.findall(r"^(?:\||- ).*(?:\n  .*)*", rows, re.MULTILINE)
+
+    without = [block for block in blocks if not ANCHOR.search(block) and not re.search(r"\(section \d+\)", block)]
+    assert without == [], "expected an anchor, or the section that states the fact: (section 3)"
 
 
 def test_marks_of_places_name_the_sources() -> None:
@@ -53,7 +63,7 @@ def test_statements_are_short_sentences() -> None:
     assert [each.text for each in everything if len(each.text.split()) > WORDS] == []
 
 
-def test_no_fact_is_listed_twice() -> None:
+def test_texts_and_tests_of_clients_are_unique() -> None:
     assert [text for text, count in Counter(each.text for each in statements().values()).items() if count > 1] == []
     assert [each.id for each in statements().values() if len(set(each.clients)) < len(each.clients)] == []
 

@@ -1,13 +1,14 @@
 """The tables of `docs/reference/truth.md`, from the statements of the protocol."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from odyssey_mock.verification.checks import verified_statements
 from odyssey_mock.verification.statements import Source, Statement, statements
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parent.parent
 PROTOCOL = ROOT / "docs" / "reference" / "protocol.md"
 
 CLIENTS: Mapping[str, str] = {
@@ -48,18 +49,7 @@ OWN_AREAS = {"control", "fault", "test-key", "test-prompt"}
 """The areas of statements about parts of the mock that the service does not have."""
 
 
-def drawn(name: str) -> str:
-    """Return the table called `name`."""
-    tables = {
-        "truth_totals": _totals,
-        "truth_clients": _clients,
-        "truth_weakest": _weakest,
-        "truth_statements": _statements,
-    }
-    return "\n".join(["", *tables[name](statements().values()), ""])
-
-
-def client_of(test: str) -> str:
+def _client_of(test: str) -> str:
     """Return the name of the client in a test, which has the form `path/to/test_file.py::test_name`."""
     path, _, function = test.removeprefix("tests/contract/").partition("::")
     return FILES.get(path) or ("npm in Firefox" if "firefox" in function else "npm in Chromium")
@@ -86,7 +76,7 @@ def _clients(listed: Collection[Statement]) -> Iterator[str]:
     yield "| client | what it is | statements |"
     yield "|---|---|---|"
     for name, description in CLIENTS.items():
-        count = sum(name in map(client_of, each.clients) for each in listed)
+        count = sum(name in map(_client_of, each.clients) for each in listed)
         yield f"| {name} | {description} | {count} |"
 
 
@@ -120,7 +110,7 @@ def _row(statement: Statement) -> str:
     sources = "".join(f"[{each}]" for each in statement.sources)
     tests: dict[str, str] = {}
     for test in statement.clients:
-        tests.setdefault(client_of(test), test.partition("::")[0])
+        tests.setdefault(_client_of(test), test.partition("::")[0])
     clients = ", ".join(f"[{name}](../../{tests[name]})" for name in CLIENTS if name in tests)
     verified = "tested" if statement.id in verified_statements() else ""
     return f"| {text}<br>{_link(statement)} | {sources} | {clients} | {verified} |"
@@ -128,3 +118,16 @@ def _row(statement: Statement) -> str:
 
 def _link(statement: Statement) -> str:
     return f"[`{statement.id}`](protocol.md#{statement.id})"
+
+
+def _drawn(lines: Callable[[Collection[Statement]], Iterator[str]]) -> str:
+    return "\n".join(["", *lines(statements().values()), ""])
+
+
+TABLES: Mapping[str, Callable[[], str]] = {
+    "truth_totals": partial(_drawn, _totals),
+    "truth_clients": partial(_drawn, _clients),
+    "truth_weakest": partial(_drawn, _weakest),
+    "truth_statements": partial(_drawn, _statements),
+}
+"""The functions that draw the tables, by name."""

@@ -28,13 +28,11 @@ class Place:
         id: The id in the anchor.
         section: The number of the section that contains the place, or 0 for a place before the first section.
         marks: The sources of the mark that covers the place, or no sources if no mark covers it.
-        line: The number of the line, from 1.
     """
 
     id: str
     section: int
     marks: frozenset[Source]
-    line: int
 
 
 @dataclass
@@ -52,8 +50,8 @@ class _Reader:
     introduction: frozenset[Source] = frozenset()
     ends_with_marks: bool = False
 
-    def places(self, line: int, block: Sequence[str]) -> Iterator[Place]:
-        """Yield the places of a block, whose first line has the number `line`."""
+    def places(self, block: Sequence[str]) -> Iterator[Place]:
+        """Yield the places of a block."""
         if heading := _HEADING.fullmatch(block[0]):
             level = len(heading[1])
             self.section = int(heading[2] or self.section)
@@ -61,23 +59,22 @@ class _Reader:
             self.headings[level] = _marks(block[0])
             self.introduction = frozenset()
         elif block[0].startswith("|"):
-            yield from self._in_table(line, block)
+            yield from self._in_table(block)
         else:
             text = "\n".join(block)
             is_item = block[0].startswith("- ")
             covering = [self.introduction] if is_item and self.ends_with_marks else []
             for anchor in ANCHOR.finditer(text):
-                at = line + text.count("\n", 0, anchor.start())
-                yield self._place(anchor[1], at, [_marks(text[anchor.end() :]), *covering])
+                yield self._place(anchor[1], [_marks(text[anchor.end() :]), *covering])
             if not is_item:
                 self.introduction = _last_marks(text)
                 self.ends_with_marks = _END_MARKS.search(text) is not None
 
-    def _in_table(self, line: int, rows: Sequence[str]) -> Iterator[Place]:
+    def _in_table(self, rows: Sequence[str]) -> Iterator[Place]:
         titles = _CELL_BORDER.split(rows[0])
         own = [_marks(title) for title in titles]
         marked = [marks for marks in own if marks]
-        for number, row in enumerate(rows):
+        for row in rows:
             cells = _CELL_BORDER.split(row)
             source = next(
                 (_marks(cell) for title, cell in zip(titles, cells, strict=True) if title.strip() == "source"), None
@@ -88,31 +85,29 @@ class _Reader:
                     if len(marked) == 1:
                         covering.append(marked[0])
                     covering.append(self.introduction)
-                    yield self._place(anchor[1], line + number, covering)
+                    yield self._place(anchor[1], covering)
 
-    def _place(self, name: str, line: int, covering: Sequence[frozenset[Source] | None]) -> Place:
+    def _place(self, name: str, covering: Sequence[frozenset[Source] | None]) -> Place:
         above = [self.headings[level] for level in sorted(self.headings, reverse=True)]
         marks = next((each for each in (*covering, *above) if each), frozenset[Source]())
-        return Place(name, self.section, marks, line)
+        return Place(name, self.section, marks)
 
 
 def places(page: str) -> list[Place]:
     """Return the places of the statements of a page, in order."""
     reader = _Reader()
-    return [place for line, block in _blocks(page) for place in reader.places(line, block)]
+    return [place for block in _blocks(page) for place in reader.places(block)]
 
 
-def _blocks(page: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield each heading, paragraph, table and list item, with the number of its first line."""
+def _blocks(page: str) -> Iterator[list[str]]:
+    """Yield each heading, paragraph, table and list item, as its lines."""
     block: list[str] = []
-    start = 0
-    for number, line in enumerate([*page.splitlines(), ""], 1):
+    for line in [*page.splitlines(), ""]:
         begins = line.startswith(("- ", "#", "<!--"))
         if block and (not line.strip() or begins):
-            yield start, block
+            yield block
             block = []
         if line.strip():
-            start = start if block else number
             block.append(line)
 
 

@@ -90,17 +90,20 @@ _NAMES = (
     "token",
 )
 _NAME = f"(?:{'|'.join(_NAMES)})s?"
-_SECRET_NAME = re.compile(rf"(?:.*[._-])?{_NAME}", re.IGNORECASE | re.DOTALL)
-"""Matches names of secrets, such as ``X-Amz-Signature`` and ``session_token``."""
+_HUMP = "(?-i:(?<=[a-z0-9])(?=[A-Z]))"
+"""Matches between two words of a name such as ``sessionToken``."""
+_BEGIN = f"(?:(?<![A-Za-z0-9])|{_HUMP})"
+_SECRET_NAME = re.compile(rf"(?:.*(?:[._-]|{_HUMP}))?{_NAME}", re.IGNORECASE | re.DOTALL)
+"""Matches names of secrets, such as ``X-Amz-Signature``, ``session_token`` and ``sessionToken``."""
 
 _NAMED = re.compile(
     r"""
     ( \b (?: (?:proxy-)?authorization | (?:set-)?cookie2? ) ["']? \s{0,3} [:=] \s{0,3} ) [^\r\n"']+  # headers
     | ( \b (?: bearer | basic ) \s{1,3} ) [A-Za-z0-9+/=._~-]{8,}                                    # schemes
     | ( \b a=ice-pwd: | \b a=crypto: ) [^\r\n\\"']+                                                  # attributes of SDP
-    | ( (?<![A-Za-z0-9]) NAME \s? = \s? ["']? ) (?!\.\.\.) [^\s"'&,;<>()]+                          # parameters
-    | ( (?<![A-Za-z0-9]) NAME (?: \\?["'] ) \s? : \s? (?: \\?["'] ) ) [^"'\\]+                     # JSON fields
-    """.replace("NAME", _NAME),
+    | ( BEGIN NAME \s? = \s? ["']? ) (?!\.\.\.) [^\s"'&,;<>()]+                          # parameters
+    | ( BEGIN NAME (?: \\?["'] ) \s? : \s? (?: \\?["'] ) ) [^"'\\]+                     # JSON fields
+    """.replace("BEGIN", _BEGIN).replace("NAME", _NAME),
     re.IGNORECASE | re.VERBOSE,
 )
 _FORMS = re.compile(

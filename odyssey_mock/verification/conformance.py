@@ -21,10 +21,12 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 from urllib.parse import unquote
 
+from odyssey_client.models import JSON
 from odyssey_mock.verification.contract_documents import Contract, Fault, resolve
+from odyssey_mock.verification.masking import masked
 
 Side = Literal["client", "server"]
 
@@ -286,5 +288,5 @@ def _escape(key: str) -> str:
 
 
 def _short(value: object) -> str:
-    text = repr(value)
+    text = repr(masked(cast("JSON", value)))  # masked first: text that is cut would not show the forms of secrets
     return text if len(text) <= 120 else f"{text[:120]}..."

@@ -16,6 +16,8 @@ from jsonschema.exceptions import ValidationError
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012, SchemaRegistry
 
+from odyssey_mock.verification.masking import masked
+
 CONTRACT = Path(__file__).parents[1] / "contract"
 
 FILES: Mapping[str, str] = {
@@ -179,5 +181,5 @@ def _listed(values: Any) -> str:  # Any: the value of any schema keyword
 
 
 def _short(error: ValidationError) -> str:
-    text = json.dumps(error.instance)
+    text = json.dumps(masked(error.instance))  # masked first: text that is cut would not show the forms of secrets
     return text if len(text) <= 120 else f"{text[:120]}..."

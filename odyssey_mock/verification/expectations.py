@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from odyssey_client.redaction import MASK, names_secret
+from odyssey_mock.verification.masking import masked
+
 if TYPE_CHECKING:
     from odyssey_client.models import JSON
 
@@ -46,7 +49,9 @@ class Seen:
 
     @property
     def text(self) -> str:
-        """The value as text for people. A value with an expectation of its own is such a text."""
+        """The value as text for people, without secrets. A value with an expectation of its own is such a text."""
+        if not isinstance(self.value, Absent) and holds_secret(self.path):
+            return MASK
         return str(self.value) if self.expected else shown(self.value)
 
 
@@ -63,11 +68,16 @@ class Expectation:
     holds: Callable[[JSON], bool] = field(repr=False)
 
 
+def holds_secret(path: str) -> bool:
+    """Return whether a JSON path ends with the name of a secret, such as `$.servers[].credential`."""
+    return names_secret(path.rpartition(".")[2].removesuffix("[]"))
+
+
 def shown(value: JSON | Absent) -> str:
-    """Return a value as short text."""
+    """Return a value as short text, without secrets and addresses: text that is cut would not show their forms."""
     if isinstance(value, Absent):
         return "no JSON object" if value.fields is None else f"the fields {', '.join(value.fields) or '(none)'}"
-    text = json.dumps(value, ensure_ascii=False)
+    text = json.dumps(masked(value), ensure_ascii=False)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 

@@ -9,11 +9,12 @@ from functools import cache
 from types import MappingProxyType
 from typing import Literal
 
+from odyssey_client.redaction import MASK
 from odyssey_mock.http.openapi import document
 from odyssey_mock.verification import looks
 from odyssey_mock.verification.checks import Check, checks, deviations, place
 from odyssey_mock.verification.contract_documents import Contract
-from odyssey_mock.verification.expectations import Absent, Seen, shown
+from odyssey_mock.verification.expectations import Absent, Seen, holds_secret, shown
 from odyssey_mock.verification.observations import Exchange, Message, Observations, StepRun
 from odyssey_mock.verification.statements import Statement, statements
 
@@ -149,7 +150,7 @@ def _deviating(seen: Observations, explained: set[tuple[str, str]]) -> Iterator[
                     what=what,
                     where=where,
                     expected=deviation.expected,
-                    seen=deviation.got,
+                    seen=MASK if holds_secret(path) and deviation.missing is None else deviation.got,
                 )
                 found.setdefault((where, path, deviation.expected), finding)
     yield from found.values()

@@ -98,11 +98,9 @@ class Program:
             merged = merged.with_events(events[name], recording.dropped)
         # In a thread, because the contract is read from files.
         seen = await in_thread(lambda: observed(self._shared.api_url, began_at, steps, events))
-        for exchange in seen.exchanges:
-            for value in (exchange.url, exchange.sent, exchange.body):
-                remember_secrets(value)
-        for message in seen.messages:
-            remember_secrets(message.content)
+        values = [value for exchange in seen.exchanges for value in (exchange.url, exchange.sent, exchange.body)]
+        remember_secrets([*values, *(message.content for message in seen.messages)])
+        remember(self._shared.token, self._shared.api_key)
         return Run(seen, merged)
 
     async def _run_step(self, name: str, recorders: Mapping[str, Recorder], runs: dict[str, StepRun]) -> None:

@@ -168,7 +168,7 @@ _ACCEPTED = Expectation(
 
 def _reply(message: str, name: str) -> Look:
     """Look at a field of the reply to a message without a stream."""
-    return fact("credentials", f"replies.{message}.{name}")
+    return fact("credentials", f"reply_to_{message}.{name}")
 
 
 def _has(*names: str) -> Expectation:
@@ -223,7 +223,7 @@ def _authentication_rows() -> Iterator[Check]:
         first,
         Expectation(
             "a list that begins with `body` or `query`",
-            lambda got: isinstance(got, list) and bool(got) and got[0] in {"body", "query"},
+            lambda got: isinstance(got, list) and bool(got) and got[0] in ("body", "query"),
         ),
     )
 
@@ -315,7 +315,7 @@ def _session_rows() -> Iterator[Check]:
     yield Check("reason.update.no-stream", replied, _reply("update", "reason"), equals("no_active_stream"))
     yield Check("reason.message.invalid", replied, _reply("unknown", "reason"), equals("invalid_message"))
     yield Check("channel.error.fields", replied, Received("channel", "interactive_stream_error").field("message"), TEXT)
-    yield Check("channel.end.without-stream", replied, fact(replied, "replies.end"), equals("none"))
+    yield Check("channel.end.without-stream", replied, fact(replied, "reply_to_end"), equals("none"))
     already = fact("live", "second_start.reason")
     yield Check("reason.start.already-active", step, already, equals("stream_already_active"))
 
@@ -425,7 +425,9 @@ def _job_rows() -> Iterator[Check]:
 
 def _recording_rows() -> Iterator[Check]:
     step = "recordings"
-    one = _in("recordings", "GET /recordings/{stream_id}")
+    # A recording that is not ready in time is missing, or has no video.
+    one = Calls("GET /recordings/{stream_id}", lambda call: call.step == step and call.status != 404)
+    ready = replace(one, when=lambda call: call.step == step and looks.has_video(call))
     yield conforms(one, "rest.recording.route")
     yield conforms(Calls("GET /stream-recordings"), "rest.recordings.fields")
     ordered = looks.newest_first("GET /stream-recordings", "recordings", "started_at")
@@ -434,7 +436,7 @@ def _recording_rows() -> Iterator[Check]:
     yield Check("rest.recordings.offset", step, skipped.field("offset"), equals(1))
     running = named("GET /recordings/{stream_id}", "running")
     yield Check("recording.running.null", "live", running.field("video_url"), equals(None))
-    yield Check("recording.stream.every", step, one.field("frame_count"), COUNT)
+    yield Check("recording.stream.every", step, ready.field("frame_count"), COUNT)
     video = matches(r".{4}ftyp.*", "an MP4 file")
     yield Check(
         "recording.video.mp4", step, looks.both(files("head", file="video"), files("head", file="preview")), video

@@ -15,7 +15,7 @@ from odyssey_mock.verification import looks
 from odyssey_mock.verification.checks import Check, checks, deviations, place
 from odyssey_mock.verification.contract_documents import Contract
 from odyssey_mock.verification.expectations import Absent, Seen, holds_secret, shown
-from odyssey_mock.verification.observations import Exchange, Message, Observations, StepRun
+from odyssey_mock.verification.observations import Exchange, Message, Observations, StepRun, says_nothing
 from odyssey_mock.verification.statements import Statement, statements
 
 type Verdict = Literal["contradicted", "new", "not seen", "confirmed"]
@@ -87,11 +87,16 @@ def judge(seen: Observations) -> Judgment:
 def _tested(check: Check, seen: Observations) -> tuple[Finding, Sequence[Seen]]:
     """Return the finding of a check, and the values that contradict its statement."""
     statement = statements()[check.statement]
-    values = list(check.look(seen))
-    wrong = [each for each in values if isinstance(each.value, Absent) or not check.expected.holds(each.value)]
+    why = ""
+    try:
+        values = list(check.look(seen))
+        wrong = [each for each in values if isinstance(each.value, Absent) or not check.expected.holds(each.value)]
+    except Exception as error:  # a service can answer with anything; the report has what other checks have found
+        values, wrong = [], []
+        why = f"the check of {check.statement} failed with {type(error).__name__}: {error}"
     if not values:
-        found = Finding(verdict="not seen", statement=statement, what=statement.text, seen=_why(check.step, seen))
-        return found, ()
+        reason = why or _why(check.step, seen)
+        return Finding(verdict="not seen", statement=statement, what=statement.text, seen=reason), ()
     shown_values = wrong or values
     finding = Finding(
         verdict="contradicted" if wrong else "confirmed",
@@ -115,7 +120,7 @@ def _why(step: str, seen: Observations) -> str:
     run = seen.step(step)
     if run is None or run.outcome == "done":
         refused = dict.fromkeys(
-            each.where for each in seen.exchanges if each.step == step and each.status in looks.LIMITED
+            each.where for each in seen.exchanges if each.step == step and says_nothing(each.status)
         )
         because = f", after {', '.join(refused)}" if refused else ""
         return f"the service gave no occasion in the step `{step}`{because}"
@@ -129,7 +134,7 @@ def _deviating(seen: Observations, explained: set[tuple[str, str]]) -> Iterator[
     """Return a finding for each deviation from the schemas that no contradicted statement names."""
     found: dict[tuple[str, str, str], Finding] = {}
     traffic: Iterable[tuple[str, Exchange | Message]] = [
-        *((each.where, each) for each in seen.exchanges),
+        *((each.where, each) for each in seen.exchanges if not says_nothing(each.status)),
         *((looks.where(each), each) for each in seen.messages if each.sender == "server"),
     ]
     for where, each in traffic:

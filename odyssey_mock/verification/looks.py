@@ -8,12 +8,13 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from statistics import median
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 from odyssey_mock.verification.expectations import Absent, Seen, field_of, is_number
-from odyssey_mock.verification.observations import Description, Exchange, Message, Observations
+from odyssey_mock.verification.observations import Description, Exchange, Message, Observations, says_nothing
 
 if TYPE_CHECKING:
     from odyssey_client.models import JSON
@@ -22,10 +23,8 @@ type Look = Callable[[Observations], Iterator[Seen]]
 """Returns the observed values of one kind; none if the run had no occasion."""
 
 
-MISSING = frozenset({404, 405, 410, 501})
+MISSING = frozenset({404, 405, 410})
 """Statuses of routes that the service does not have."""
-LIMITED = frozenset({429, 503})
-"""Statuses of requests that the service refuses now, at a limit of the account or without a free machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +40,19 @@ class Calls:
     when: Callable[[Exchange], bool] = lambda _: True
 
     def among(self, seen: Observations) -> Iterator[Exchange]:
-        """Return the selected exchanges that have a response."""
+        """Return the selected exchanges that have a response which says something about the protocol."""
         return (
             each
             for each in seen.exchanges
-            if f"{each.method} {each.route}" == self.operation and each.status is not None and self.when(each)
+            if f"{each.method} {each.route}" == self.operation
+            and each.status is not None
+            and not says_nothing(each.status)
+            and self.when(each)
         )
 
     def status(self) -> Look:
-        """Look at the status. Those of `LIMITED` say nothing about the request."""
-        return lambda seen: (
-            Seen(each.status, self.operation, "status") for each in self.among(seen) if each.status not in LIMITED
-        )
+        """Look at the status."""
+        return lambda seen: (Seen(each.status, self.operation, "status") for each in self.among(seen))
 
     def field(self, path: str) -> Look:
         """Look at a field of the bodies of successful responses. Without any, look at statuses of a missing route."""
@@ -166,7 +166,7 @@ def token_lifetime(seen: Observations) -> Iterator[Seen]:
     for each, claim in zip(calls, claims("exp")(seen), strict=True):
         lifetime = each.body.get("expires_in") if isinstance(each.body, dict) else None
         if not isinstance(claim.value, Absent) and is_number(claim.value) and is_number(lifetime):
-            late = float(str(claim.value)) - (seen.began_at + each.at + float(str(lifetime)))
+            late = float(str(claim.value)) - (each.served_at(seen.began_at) + float(str(lifetime)))
             yield Seen(round(late), "the session token", "exp")
         else:
             yield claim
@@ -424,11 +424,21 @@ def newest_first(operation: str, entries: str, time: str) -> Look:
     def look(seen: Observations) -> Iterator[Seen]:
         for each in Calls(operation).among(seen):
             listed = each.body.get(entries) if isinstance(each.body, dict) else None
-            times = [str(it.get(time)) for it in listed if isinstance(it, dict)] if isinstance(listed, list) else []
-            if len(times) > 1:
-                yield Seen(times == sorted(times, reverse=True), operation, f"$.{entries}")
+            rows = [it for it in listed if isinstance(it, dict)] if isinstance(listed, list) else []
+            times = [_time(it.get(time)) for it in rows]
+            if len(times) > 1 and None not in times:  # the schema says what a time is
+                known = [each for each in times if each is not None]
+                yield Seen(known == sorted(known, reverse=True), operation, f"$.{entries}")
 
     return look
+
+
+def _time(value: JSON) -> float | None:
+    """Return a time in RFC 3339 as seconds since the epoch; None if it is none."""
+    try:
+        return datetime.fromisoformat(str(value)).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def files(name: str, *, file: str | None = None) -> Look:
@@ -437,10 +447,19 @@ def files(name: str, *, file: str | None = None) -> Look:
     def look(seen: Observations) -> Iterator[Seen]:
         found = seen.fact("recordings", "files")
         for each in found if isinstance(found, list) else []:
-            if isinstance(each, dict) and file in {None, each["file"]}:
+            if not isinstance(each, dict) or file not in {None, each["file"]}:
+                continue
+            status = each["changed_signature"] if name == "changed_signature" else each["status"]
+            is_content = name in {"head", "lines"}
+            if isinstance(status, int) and not says_nothing(status) and (not is_content or 200 <= status < 300):
                 yield Seen(each[name], f"the file {each['file']} of a recording", name)
 
     return look
+
+
+def has_video(call: Exchange) -> bool:
+    """Return whether a response has a recording with a video."""
+    return call.status == 200 and isinstance(call.body, dict) and call.body.get("video_url") is not None
 
 
 def signed_for(seen: Observations) -> Iterator[Seen]:
@@ -452,7 +471,7 @@ def signed_for(seen: Observations) -> Iterator[Seen]:
             if (lifetime := query.get("x-amz-expires", "")).isdigit():
                 yield Seen(int(lifetime), "presigned URLs", "lifetime in seconds")
             elif (end := query.get("expires", "")).isdigit():
-                yield Seen(round(int(end) - seen.began_at - each.at), "presigned URLs", "lifetime in seconds")
+                yield Seen(round(int(end) - each.served_at(seen.began_at)), "presigned URLs", "lifetime in seconds")
 
 
 def signed_with(seen: Observations) -> Iterator[Seen]:
@@ -500,7 +519,7 @@ def nearest_region(seen: Observations) -> Iterator[Seen]:
 def with_latencies(seen: Observations) -> Iterator[Seen]:
     """Look at the statuses of session requests that have latencies."""
     for each in Calls("POST /sessions/request").among(seen):
-        if isinstance(each.sent, dict) and each.sent.get("region_latencies") and each.status not in LIMITED:
+        if isinstance(each.sent, dict) and each.sent.get("region_latencies"):
             yield Seen(each.status, "POST /sessions/request", "status with latencies")
 
 

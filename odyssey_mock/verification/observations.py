@@ -6,7 +6,9 @@ masked it, and the representations of the objects leave it out.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Literal, cast
 from urllib.parse import urljoin, urlsplit
@@ -20,6 +22,11 @@ CASE_HEADER = "X-Odyssey-Verify"
 
 type Sender = Literal["client", "server"]
 type Outcome = Literal["done", "failed", "skipped"]
+
+
+def says_nothing(status: int | None) -> bool:
+    """Return whether a status says nothing about the protocol: a limit of the account, a fault, or no free machine."""
+    return status is not None and (status == 429 or status >= 500)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +76,17 @@ class Exchange:
     at: float
     case: str = ""
 
+    def served_at(self, began_at: float) -> float:
+        """Return when the service answered, in seconds since the epoch, by its own clock if it sends its time."""
+        try:
+            return parsedate_to_datetime(self.headers.get("date", "")).timestamp()
+        except (ValueError, OverflowError):
+            return began_at + self.at
+
     @property
     def where(self) -> str:
         """The request and its status, for findings."""
-        return f"{self.method} {self.route or urlsplit(self.url).path} -> {self.status}"
+        return f"{self.method} {self.route or _path(self.url)} -> {self.status}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,7 +255,8 @@ class _Routes:
                 for name in ("video_url", "preview_url", "thumbnail_url", "events_url"):
                     self._note(stream.get(name), "/artifacts/{stream_id}/{artifact}")
         if (place := exchange.headers.get("location")) and exchange.status == 201:
-            self._note(urljoin(exchange.url, place), "/whep/{resource}")
+            with suppress(ValueError):  # an invalid URL
+                self._note(urljoin(exchange.url, place), "/whep/{resource}")
 
     def _note(self, url: JSON, route: str) -> None:
         if isinstance(url, str):
@@ -273,6 +288,13 @@ def _rest_paths() -> Sequence[tuple[str, re.Pattern[str]]]:
 
 def _objects(value: JSON) -> list[dict[str, JSON]]:
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _path(url: str) -> str:
+    try:
+        return urlsplit(url).path
+    except ValueError:  # such as `https://[`
+        return "an invalid URL"
 
 
 def _without_query(url: str) -> str:

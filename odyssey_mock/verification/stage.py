@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -14,6 +14,7 @@ import httpx
 
 from odyssey_client import Odyssey
 from odyssey_client.config import AdvancedConfig
+from odyssey_client.errors import OdysseyError
 from odyssey_client.platform import ClientPeer, Clock, Network, PeerListener, Platform
 from odyssey_client.redaction import without_query
 from odyssey_client.rest.transport import no_answer, unreachable
@@ -21,14 +22,21 @@ from odyssey_client.trace.client_trace import ClientTrace
 from odyssey_client.trace.http_exchanges import RecordingTransport
 from odyssey_client.trace.network import RecordingNetwork, record_message
 from odyssey_client.trace.recorder import Recorder
+from odyssey_client.version import client_version
 from odyssey_mock.verification.observations import CASE_HEADER
 
 if TYPE_CHECKING:
-    from odyssey_client.media.frames import FrameReader
+    from odyssey_client.media.frames import VideoFrame
     from odyssey_client.models import JSON
 
 REQUEST_LIMIT_S = 15.0
 """Time limit of one request that a step sends itself."""
+BODY_LIMIT = 8 << 20
+"""Largest body of a response that a step reads, in bytes. Segments and lists take less."""
+CREATION_LIMIT_S = 5.0
+"""Seconds to wait for a session or a job that was requested before Ctrl-C, so that it can be ended."""
+CLEANUP_LIMIT_S = 15.0
+"""Seconds that the end of a session or a job may take, also after a second Ctrl-C."""
 _POLL_S = 0.02
 """Seconds between two looks at a condition."""
 _SETTINGS = AdvancedConfig(reconnect="off", queue_timeout_s=30.0, operation_timeout_s=20.0, request_max_retries=1)
@@ -121,10 +129,11 @@ class Stage:
         # Clients are numbered in the order in which they are created: the first one of a step has its name.
         return ClientTrace(self.recorder)
 
-    def client(self, tapped: TappedNetwork | None = None) -> Odyssey:
-        """Return a client with the API key."""
+    @contextlib.asynccontextmanager
+    async def client(self, tapped: TappedNetwork | None = None) -> AsyncIterator[Odyssey]:
+        """Open a client with the API key. A second cancellation does not stop its end, which ends its session."""
         clock, entropy, network = self.platform._replace(network=cast("Network", tapped or self.platform.network))
-        return Odyssey(
+        client = Odyssey(
             self.shared.api_key,
             api_url=self.shared.api_url,
             advanced=_SETTINGS,
@@ -133,11 +142,14 @@ class Stage:
             network=network,
             trace=self.recorder,
         )
+        async with self._closing(client):
+            yield client
 
-    def keyless_client(self, tapped: TappedNetwork) -> Odyssey:
-        """Return a client without a key, for `connect_with_credentials`."""
+    @contextlib.asynccontextmanager
+    async def keyless_client(self, tapped: TappedNetwork) -> AsyncIterator[Odyssey]:
+        """Open a client without a key, for `connect_with_credentials`. It ends as `client` does."""
         clock, entropy, network = self.platform._replace(network=cast("Network", tapped))
-        return Odyssey.keyless(
+        client = Odyssey.keyless(
             api_url=self.shared.api_url,
             advanced=_SETTINGS,
             clock=clock,
@@ -145,6 +157,47 @@ class Stage:
             network=network,
             trace=self.recorder,
         )
+        async with self._closing(client):
+            yield client
+
+    @contextlib.asynccontextmanager
+    async def _closing(self, client: Odyssey) -> AsyncIterator[None]:
+        async with client:
+            try:
+                yield
+            finally:
+                await self.uninterrupted(client.disconnect())
+
+    async def uninterrupted(self, cleanup: Coroutine[object, object, object]) -> None:
+        """Await a cleanup, which no cancellation stops; it takes `CLEANUP_LIMIT_S` at most. Its errors are ignored."""
+
+        async def work() -> None:
+            with contextlib.suppress(OdysseyError, StepError, TimeoutError):
+                async with self.clock.timeout(CLEANUP_LIMIT_S):
+                    await cleanup
+
+        await undisturbed(asyncio.create_task(work(), name="odyssey verify cleanup"))
+
+    async def made[T](
+        self, making: Coroutine[object, object, T], undo: Callable[[T], Coroutine[object, object, object]]
+    ) -> T:
+        """Await the creation of something that costs; if this is cancelled, let the creation end, and undo it."""
+        task = asyncio.create_task(making, name="odyssey verify creation")
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await self.uninterrupted(self._undone(task, undo))
+            raise
+
+    async def _undone[T](self, task: asyncio.Task[T], undo: Callable[[T], Coroutine[object, object, object]]) -> None:
+        try:
+            async with self.clock.timeout(CREATION_LIMIT_S):
+                await asyncio.wait([task])
+        except TimeoutError:
+            task.cancel()
+            await asyncio.wait([task])
+        if not task.cancelled() and task.exception() is None:
+            await undo(task.result())
 
     async def send(
         self,
@@ -156,6 +209,7 @@ class Stage:
         content: str | None = None,
         is_authorized: bool = True,
         case: str = "",
+        limit: float = REQUEST_LIMIT_S,
     ) -> httpx.Response:
         """Send a request; return the response with its body. A path is relative to the URL of the service.
 
@@ -163,49 +217,61 @@ class Stage:
 
         Raises:
             ServiceUnreachableError: there was no response.
+            StepError: there was no complete response within ``limit`` seconds, or its body is above `BODY_LIMIT`.
         """
         if self._wire is None:
             self._wire = RecordingTransport(self.platform.network.http_transport(), self._trace)
         url = f"{self.shared.api_url}{url}" if url.startswith("/") else url
-        given = {"Accept-Encoding": "identity", **(headers or {})}
+        # A firewall in front of the service may answer other programs in another way.
+        given = {
+            "User-Agent": f"odyssey-testkit/{client_version()}",
+            "Accept": "application/json" if is_authorized else "*/*",
+            "Accept-Encoding": "identity",
+            **(headers or {}),
+        }
         if case:
             given[CASE_HEADER] = case
         if is_authorized and url.startswith(self.shared.api_url):
             given["Authorization"] = f"Bearer {self.shared.token}"
         try:
-            async with self.clock.timeout(REQUEST_LIMIT_S):
+            async with self.clock.timeout(limit):
                 request = httpx.Request(method, url, json=json, content=content, headers=given)
                 response = await self._wire.handle_async_request(request)
                 try:
-                    await response.aread()
+                    content = await _body(response, method, url)
                 finally:
                     await response.aclose()
         except TimeoutError:
-            raise StepError(
-                f"{method} {without_query(url)} got no complete answer within {REQUEST_LIMIT_S:g} s"
-            ) from None
+            raise StepError(f"{method} {without_query(url)} got no complete answer within {limit:g} s") from None
         except no_answer() as error:
             failure = unreachable(method, url, error)
         else:
-            return response
+            # Without the encoding: the step asks for none, and would read any number of bytes.
+            headers = [each for each in response.headers.multi_items() if each[0].lower() != "content-encoding"]
+            return httpx.Response(response.status_code, headers=headers, content=content, request=request)
         raise failure
 
-    async def say(self, tapped: TappedNetwork, message: dict[str, JSON], seconds: float) -> JSON:
-        """Send a message that no client sends; return the next message of the service, or None after ``seconds``."""
+    async def say(
+        self, tapped: TappedNetwork, message: dict[str, JSON], seconds: float, types: Collection[str]
+    ) -> JSON:
+        """Send a message that no client sends; return the next message of some types, or None after ``seconds``.
+
+        Messages of other types are no reply. The checks look at them too.
+        """
         text, count = json.dumps(message), len(tapped.received)
         record_message(self._trace, "channel", text, "client", channel="clientToStreamer")
         if not tapped.send(text):
             raise StepError(f"the message {text} could not be sent: the data channel is closed")
         deadline = self.clock.monotonic() + seconds
-        while len(tapped.received) == count and self.clock.monotonic() < deadline:
+        while True:
+            while count < len(tapped.received):
+                reply = _parsed(tapped.received[count])
+                if isinstance(reply, dict) and reply.get("type") in types:
+                    return reply
+                count += 1
+            if self.clock.monotonic() > deadline:
+                return None
             await self.clock.sleep(_POLL_S)
-        if len(tapped.received) == count:
-            return None
-        try:
-            reply: JSON = json.loads(tapped.received[count])
-        except ValueError:
-            return "a message that is not JSON"
-        return reply
 
     async def until(self, met: Callable[[], bool], seconds: float, what: str) -> None:
         """Wait until a condition is met.
@@ -239,6 +305,43 @@ async def limited(stage: Stage, seconds: float, what: str) -> AsyncIterator[None
         raise StepError(f"{what} was not done within {seconds:g} s") from None
 
 
+async def undisturbed(task: asyncio.Task[None]) -> None:
+    """Await a task to its end, also if the caller is cancelled; raise the cancellation then.
+
+    Raises:
+        CancelledError: the caller was cancelled meanwhile.
+    """
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    task.result()
+
+
+async def _body(response: httpx.Response, method: str, url: str) -> bytes:
+    """Read the body of a response."""
+    if response.is_stream_consumed:  # a transport that keeps whole responses in memory
+        return response.content
+    content = bytearray()
+    async for chunk in response.aiter_raw():
+        content += chunk
+        if len(content) > BODY_LIMIT:
+            raise StepError(f"{method} {without_query(url)}: expected a body of at most {BODY_LIMIT} bytes, got more")
+    return bytes(content)
+
+
+def _parsed(text: str | bytes) -> JSON:
+    try:
+        value: JSON = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value
+
+
 class Frames:
     """Reads frames in a task while the block runs.
 
@@ -246,13 +349,27 @@ class Frames:
         taken: width, height and presentation time in milliseconds of each frame.
     """
 
-    def __init__(self, frames: FrameReader) -> None:
+    def __init__(self, frames: AsyncIterable[VideoFrame]) -> None:
         self.taken: list[JSON] = []
         self._frames = frames
         self._task: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
         return len(self.taken)
+
+    def has(self, count: int) -> bool:
+        """Return whether there are some frames.
+
+        Raises:
+            StepError: there are fewer, and no more will come.
+        """
+        if len(self) >= count:
+            return True
+        if self._task is not None and self._task.done():
+            error = None if self._task.cancelled() else self._task.exception()
+            because = "" if error is None else f": {error}"
+            raise StepError(f"the video ended after {len(self)} frames, expected {count}{because}")
+        return False
 
     async def __aenter__(self) -> Frames:
         self._task = asyncio.create_task(self._read(), name="odyssey verify frames")
@@ -262,6 +379,8 @@ class Frames:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
+            if not self._task.cancelled():
+                self._task.exception()  # retrieved: a lost connection ends the reader, and the client raises it too
 
     async def _read(self) -> None:
         async for frame in self._frames:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, cast
-from urllib.parse import urljoin
+from urllib.parse import quote, urljoin
 
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
@@ -26,19 +26,18 @@ from odyssey_client.errors import (
     ServiceUnreachableError,
 )
 from odyssey_client.redaction import remember, remember_url, without_query
+from odyssey_mock.verification.observations import says_nothing
 from odyssey_mock.verification.stage import CannotVerifyError, Frames, Stage, StepError, TappedNetwork, limited
 
 if TYPE_CHECKING:
     import httpx
 
-    from odyssey_client.models import JSON, BroadcastInfo
+    from odyssey_client.models import JSON, BroadcastInfo, SimulationJob
 
 JOB_LIMIT_S = 150.0
 """Seconds to wait for the simulation job. Then it is cancelled."""
-CANCEL_LIMIT_S = 5.0
-"""Seconds to cancel the job when the program is stopped."""
-LIVE_STREAM_LIMIT_S, BROADCAST_LIMIT_S = 8.0, 12.0
-"""Seconds that the stream of each step lasts at most."""
+LIVE_STREAM_LIMIT_S, BROADCAST_LIMIT_S = 10.0, 12.0
+"""Seconds that the stream of each step lasts at most, from the request that starts it."""
 SIMULATED_SECONDS = 2.0
 """Duration of the video of the simulation job."""
 RECORDING_LIMIT_S = 30.0
@@ -122,10 +121,8 @@ async def _rest(stage: Stage) -> None:
     """List the regions, ping each, and cause the usual errors."""
     body = _json(await stage.send("GET", "/regions"))
     regions = body.get("regions") if isinstance(body, dict) else None
-    for region in regions if isinstance(regions, list) else []:
-        if isinstance(region, dict) and isinstance(region.get("ping_url"), str):
-            with contextlib.suppress(ServiceUnreachableError, StepError):  # the exchange has no status
-                await stage.send("GET", str(region["ping_url"]), is_authorized=False)
+    listed = [each.get("ping_url") for each in regions if isinstance(each, dict)] if isinstance(regions, list) else []
+    await asyncio.gather(*(_ping(stage, url) for url in listed[:_REGIONS] if isinstance(url, str)))
     unknown = stage.platform.entropy.uuid()
     await stage.send("GET", f"/recordings/{unknown}", case="unknown")
     await stage.send("GET", f"/simulation-jobs/{unknown}", case="unknown")
@@ -137,9 +134,8 @@ async def _rest(stage: Stage) -> None:
     await stage.send("GET", "/simulation-jobs?limit=101")
     await stage.send("GET", "/simulation-jobs")
     for case, request in INVALID_JOBS.items():
-        made = _json(await stage.send("POST", "/simulation-jobs", json=request, case=case))
-        if isinstance(made, dict) and isinstance(made.get("job_id"), str):  # it must not cost anything
-            await stage.send("DELETE", f"/simulation-jobs/{made['job_id']}", case=case)
+        if await _is_accepted(stage, case, request):
+            break  # the service does not refuse such scripts, and each job may cost something
     await stage.send("POST", "/telemetry", json={"events": []})
     await stage.send("POST", "/telemetry", json={"events": []}, is_authorized=False)
     preflight = _ORIGIN | {
@@ -150,6 +146,34 @@ async def _rest(stage: Stage) -> None:
     await stage.send("GET", "/regions", headers=_ORIGIN)
     routes = _routes(_json(await stage.send("GET", "/openapi.json", is_authorized=False)))
     stage.facts |= {"routes": routes, "has_openapi": routes is not None}
+
+
+async def _ping(stage: Stage, url: str) -> None:
+    with contextlib.suppress(ServiceUnreachableError, StepError):  # the exchange has no status
+        await stage.send("GET", url, is_authorized=False, limit=_PING_LIMIT_S)
+
+
+_REGIONS, _PING_LIMIT_S = 32, 3.0
+"""Number of regions that are pinged, at the same time, and the time limit of each ping."""
+
+
+async def _is_accepted(stage: Stage, case: str, request: dict[str, JSON]) -> bool:
+    """Request a job with an invalid script; if the service accepts it, cancel the job and return True."""
+
+    async def cancel(answer: httpx.Response) -> None:
+        body = _json(answer)
+        names = (body.get("job_id"), body.get("id")) if isinstance(body, dict) else ()
+        for name in [each for each in names if isinstance(each, str)][:1]:
+            await stage.send("DELETE", f"/simulation-jobs/{quote(name, safe='')}", case=CANCELLED_CASE)
+
+    answer = await stage.made(stage.send("POST", "/simulation-jobs", json=request, case=case), cancel)
+    if answer.is_success:
+        await stage.uninterrupted(cancel(answer))
+    return answer.is_success
+
+
+CANCELLED_CASE = "accepted-job"
+"""Names the request that cancels a job with an invalid script."""
 
 
 def _routes(document: JSON) -> JSON:
@@ -171,21 +195,26 @@ async def _live(stage: Stage) -> None:
     """Connect, start a landscape stream, interact twice, start it again, end it, and disconnect."""
     tapped = TappedNetwork(stage.platform.network)
     async with stage.client(tapped) as client, Frames((await client.connect()).frames()) as frames:
-        await stage.until(lambda: len(frames) >= 3, 10, "video before a stream")
+        await stage.until(lambda: frames.has(3), 10, "video before a stream")
         stage.facts["idle_frames"] = len(frames)
-        stage.shared.live_stream = await client.start_stream("A lighthouse on a cliff at dawn", portrait=False)
         async with limited(stage, LIVE_STREAM_LIMIT_S, "the stream"):
+            stage.shared.live_stream = await client.start_stream("A lighthouse on a cliff at dawn", portrait=False)
             stage.facts["stream_id"] = stage.shared.live_stream
             await client.interact("A storm comes up")
             await client.interact("The lamp is lit")
             await stage.send("GET", f"/recordings/{stage.shared.live_stream}", case="running")
             begin = len(frames)
-            await stage.until(lambda: len(frames) >= begin + _FRAMES, 5, f"{_FRAMES} frames")
+            await stage.until(lambda: frames.has(begin + _FRAMES), 5, f"{_FRAMES} frames")
             stage.facts["stream_frames"] = frames.taken[begin:]
-            stage.facts["second_start"] = await stage.say(tapped, SECOND_START, _REPLY_S) or "none"
+            stage.facts["second_start"] = await stage.say(tapped, SECOND_START, _REPLY_S, _STARTED)
             # The client may think that the stream has failed.
-            await stage.say(tapped, {"type": "interactive_stream_end"}, 5)
+            await stage.say(tapped, {"type": "interactive_stream_end"}, 5, _ENDED)
         await stage.send("GET", f"/recordings/{stage.shared.live_stream}", case="ended")
+
+
+_ERROR = "interactive_stream_error"
+_STARTED, _UPDATED, _ENDED = (_ERROR, "stream_started"), (_ERROR, "update_acknowledged"), (_ERROR, "stream_ended")
+"""Types of the replies to messages that start, change and end a stream."""
 
 
 SECOND_START: dict[str, JSON] = {"type": "interactive_stream_start", "prompt": "A lighthouse", "portrait": False}
@@ -197,10 +226,20 @@ async def _credentials(stage: Stage) -> None:
 
     Then try to open a socket of the ended session.
     """
-    async with stage.client() as client:
-        credentials = await client.create_client_credentials()
     connected = False
-    try:
+
+    async def end(opened: ClientCredentials) -> None:
+        await end_session(opened, stage.platform.network, stage.clock)
+
+    async with contextlib.AsyncExitStack() as stack:
+        async with stage.client() as client:
+            credentials = await stage.made(client.create_client_credentials(), end)
+
+            async def end_unless_connected() -> None:
+                if not connected:
+                    await stage.uninterrupted(end(credentials))
+
+            stack.push_async_callback(end_unless_connected)
         second: JSON = {"session_id": credentials.session_id}
         await stage.send("POST", "/sessions/token", json=second, case="second-token")
         tapped = TappedNetwork(stage.platform.network)
@@ -208,24 +247,16 @@ async def _credentials(stage: Stage) -> None:
             await viewer.connect_with_credentials(credentials)
             connected = True
             stage.facts["connected"] = True
-            replies: dict[str, JSON] = {}
-            stage.facts["replies"] = replies
-            for name, message in WITHOUT_STREAM.items():
-                seconds = _SILENCE_S if name == "end" else _REPLY_S
-                replies[name] = await stage.say(tapped, message, seconds) or "none"
-    finally:
-        if not connected:
-            await end_session(credentials, stage.platform.network, stage.clock)
+            update = stage.facts["reply_to_update"] = await stage.say(tapped, UPDATE, _REPLY_S, _UPDATED)
+            unknown = stage.facts["reply_to_unknown"] = await stage.say(tapped, UNKNOWN, _REPLY_S, (_ERROR,))
+            if update is not None and unknown is not None:  # or else a late reply would look like one to this message
+                stage.facts["reply_to_end"] = await stage.say(tapped, END, _SILENCE_S, _ENDED) or "none"
     stage.facts["ended_session"] = await _ended_session(stage, credentials)
 
 
-WITHOUT_STREAM: Mapping[str, dict[str, JSON]] = MappingProxyType(
-    {
-        "update": {"type": "update", "prompt": "A storm comes up"},
-        "unknown": {"type": "odyssey_testkit"},
-        "end": {"type": "interactive_stream_end"},
-    }
-)
+UPDATE: dict[str, JSON] = {"type": "update", "prompt": "A storm comes up"}
+UNKNOWN: dict[str, JSON] = {"type": "odyssey_testkit"}
+END: dict[str, JSON] = {"type": "interactive_stream_end"}
 """Messages that the program sends while no stream is running. The last one gets no reply, according to an app."""
 _REPLY_S, _SILENCE_S = 3.0, 1.0
 """Seconds to wait for the reply to a message that no client sends, and to find that there is none."""
@@ -233,7 +264,8 @@ _REPLY_S, _SILENCE_S = 3.0, 1.0
 
 async def _ended_session(stage: Stage, credentials: ClientCredentials) -> JSON:
     """Open a socket of a session that has ended; return how the service refuses it."""
-    url = f"{credentials.signaling_url.rstrip('/')}/client/{credentials.session_id}?token={credentials.session_token}"
+    session, token = (quote(part, safe="") for part in (credentials.session_id, credentials.session_token))
+    url = f"{credentials.signaling_url.rstrip('/')}/client/{session}?token={token}"
     try:
         async with stage.clock.timeout(10), stage.network.websocket(url) as socket:
             try:
@@ -244,9 +276,10 @@ async def _ended_session(stage: Stage, credentials: ClientCredentials) -> JSON:
     except TimeoutError:
         return {"open": True}
     except InvalidStatus as error:
-        return {"status": error.response.status_code}
-    except (OSError, WebSocketException) as error:
-        return {"error": type(error).__name__}
+        status = error.response.status_code
+        return None if says_nothing(status) else {"status": status}
+    except (OSError, WebSocketException):
+        return None
 
 
 async def _broadcast(stage: Stage) -> None:
@@ -259,14 +292,13 @@ async def _broadcast(stage: Stage) -> None:
 
     async with stage.client() as client:
         stream = await client.connect(on_broadcast_ready=on_broadcast_ready)
-        async with Frames(stream.frames()) as frames:
+        async with Frames(stream.frames()) as frames, limited(stage, BROADCAST_LIMIT_S, "the broadcast"):
             stage.facts["stream_id"] = await client.start_stream("A carousel at night", broadcast=True)
-            async with limited(stage, BROADCAST_LIMIT_S, "the broadcast"):
-                await stage.until(ready.done, 5, "`broadcast_ready`")
-                info = ready.result()
-                await _watch(stage, info)
-                stage.facts["stream_frames"] = frames.taken[-3:]
-                await client.end_stream()
+            await stage.until(ready.done, 5, "`broadcast_ready`")
+            info = ready.result()
+            await _watch(stage, info)
+            stage.facts["stream_frames"] = frames.taken[-3:]
+            await client.end_stream()
         if info.hls_url is not None:
             stage.facts["ended_playlist"] = await _end_of_playlist(stage, info.hls_url)
         await _offer(stage, info, "ended-stream")
@@ -279,7 +311,7 @@ async def _end_of_playlist(stage: Stage, url: str) -> JSON:
         ended = await stage.send("GET", url, is_authorized=False)
         has_end = "#EXT-X-ENDLIST" in ended.text
         if has_end or stage.clock.monotonic() > deadline:
-            return {"has_end": has_end, "status": ended.status_code}
+            return {"has_end": has_end} if ended.status_code == 200 else None
         await stage.clock.sleep(0.2)
 
 
@@ -300,7 +332,7 @@ async def _watch(stage: Stage, info: BroadcastInfo) -> None:
         ) as spectator,
         Frames(spectator.frames()) as watched,
     ):
-        await stage.until(lambda: len(watched) >= 3, 5, "frames of the broadcast")
+        await stage.until(lambda: watched.has(3), 5, "frames of the broadcast")
         stage.facts["spectator_frames"] = watched.taken[:3]
         resource = _resource(stage, whep)
         if resource is not None:
@@ -377,31 +409,34 @@ async def _playlist(stage: Stage, url: str) -> None:
         if names or stage.clock.monotonic() > deadline:
             break
         await stage.clock.sleep(0.5)
-    stage.facts["playlist"] = {
-        "status": answer.status_code,
-        "content_type": answer.headers.get("Content-Type", ""),
-        "begins": lines[0] if lines else "",
-        "tags": [*sorted({line.partition(":")[0] for line in lines if line.startswith("#EXT")})],
-        "entries": len(names),
-        "version": next((line for line in lines if line.startswith("#EXT-X-VERSION:")), ""),
-        "entries_have_token": all("?" in name for name in names),
-    }
+    if names:
+        stage.facts["playlist"] = {
+            "content_type": answer.headers.get("Content-Type", ""),
+            "begins": lines[0],
+            "version": next((line for line in lines if line.startswith("#EXT-X-VERSION:")), ""),
+            "entries_have_token": all("?" in name for name in names),
+        }
     await stage.send("GET", url.partition("?")[0], is_authorized=False, case="no-token")
     if names:
         part = urljoin(url, names[0])
         remember_url(part)
         segment = await stage.send("GET", part, is_authorized=False)
-        stage.facts["segment"] = {"status": segment.status_code, "is_fragment": b"moof" in segment.content[:4096]}
+        if segment.is_success:
+            stage.facts["segment"] = {"is_fragment": b"moof" in segment.content[:4096]}
 
 
 async def _simulation(stage: Stage) -> None:
     """Create a job of one short script, create and cancel a second one, and wait for the end of the first."""
     async with stage.client() as client:
         script = Script().start("A paper boat on a pond").wait(SIMULATED_SECONDS).end()
-        job = await client.simulate(script=script, portrait=False)
+
+        async def cancel(made: SimulationJob) -> None:
+            await client.cancel_simulation(made.job_id)
+
+        job = await stage.made(client.simulate(script=script, portrait=False), cancel)
         async with _cancelled_on_failure(stage, client, job.job_id):
             # A second job, which is cancelled at once, shows the order of lists and how a job is cancelled.
-            second = await client.simulate(script=script)
+            second = await stage.made(client.simulate(script=script), cancel)
             async with _cancelled_on_failure(stage, client, second.job_id):
                 with contextlib.suppress(OdysseyApiError, OdysseySimulationError):  # the exchange has the answer
                     await client.cancel_simulation(second.job_id)
@@ -417,9 +452,7 @@ async def _cancelled_on_failure(stage: Stage, client: Odyssey, job_id: str) -> A
     try:
         yield
     except BaseException:
-        with contextlib.suppress(OdysseyError, TimeoutError):
-            async with stage.clock.timeout(CANCEL_LIMIT_S):
-                await client.cancel_simulation(job_id)
+        await stage.uninterrupted(client.cancel_simulation(job_id))
         raise
 
 
@@ -547,4 +580,6 @@ def cost(names: Iterable[str]) -> str:
         f"at most {streams:g} s of streams (usually less than half of it)" if streams else "no stream",
         f"a simulation job of {simulated:g} s, and one that is cancelled at once" if simulated else "no simulation job",
     ]
+    if STEPS["rest"] in steps:
+        parts.append("a job with an invalid script, which is cancelled at once, if the service accepts one")
     return "; ".join(parts)

@@ -92,9 +92,9 @@ def verify(
     The key is read from ODYSSEY_API_KEY. The program opens sessions, streams some seconds, and creates a simulation
     job. It says what this costs, and asks before it begins.
 
-    Everything that the service sends is compared with the statements in docs/reference/protocol.md and with the
-    schemas of this project. The report lists the statements that are confirmed, contradicted or not seen, and what is
-    new. Keys, tokens, signed URLs, fingerprints and addresses are masked in it and in the trace file.
+    Everything that the service sends is compared with the statements about the protocol in the documentation, and
+    with the schemas of this project. The report lists the statements that are confirmed, contradicted or not seen,
+    and what is new. Keys, tokens, signed URLs, fingerprints and addresses are masked in it and in the trace file.
 
     The exit code is 0 if everything is confirmed, and 1 if something is contradicted, new or not seen. It is 2 if the
     program could not run. Ctrl-C and SIGTERM end the session and cancel the job; the exit code is then 130.
@@ -117,6 +117,8 @@ def verify(
         raise CannotRunError(str(error)) from None
     assert config.api_key is not None, "expected ClientConfig to have the key from the environment, got none"
     click.echo(f"This uses your account at {without_query(config.api_url)}: {cost(steps or NAMES)}.", err=True)
+    files = Files(trace_file, json_file, html_file)
+    files.check()
     if not yes:
         _ask(context)
     program = Program(
@@ -125,32 +127,55 @@ def verify(
     try:
         run = asyncio.run(_run(program))
     except (KeyboardInterrupt, asyncio.CancelledError):
-        click.echo("Interrupted. The session was ended and the job cancelled, if there were any.", err=True)
+        click.echo("Interrupted. The session and the job were asked to end, if there were any.", err=True)
         context.exit(INTERRUPTED)
     except CannotVerifyError as error:
         raise CannotRunError(str(error)) from None
+    # Files first: the reader of the output may be gone, and an error of one file must not lose the others.
+    files.write_trace(run)
     report = _reported(run)
+    files.write_reports(report)
     _show(report)
-    _write_files(report, run, json_file, html_file, trace_file)
+    files.tell()
     is_confirmed = report.counts["confirmed"] == len(report.findings)
     context.exit(0 if is_confirmed else DIFFERENT)
 
 
+def _is_terminal() -> bool:
+    return sys.stdin.isatty()
+
+
 def _ask(context: click.Context) -> None:
-    if not sys.stdin.isatty():
+    if not _is_terminal():
         raise CannotRunError(
             "expected a terminal to ask whether to begin, got none. Use --yes to begin without asking."
         )
-    if not click.confirm("Begin?", err=True):
+    try:
+        begins = click.confirm("Begin?", err=True)
+    except click.Abort:
+        click.echo(err=True)
+        context.exit(INTERRUPTED)
+    if not begins:
         context.exit(CANNOT_RUN)
 
 
 async def _run(program: Program) -> Run:
-    """Run the program, until SIGTERM cancels it."""
+    """Run the program, until the first Ctrl-C or SIGTERM cancels it. Later ones have no effect: it is ending then."""
     task = asyncio.current_task()
     assert task is not None, "expected to run in a task, which asyncio.run() creates, got none"
-    with contextlib.suppress(NotImplementedError):  # on Windows, the event loop supports no signal handlers
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    ending = False
+
+    def end() -> None:
+        nonlocal ending
+        if ending:
+            click.echo("The session and the job are being ended. This takes some seconds.", err=True)
+            return
+        ending = True
+        task.cancel()
+
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # on Windows, the event loop supports no signal handlers
+            asyncio.get_running_loop().add_signal_handler(signum, end)
     return await program.run()
 
 
@@ -171,25 +196,69 @@ def _show(report: Report) -> None:
         click.echo(encodable(printable(line), sys.stdout))
 
 
-def _write_files(report: Report, run: Run, json_file: Path | None, html_file: Path | None, trace_file: Path) -> None:
-    from odyssey_mock.verification.html_report import html_report  # noqa: PLC0415
-    from odyssey_mock.verification.trace_file import write_run  # noqa: PLC0415
+class Files:
+    """The files of a run. Errors are kept until `tell`, so that every file is written that can be."""
 
-    def write(text: str) -> Callable[[Path], object]:
-        return lambda path: path.write_text(text, encoding="utf-8", errors="backslashreplace")
+    def __init__(self, trace: Path, json_file: Path | None, html_file: Path | None) -> None:
+        self._trace = trace
+        self._json = json_file
+        self._html = html_file
+        self._errors: list[str] = []
+        self._written: set[Path] = set()
 
-    files: list[tuple[Path | None, Callable[[Path], object]]] = [
-        (json_file, write(f"{json.dumps(report.to_json(), indent=2)}\n")),
-        (html_file, write(html_report(report))),
-        (trace_file, lambda path: write_run(run, path)),
-    ]
-    click.echo()
-    for path, action in files:
+    @property
+    def _paths(self) -> Sequence[Path]:
+        return [path for path in (self._json, self._html, self._trace) if path is not None]
+
+    def check(self) -> None:
+        """Check that the files can be written, before the program costs anything.
+
+        Raises:
+            CannotRunError: a folder cannot be written, or is a file.
+        """
+        for path in self._paths:
+            if path.is_dir():
+                raise CannotRunError(f"cannot write {path}: expected a file, got a folder")
+            folder = next(each for each in path.absolute().parents if each.exists())
+            if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+                raise CannotRunError(f"cannot write {path}: expected {folder} to be a folder that you may write to")
+
+    def write_trace(self, run: Run) -> None:
+        """Write the trace file."""
+        from odyssey_mock.verification.trace_file import write_run  # noqa: PLC0415
+
+        self._write(self._trace, lambda path: write_run(run, path))
+
+    def write_reports(self, report: Report) -> None:
+        """Write the reports that were asked for."""
+        from odyssey_mock.verification.html_report import html_report  # noqa: PLC0415
+
+        def write(text: str) -> Callable[[Path], object]:
+            return lambda path: path.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+        self._write(self._json, write(f"{json.dumps(report.to_json(), indent=2)}\n"))
+        self._write(self._html, write(html_report(report)))
+
+    def _write(self, path: Path | None, action: Callable[[Path], object]) -> None:
         if path is None:
-            continue
+            return
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             action(path)
         except OSError as error:
-            raise CannotRunError(f"cannot write {path}: {error.strerror or error}") from error
-        click.echo(f"wrote {path}")
+            self._errors.append(f"cannot write {path}: {error.strerror or error}")
+        else:
+            self._written.add(path)
+
+    def tell(self) -> None:
+        """Say which files were written.
+
+        Raises:
+            CannotRunError: a file could not be written.
+        """
+        click.echo()
+        for path in self._paths:
+            if path in self._written:
+                click.echo(f"wrote {path}")
+        if self._errors:
+            raise CannotRunError("; ".join(self._errors))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from odyssey_client.redaction import MASK
 from odyssey_mock.http.openapi import document
 from odyssey_mock.verification import looks
 from odyssey_mock.verification.checks import Check, checks, deviations, place
+from odyssey_mock.verification.conformance import Deviation
 from odyssey_mock.verification.contract_documents import Contract
 from odyssey_mock.verification.expectations import Absent, Seen, holds_secret, shown
 from odyssey_mock.verification.observations import Exchange, Message, Observations, StepRun, says_nothing
@@ -138,7 +140,7 @@ def _deviating(seen: Observations, explained: set[tuple[str, str]]) -> Iterator[
         *((looks.where(each), each) for each in seen.messages if each.sender == "server"),
     ]
     for where, each in traffic:
-        for deviation in deviations(each):
+        for deviation in _deviations(each):
             path = place(deviation)
             if deviation.surplus:
                 for name in deviation.surplus:
@@ -159,6 +161,13 @@ def _deviating(seen: Observations, explained: set[tuple[str, str]]) -> Iterator[
                 )
                 found.setdefault((where, path, deviation.expected), finding)
     yield from found.values()
+
+
+def _deviations(seen: Exchange | Message) -> Sequence[Deviation]:
+    try:
+        return deviations(seen)
+    except (RecursionError, ValueError, OverflowError):  # values that no schema can be compared with
+        return ()
 
 
 def _surplus(seen: Exchange | Message, path: str, name: str) -> str:
@@ -197,7 +206,7 @@ def _new(seen: Observations) -> Iterator[Finding]:
             )
     routes = seen.fact("rest", "routes")
     for route in routes if isinstance(routes, list) else []:
-        if route not in _known_routes():
+        if _unnamed(str(route)) not in _known_routes():
             yield Finding(
                 verdict="new",
                 statement=None,
@@ -208,10 +217,18 @@ def _new(seen: Observations) -> Iterator[Finding]:
             )
 
 
+def _unnamed(route: str) -> str:
+    """Return a route without the names of its parameters, which a document chooses: `GET /recordings/{}`."""
+    return re.sub(r"\{[^}/]*\}", "{}", route)
+
+
 @cache
 def _known_routes() -> frozenset[str]:
     """Return the routes of the contract and of the mock: the service may have this document too."""
     described = (Contract.load().openapi, document("http://127.0.0.1"))
     return frozenset(
-        f"{method.upper()} {path}" for each in described for path, item in each["paths"].items() for method in item
+        _unnamed(f"{method.upper()} {path}")
+        for each in described
+        for path, item in each["paths"].items()
+        for method in item
     )

@@ -1,5 +1,6 @@
 """Tests of the command `odyssey-mock verify`: what it asks, what it writes, how it fails, and how it is stopped."""
 
+import errno
 import json
 import os
 import signal
@@ -7,12 +8,13 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 from odyssey_client.trace import read_trace
 from odyssey_mock.cli.app import main
-from odyssey_mock.cli.verify import NAMES
+from odyssey_mock.cli.verify import NAMES, CannotRunError, Files
 from odyssey_mock.sync import MockOdyssey as SyncMockOdyssey
 from odyssey_mock.verification.steps import STEPS
 from tests.support.forks import start_python
@@ -42,8 +44,9 @@ def test_nothing_is_sent_without_consent(mock: SyncMockOdyssey) -> None:
     assert result.exit_code == 2
     cost, error = result.stderr.splitlines()
     assert cost == (
-        f"This uses your account at {mock.url}: 3 sessions, one after the other; at most 20 s of streams (usually less "
-        "than half of it); a simulation job of 2 s, and one that is cancelled at once."
+        f"This uses your account at {mock.url}: 3 sessions, one after the other; at most 22 s of streams (usually less "
+        "than half of it); a simulation job of 2 s, and one that is cancelled at once; a job with an invalid script, "
+        "which is cancelled at once, if the service accepts one."
     )
     assert error == ("Error: expected a terminal to ask whether to begin, got none. Use --yes to begin without asking.")
     assert [entry for entry in mock.journal.entries if entry.kind == "rest"] == []
@@ -64,6 +67,60 @@ def test_reports_and_trace_are_written(mock: SyncMockOdyssey, tmp_path: Path) ->
         assert {event.actor for event in trace.events} == {"authentication", "authentication 2"}
 
 
+def test_places_of_files_are_checked_first(mock: SyncMockOdyssey, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    place = tmp_path / "file" / "report.json"
+    result = verify("--yes", "--json", str(place), key=mock.api_key, url=mock.url)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert last_line(result) == (
+        f"Error: cannot write {place}: expected {tmp_path / 'file'} to be a folder that you may write to"
+    )
+    assert [entry for entry in mock.journal.entries if entry.kind == "rest"] == []
+
+
+def test_failed_file_does_not_lose_others(mock: SyncMockOdyssey, tmp_path: Path) -> None:
+    files = {name: tmp_path / f"report.{name}" for name in ("json", "html", "odytrace")}
+    names = ("--json", str(files["json"]), "--html", str(files["html"]), "--trace", str(files["odytrace"]))
+    (tmp_path / "report.odytrace" / "a folder").mkdir(parents=True)
+    written = Files(files["odytrace"], files["json"], files["html"])
+    with pytest.raises(CannotRunError, match=r"report\.odytrace"):
+        written.check()
+    files["odytrace"].joinpath("a folder").rmdir()
+    files["odytrace"].rmdir()
+
+    def failing(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("odyssey_mock.verification.trace_file.write_run", failing)
+        result = verify("--yes", "--only", "authentication", *names, key=mock.api_key, url=mock.url)
+    assert result.exit_code == 2
+    assert last_line(result) == f"Error: cannot write {files['odytrace']}: No space left on device"
+    assert result.stdout.splitlines()[-2:] == [f"wrote {files[name]}" for name in ("json", "html")]
+    assert json.loads(files["json"].read_text())["counts"]["confirmed"] > 10
+
+
+def test_files_are_written_although_nothing_reads_the_report(
+    mock: SyncMockOdyssey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr("odyssey_mock.cli.verify._show", broken)
+    names = ("--json", str(tmp_path / "it.json"), "--trace", str(tmp_path / "it.odytrace"))
+    verify("--yes", "--only", "authentication", *names, key=mock.api_key, url=mock.url)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["it.json", "it.odytrace"]
+
+
+def test_interrupted_question_is_exit_code_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> bool:
+        raise click.Abort
+
+    monkeypatch.setattr("click.confirm", interrupted)
+    monkeypatch.setattr("odyssey_mock.cli.verify._is_terminal", lambda: True)
+    assert verify().exit_code == 130
+
+
 def test_difference_is_exit_code_1(tmp_path: Path) -> None:
     with SyncMockOdyssey(access_token_lifetime=1800) as mock:
         arguments = ("--yes", "--only", "authentication", "--trace", str(tmp_path / "it.odytrace"))
@@ -79,7 +136,10 @@ def test_options_name_every_step() -> None:
 
 def test_selected_steps_without_cost_say_so(mock: SyncMockOdyssey) -> None:
     result = verify("--only", "rest", key=mock.api_key, url=mock.url)
-    assert result.stderr.splitlines()[0].endswith(": no session; no stream; no simulation job.")
+    assert result.stderr.splitlines()[0].endswith(
+        ": no session; no stream; no simulation job; a job with an invalid script, which is cancelled at once, if the "
+        "service accepts one."
+    )
 
 
 @pytest.mark.parametrize(
@@ -104,8 +164,8 @@ def test_refused_key_is_explained(key: str, message: str, mock: SyncMockOdyssey)
     assert key not in result.stderr
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://no-such-host.invalid"])
-def test_unreachable_service_is_explained(url: str) -> None:
+def test_unreachable_service_is_explained() -> None:
+    url = "http://127.0.0.1:9"
     result = verify("--yes", url=url)
     assert (result.exit_code, result.stdout) == (2, "")
     assert last_line(result).startswith(f"Error: POST {url}/auth/token got no answer: ")
@@ -116,7 +176,11 @@ def test_unreachable_service_is_explained(url: str) -> None:
     ("arguments", "environment", "message"),
     [
         ((), {"key": " "}, "Error: expected an API key in the environment variable ODYSSEY_API_KEY, got none. Set it."),
-        (("--api-url", "service"), {}, "Error: "),
+        (
+            ("--api-url", "service"),
+            {},
+            "Error: Odyssey: api_url must look like https://host or http://host:port, got 'service'",
+        ),
     ],
 )
 def test_invalid_argument_is_explained(
@@ -146,9 +210,10 @@ def test_interrupt_ends_session_and_cancels_job(signum: signal.Signals, mock: Sy
     with process:
         wait_until(lambda: bool(mock.streams) and bool(mock.jobs))
         process.send_signal(signum)
+        process.send_signal(signum)  # this one must not stop the end of the session
         stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stdout) == (130, "")
-    assert stderr.splitlines()[-1] == "Interrupted. The session was ended and the job cancelled, if there were any."
+    assert stderr.splitlines()[-1] == "Interrupted. The session and the job were asked to end, if there were any."
     wait_until(lambda: not mock.sessions)
     assert {str(job.status) for job in mock.jobs.values()} == {"cancelled"}
     assert list(tmp_path.iterdir()) == []

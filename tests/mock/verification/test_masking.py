@@ -105,7 +105,7 @@ def test_tokens_are_remembered_after_many_signed_urls() -> None:
 
 
 @pytest.mark.parametrize("name", ["accessToken", "sessionToken", "icePwd", "access_token", "X-Amz-Signature"])
-def test_value_of_a_secret_is_not_shown_without_its_name(name: str) -> None:
+def test_secret_is_masked_without_its_name(name: str) -> None:
     assert Seen("opaque-token", "here", f"$.{name}").text == "***"
     assert Seen(Absent(("a",)), "here", f"$.{name}").text == "the fields a"
 

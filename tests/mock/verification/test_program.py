@@ -1,21 +1,25 @@
 """Tests of the program of `odyssey-mock verify`: steps that fail, limits, and accounts without capacity."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
+from starlette.types import Message, Scope
 
+from odyssey_client.errors import OdysseyUsageError, RateLimitError
 from odyssey_mock import MockOdyssey
-from odyssey_mock.verification import program, stage
+from odyssey_mock.verification import program, stage, steps
 from odyssey_mock.verification.judgment import judge
 from odyssey_mock.verification.observations import Observations
 from odyssey_mock.verification.program import Program
 from odyssey_mock.verification.steps import STEPS
+from tests.support.altered_service import alter
 
 SESSIONS = ("live", "credentials", "broadcast")
 
 
-async def observed(mock: MockOdyssey, *steps: str, key: str | None = None, limit: float = 60.0) -> Observations:
-    run = await Program(key or mock.api_key, mock.url, steps=steps, limit=limit).run()
+async def observed(mock: MockOdyssey, *names: str, key: str | None = None, limit: float = 60.0) -> Observations:
+    run = await Program(key or mock.api_key, mock.url, steps=names, limit=limit).run()
     return run.observations
 
 
@@ -69,22 +73,92 @@ async def test_unexpected_error_fails_only_its_step(monkeypatch: pytest.MonkeyPa
     async def broken(_: stage.Stage) -> None:
         raise KeyError("not expected")
 
-    steps = {**STEPS, "rest": replace(STEPS["rest"], work=broken)}
-    monkeypatch.setattr(program, "STEPS", steps)
+    monkeypatch.setattr(program, "STEPS", {**STEPS, "rest": replace(STEPS["rest"], work=broken)})
     async with MockOdyssey() as mock:
         seen = await observed(mock, "rest", "credentials")
     assert outcomes(seen) == {"authentication": "done", "rest": "failed", "credentials": "done"}
     assert seen.steps[1].reason == "unexpected KeyError: 'not expected'"
 
 
-async def test_program_stops_at_its_time_limit() -> None:
+async def test_program_stops_at_its_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     async with MockOdyssey() as mock:
-        mock.faults.add(at="job.dispatched", do="stall")
-        seen = await observed(mock, "simulation", "recordings", limit=1.0)
-        assert {str(job.status) for job in mock.jobs.values()} == {"cancelled"}
+
+        async def endless(_: stage.Stage) -> None:
+            await asyncio.Event().wait()
+
+        work = replace(STEPS["simulation"], work=endless)
+        monkeypatch.setattr(program, "STEPS", {**STEPS, "simulation": work})
+        seen = await observed(mock, "simulation", "recordings", limit=0.3)
     assert outcomes(seen) == {"authentication": "done", "simulation": "failed", "recordings": "skipped"}
     assert seen.steps[1].reason == "the program reached its time limit"
-    assert seen.steps[2].reason == "the program reached its time limit of 1 s"
+    assert seen.steps[2].reason == "the program reached its time limit of 0.3 s"
+
+
+async def test_job_is_cancelled_when_its_step_ends_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "JOB_LIMIT_S", 0.05)
+    async with MockOdyssey() as mock:
+        mock.faults.add(at="job.dispatched", do="stall")
+        seen = await observed(mock, "simulation")
+        assert {str(job.status) for job in mock.jobs.values()} == {"cancelled"}
+    assert outcomes(seen) == {"authentication": "done", "simulation": "failed"}
+
+
+async def test_limit_of_the_stream_contains_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "LIVE_STREAM_LIMIT_S", 0.3)
+    monkeypatch.setattr(steps, "BROADCAST_LIMIT_S", 0.3)
+    async with MockOdyssey() as mock:
+        mock.faults.add(at="stream.start", do="silent", times=2)
+        seen = await observed(mock, "live", "broadcast")
+        assert not mock.sessions
+    assert [step.reason for step in seen.steps[1:]] == [
+        "the stream was not done within 0.3 s",
+        "the broadcast was not done within 0.3 s",
+    ]
+
+
+async def test_first_accepted_job_is_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    def accepted(scope: Scope, message: Message) -> Message:
+        if (scope.get("method"), scope["path"], message.get("status")) == ("POST", "/simulation-jobs", 422):
+            return {**message, "status": 200, "body": b'{"id": "job/1"}'}
+        return message
+
+    alter(monkeypatch, accepted)
+    async with MockOdyssey() as mock:
+        seen = await observed(mock, "rest")
+        assert len(mock.requests("POST /simulation-jobs")) == 1
+    assert [each.url.rpartition("/")[2] for each in seen.exchanges if each.case == steps.CANCELLED_CASE] == ["job%2F1"]
+    verdicts = {found.statement.id: found.verdict for found in judge(seen).findings if found.statement}
+    assert verdicts["script.rule.non-empty"] == "contradicted"
+    assert verdicts["script.rule.prompt"] == "not seen"
+    assert verdicts["rest.job-cancel.unknown"] == "confirmed"
+
+
+async def test_refused_session_is_requested_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "SESSION_WAIT_S", 0.01)
+    refused = 0
+
+    async def busy_once(_: stage.Stage) -> None:
+        nonlocal refused
+        if refused == 0:
+            refused = 1
+            raise OdysseyUsageError("Maximum concurrent sessions (1) reached")
+
+    async def done(_: stage.Stage) -> None:
+        pass
+
+    changed = {"live": replace(STEPS["live"], work=done), "credentials": replace(STEPS["credentials"], work=busy_once)}
+    monkeypatch.setattr(program, "STEPS", {**STEPS, **changed})
+    async with MockOdyssey() as mock:
+        seen = await observed(mock, "live", "credentials")
+    assert (refused, outcomes(seen)["credentials"]) == (1, "done")
+
+
+def test_service_says_when_to_request_a_session_again() -> None:
+    asked = RateLimitError("busy", details={"retry_after_seconds": 7})
+    late = RateLimitError("busy", details={"retry_after_seconds": 3600})
+    assert program._wait_after(asked, has_ended_session=False) == 7
+    assert program._wait_after(late, has_ended_session=True) is None
+    assert program._wait_after(OdysseyUsageError("busy"), has_ended_session=False) is None
 
 
 async def test_step_stops_at_its_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:

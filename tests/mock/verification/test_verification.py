@@ -4,21 +4,28 @@
 """
 
 import asyncio
+import itertools
 import json
 import re
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from odyssey_client.models import JSON
 from odyssey_client.trace import read_trace
+from odyssey_client.version import client_version
 from odyssey_mock import MockOdyssey
 from odyssey_mock.trace.diff import Compared, difference
-from odyssey_mock.verification.checks import verified_statements
+from odyssey_mock.verification import judgment
+from odyssey_mock.verification.checks import checks, verified_statements
+from odyssey_mock.verification.expectations import Seen
 from odyssey_mock.verification.html_report import html_report
 from odyssey_mock.verification.judgment import judge
 from odyssey_mock.verification.observations import Exchange, Message, Observations
@@ -225,6 +232,154 @@ def test_false_assumption_is_named_as_such(complete: Complete) -> None:
     assert "expected 204, got 200 (GET /ping/{region})" in shown
     assert "This is an assumption of this project, which is false." in shown
     assert "This is an assumption of this project, which is false." in html_report(report)
+
+
+def answered(status: int, *routes: str, step: str = "", body: JSON = None) -> Callable[[Observations], Observations]:
+    """Answer routes, in one step or in all, with another status."""
+
+    def changed(each: Exchange) -> Exchange:
+        is_it = f"{each.method} {each.route}" in routes and step in {"", each.step}
+        return replace(each, status=status, body=body) if is_it else each
+
+    return lambda seen: replace(seen, exchanges=[changed(each) for each in seen.exchanges])
+
+
+RECORDING = "GET /recordings/{stream_id}"
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+def test_refusals_and_faults_of_the_service_contradict_nothing(status: int, complete: Complete) -> None:
+    routes = {f"{each.method} {each.route}" for each in complete.seen.exchanges}
+    found = named(answered(status, *routes, body="<html>Try again later</html>")(complete.seen))
+    assert [name for name in found if not name.startswith("not seen ")] == []
+    reason = found["not seen rest.token.expires-in"]
+    assert reason.startswith("the service gave no occasion in the step `authentication`, after ")
+    assert f"POST /auth/token -> {status}" in reason
+
+
+def test_recording_that_is_not_ready_contradicts_nothing(complete: Complete) -> None:
+    missing = answered(404, RECORDING, step="recordings", body={"detail": "Recording not found"})
+    found = named(facts("recordings", files=[])(missing(complete.seen)))
+    assert [name for name in found if not name.startswith("not seen ")] == []
+    assert {"not seen rest.recording.route", "not seen recording.stream.every"} <= set(found)
+    unfinished = bodies(RECORDING, lambda body: {**body, "video_url": None, "frame_count": None})
+    found = named(facts("recordings", files=[])(unfinished(complete.seen)))
+    assert [name for name in found if not name.startswith("not seen ")] == []
+    assert "not seen recording.stream.every" in found
+
+
+def test_missing_reply_contradicts_nothing(complete: Complete) -> None:
+    silent = facts("credentials", reply_to_update=None, reply_to_unknown=None, reply_to_end=None)
+    found = named(silent(complete.seen))
+    assert set(found) == {
+        "not seen reason.update.no-stream",
+        "not seen reason.message.invalid",
+        "not seen channel.end.without-stream",
+    }
+
+
+def test_playlist_without_entries_confirms_nothing(complete: Complete) -> None:
+    found = named(facts("broadcast", playlist=None)(complete.seen))
+    assert set(found) == {
+        "not seen hls.playlist.url",
+        "not seen hls.playlist.tokens",
+        "not seen hls.playlist.type",
+        "not seen hls.playlist.version",
+    }
+
+
+def test_lifetimes_use_the_clock_of_the_service(complete: Complete) -> None:
+    """The clock of this machine is an hour late. Only the header `Date` shows it."""
+    assert named(replace(complete.seen, began_at=complete.seen.began_at - 3600)) == {}
+
+
+def test_times_with_other_offsets_are_compared_as_times(complete: Complete) -> None:
+    def shifted(body: Any) -> Any:
+        rows = [
+            {**row, "created_at": datetime.fromisoformat(row["created_at"]).astimezone(timezone(hours)).isoformat()}
+            for row, hours in zip(
+                body["jobs"], itertools.cycle((timedelta(hours=-9), timedelta(hours=9))), strict=False
+            )
+        ]
+        return {**body, "jobs": rows}
+
+    assert named(bodies("GET /simulation-jobs", shifted)(complete.seen)) == {}
+
+
+def test_names_of_parameters_are_no_new_routes(complete: Complete) -> None:
+    routes = facts("rest", routes=["GET /recordings/{id}", "GET /worlds/{world_id}"])
+    assert named(routes(complete.seen)) == {"new route GET /worlds/{world_id}": "GET /worlds/{world_id}"}
+
+
+def test_check_that_fails_is_not_seen(complete: Complete, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: Observations) -> Iterator[Seen]:
+        raise ValueError("an odd value")
+
+    check = replace(checks()[0], look=broken)
+    monkeypatch.setattr(judgment, "checks", lambda: (check, *checks()[1:]))
+    reason = f"the check of {check.statement} failed with ValueError: an odd value"
+    assert named(complete.seen) == {f"not seen {check.statement}": reason}
+
+
+def test_requests_have_headers_of_the_client(complete: Complete) -> None:
+    sent = [
+        dict(cast("list[tuple[str, str]]", cast("Any", event.data["request"])["headers"]))
+        for event in complete.run.recording.events
+        if event.lane == "http"
+    ]
+    assert {headers["user-agent"] for headers in sent} == {f"odyssey-testkit/{client_version()}"}
+    assert {headers["accept"] for headers in sent} <= {"application/json", "application/sdp", "*/*", "text/html"}
+
+
+ODD: tuple[JSON, ...] = (
+    None,
+    True,
+    -1,
+    10**400,
+    float("inf"),
+    float("nan"),
+    "",
+    "https://[",
+    "\ud800",
+    "9.9.9.9",
+    [],
+    [["body"], {"loc": {}}],
+    {},
+    {"loc": [["body"]], "status": [], "streams": {}, "recordings": [[]], "jobs": [None]},
+)
+
+
+@st.composite
+def odd(draw: st.DrawFn, value: JSON, depth: int = 0) -> JSON:
+    """Return JSON in which some value is an odd one."""
+    if isinstance(value, dict) and value and depth < 4 and draw(st.booleans()):
+        key = draw(st.sampled_from(sorted(value)))
+        return {**value, key: draw(odd(value[key], depth + 1))}
+    if isinstance(value, list) and value and depth < 4 and draw(st.booleans()):
+        return [draw(odd(value[0], depth + 1)), *value[1:]]
+    return draw(st.sampled_from(ODD))
+
+
+@settings(max_examples=25)
+@given(data=st.data())
+def test_odd_values_end_in_a_report(complete: Complete, data: st.DataObject) -> None:
+    routes = sorted({f"{each.method} {each.route}" for each in complete.seen.exchanges})
+    kinds = sorted({each.type for each in complete.seen.messages if each.sender == "server" and each.type})
+    names = [(step.name, name) for step in complete.seen.steps for name in sorted(step.facts)]
+    route, kind = data.draw(st.sampled_from(routes)), data.draw(st.sampled_from(kinds))
+    step, name = data.draw(st.sampled_from(names))
+    seen = bodies(route, lambda body: data.draw(odd(body)))(complete.seen)
+    seen = messages(kind, lambda content: data.draw(odd(content)))(seen)
+    seen = facts(step, **{name: data.draw(odd(complete.seen.fact(step, name)))})(seen)
+    seen = replace(seen, exchanges=[replace(each, url=data.draw(urls(each.url))) for each in seen.exchanges])
+    report = report_of(seen.api_url, seen.began_at, 1.0, judge(seen))
+    assert len(json.dumps(report.to_json())) > 1000
+    assert "\n".join(text_report(report)).encode("utf-8", "backslashreplace")
+    assert html_report(report)
+
+
+def urls(url: str) -> st.SearchStrategy[str]:
+    return st.sampled_from([url] * 9 + ["https://["])
 
 
 # Files.

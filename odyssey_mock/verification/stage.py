@@ -238,7 +238,7 @@ class Stage:
                 request = httpx.Request(method, url, json=json, content=content, headers=given)
                 response = await self._wire.handle_async_request(request)
                 try:
-                    content = await _body(response, method, url)
+                    body = await _body(response, method, url)
                 finally:
                     await response.aclose()
         except TimeoutError:
@@ -247,8 +247,8 @@ class Stage:
             failure = unreachable(method, url, error)
         else:
             # Without the encoding: the step asks for none, and would read any number of bytes.
-            headers = [each for each in response.headers.multi_items() if each[0].lower() != "content-encoding"]
-            return httpx.Response(response.status_code, headers=headers, content=content, request=request)
+            kept = [each for each in response.headers.multi_items() if each[0].lower() != "content-encoding"]
+            return httpx.Response(response.status_code, headers=kept, content=body, request=request)
         raise failure
 
     async def say(

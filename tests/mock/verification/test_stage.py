@@ -62,12 +62,21 @@ async def test_lost_video_is_named(stage: Stage) -> None:
 
 
 async def test_error_of_the_video_is_retrieved() -> None:
+    """Lose the connection while the reader ends."""
     reported: list[dict[str, Any]] = []
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda _, context: reported.append(context))
-    async with Frames(lost(0)) as frames:
-        assert frames._task is not None
-        await asyncio.wait([frames._task])
+    reading = asyncio.Event()
+
+    async def lost_at_the_end() -> AsyncIterator[VideoFrame]:
+        reading.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise PeerError("the peer connection failed") from None
+        yield cast("VideoFrame", None)
+
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+    async with Frames(lost_at_the_end()) as frames:
+        await reading.wait()
     del frames
     gc.collect()
     assert reported == []

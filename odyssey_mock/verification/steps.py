@@ -119,10 +119,7 @@ INVALID_JOBS: Mapping[str, dict[str, JSON]] = MappingProxyType(
 
 async def _rest(stage: Stage) -> None:
     """List the regions, ping each, and cause the usual errors."""
-    body = _json(await stage.send("GET", "/regions"))
-    regions = body.get("regions") if isinstance(body, dict) else None
-    listed = [each.get("ping_url") for each in regions if isinstance(each, dict)] if isinstance(regions, list) else []
-    await asyncio.gather(*(_ping(stage, url) for url in listed[:_REGIONS] if isinstance(url, str)))
+    await _ping_regions(stage, await stage.send("GET", "/regions"))
     unknown = stage.platform.entropy.uuid()
     await stage.send("GET", f"/recordings/{unknown}", case="unknown")
     await stage.send("GET", f"/simulation-jobs/{unknown}", case="unknown")
@@ -146,6 +143,14 @@ async def _rest(stage: Stage) -> None:
     await stage.send("GET", "/regions", headers=_ORIGIN)
     routes = _routes(_json(await stage.send("GET", "/openapi.json", is_authorized=False)))
     stage.facts |= {"routes": routes, "has_openapi": routes is not None}
+
+
+async def _ping_regions(stage: Stage, answer: httpx.Response) -> None:
+    """Ping the regions of a list at the same time."""
+    body = _json(answer)
+    regions = body.get("regions") if isinstance(body, dict) else None
+    listed = [each.get("ping_url") for each in regions if isinstance(each, dict)] if isinstance(regions, list) else []
+    await asyncio.gather(*(_ping(stage, url) for url in listed[:_REGIONS] if isinstance(url, str)))
 
 
 async def _ping(stage: Stage, url: str) -> None:
@@ -399,8 +404,12 @@ def _resource(stage: Stage, whep: str) -> str | None:
     return None
 
 
+_PLAYLIST_LIMIT_S = 6.0
+"""Seconds to wait for the first entry of a playlist."""
+
+
 async def _playlist(stage: Stage, url: str) -> None:
-    deadline = stage.clock.monotonic() + 6
+    deadline = stage.clock.monotonic() + _PLAYLIST_LIMIT_S
     while True:
         answer = await stage.send("GET", url, is_authorized=False)
         lines = answer.text.splitlines() if answer.status_code == 200 else []

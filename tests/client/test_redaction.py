@@ -164,6 +164,7 @@ def test_received_text_is_masked_by_name(text: str, shown: str) -> None:
     [
         *("accesskey", "access_key", "apikey", "api_key", "auth", "credential", "key", "pass", "passwd"),
         *("password", "pwd", "secret", "sig", "Signature", "token", "X-Amz-Signature", "spectator.token"),
+        *("accessToken", "sessionToken", "icePwd", "turnCredential"),
     ],
 )
 @pytest.mark.parametrize("plural", ["", "s"])

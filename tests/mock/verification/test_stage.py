@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any, cast
 
+import httpx
 import pytest
 
 from odyssey_client.errors import PeerError
@@ -14,7 +15,9 @@ from odyssey_client.media.frames import VideoFrame
 from odyssey_client.models import JSON
 from odyssey_client.system import default_platform
 from odyssey_client.trace.recorder import Recorder
+from odyssey_mock import MockOdyssey
 from odyssey_mock.verification import stage as module
+from odyssey_mock.verification import steps
 from odyssey_mock.verification.stage import Frames, Shared, Stage, StepError, TappedNetwork
 
 ERROR = "interactive_stream_error"
@@ -80,6 +83,52 @@ async def test_error_of_the_video_is_retrieved() -> None:
     del frames
     gc.collect()
     assert reported == []
+
+
+async def test_bodies_above_the_limit_are_refused(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with MockOdyssey() as mock:
+        stage.shared.api_url = mock.url
+        length = len((await stage.send("GET", "/openapi.json", is_authorized=False)).content)
+        monkeypatch.setattr(module, "BODY_LIMIT", length - 1)
+        with pytest.raises(StepError, match=rf"expected a body of at most {length - 1} bytes, got more"):
+            await stage.send("GET", "/openapi.json", is_authorized=False)
+        monkeypatch.setattr(module, "BODY_LIMIT", length)
+        assert (await stage.send("GET", "/openapi.json", is_authorized=False)).json()["openapi"]
+        await stage.aclose()
+
+
+async def test_regions_are_pinged_at_the_same_time(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every ping waits until all were sent."""
+    urls = [f"http://region-{number}.example/ping" for number in range(3)]
+    pings = asyncio.Barrier(len(urls))
+
+    async def send(_: str, url: str, **options: Any) -> httpx.Response:
+        if url == "/regions":
+            return httpx.Response(200, json={"regions": [{"ping_url": each} for each in urls]})
+        assert options["limit"] == 3.0
+        await asyncio.wait_for(pings.wait(), 30)
+        raise StepError("the pings were sent")
+
+    monkeypatch.setattr(stage, "send", send)
+    listed = await stage.send("GET", "/regions")
+    await steps._ping_regions(stage, listed)
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "expected"),
+    [(404, "#EXTM3U\n", None), (200, "#EXTM3U\n#EXT-X-VERSION:7\n", None), (200, "#EXTM3U\na.m4s?token=x\n", True)],
+)
+async def test_only_playlists_with_entries_are_noted(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, status: int, text: str, expected: bool | None
+) -> None:
+    async def send(*_: object, **__: object) -> httpx.Response:
+        return httpx.Response(status, text=text)
+
+    monkeypatch.setattr(stage, "send", send)
+    monkeypatch.setattr(steps, "_PLAYLIST_LIMIT_S", -1.0)
+    await steps._playlist(stage, "http://127.0.0.1:9/hls/index.m3u8?token=x")
+    playlist = stage.facts.get("playlist")
+    assert (playlist["entries_have_token"] if isinstance(playlist, dict) else None) is expected
 
 
 async def test_creation_that_is_cancelled_is_undone(stage: Stage) -> None:

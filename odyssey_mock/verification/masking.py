@@ -24,7 +24,7 @@ _PERSONAL_NAMED = re.compile(
 )
 """Matches such fields in text: parameters of a header, and JSON."""
 
-_IPV6_RUN = re.compile(r"[0-9A-Fa-f]{0,8}:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(?<![.])(?!\w)")
+_IPV6_RUN = re.compile(r"[0-9A-Fa-f]{0,8}:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(?<![.])(?![0-9A-Za-z])")
 """Matches what may contain an address of IPv6, also with a port after it. Times such as 12:30:45 contain none."""
 _IPV6_HOST = re.compile(r"[0-9A-Fa-f]{0,8}(?:-[0-9A-Fa-f]{0,4}){2,7}(?![0-9A-Za-z])")
 _IPV4 = re.compile(r"(?:(?<!\d)(?<!\d\.)|(?<=\\u[0-9A-Fa-f]{4}))\d{1,3}(?:\.\d{1,3}){3}(?!\d|\.\d)")

@@ -119,6 +119,13 @@ REST: Mapping[str, tuple[Change, Named]] = {
         json_body("/openapi.json", lambda body: {**body, "paths": {**body["paths"], "/worlds": {"get": {}}}}),
         {"new route GET /worlds": "GET /worlds"},
     ),
+    "a fault of the service": (
+        answered("GET", "/openapi.json", 200, 503),
+        {
+            "not seen rest.openapi.served": "the service gave no occasion in the step `rest`, after "
+            "GET /openapi.json -> 503"
+        },
+    ),
     "another default": (
         json_body("/stream-recordings", lambda body: {**body, "limit": 25 if body["limit"] == 50 else body["limit"]}),
         {"contradicted rest.recordings.limit": "25"},

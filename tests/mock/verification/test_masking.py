@@ -76,6 +76,8 @@ SURROUNDINGS = (
     "{address}:65535 is the address",
     "[{address}]:443",
     "host{address}",
+    "if_{address}_9",
+    "{address}%eth0",
 )
 
 

@@ -1,5 +1,6 @@
 """Tests of the command `odyssey-mock verify`: what it asks, what it writes, how it fails, and how it is stopped."""
 
+import asyncio
 import errno
 import json
 import os
@@ -7,6 +8,7 @@ import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import cast
 
 import click
 import pytest
@@ -14,8 +16,9 @@ from click.testing import CliRunner, Result
 
 from odyssey_client.trace import read_trace
 from odyssey_mock.cli.app import main
-from odyssey_mock.cli.verify import NAMES, CannotRunError, Files
+from odyssey_mock.cli.verify import NAMES, CannotRunError, Files, _run
 from odyssey_mock.sync import MockOdyssey as SyncMockOdyssey
+from odyssey_mock.verification.program import Program
 from odyssey_mock.verification.steps import STEPS
 from tests.support.forks import start_python
 from tests.support.interrupts import interruptible
@@ -210,10 +213,31 @@ def test_interrupt_ends_session_and_cancels_job(signum: signal.Signals, mock: Sy
     with process:
         wait_until(lambda: bool(mock.streams) and bool(mock.jobs))
         process.send_signal(signum)
-        process.send_signal(signum)  # this one must not stop the end of the session
         stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stdout) == (130, "")
     assert stderr.splitlines()[-1] == "Interrupted. The session and the job were asked to end, if there were any."
     wait_until(lambda: not mock.sessions)
     assert {str(job.status) for job in mock.jobs.values()} == {"cancelled"}
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_second_signal_does_not_stop_the_end(signum: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
+    happened: list[str] = []
+
+    class Ending:
+        async def run(self) -> None:
+            told = asyncio.Event()
+            monkeypatch.setattr("click.echo", lambda text, **_: (happened.append(text), told.set()))
+            os.kill(os.getpid(), signum)
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                os.kill(os.getpid(), signum)
+                await told.wait()
+                happened.append("ended")
+                raise
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(_run(cast("Program", Ending())))
+    assert happened == ["The session and the job are being ended. This takes some seconds.", "ended"]

@@ -228,7 +228,12 @@ def test_second_signal_does_not_stop_the_end(signum: signal.Signals, monkeypatch
     class Ending:
         async def run(self) -> None:
             told = asyncio.Event()
-            monkeypatch.setattr("click.echo", lambda text, **_: (happened.append(text), told.set()))
+
+            def echo(text: str, **_: object) -> None:
+                happened.append(text)
+                told.set()
+
+            monkeypatch.setattr("click.echo", echo)
             os.kill(os.getpid(), signum)
             try:
                 await asyncio.Event().wait()

@@ -89,11 +89,16 @@ _NAMES = (
     "signature",
     "token",
 )
+_INITIALS = "".join(sorted({name[0] for name in _NAMES}))
+"""First characters of `_NAMES`. A search for one of them before the rest of a pattern is faster."""
 _NAME = f"(?:{'|'.join(_NAMES)})s?"
-_HUMP = "(?-i:(?<=[a-z0-9])(?=[A-Z]))"
-"""Matches between two words of a name such as ``sessionToken``."""
-_BEGIN = f"(?:(?<![A-Za-z0-9])|{_HUMP})"
-_SECRET_NAME = re.compile(rf"(?:.*(?:[._-]|{_HUMP}))?{_NAME}", re.IGNORECASE | re.DOTALL)
+HUMP = "(?-i:(?=[A-Z])(?:(?<=[a-z0-9])|(?<=[A-Z])(?=.[a-z])))"
+"""Matches between two words of a name such as ``sessionToken`` and ``IDToken``."""
+WORD_BEGIN = f"(?:(?<![A-Za-z0-9])|{HUMP})"
+"""Matches where a word of a name begins."""
+NAME_PREFIX = f"(?:.*(?:[._-]|{HUMP}))?"
+"""Matches the words of a name before its last ones, as in ``X-Amz-Signature``."""
+_SECRET_NAME = re.compile(rf"{NAME_PREFIX}{_NAME}", re.IGNORECASE | re.DOTALL)
 """Matches names of secrets, such as ``X-Amz-Signature``, ``session_token`` and ``sessionToken``."""
 
 _NAMED = re.compile(
@@ -103,7 +108,7 @@ _NAMED = re.compile(
     | ( \b a=ice-pwd: | \b a=crypto: ) [^\r\n\\"']+                                                  # attributes of SDP
     | ( BEGIN NAME \s? = \s? ["']? ) (?!\.\.\.) [^\s"'&,;<>()]+                          # parameters
     | ( BEGIN NAME (?: \\?["'] ) \s? : \s? (?: \\?["'] ) ) [^"'\\]+                     # JSON fields
-    """.replace("BEGIN", _BEGIN).replace("NAME", _NAME),
+    """.replace("BEGIN", f"(?=[{_INITIALS}]){WORD_BEGIN}").replace("NAME", _NAME),
     re.IGNORECASE | re.VERBOSE,
 )
 _FORMS = re.compile(

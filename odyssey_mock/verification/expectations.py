@@ -50,7 +50,7 @@ class Seen:
     @property
     def text(self) -> str:
         """The value as text for people, without secrets. A value with an expectation of its own is such a text."""
-        if not isinstance(self.value, Absent) and holds_secret(self.path):
+        if not isinstance(self.value, Absent) and is_secret(self.path, self.value):
             return MASK
         return str(self.value) if self.expected else shown(self.value)
 
@@ -68,9 +68,13 @@ class Expectation:
     holds: Callable[[JSON], bool] = field(repr=False)
 
 
-def holds_secret(path: str) -> bool:
-    """Return whether a JSON path ends with the name of a secret, such as `$.servers[].credential`."""
-    return names_secret(path.rpartition(".")[2].removesuffix("[]"))
+def is_secret(path: str, value: JSON) -> bool:
+    """Return whether a value is, or contains, a secret: its JSON path ends with a name such as `credential`.
+
+    Numbers, such as the status in `changed_signature`, and values that say that there is no secret, are evidence.
+    """
+    is_evidence = isinstance(value, int | float) or not value
+    return not is_evidence and names_secret(path.rpartition(".")[2].removesuffix("[]"))
 
 
 def shown(value: JSON | Absent) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from odyssey_mock.verification import looks
 from odyssey_mock.verification.checks import Check, checks, deviations, place
 from odyssey_mock.verification.conformance import Deviation
 from odyssey_mock.verification.contract_documents import Contract
-from odyssey_mock.verification.expectations import Absent, Seen, holds_secret, shown
+from odyssey_mock.verification.expectations import Absent, Seen, is_secret, shown
 from odyssey_mock.verification.observations import Exchange, Message, Observations, StepRun, says_nothing
 from odyssey_mock.verification.statements import Statement, statements
 
@@ -157,7 +158,7 @@ def _deviating(seen: Observations, explained: set[tuple[str, str]]) -> Iterator[
                     what=what,
                     where=where,
                     expected=deviation.expected,
-                    seen=MASK if holds_secret(path) and deviation.missing is None else deviation.got,
+                    seen=_got(path, deviation),
                 )
                 found.setdefault((where, path, deviation.expected), finding)
     yield from found.values()
@@ -168,6 +169,17 @@ def _deviations(seen: Exchange | Message) -> Sequence[Deviation]:
         return deviations(seen)
     except (RecursionError, ValueError, OverflowError):  # values that no schema can be compared with
         return ()
+
+
+def _got(path: str, deviation: Deviation) -> str:
+    """Return what was received at a path, without a secret."""
+    if deviation.missing is not None:
+        return deviation.got
+    try:
+        value = json.loads(deviation.got)
+    except ValueError:  # text that was cut, or a description
+        value = deviation.got
+    return MASK if is_secret(path, value) else deviation.got
 
 
 def _surplus(seen: Exchange | Message, path: str, name: str) -> str:

@@ -6,18 +6,28 @@ from dataclasses import replace
 from ipaddress import ip_address
 
 from odyssey_client.models import JSON
-from odyssey_client.redaction import MASK, names_secret, received, redacted_json, remember, remember_url
+from odyssey_client.redaction import (
+    MASK,
+    NAME_PREFIX,
+    WORD_BEGIN,
+    names_secret,
+    received,
+    redacted_json,
+    remember,
+    remember_url,
+)
 from odyssey_client.trace.recorder import Recording
 
 _FINGERPRINT = re.compile(r"(?<![0-9A-Fa-f:])[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){15,}")
 _ICE = re.compile(r"((?:a=ice-(?:ufrag|pwd):|\bufrag ))\S+")
 _FOUNDATION = re.compile(r"(\bcandidate:)[A-Za-z0-9+/]{1,64}(?=[ \t])")
 """Matches the foundation of a candidate: many programs compute it from the address."""
-_PERSONAL = re.compile(r"(?:ice_?)?ufrag|user_?name(?:_?fragment)?|foundation", re.IGNORECASE)
+_PERSONAL_NAME = "(?:(?:ice_?)?ufrag|user_?name(?:_?fragment)?|foundation)"
+_PERSONAL = re.compile(rf"{NAME_PREFIX}{_PERSONAL_NAME}", re.IGNORECASE | re.DOTALL)
 """Names of fields that may identify an account or a machine, and are no secrets in themselves."""
 _PERSONAL_NAMED = re.compile(
     rf"""
-    ( \b (?: {_PERSONAL.pattern} ) (?: \\*["'] )? \s{{0,3}} [:=] \s{{0,3}} )
+    ( {WORD_BEGIN} {_PERSONAL_NAME} (?: \\*["'] )? \s{{0,3}} [:=] \s{{0,3}} )
     (?: (?P<quote> \\*["'] ) (?: (?! (?P=quote) ) . )* (?P=quote)? | [^\s"'\\,;<>()]+ )
     """,
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
@@ -92,7 +102,7 @@ def _without_addresses(value: JSON) -> JSON:
         return [_without_addresses(each) for each in value]
     if isinstance(value, Mapping):
         return {
-            key: MASK if _PERSONAL.fullmatch(key) and isinstance(each, str) else _without_addresses(each)
+            masked_text(key): MASK if _PERSONAL.fullmatch(key) and isinstance(each, str) else _without_addresses(each)
             for key, each in value.items()
         }
     return value
@@ -101,6 +111,8 @@ def _without_addresses(value: JSON) -> JSON:
 def _without_ipv6(match: re.Match[str]) -> str:
     """Return a run of groups without an address. The whole run is masked: its ends may be part of the address."""
     run = match[0].replace("-", ":")
+    if "-" in match[0] and len([group for group in run.split(":") if group]) < _HOST_GROUPS:
+        return match[0]
     # The colon after a scheme, as in `stun:2620:fe::9`.
     head = ":" if run.startswith(":") and not run.startswith("::") else ""
     groups = run.removeprefix(head).split(":")[:_GROUPS]
@@ -111,6 +123,8 @@ def _without_ipv6(match: re.Match[str]) -> str:
     return match[0] if kind is None else f"{match[0][: len(head)]}{kind}"
 
 
+_HOST_GROUPS = 3
+"""Minimum number of groups with digits between hyphens. Fewer occur in ordinary text, such as `--add` and rules."""
 _GROUPS = 24
 """Number of groups of a run in which an address is searched. An address has at most 8."""
 

@@ -77,7 +77,7 @@ async def _authentication(stage: Stage) -> None:
     remember(token)
     wrong = f"ody_invalid_{stage.platform.entropy.uuid().replace('-', '')}"
     await stage.send("POST", "/auth/token", json={"api_key": wrong}, is_authorized=False, case="wrong-key")
-    await stage.send("POST", "/auth/token", json={"api_key": "malformed"}, is_authorized=False, case="malformed-key")
+    await stage.send("POST", "/auth/token", json={"api_key": "no-key"}, is_authorized=False, case="malformed-key")
     await stage.send("GET", "/regions", is_authorized=False, case="no-token")
     wrong_token = {"Authorization": "Bearer wrong-token"}
     await stage.send("GET", "/regions", headers=wrong_token, is_authorized=False, case="wrong-token")

@@ -165,6 +165,7 @@ def test_received_text_is_masked_by_name(text: str, shown: str) -> None:
         *("accesskey", "access_key", "apikey", "api_key", "auth", "credential", "key", "pass", "passwd"),
         *("password", "pwd", "secret", "sig", "Signature", "token", "X-Amz-Signature", "spectator.token"),
         *("accessToken", "sessionToken", "icePwd", "turnCredential"),
+        *("IDToken", "SASToken", "TURNPassword", "JWTSecret", "myIDToken"),
     ],
 )
 @pytest.mark.parametrize("plural", ["", "s"])
@@ -175,7 +176,7 @@ def test_value_is_masked_by_its_name(name: str, plural: str) -> None:
     assert redacted_json({name: "abc", "x": "abc"}) == {name: "***", "x": "abc"}
 
 
-@pytest.mark.parametrize("name", ["keyboard", "monkey", "Expires", "compass", "design", "tokenizer"])
+@pytest.mark.parametrize("name", ["keyboard", "monkey", "Expires", "compass", "design", "tokenizer", "MONKEY"])
 def test_value_with_similar_name_is_shown(name: str) -> None:
     assert received(f"see {name}=abc&x=1") == f"see {name}=abc&x=1"
     assert redacted_json({name: "abc"}) == {name: "abc"}

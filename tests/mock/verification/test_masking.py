@@ -48,6 +48,13 @@ from odyssey_mock.verification.masking import masked, masked_text, remember_secr
         ('got {"username": "17:me", "count": 2}', 'got {"username": "***", "count": 2}'),
         (r"got {\"userName\": \"17:me\"}", r"got {\"userName\": \"***\"}"),
         ('{"accessToken": "abcdefgh", "icePwd": "abc"}', '{"accessToken": "***", "icePwd": "***"}'),
+        ("turnUsername=me turn_username=me ICEUsername: me", "turnUsername=*** turn_username=*** ICEUsername: ***"),
+        ('{"localUfrag": "abcd", "remote_ufrag": "efgh"}', '{"localUfrag": "***", "remote_ufrag": "***"}'),
+        *((text, text) for text in (" -- ", "-----", "|---|---|", "--add", "a--b", "2026-11-30", "git add --face")),
+        (
+            "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----",
+            "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----",
+        ),
     ],
 )
 def test_text_is_masked(text: str, shown: str) -> None:
@@ -88,6 +95,9 @@ def test_no_public_address_survives_its_surroundings(address: IPv4Address | IPv6
         shown = masked_text(surroundings.format(address=text, host=host))
         assert text not in shown
         assert host not in shown
+        key = json.dumps(masked({surroundings.format(address=text, host=host): [1]}))
+        assert text not in key
+        assert host not in key
 
 
 def test_foundations_are_masked() -> None:
@@ -110,6 +120,30 @@ def test_tokens_are_remembered_after_many_signed_urls() -> None:
 def test_secret_is_masked_without_its_name(name: str) -> None:
     assert Seen("opaque-token", "here", f"$.{name}").text == "***"
     assert Seen(Absent(("a",)), "here", f"$.{name}").text == "the fields a"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(403, "403"), (True, "true"), (False, "false"), (None, "null"), ("", '""'), ([], "[]")]
+)
+def test_value_that_is_no_secret_is_shown(value: JSON, text: str) -> None:
+    assert Seen(value, "here", "$.access_token").text == text
+
+
+@pytest.mark.parametrize("value", ["opaque-token", ["opaque-token"], {"a": "opaque-token"}])
+def test_secrets_in_containers_are_masked(value: JSON) -> None:
+    assert Seen(value, "here", "$.access_token").text == "***"
+
+
+@pytest.mark.parametrize(
+    "name", ["username", "turnUsername", "turn_username", "iceUsername", "localUfrag", "remote_ufrag", "ICEUfrag"]
+)
+def test_personal_field_is_masked(name: str) -> None:
+    assert masked({name: "my-account"}) == {name: "***"}
+
+
+@pytest.mark.parametrize("name", ["filename", "superuser", "foundational"])
+def test_field_with_similar_name_is_shown(name: str) -> None:
+    assert masked({name: "my-account"}) == {name: "my-account"}
 
 
 def test_values_are_masked_before_they_are_cut() -> None:

@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from odyssey_client.models import JSON
+from odyssey_client.redaction import redacted
 from odyssey_client.trace import read_trace
 from odyssey_client.version import client_version
 from odyssey_mock import MockOdyssey
@@ -31,6 +32,7 @@ from odyssey_mock.verification.judgment import judge
 from odyssey_mock.verification.observations import Exchange, Message, Observations
 from odyssey_mock.verification.program import Program, Run
 from odyssey_mock.verification.report import Report, report_of, text_report
+from odyssey_mock.verification.statements import statements
 from odyssey_mock.verification.trace_file import write_run
 
 
@@ -87,6 +89,11 @@ def test_new_mock_confirms_every_tested_statement(complete: Complete) -> None:
     assert named(complete.seen) == {}
     assert {found.statement.id for found in judge(complete.seen).findings if found.statement} == verified_statements()
     assert len(verified_statements()) >= 175
+
+
+def test_words_of_the_program_are_no_secrets(complete: Complete) -> None:
+    words = ["malformed", *(each.text for each in statements().values() if "ody_" not in each.text)]
+    assert [text for text in words if redacted(text) != text] == []
 
 
 def test_program_costs_what_it_announces(complete: Complete) -> None:
@@ -199,6 +206,22 @@ ALTERED: Mapping[str, tuple[Callable[[Observations], Observations], dict[str, st
         {"contradicted reason.start.already-active": "the fields type"},
     ),
     "a type of message is new": (further_message, {"new message type `stream_paused`": "stream_paused"}),
+    "a file is served with another signature": (
+        lambda seen: facts(
+            "recordings", files=[{**each, "changed_signature": 200} for each in seen.fact("recordings", "files")]
+        )(seen),
+        {"contradicted recording.url.invalid-signature": "200"},
+    ),
+    "entries of a playlist have no token": (
+        lambda seen: facts("broadcast", playlist={**seen.fact("broadcast", "playlist"), "entries_have_token": False})(
+            seen
+        ),
+        {"contradicted hls.playlist.tokens": "false"},
+    ),
+    "an access token is null": (
+        bodies("POST /auth/token", lambda body: {**body, "access_token": None}),
+        {"contradicted rest.token.access-token": "null"},
+    ),
     "a codec is new": (described("VP8/90000", "AV1/90000"), {"new codec AV1": "AV1"}),
     "candidates use TCP": (
         described(" 1 udp ", " 1 tcp "),

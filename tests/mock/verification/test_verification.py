@@ -234,6 +234,13 @@ ALTERED: Mapping[str, tuple[Callable[[Observations], Observations], dict[str, st
 }
 
 
+@pytest.mark.parametrize(("credential", "shown"), [(5, "5"), (None, "null"), (["opaque"], "***"), ({"a": "b"}, "***")])
+def test_only_secrets_are_masked_in_deviations(credential: JSON, shown: str, complete: Complete) -> None:
+    servers = [{"urls": "stun:stun.example", "username": "me", "credential": credential}]
+    altered = bodies("GET /config", lambda body: {**body, "iceServers": servers})(complete.seen)
+    assert named(altered) == {"contradicted the schema of the contract at $.iceServers[].credential": shown}
+
+
 @pytest.mark.parametrize("case", ALTERED)
 def test_alteration_is_named_and_nothing_else(case: str, complete: Complete) -> None:
     alter, expected = ALTERED[case]

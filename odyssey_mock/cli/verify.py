@@ -196,6 +196,20 @@ def _show(report: Report) -> None:
         click.echo(encodable(printable(line), sys.stdout))
 
 
+def _check(path: Path) -> None:
+    """Check that a file can be written.
+
+    Raises:
+        CannotRunError: it cannot.
+        OSError: this cannot be found out.
+    """
+    if path.is_dir():
+        raise CannotRunError(f"cannot write {path}: expected a file, got a folder")
+    folder = next(each for each in path.absolute().parents if each.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise CannotRunError(f"cannot write {path}: expected {folder} to be a folder that you may write to")
+
+
 class Files:
     """The files of a run. Errors are kept until `tell`, so that every file is written that can be."""
 
@@ -214,32 +228,33 @@ class Files:
         """Check that the files can be written, before the program costs anything.
 
         Raises:
-            CannotRunError: a folder cannot be written, or is a file.
+            CannotRunError: a folder cannot be written or read, or is a file.
         """
         for path in self._paths:
-            if path.is_dir():
-                raise CannotRunError(f"cannot write {path}: expected a file, got a folder")
-            folder = next(each for each in path.absolute().parents if each.exists())
-            if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-                raise CannotRunError(f"cannot write {path}: expected {folder} to be a folder that you may write to")
+            try:
+                _check(path)
+            except OSError as error:  # a folder on the way to it may not be entered, or a name is too long
+                raise CannotRunError(f"cannot write {path}: {error.strerror or error}") from None
 
     def write_trace(self, run: Run) -> None:
         """Write the trace file."""
         from odyssey_mock.verification.trace_file import write_run  # noqa: PLC0415
 
-        self._write(self._trace, lambda path: write_run(run, path))
+        self._write("the trace", self._trace, lambda path: write_run(run, path))
 
     def write_reports(self, report: Report) -> None:
         """Write the reports that were asked for."""
         from odyssey_mock.verification.html_report import html_report  # noqa: PLC0415
 
-        def write(text: str) -> Callable[[Path], object]:
-            return lambda path: path.write_text(text, encoding="utf-8", errors="backslashreplace")
+        def write(made: Callable[[], str]) -> Callable[[Path], object]:
+            return lambda path: path.write_text(made(), encoding="utf-8", errors="backslashreplace")
 
-        self._write(self._json, write(f"{json.dumps(report.to_json(), indent=2)}\n"))
-        self._write(self._html, write(html_report(report)))
+        self._write("the JSON report", self._json, write(lambda: f"{json.dumps(report.to_json(), indent=2)}\n"))
+        self._write("the HTML report", self._html, write(lambda: html_report(report)))
 
-    def _write(self, path: Path | None, action: Callable[[Path], object]) -> None:
+    def _write(self, what: str, path: Path | None, action: Callable[[Path], object]) -> None:
+        from odyssey_mock.verification.masking import masked_text  # noqa: PLC0415
+
         if path is None:
             return
         try:
@@ -247,6 +262,9 @@ class Files:
             action(path)
         except OSError as error:
             self._errors.append(f"cannot write {path}: {error.strerror or error}")
+        except Exception as error:
+            # A run has cost something, and what a service sends can be anything: the other files are still written.
+            self._errors.append(masked_text(f"{what} could not be made: {type(error).__name__}: {error}"))
         else:
             self._written.add(path)
 

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from odyssey_client.errors import OdysseyError, OdysseyUsageError, QueueTimeoutError, RateLimitError
+from odyssey_client.errors import OdysseyError, OdysseyUsageError, QueueTimeoutError
 from odyssey_client.event_loop import in_thread
 from odyssey_client.platform import Platform
 from odyssey_client.redaction import remember
@@ -19,7 +19,7 @@ from odyssey_client.trace.recorder import Recorder, Recording
 from odyssey_mock.verification.masking import remember_secrets
 from odyssey_mock.verification.observations import Observations, Outcome, StepRun, observed
 from odyssey_mock.verification.stage import CannotVerifyError, Shared, Stage, StepError
-from odyssey_mock.verification.steps import STEPS, Step
+from odyssey_mock.verification.steps import STEPS
 
 PROGRAM_LIMIT_S = 300.0
 """Time limit of the whole program, in seconds. A queue of jobs may take minutes."""
@@ -59,7 +59,6 @@ class Program:
         self._say = say
         self._limit = limit
         self._no_session: str | None = None
-        self._has_ended_session = False
         remember(api_key)
 
     async def run(self) -> Run:
@@ -123,7 +122,7 @@ class Program:
         reason, began = "the program reached its time limit", clock.monotonic()
         try:
             async with clock.timeout(step.limit):
-                await self._work(step, stage)
+                await step.work(stage)
             reason = ""
         except (OdysseyError, StepError) as error:  # some errors of the client are a TimeoutError too
             reason = _reason(error)
@@ -141,31 +140,6 @@ class Program:
             outcome: Outcome = "failed" if reason else "done"
             runs[name] = StepRun(name=name, outcome=outcome, reason=reason, seconds=seconds, facts=stage.facts)
             await stage.aclose()
-
-    async def _work(self, step: Step, stage: Stage) -> None:
-        """Run a step, and once more if a session was refused that the service may grant after a while."""
-        try:
-            await step.work(stage)
-        except (QueueTimeoutError, OdysseyUsageError) as error:
-            wait = _wait_after(error, has_ended_session=self._has_ended_session)
-            if not step.needs_session or wait is None:
-                raise
-            await self._platform.clock.sleep(wait)
-            stage.facts.clear()
-            await step.work(stage)
-        self._has_ended_session |= step.needs_session
-
-
-SESSION_WAIT_S, LONGEST_WAIT_S = 10.0, 30.0
-"""Seconds to wait for another session: after one of this run, which the service may still count, and at most."""
-
-
-def _wait_after(error: QueueTimeoutError | OdysseyUsageError, *, has_ended_session: bool) -> float | None:
-    """Return the seconds to wait after a refused session; None if there is no reason to try again."""
-    asked = error.retry_after_seconds if isinstance(error, RateLimitError) else None
-    if asked is not None:
-        return asked if asked <= LONGEST_WAIT_S else None
-    return SESSION_WAIT_S if has_ended_session else None
 
 
 def _reason(error: Exception) -> str:

@@ -14,7 +14,7 @@ import httpx
 
 from odyssey_client import Odyssey
 from odyssey_client.config import AdvancedConfig
-from odyssey_client.errors import OdysseyError
+from odyssey_client.errors import ConcurrentLimitReachedError, OdysseyError, QueueTimeoutError, RateLimitError
 from odyssey_client.platform import ClientPeer, Clock, Network, PeerListener, Platform
 from odyssey_client.redaction import without_query
 from odyssey_client.rest.transport import no_answer, unreachable
@@ -37,6 +37,8 @@ CREATION_LIMIT_S = 5.0
 """Seconds to wait for a session or a job that was requested before Ctrl-C, so that it can be ended."""
 CLEANUP_LIMIT_S = 15.0
 """Seconds that the end of a session or a job may take, also after a second Ctrl-C."""
+SESSION_WAIT_S, LONGEST_WAIT_S = 10.0, 30.0
+"""Seconds to wait for another session: after one of this run, which the service may still count, and at most."""
 _POLL_S = 0.02
 """Seconds between two looks at a condition."""
 _SETTINGS = AdvancedConfig(reconnect="off", queue_timeout_s=30.0, operation_timeout_s=20.0, request_max_retries=1)
@@ -90,6 +92,7 @@ class Shared:
         live_stream: id of the stream of the step `live`; None before it.
         completed_job: id of the job, once it is completed.
         simulated_streams: ids of the streams of this job.
+        has_opened_session: whether this run has opened a session.
     """
 
     api_key: str = field(repr=False)
@@ -98,6 +101,7 @@ class Shared:
     live_stream: str | None = None
     completed_job: str | None = None
     simulated_streams: Sequence[str] = ()
+    has_opened_session: bool = False
 
 
 class Stage:
@@ -168,11 +172,29 @@ class Stage:
             finally:
                 await self.uninterrupted(client.disconnect())
 
+    async def granted[T](self, opening: Callable[[], Coroutine[object, object, T]]) -> T:
+        """Open a session, and try once more if the service may grant it after a while. Nothing else is repeated.
+
+        Raises:
+            OdysseyError: the session was refused.
+        """
+        try:
+            opened = await opening()
+        except (QueueTimeoutError, ConcurrentLimitReachedError, RateLimitError) as error:
+            wait = _wait_after(error, has_opened_session=self.shared.has_opened_session)
+            if wait is None:
+                raise
+            await self.clock.sleep(wait)
+            opened = await opening()
+        self.shared.has_opened_session = True
+        return opened
+
     async def uninterrupted(self, cleanup: Coroutine[object, object, object]) -> None:
         """Await a cleanup, which no cancellation stops; it takes `CLEANUP_LIMIT_S` at most. Its errors are ignored."""
 
         async def work() -> None:
-            with contextlib.suppress(OdysseyError, StepError, TimeoutError):
+            # Any error: the service can answer with anything, and the error of the step is the one to report.
+            with contextlib.suppress(Exception):
                 async with self.clock.timeout(CLEANUP_LIMIT_S):
                     await cleanup
 
@@ -305,6 +327,14 @@ async def limited(stage: Stage, seconds: float, what: str) -> AsyncIterator[None
         raise StepError(f"{what} was not done within {seconds:g} s") from None
 
 
+def _wait_after(error: OdysseyError, *, has_opened_session: bool) -> float | None:
+    """Return the seconds to wait after a refused session; None if there is no reason to try again."""
+    asked = error.retry_after_seconds if isinstance(error, RateLimitError) else None
+    if asked is not None:
+        return asked if asked <= LONGEST_WAIT_S else None
+    return SESSION_WAIT_S if has_opened_session else None
+
+
 async def undisturbed(task: asyncio.Task[None]) -> None:
     """Await a task to its end, also if the caller is cancelled; raise the cancellation then.
 
@@ -318,6 +348,8 @@ async def undisturbed(task: asyncio.Task[None]) -> None:
         except asyncio.CancelledError as error:
             cancelled = error
     if cancelled is not None:
+        if not task.cancelled():
+            task.exception()  # retrieved: the cancellation is raised in its place
         raise cancelled
     task.result()
 

@@ -19,7 +19,6 @@ from odyssey_client import ClientCredentials, Odyssey, Script, connect_to_stream
 from odyssey_client.config import AdvancedConfig
 from odyssey_client.connection.signaling import end_session
 from odyssey_client.errors import (
-    OdysseyApiError,
     OdysseyAuthError,
     OdysseyError,
     OdysseySimulationError,
@@ -130,9 +129,6 @@ async def _rest(stage: Stage) -> None:
     await stage.send("GET", "/stream-recordings")
     await stage.send("GET", "/simulation-jobs?limit=101")
     await stage.send("GET", "/simulation-jobs")
-    for case, request in INVALID_JOBS.items():
-        if await _is_accepted(stage, case, request):
-            break  # the service does not refuse such scripts, and each job may cost something
     await stage.send("POST", "/telemetry", json={"events": []})
     await stage.send("POST", "/telemetry", json={"events": []}, is_authorized=False)
     preflight = _ORIGIN | {
@@ -145,6 +141,10 @@ async def _rest(stage: Stage) -> None:
     if not says_nothing(answer.status_code):
         routes = _routes(_json(answer))
         stage.facts |= {"routes": routes, "has_openapi": routes is not None}
+    # Last, because a job that cannot be cancelled ends the step.
+    for case, request in INVALID_JOBS.items():
+        if await _is_accepted(stage, case, request):
+            break  # the service does not refuse such scripts, and each job may cost something
 
 
 async def _ping_regions(stage: Stage, answer: httpx.Response) -> None:
@@ -165,18 +165,34 @@ _REGIONS, _PING_LIMIT_S = 32, 3.0
 
 
 async def _is_accepted(stage: Stage, case: str, request: dict[str, JSON]) -> bool:
-    """Request a job with an invalid script; if the service accepts it, cancel the job and return True."""
+    """Request a job with an invalid script; if the service accepts it, cancel the job and return True.
+
+    Raises:
+        StepError: the job was accepted and could not be cancelled.
+    """
+    is_cancelled = False
 
     async def cancel(answer: httpx.Response) -> None:
-        body = _json(answer)
-        names = (body.get("job_id"), body.get("id")) if isinstance(body, dict) else ()
-        for name in [each for each in names if isinstance(each, str)][:1]:
-            await stage.send("DELETE", f"/simulation-jobs/{quote(name, safe='')}", case=CANCELLED_CASE)
+        nonlocal is_cancelled
+        if (name := _job_id(answer)) is not None:
+            path = f"/simulation-jobs/{quote(name, safe='')}"
+            is_cancelled = (await stage.send("DELETE", path, case=CANCELLED_CASE)).is_success
 
     answer = await stage.made(stage.send("POST", "/simulation-jobs", json=request, case=case), cancel)
-    if answer.is_success:
-        await stage.uninterrupted(cancel(answer))
-    return answer.is_success
+    if not answer.is_success:
+        return False
+    await stage.uninterrupted(cancel(answer))
+    if not is_cancelled:
+        job = f"the job {_job_id(answer) or 'without an id'}"
+        raise StepError(f"{job} with an invalid script was accepted and could not be cancelled")
+    return True
+
+
+def _job_id(answer: httpx.Response) -> str | None:
+    """Return the id of a job that was created; None if the answer has none."""
+    body = _json(answer)
+    names = (body.get("job_id"), body.get("id")) if isinstance(body, dict) else ()
+    return next((name for name in names if isinstance(name, str)), None)
 
 
 CANCELLED_CASE = "accepted-job"
@@ -201,7 +217,7 @@ def _routes(document: JSON) -> JSON:
 async def _live(stage: Stage) -> None:
     """Connect, start a landscape stream, interact twice, start it again, end it, and disconnect."""
     tapped = TappedNetwork(stage.platform.network)
-    async with stage.client(tapped) as client, Frames((await client.connect()).frames()) as frames:
+    async with stage.client(tapped) as client, Frames((await stage.granted(client.connect)).frames()) as frames:
         await stage.until(lambda: frames.has(3), 10, "video before a stream")
         stage.facts["idle_frames"] = len(frames)
         async with limited(stage, LIVE_STREAM_LIMIT_S, "the stream"):
@@ -239,7 +255,8 @@ async def _credentials(stage: Stage) -> None:
 
     async with contextlib.AsyncExitStack() as stack:
         async with stage.client() as client:
-            credentials = await stage.made(client.create_client_credentials(), end)
+            # Only the request itself continues after Ctrl-C: a second one must not begin then.
+            credentials = await stage.granted(lambda: stage.made(client.create_client_credentials(), end))
 
             async def end_unless_connected() -> None:
                 if not connected:
@@ -297,7 +314,7 @@ async def _broadcast(stage: Stage) -> None:
             ready.set_result(info)
 
     async with stage.client() as client:
-        stream = await client.connect(on_broadcast_ready=on_broadcast_ready)
+        stream = await stage.granted(lambda: client.connect(on_broadcast_ready=on_broadcast_ready))
         async with Frames(stream.frames()) as frames, limited(stage, BROADCAST_LIMIT_S, "the broadcast"):
             await client.start_stream("A carousel at night", broadcast=True)
             await stage.until(ready.done, 5, "`broadcast_ready`")
@@ -448,7 +465,7 @@ async def _simulation(stage: Stage) -> None:
             # A second job, which is cancelled at once, shows the order of lists and how a job is cancelled.
             second = await stage.made(client.simulate(script=script), cancel)
             async with _cancelled_on_failure(stage, client, second.job_id):
-                with contextlib.suppress(OdysseyApiError, OdysseySimulationError):  # the exchange has the answer
+                with contextlib.suppress(OdysseySimulationError):  # it has ended; the exchange has the answer
                     await client.cancel_simulation(second.job_id)
             done = await client.wait_for_simulation(job.job_id, poll_interval=0.5, timeout=JOB_LIMIT_S)
         stage.shared.completed_job = job.job_id
@@ -530,7 +547,7 @@ def _changed(url: str) -> str:
 def _json(response: httpx.Response) -> JSON:
     try:
         value: JSON = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value
 

@@ -103,6 +103,31 @@ def test_failed_file_does_not_lose_others(mock: SyncMockOdyssey, tmp_path: Path)
     assert json.loads(files["json"].read_text())["counts"]["confirmed"] > 10
 
 
+@pytest.mark.parametrize("method", ["is_dir", "exists"])
+def test_folder_that_cannot_be_read_is_explained(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: object, **__: object) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, method, denied)
+    place = tmp_path / "report.odytrace"
+    with pytest.raises(CannotRunError) as caught:
+        Files(place, None, None).check()
+    assert caught.value.message == f"cannot write {place}: Permission denied"
+
+
+def test_failed_trace_does_not_lose_reports(mock: SyncMockOdyssey, tmp_path: Path) -> None:
+    def failing(*_: object) -> None:
+        raise ValueError(f"not expected: {mock.api_key}")
+
+    names = ("--json", str(tmp_path / "it.json"), "--trace", str(tmp_path / "it.odytrace"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("odyssey_mock.verification.trace_file.write_run", failing)
+        result = verify("--yes", "--only", "authentication", *names, key=mock.api_key, url=mock.url)
+    assert result.exit_code == 2
+    assert last_line(result) == "Error: the trace could not be made: ValueError: not expected: ***"
+    assert [path.name for path in tmp_path.iterdir()] == ["it.json"]
+
+
 def test_files_are_written_although_nothing_reads_the_report(
     mock: SyncMockOdyssey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

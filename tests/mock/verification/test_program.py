@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 from starlette.types import Message, Scope
 
-from odyssey_client.errors import OdysseyUsageError, RateLimitError
 from odyssey_mock import MockOdyssey
 from odyssey_mock.verification import program, stage, steps
 from odyssey_mock.verification.judgment import judge
@@ -81,17 +80,22 @@ async def test_unexpected_error_fails_only_its_step(monkeypatch: pytest.MonkeyPa
 
 
 async def test_program_stops_at_its_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with MockOdyssey() as mock:
+    async def nothing(_: stage.Stage) -> None:
+        pass
 
-        async def endless(_: stage.Stage) -> None:
-            await asyncio.Event().wait()
+    async def endless(_: stage.Stage) -> None:
+        await asyncio.Event().wait()
 
-        work = replace(STEPS["simulation"], work=endless)
-        monkeypatch.setattr(program, "STEPS", {**STEPS, "simulation": work})
-        seen = await observed(mock, "simulation", "recordings", limit=0.3)
+    changed = {
+        "authentication": replace(STEPS["authentication"], work=nothing),
+        "simulation": replace(STEPS["simulation"], work=endless),
+    }
+    monkeypatch.setattr(program, "STEPS", {**STEPS, **changed})
+    run = await Program("ody_key", "http://127.0.0.1:9", steps=("simulation", "recordings"), limit=0.01).run()
+    seen = run.observations
     assert outcomes(seen) == {"authentication": "done", "simulation": "failed", "recordings": "skipped"}
     assert seen.steps[1].reason == "the program reached its time limit"
-    assert seen.steps[2].reason == "the program reached its time limit of 0.3 s"
+    assert seen.steps[2].reason == "the program reached its time limit of 0.01 s"
 
 
 async def test_job_is_cancelled_when_its_step_ends_early(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,12 +124,15 @@ async def test_first_accepted_job_is_the_last(monkeypatch: pytest.MonkeyPatch) -
     def accepted(scope: Scope, message: Message) -> Message:
         if (scope.get("method"), scope["path"], message.get("status")) == ("POST", "/simulation-jobs", 422):
             return {**message, "status": 200, "body": b'{"id": "job/1"}'}
+        if (scope.get("method"), scope["path"]) == ("DELETE", "/simulation-jobs/job/1"):
+            return {**message, "status": 200, "body": b"{}"}
         return message
 
     alter(monkeypatch, accepted)
     async with MockOdyssey() as mock:
         seen = await observed(mock, "rest")
         assert len(mock.requests("POST /simulation-jobs")) == 1
+    assert outcomes(seen)["rest"] == "done"
     assert [each.url.rpartition("/")[2] for each in seen.exchanges if each.case == steps.CANCELLED_CASE] == ["job%2F1"]
     verdicts = {found.statement.id: found.verdict for found in judge(seen).findings if found.statement}
     assert verdicts["script.rule.non-empty"] == "contradicted"
@@ -133,32 +140,55 @@ async def test_first_accepted_job_is_the_last(monkeypatch: pytest.MonkeyPatch) -
     assert verdicts["rest.job-cancel.unknown"] == "confirmed"
 
 
-async def test_refused_session_is_requested_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(program, "SESSION_WAIT_S", 0.01)
-    refused = 0
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"id": "job-1"}', "the job job-1 with an invalid script was accepted and could not be cancelled"),
+        (b"[]", "the job without an id with an invalid script was accepted and could not be cancelled"),
+    ],
+)
+async def test_accepted_job_that_stays_is_named(body: bytes, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def accepted(scope: Scope, message: Message) -> Message:
+        if (scope.get("method"), scope["path"], message.get("status")) == ("POST", "/simulation-jobs", 422):
+            return {**message, "status": 200, "body": body}
+        return message
 
-    async def busy_once(_: stage.Stage) -> None:
-        nonlocal refused
-        if refused == 0:
-            refused = 1
-            raise OdysseyUsageError("Maximum concurrent sessions (1) reached")
-
-    async def done(_: stage.Stage) -> None:
-        pass
-
-    changed = {"live": replace(STEPS["live"], work=done), "credentials": replace(STEPS["credentials"], work=busy_once)}
-    monkeypatch.setattr(program, "STEPS", {**STEPS, **changed})
+    alter(monkeypatch, accepted)
     async with MockOdyssey() as mock:
-        seen = await observed(mock, "live", "credentials")
-    assert (refused, outcomes(seen)["credentials"]) == (1, "done")
+        seen = await observed(mock, "rest")
+        assert len(mock.requests("POST /simulation-jobs")) == 1
+    assert (outcomes(seen)["rest"], seen.steps[1].reason) == ("failed", reason)
 
 
-def test_service_says_when_to_request_a_session_again() -> None:
-    asked = RateLimitError("busy", details={"retry_after_seconds": 7})
-    late = RateLimitError("busy", details={"retry_after_seconds": 3600})
-    assert program._wait_after(asked, has_ended_session=False) == 7
-    assert program._wait_after(late, has_ended_session=True) is None
-    assert program._wait_after(OdysseyUsageError("busy"), has_ended_session=False) is None
+async def test_second_job_that_stays_fails_the_step() -> None:
+    async with MockOdyssey() as mock:
+        mock.faults.add(at="job.dispatched", do="stall")
+        mock.faults.add(at="rest.simulations.cancel", do="status", status=500, times=1)
+        seen = await observed(mock, "simulation")
+        assert {str(job.status) for job in mock.jobs.values()} == {"cancelled"}
+    assert outcomes(seen)["simulation"] == "failed"
+    assert "HTTP 500" in seen.steps[1].reason
+
+
+async def test_refused_session_is_requested_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "SESSION_WAIT_S", 0.01)
+    async with MockOdyssey() as mock:
+        detail = "Maximum concurrent sessions (1) reached"
+        mock.faults.add(at="rest.sessions.request", do="status", status=429, detail=detail, after=1, times=1)
+        seen = await observed(mock, "credentials", "broadcast")
+        assert len(mock.requests("POST /sessions/request")) == 3
+        assert len(mock.streams) == 1
+    assert outcomes(seen) == {"authentication": "done", "credentials": "done", "broadcast": "done"}
+
+
+async def test_refused_spectator_starts_no_second_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stage, "SESSION_WAIT_S", 0.01)
+    async with MockOdyssey() as mock:
+        mock.faults.add(at="whep.offer", do="status", status=429)
+        seen = await observed(mock, "credentials", "broadcast")
+        assert len(mock.requests("POST /sessions/request")) == 2
+        assert len(mock.streams) == 1
+    assert outcomes(seen) == {"authentication": "done", "credentials": "done", "broadcast": "failed"}
 
 
 async def test_step_stops_at_its_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,15 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from odyssey_client.errors import PeerError
+from odyssey_client.errors import (
+    AccountSuspendedError,
+    ConcurrentLimitReachedError,
+    MonthlyLimitReachedError,
+    OdysseyError,
+    PeerError,
+    QueueTimeoutError,
+    RateLimitError,
+)
 from odyssey_client.media.frames import VideoFrame
 from odyssey_client.models import JSON
 from odyssey_client.system import default_platform
@@ -175,3 +183,84 @@ async def test_creation_without_an_answer_is_given_up(stage: Stage, monkeypatch:
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller
+
+
+@pytest.mark.parametrize(
+    ("error", "has_opened_session", "openings"),
+    [
+        (QueueTimeoutError("busy"), True, 2),
+        (QueueTimeoutError("busy"), False, 1),
+        (ConcurrentLimitReachedError("busy"), True, 2),
+        (ConcurrentLimitReachedError("busy"), False, 1),
+        (RateLimitError("busy", details={"retry_after_seconds": 0.001}), False, 2),
+        (RateLimitError("busy", details={"retry_after_seconds": 3600}), True, 1),
+        (MonthlyLimitReachedError("used up"), True, 1),
+        (AccountSuspendedError("suspended"), True, 1),
+    ],
+)
+async def test_only_refusals_that_may_pass_are_tried_again(
+    error: OdysseyError, has_opened_session: bool, openings: int, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SESSION_WAIT_S", 0.001)
+    stage.shared.has_opened_session = has_opened_session
+    opened = 0
+
+    async def open_session() -> None:
+        nonlocal opened
+        opened += 1
+        raise error
+
+    with pytest.raises(type(error)):
+        await stage.granted(open_session)
+    assert opened == openings
+    assert stage.shared.has_opened_session is has_opened_session
+
+
+async def test_opened_session_is_remembered(stage: Stage) -> None:
+    async def open_session() -> str:
+        return "a session"
+
+    assert await stage.granted(open_session) == "a session"
+    assert stage.shared.has_opened_session
+
+
+async def test_cleanup_does_not_replace_error_of_step(stage: Stage) -> None:
+    async def cleanup() -> None:
+        raise KeyError("not expected")
+
+    async def step() -> None:
+        try:
+            raise StepError("the step failed")
+        finally:
+            await stage.uninterrupted(cleanup())
+
+    with pytest.raises(StepError, match=r"^the step failed$"):
+        await step()
+
+
+def test_error_is_retrieved_when_caller_is_cancelled() -> None:
+    reported: list[dict[str, Any]] = []
+
+    async def cancel() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+        began, may_end = asyncio.Event(), asyncio.Event()
+
+        async def work() -> None:
+            began.set()
+            await may_end.wait()
+            raise KeyError("not expected")
+
+        caller = asyncio.create_task(module.undisturbed(asyncio.create_task(work())))
+        await began.wait()
+        caller.cancel()
+        may_end.set()
+        await asyncio.wait([caller])
+        assert caller.cancelled()
+
+    asyncio.run(cancel())
+    gc.collect()
+    assert reported == []
+
+
+def test_deeply_nested_json_is_none() -> None:
+    assert steps._json(httpx.Response(200, content=b"[" * 200_000)) is None

@@ -1,6 +1,6 @@
 """The statements that `odyssey-mock verify` tests: for each, where to look and what to expect.
 
-`CHECKS` has one row per statement. The report and `docs/reference/truth.md` read from it which statements are tested.
+`checks` has one row per statement. The report and `docs/reference/truth.md` read from it which statements are tested.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from odyssey_mock.verification import looks
-from odyssey_mock.verification.conformance import Conformance, Deviation
-from odyssey_mock.verification.contract_documents import Contract
+from odyssey_mock.verification.conformance import Conformance
+from odyssey_mock.verification.contract_documents import Contract, Violation
 from odyssey_mock.verification.expectations import (
     COUNT,
     FLAG,
@@ -76,11 +76,11 @@ def _conformance() -> Conformance:
 _PLACES = MappingProxyType({"/ping/{region}": "/ping/region", "/whep/{resource}": "/whep/resource"})
 """Paths for routes whose address the service chooses."""
 _UNCHECKED = frozenset({None, "/artifacts/{stream_id}/{artifact}", "/hls/{file}"})
-"""Routes of files, which another server may have. `CHECKS` has what is expected of them."""
+"""Routes of files, which another server may have. The rows of recordings and of HLS have what is expected of them."""
 
 
-def deviations(seen: Exchange | Message) -> list[Deviation]:
-    """Return the deviations of the service from the contract in one exchange or message."""
+def violations(seen: Exchange | Message) -> list[Violation]:
+    """Return how the service violates the contract in one exchange or message."""
     if isinstance(seen, Message):
         data: dict[str, object] = {"from": seen.sender, "message": seen.content, "channel": seen.channel}
         entry = Entry(0, seen.lane, data)
@@ -90,15 +90,15 @@ def deviations(seen: Exchange | Message) -> list[Deviation]:
         path = _PLACES.get(seen.route or "", (seen.route or "").replace("{", "").replace("}", ""))
         answer = {"method": seen.method, "path": path, "status": seen.status, "query": {}}
         entry = Entry(0, "rest", {**answer, "request": seen.sent, "response": seen.body})
-    return [each for each in _conformance().check(entry) if each.side == "server"]
+    return [each.violation for each in _conformance().check(entry) if each.side == "server"]
 
 
-def place(deviation: Deviation) -> str:
-    """Return the JSON path of a deviation, with `[]` for each index and with the name of a missing field."""
+def place(violation: Violation) -> str:
+    """Return the JSON path of a violation, with `[]` for each index and with the name of a missing field."""
     path = "".join(
-        f"[]{part.partition(']')[2]}" if index else part for index, part in enumerate(deviation.path.split("["))
+        f"[]{part.partition(']')[2]}" if index else part for index, part in enumerate(violation.path.split("["))
     )
-    return path if deviation.missing is None else f"{path}.{deviation.missing}"
+    return path if violation.missing is None else f"{path}.{violation.missing}"
 
 
 _AS_DESCRIBED = "the fields of openapi.json"
@@ -112,10 +112,10 @@ def conforms(calls: Calls, name: str) -> Check:
         is_there = any(each.status == 200 for each in found)
         for each in found:
             if each.status == 200:
-                wrong = [deviation for deviation in deviations(each) if not deviation.surplus]
+                wrong = [violation for violation in violations(each) if not violation.surplus]
                 yield from (
-                    Seen(deviation.got, each.where, place(deviation), f"{deviation.expected} at {place(deviation)}")
-                    for deviation in wrong
+                    Seen(violation.got, each.where, place(violation), f"{violation.expected} at {place(violation)}")
+                    for violation in wrong
                 )
                 if not wrong:
                     yield Seen(_AS_DESCRIBED, each.where)
@@ -126,16 +126,25 @@ def conforms(calls: Calls, name: str) -> Check:
     return Check(name, step, look, equals(_AS_DESCRIBED))
 
 
-def _event_lines(seen: Observations) -> Iterator[Seen]:
-    contract = Contract.load()
+def _event_lines(seen: Observations) -> Iterator[tuple[str, JSON]]:
+    """Yield the place and the value of each line of the files of events; None for a line that is no JSON."""
     for each in files("lines", file="events")(seen):
         for line in each.value if isinstance(each.value, list) else []:
             try:
-                value: JSON = json.loads(str(line))
+                yield each.where, json.loads(str(line))
             except ValueError:
-                value = None
-            faults = list(contract.faults("recording-event", "", value))
-            yield Seen(not faults, each.where, "line")
+                yield each.where, None
+
+
+def _event_lines_are_json(seen: Observations) -> Iterator[Seen]:
+    for where, value in _event_lines(seen):
+        yield Seen(isinstance(value, dict), where, "line")
+
+
+def _event_lines_conform(seen: Observations) -> Iterator[Seen]:
+    contract = Contract.load()
+    for where, value in _event_lines(seen):
+        yield Seen(not list(contract.violations("recording-event", "", value)), where, "line")
 
 
 # Rows.
@@ -443,7 +452,7 @@ def _recording_rows() -> Iterator[Check]:
     )
     yield Check("recording.thumbnail.jpeg", step, files("head", file="thumbnail"), matches(r"ÿØÿ.*", "a JPEG file"))
     yield Check("recording.events.jsonl", step, _event_lines_are_json, TRUE)
-    yield Check("recording.events.fields", step, _event_lines, TRUE)
+    yield Check("recording.events.fields", step, _event_lines_conform, TRUE)
     yield Check("recording.url.presigned", step, looks.signed_for, between(3590, 3610, "s"))
     yield Check("recording.url.signature", step, looks.signed_with, equals("expires, signature"))
     ended = named("GET /recordings/{stream_id}", "ended")
@@ -453,16 +462,6 @@ def _recording_rows() -> Iterator[Check]:
     )
     yield Check("recording.url.conditions", step, files("status", file="video"), equals(206))
     yield Check("recording.url.invalid-signature", step, files("changed_signature"), equals(403))
-
-
-def _event_lines_are_json(seen: Observations) -> Iterator[Seen]:
-    for each in files("lines", file="events")(seen):
-        for line in each.value if isinstance(each.value, list) else []:
-            try:
-                value: JSON = json.loads(str(line))
-            except ValueError:
-                value = None
-            yield Seen(isinstance(value, dict), each.where, "line")
 
 
 @cache

@@ -25,7 +25,7 @@ from typing import Any, Literal, Protocol, cast
 from urllib.parse import unquote
 
 from odyssey_client.models import JSON
-from odyssey_mock.verification.contract_documents import Contract, Fault, resolve
+from odyssey_mock.verification.contract_documents import Contract, Violation, resolve
 from odyssey_mock.verification.masking import masked
 
 Side = Literal["client", "server"]
@@ -52,6 +52,10 @@ class JournalEntry(Protocol):
     def data(self) -> Mapping[str, Any]: ...
 
 
+type _Found = tuple[Side, str, Violation]
+"""Who deviates, in which request or message, and how."""
+
+
 @dataclass(frozen=True)
 class Deviation:
     """One deviation of client or server from the contract, with the expected and the received value.
@@ -60,24 +64,16 @@ class Deviation:
         side: which of them deviates.
         index: the index of the entry.
         where: the request or message.
-        path: the JSON path of the value in it, or the parameter.
-        expected: the expected value.
-        got: the received value.
-        missing: the name of the field that is missing; None if the deviation is another one.
-        surplus: the names of fields, message types or statuses that the contract does not have.
+        violation: the place in it, and what was expected and received there.
     """
 
     side: Side
     index: int
     where: str
-    path: str
-    expected: str
-    got: str
-    missing: str | None = None
-    surplus: tuple[str, ...] = ()
+    violation: Violation
 
     def __str__(self) -> str:
-        return f"#{self.index} {self.side}: {self.where} at {self.path}: expected {self.expected}; got {self.got}"
+        return f"#{self.index} {self.side}: {self.where} at {self.violation}"
 
 
 @dataclass(frozen=True)
@@ -124,10 +120,7 @@ class Conformance:
                 found = self._channel(entry.data)
             case _:
                 return []
-        return [
-            Deviation(side, entry.index, where, fault.path, fault.expected, fault.got, fault.missing, fault.surplus)
-            for side, where, fault in found
-        ]
+        return [Deviation(side, entry.index, where, violation) for side, where, violation in found]
 
     def check_journal(self, journal: Iterable[JournalEntry], *, client: bool = True) -> None:
         """Check a whole journal; with `client=False`, check only the server.
@@ -146,14 +139,14 @@ class Conformance:
                 "With the mark, only the server is checked."
             )
 
-    def _rest(self, data: Mapping[str, Any]) -> Iterator[tuple[Side, str, Fault]]:
+    def _rest(self, data: Mapping[str, Any]) -> Iterator[_Found]:
         method, path, status = data["method"], data["path"], data["status"]
         where = f"{method} {path} -> {status}"
         if OWN_ROUTES.fullmatch(path) or method == "HEAD" or status is None:
             return
         if method == "OPTIONS":
             if not 200 <= status < 300:
-                yield "server", where, Fault("$", "a preflight that passes (2xx)", str(status))
+                yield "server", where, Violation("$", "a preflight that passes (2xx)", str(status))
             return
         route, fields = self._find(path)
         operation = route.item.get(method.lower()) if route else None
@@ -162,21 +155,21 @@ class Conformance:
             return
         base = f"/paths/{_escape(route.template)}"
         if status < 400:
-            yield from (("client", f"{where}, request", fault) for fault in self._request(base, operation, data))
+            yield from (("client", f"{where}, request", each) for each in self._request(base, operation, data))
             query = [
                 (name, each)
                 for name, value in data["query"].items()
                 for each in (value if isinstance(value, list) else [value])
             ]
             yield from (
-                ("client", f"{where}, parameters", fault)
-                for fault in self._parameters(route.item, operation, fields, query)
+                ("client", f"{where}, parameters", violation)
+                for violation in self._parameters(route.item, operation, fields, query)
             )
         if data.get("fault") in OFF_CONTRACT:
             return
         yield from (
-            ("server", f"{where}, response", fault)
-            for fault in self._response(f"{base}/{method.lower()}", operation, status, data["response"])
+            ("server", f"{where}, response", violation)
+            for violation in self._response(f"{base}/{method.lower()}", operation, status, data["response"])
         )
 
     def _find(self, path: str) -> tuple[_Route | None, Mapping[str, str]]:
@@ -185,24 +178,24 @@ class Conformance:
                 return route, {name: unquote(value) for name, value in match.groupdict().items()}
         return None, {}
 
-    def _unknown(self, where: str, data: Mapping[str, Any], route: _Route | None) -> Iterator[tuple[Side, str, Fault]]:
+    def _unknown(self, where: str, data: Mapping[str, Any], route: _Route | None) -> Iterator[_Found]:
         methods = sorted(set(route.item) & _METHODS) if route else []
         known = f"one of its methods: {', '.join(methods).upper()}" if methods else "a route of openapi.json"
-        yield "client", where, Fault("$", known, f"{data['method']} {data['path']}")
+        yield "client", where, Violation("$", known, f"{data['method']} {data['path']}")
         if data["status"] not in {404, 405}:
-            yield "server", where, Fault("$", "status 404 or 405, as the route is unknown", str(data["status"]))
+            yield "server", where, Violation("$", "status 404 or 405, as the route is unknown", str(data["status"]))
         else:
             schema = ERROR_SCHEMA if route is None else route.item.get("x-errors", ERROR_SCHEMA)
-            faults = self._contract.faults("openapi", schema, data["response"])
-            yield from (("server", f"{where}, response", fault) for fault in faults)
+            violations = self._contract.violations("openapi", schema, data["response"])
+            yield from (("server", f"{where}, response", violation) for violation in violations)
 
-    def _request(self, base: str, operation: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Fault]:
+    def _request(self, base: str, operation: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[Violation]:
         body, content = data["request"], operation.get("requestBody", {}).get("content", {})
         if "application/json" in content:
             pointer = f"{base}/{data['method'].lower()}/requestBody/content/application~1json/schema"
-            yield from self._contract.faults("openapi", pointer, body)
+            yield from self._contract.violations("openapi", pointer, body)
         elif not content and body is not None:
-            yield Fault("$", "no body", _short(body))
+            yield Violation("$", "no body", _short(body))
 
     def _parameters(
         self,
@@ -210,7 +203,7 @@ class Conformance:
         operation: Mapping[str, Any],
         fields: Mapping[str, str],
         query: Sequence[tuple[str, str]],
-    ) -> Iterator[Fault]:
+    ) -> Iterator[Violation]:
         openapi = self._contract.openapi
         declared = [
             resolve(openapi, parameter) for parameter in (*item.get("parameters", ()), *operation.get("parameters", ()))
@@ -226,46 +219,46 @@ class Conformance:
         for place, name, text in got:
             if parameter := by_name.get((place, name)):
                 schema = resolve(openapi, parameter["schema"])
-                for fault in self._contract.faults_of(schema, _coerced(text, schema.get("type"))):
-                    yield Fault(f"{place} {name}", fault.expected, fault.got)
+                for violation in self._contract.violations_of(schema, _coerced(text, schema.get("type"))):
+                    yield Violation(f"{place} {name}", violation.expected, violation.got)
             elif name not in tokens:
                 names = ", ".join(known for where, known in by_name if where == place) or "none"
-                yield Fault(f"{place} {name}", f"a parameter of the route ({names})", _short(text))
+                yield Violation(f"{place} {name}", f"a parameter of the route ({names})", _short(text))
 
-    def _response(self, base: str, operation: Mapping[str, Any], status: int, body: object) -> Iterator[Fault]:
+    def _response(self, base: str, operation: Mapping[str, Any], status: int, body: object) -> Iterator[Violation]:
         responses = operation["responses"]
         key = next((key for key in (str(status), f"{status // 100}XX") if key in responses), None)
         if key is None:
             expected = f"a status of {', '.join(responses)}"
-            yield Fault("$", expected, f"{status} with {_short(body)}", surplus=(str(status),))
+            yield Violation("$", expected, f"{status} with {_short(body)}", surplus=(str(status),))
             return
         reference = responses[key].get("$ref", "").removeprefix("#")
         content = resolve(self._contract.openapi, responses[key]).get("content", {})
         if "application/json" in content:
             pointer = f"{reference or f'{base}/responses/{key}'}/content/application~1json/schema"
-            yield from self._contract.faults("openapi", pointer, body)
+            yield from self._contract.violations("openapi", pointer, body)
         elif not content and not key.endswith("XX") and body is not None:
-            yield Fault("$", "no body", _short(body))
+            yield Violation("$", "no body", _short(body))
 
-    def _channel(self, data: Mapping[str, Any]) -> Iterator[tuple[Side, str, Fault]]:
+    def _channel(self, data: Mapping[str, Any]) -> Iterator[_Found]:
         side: Side = data["from"]
         if data["channel"] != CHANNELS[side]:
-            yield side, "data channel", Fault("$", f"the channel {CHANNELS[side]}", str(data["channel"]))
+            yield side, "data channel", Violation("$", f"the channel {CHANNELS[side]}", str(data["channel"]))
         yield from self._message("data-channel", data)
 
-    def _message(self, document: str, data: Mapping[str, Any]) -> Iterator[tuple[Side, str, Fault]]:
+    def _message(self, document: str, data: Mapping[str, Any]) -> Iterator[_Found]:
         side: Side = data["from"]
         message = data["message"]
         where = f"{document} message from the {side}"
         if not isinstance(message, Mapping):
-            yield side, where, Fault("$", "a JSON object with a `type`", _short(message))
+            yield side, where, Violation("$", "a JSON object with a `type`", _short(message))
             return
         known = self._contract.messages(document, side)
         if (kind := message.get("type")) not in known:
-            yield side, where, Fault("$.type", f"one of {', '.join(known)}", _short(kind), surplus=(str(kind),))
+            yield side, where, Violation("$.type", f"one of {', '.join(known)}", _short(kind), surplus=(str(kind),))
             return
-        for fault in self._contract.faults(document, f"/$defs/{side}~1{kind}", message):
-            yield side, f"{where}, {kind}", fault
+        for violation in self._contract.violations(document, f"/$defs/{side}~1{kind}", message):
+            yield side, f"{where}, {kind}", violation
 
 
 _METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})

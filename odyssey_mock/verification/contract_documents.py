@@ -36,7 +36,7 @@ FORMATS = FormatChecker(formats=["date-time"])
 
 
 @dataclass(frozen=True)
-class Fault:
+class Violation:
     """A violation of a schema: its JSON path or parameter, and the expected and received values.
 
     Attributes:
@@ -52,6 +52,9 @@ class Fault:
     got: str
     missing: str | None = None
     surplus: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.path}: expected {self.expected}; got {self.got}"
 
 
 class Contract:
@@ -75,13 +78,13 @@ class Contract:
         prefix = f"{side}/"
         return [name.removeprefix(prefix) for name in self.documents[document]["$defs"] if name.startswith(prefix)]
 
-    def faults(self, document: str, pointer: str, value: object) -> Iterator[Fault]:
+    def violations(self, document: str, pointer: str, value: object) -> Iterator[Violation]:
         """Validate `value` against the schema at the JSON pointer `pointer` of a document; yield the violations."""
-        return _faults(self._validator(f"{URN}{document}#{pointer}"), value)
+        return _violations(self._validator(f"{URN}{document}#{pointer}"), value)
 
-    def faults_of(self, schema: Mapping[str, Any], value: object) -> Iterator[Fault]:
+    def violations_of(self, schema: Mapping[str, Any], value: object) -> Iterator[Violation]:
         """Validate `value` against a schema that contains no `$ref`; yield the violations."""
-        return _faults(Draft202012Validator(schema, format_checker=FORMATS), value)
+        return _violations(Draft202012Validator(schema, format_checker=FORMATS), value)
 
     def _make_validator(self, uri: str) -> Draft202012Validator:
         return Draft202012Validator({"$ref": uri}, registry=self._registry, format_checker=FORMATS)
@@ -104,19 +107,19 @@ def resolve(document: Mapping[str, Any], node: Mapping[str, Any]) -> Mapping[str
     return node
 
 
-def _faults(validator: Draft202012Validator, value: object) -> Iterator[Fault]:
+def _violations(validator: Draft202012Validator, value: object) -> Iterator[Violation]:
     for error in validator.iter_errors(value):
         yield from _told(error)
 
 
-def _told(error: ValidationError) -> Iterator[Fault]:
-    """Describe a validation error as one or more faults.
+def _told(error: ValidationError) -> Iterator[Violation]:
+    """Describe a validation error as one or more violations.
 
     If the value matches none of the schemas of an `anyOf` or `oneOf`, but has the JSON type of exactly one of them,
     describe the violations of that schema.
     """
     if not error.context or _chooses_a_field(error):
-        yield _fault(error)
+        yield _violation(error)
         return
     branches: dict[object, list[ValidationError]] = {}
     for each in error.context:
@@ -126,31 +129,33 @@ def _told(error: ValidationError) -> Iterator[Fault]:
         for each in meant[0]:
             yield from _told(each)
         return
-    choices = dict.fromkeys(fault.expected for each in error.context for fault in _told(each))
-    yield Fault(error.json_path, " or ".join(choices), _short(error))
+    choices = dict.fromkeys(told.expected for each in error.context for told in _told(each))
+    yield Violation(error.json_path, " or ".join(choices), _short(error))
 
 
 def _is_of_another_type(error: ValidationError) -> bool:
     return error.validator == "type" and not error.relative_path
 
 
-def _fault(error: ValidationError) -> Fault:
+def _violation(error: ValidationError) -> Violation:
     keyword, rule = error.validator, error.validator_value
     if _chooses_a_field(error):
         names = [name for branch in rule for name in branch["required"]]
-        return Fault(error.json_path, f"exactly one of the fields {_listed(names)}", _fields(error.instance))
+        return Violation(error.json_path, f"exactly one of the fields {_listed(names)}", _fields(error.instance))
     if keyword == "type":
         types = [rule] if isinstance(rule, str) else rule
-        return Fault(error.json_path, f"JSON type {' or '.join(types)}", _short(error))
+        return Violation(error.json_path, f"JSON type {' or '.join(types)}", _short(error))
     if keyword == "required":
         missing = error.message.removesuffix(" is a required property").strip("'")
-        return Fault(error.json_path, f"a field `{missing}`", _fields(error.instance), missing=missing)
+        return Violation(error.json_path, f"a field `{missing}`", _fields(error.instance), missing=missing)
     if keyword == "additionalProperties":
         known = error.schema.get("properties", {})
         surplus = [name for name in error.instance if name not in known]
         expected = f"only the fields {_listed(known)}" if known else "no fields"
-        return Fault(error.json_path, expected, f"also {_listed(surplus)}", surplus=tuple(surplus))
-    return Fault(error.json_path, _EXPECTED.get(keyword, f"`{keyword}` of {{}}").format(_listed(rule)), _short(error))
+        return Violation(error.json_path, expected, f"also {_listed(surplus)}", surplus=tuple(surplus))
+    return Violation(
+        error.json_path, _EXPECTED.get(keyword, f"`{keyword}` of {{}}").format(_listed(rule)), _short(error)
+    )
 
 
 _EXPECTED: Mapping[str, str] = {

@@ -14,9 +14,8 @@ from typing import Literal
 from odyssey_client.redaction import MASK
 from odyssey_mock.http.openapi import document
 from odyssey_mock.verification import looks
-from odyssey_mock.verification.checks import Check, checks, deviations, place
-from odyssey_mock.verification.conformance import Deviation
-from odyssey_mock.verification.contract_documents import Contract
+from odyssey_mock.verification.checks import Check, checks, place, violations
+from odyssey_mock.verification.contract_documents import Contract, Violation
 from odyssey_mock.verification.expectations import Absent, Seen, is_secret, shown
 from odyssey_mock.verification.observations import Exchange, Message, Observations, StepRun, says_nothing
 from odyssey_mock.verification.statements import Statement, statements
@@ -141,13 +140,13 @@ def _deviating(seen: Observations, explained: set[tuple[str, str]]) -> Iterator[
         *((looks.where(each), each) for each in seen.messages if each.sender == "server"),
     ]
     for where, each in traffic:
-        for deviation in _deviations(each):
-            path = place(deviation)
-            if deviation.surplus:
-                for name in deviation.surplus:
+        for violation in _violations(each):
+            path = place(violation)
+            if violation.surplus:
+                for name in violation.surplus:
                     what = _surplus(each, path, name)
                     known = Finding(
-                        verdict="new", statement=None, what=what, where=where, expected=deviation.expected, seen=name
+                        verdict="new", statement=None, what=what, where=where, expected=violation.expected, seen=name
                     )
                     found.setdefault(("new", what, where), known)
             elif (where, path) not in explained:
@@ -157,29 +156,29 @@ def _deviating(seen: Observations, explained: set[tuple[str, str]]) -> Iterator[
                     statement=None,
                     what=what,
                     where=where,
-                    expected=deviation.expected,
-                    seen=_got(path, deviation),
+                    expected=violation.expected,
+                    seen=_got(path, violation),
                 )
-                found.setdefault((where, path, deviation.expected), finding)
+                found.setdefault((where, path, violation.expected), finding)
     yield from found.values()
 
 
-def _deviations(seen: Exchange | Message) -> Sequence[Deviation]:
+def _violations(seen: Exchange | Message) -> Sequence[Violation]:
     try:
-        return deviations(seen)
+        return violations(seen)
     except (RecursionError, ValueError, OverflowError):  # values that no schema can be compared with
         return ()
 
 
-def _got(path: str, deviation: Deviation) -> str:
+def _got(path: str, violation: Violation) -> str:
     """Return what was received at a path, without a secret."""
-    if deviation.missing is not None:
-        return deviation.got
+    if violation.missing is not None:
+        return violation.got
     try:
-        value = json.loads(deviation.got)
+        value = json.loads(violation.got)
     except ValueError:  # text that was cut, or a description
-        value = deviation.got
-    return MASK if is_secret(path, value) else deviation.got
+        value = violation.got
+    return MASK if is_secret(path, value) else violation.got
 
 
 def _surplus(seen: Exchange | Message, path: str, name: str) -> str:

@@ -58,7 +58,7 @@ def said_on_channel(side: str, channel: str, message: JSON) -> Journal:
 
 def deviations(journal: Journal) -> list[tuple[Side, str]]:
     found = [each for entry in journal.entries for each in CONFORMANCE.check(entry)]
-    return [(each.side, f"{each.path}: expected {each.expected}; got {each.got}") for each in found]
+    return [(each.side, str(each.violation)) for each in found]
 
 
 GOOD = {

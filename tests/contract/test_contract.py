@@ -230,7 +230,7 @@ def test_every_component_is_used() -> None:
 def test_every_body_has_valid_examples(name: str, pointer: str, media: Mapping[str, Any]) -> None:
     assert media["examples"]
     for example in media["examples"].values():
-        assert list(DOCUMENTS.faults("openapi", f"{pointer}/schema", example["value"])) == []
+        assert list(DOCUMENTS.violations("openapi", f"{pointer}/schema", example["value"])) == []
 
 
 # The vendor's documentation
@@ -294,7 +294,7 @@ def script_with(index: int, **fields: object) -> list[object]:
 
 
 def test_valid_script_is_accepted() -> None:
-    assert list(DOCUMENTS.faults("openapi", "/components/schemas/Script", SCRIPT)) == []
+    assert list(DOCUMENTS.violations("openapi", "/components/schemas/Script", SCRIPT)) == []
 
 
 @pytest.mark.parametrize(
@@ -318,13 +318,13 @@ def test_valid_script_is_accepted() -> None:
     ],
 )
 def test_invalid_scripts_are_rejected(script: list[object]) -> None:
-    assert list(DOCUMENTS.faults("openapi", "/components/schemas/Script", script))
+    assert list(DOCUMENTS.violations("openapi", "/components/schemas/Script", script))
 
 
 @pytest.mark.parametrize("sources", [{}, {"script": SCRIPT, "scripts": [SCRIPT]}, {"scripts": []}])
 def test_simulation_request_has_exactly_one_script_source(sources: Mapping[str, object]) -> None:
     request = {"portrait": True, "output_video": True, **sources}
-    assert list(DOCUMENTS.faults("openapi", "/components/schemas/SimulationRequest", request))
+    assert list(DOCUMENTS.violations("openapi", "/components/schemas/SimulationRequest", request))
 
 
 def test_failed_stream_needs_status_and_error_message() -> None:
@@ -332,12 +332,12 @@ def test_failed_stream_needs_status_and_error_message() -> None:
         "examples"
     ]["failed"]["value"]["streams"][0]
     pointer = "/components/schemas/SimulationStream"
-    assert list(DOCUMENTS.faults("openapi", pointer, stream)) == []
+    assert list(DOCUMENTS.violations("openapi", pointer, stream)) == []
     for half in ("status", "error_message"):
         partial = {name: value for name, value in stream.items() if name != half}
-        assert list(DOCUMENTS.faults("openapi", pointer, partial))
+        assert list(DOCUMENTS.violations("openapi", pointer, partial))
 
 
 def test_timestamp_format_is_validated() -> None:
-    faults_found = DOCUMENTS.faults("openapi", "/components/schemas/Timestamp", "yesterday")
+    faults_found = DOCUMENTS.violations("openapi", "/components/schemas/Timestamp", "yesterday")
     assert [fault.expected for fault in faults_found] == ['text in the format "date-time"']

@@ -36,7 +36,7 @@ def property_schemas(document: str, name: str) -> dict[str, Mapping[str, Any]]:
 
 
 def faults(document: str, name: str, message: object) -> list[str]:
-    found = DOCUMENTS.faults(document, f"/$defs/{name.replace('/', '~1')}", message)
+    found = DOCUMENTS.violations(document, f"/$defs/{name.replace('/', '~1')}", message)
     return [f"{fault.path}: {fault.expected}; {fault.got}" for fault in found]
 
 
@@ -97,7 +97,7 @@ def test_every_message_has_valid_examples(document: str, name: str) -> None:
     assert examples
     for example in examples:
         assert faults(document, name, example) == []
-        assert list(DOCUMENTS.faults(document, f"/$defs/{side}", example)) == []
+        assert list(DOCUMENTS.violations(document, f"/$defs/{side}", example)) == []
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_each_direction_lists_all_its_messages(document: str, side: str) -> None
 
 @pytest.mark.parametrize("event", DOCUMENTS.documents["recording-event"]["examples"])
 def test_recording_event_examples_are_valid(event: Mapping[str, Any]) -> None:
-    assert list(DOCUMENTS.faults("recording-event", "", event)) == []
+    assert list(DOCUMENTS.violations("recording-event", "", event)) == []
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_recording_event_examples_are_valid(event: Mapping[str, Any]) -> None:
     ],
 )
 def test_invalid_recording_events_are_rejected(event: Mapping[str, Any]) -> None:
-    assert list(DOCUMENTS.faults("recording-event", "", event))
+    assert list(DOCUMENTS.violations("recording-event", "", event))
 
 
 @settings(max_examples=30)

@@ -260,8 +260,8 @@ async def test_saved_trace_is_valid_and_can_be_opened(
     with zipfile.ZipFile(file) as archive:
         manifest = json.loads(archive.read("manifest.json"))
         saved = [json.loads(line) for line in archive.read("events.jsonl").splitlines()]
-    assert list(CONTRACT.faults("trace-manifest", "", manifest)) == []
-    assert [fault for event in saved for fault in CONTRACT.faults("trace-event", "", event)] == []
+    assert list(CONTRACT.violations("trace-manifest", "", manifest)) == []
+    assert [fault for event in saved for fault in CONTRACT.violations("trace-event", "", event)] == []
     assert saved == events
     printed = CliRunner().invoke(main, ["trace", "print", str(file)])
     assert printed.exit_code == 0, printed.output

@@ -21,7 +21,7 @@ def events(shown: Timeline, **fields: object) -> list[dict[str, Any]]:
     text = event_log(record("acct", shown, **fields))
     assert text.endswith("\n")
     lines: list[dict[str, Any]] = [json.loads(line) for line in text.splitlines()]
-    assert [fault for line in lines for fault in CONTRACT.faults("recording-event", "", line)] == []
+    assert [fault for line in lines for fault in CONTRACT.violations("recording-event", "", line)] == []
     return lines
 
 

@@ -34,7 +34,7 @@ def written(tmp_path_factory: pytest.TempPathFactory, manifest: Manifest, record
 
 
 def faults(document: str, value: Any) -> list[str]:
-    return [str(fault) for fault in CONTRACT.faults(document, "", value)]
+    return [str(fault) for fault in CONTRACT.violations(document, "", value)]
 
 
 @settings(max_examples=40)

@@ -150,7 +150,7 @@ def test_values_are_masked_before_they_are_cut() -> None:
     address = "9.9.9.9"
     for padding in range(100, 170):
         value: JSON = "x" * padding + " " + address
-        faults = Contract.load().faults("recording-event", "", value)
+        faults = Contract.load().violations("recording-event", "", value)
         texts = [shown(value), *(fault.got for fault in faults)]
         assert [text for text in texts if "9.9" in text] == []
 

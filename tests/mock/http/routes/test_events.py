@@ -49,7 +49,7 @@ async def test_entries_are_trace_events(authorized: httpx.AsyncClient, odyssey_m
     contract = Contract.load()
     async with event_stream(authorized) as stream:
         shown = [event.data for event in await stream.entries(len(odyssey_mock.journal.entries))]
-    assert [fault for event in shown for fault in contract.faults("trace-event", "", event)] == []
+    assert [fault for event in shown for fault in contract.violations("trace-event", "", event)] == []
     assert [event["i"] for event in shown] == [entry.index for entry in odyssey_mock.journal.entries]
     assert [event["t"] for event in shown] == pytest.approx(
         [entry.time - odyssey_mock.journal.began_at for entry in odyssey_mock.journal.entries], abs=1e-6

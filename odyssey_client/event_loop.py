@@ -1,4 +1,4 @@
-"""Checks of the event loop in which a call runs, and threads for work that would block it.
+"""Checks of the event loop in which a call runs, threads for work that would block it, and a wait for its end.
 
 A call in the wrong event loop would wait forever.
 """
@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import Any
 
 import sniffio
 
@@ -86,3 +87,14 @@ async def in_thread[T](work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(thread, work)
     finally:
         thread.shutdown(wait=False)
+
+
+async def ended(work: asyncio.Future[Any]) -> bool:  # Any: the caller reads the result
+    """Wait until ``work`` is done, even if the caller is cancelled; return whether the caller was cancelled."""
+    is_cancelled = False
+    while not work.done():
+        try:
+            await asyncio.wait([work])
+        except asyncio.CancelledError:
+            is_cancelled = True
+    return is_cancelled

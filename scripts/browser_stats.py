@@ -142,7 +142,9 @@ def main() -> int:
             subprocess.run(command, check=True)  # noqa: S603 - a commit that the caller names
             with tarfile.open(archive) as opened_archive:
                 opened_archive.extractall(Path(folder, "before"), filter="data")
-            trees = {f"before (`{options.before[:8]}`)": Path(folder, "before"), **trees}
+            command = ["git", "-C", ROOT, "rev-parse", "--short=8", options.before]
+            commit = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603
+            trees = {f"before (`{commit}`)": Path(folder, "before"), **trees}
         result = table(asyncio.run(measure(trees)))
     PAGE.write_text(with_tables(PAGE, {"browser": result}))
     return 0

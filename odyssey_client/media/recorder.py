@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self, override
 
 from odyssey_client.errors import OdysseyError
-from odyssey_client.event_loop import require_loop
+from odyssey_client.event_loop import ended, require_loop
 from odyssey_client.media.frames import FrameReader, FrameSource, VideoFrame
 from odyssey_client.media.recording_file import RecordingFile
 
@@ -140,15 +140,10 @@ class Recorder:
 
 async def _done(work: asyncio.Future[None]) -> None:
     """Wait until ``work`` is done, even if the task is cancelled meanwhile; raise its error or the cancellation."""
-    cancellation: asyncio.CancelledError | None = None
-    while not work.done():
-        try:
-            await asyncio.wait([work])
-        except asyncio.CancelledError as error:
-            cancellation = error
+    is_cancelled = await ended(work)
     work.result()
-    if cancellation is not None:
-        raise cancellation
+    if is_cancelled:
+        raise asyncio.CancelledError
 
 
 _running: set[asyncio.Task[None]] = set()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from odyssey_mock.verification.report import Report
 
 DIFFERENT, CANNOT_RUN, INTERRUPTED = 1, 2, 130
-"""Exit codes: something is not as stated; the program could not run; it was ended by Ctrl-C or SIGTERM."""
+"""Exit codes: something is not as stated; the program could not run, or could not write a file; Ctrl-C or SIGTERM."""
 
 
 NAMES = ("authentication", "rest", "live", "credentials", "broadcast", "simulation", "recordings")
@@ -33,7 +33,7 @@ NAMES = ("authentication", "rest", "live", "credentials", "broadcast", "simulati
 
 
 class CannotRunError(click.ClickException):
-    """The program could not run."""
+    """The program could not run, or a file could not be written."""
 
     exit_code = CANNOT_RUN
 
@@ -97,7 +97,8 @@ def verify(
     and what is new. Keys, tokens, signed URLs, fingerprints and addresses are masked in it and in the trace file.
 
     The exit code is 0 if everything is confirmed, and 1 if something is contradicted, new or not seen. It is 2 if the
-    program could not run. Ctrl-C and SIGTERM end the session and cancel the job; the exit code is then 130.
+    program could not run, or could not write a file. Ctrl-C and SIGTERM end the session and cancel the job; the exit
+    code is then 130.
 
     Example: odyssey-mock verify --html report.html
     """
@@ -205,6 +206,8 @@ def _check(path: Path) -> None:
     """
     if path.is_dir():
         raise CannotRunError(f"cannot write {path}: expected a file, got a folder")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise CannotRunError(f"cannot write {path}: expected a file that you may write to")
     folder = next(each for each in path.absolute().parents if each.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise CannotRunError(f"cannot write {path}: expected {folder} to be a folder that you may write to")

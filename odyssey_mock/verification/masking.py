@@ -102,7 +102,7 @@ def _without_addresses(value: JSON) -> JSON:
         return [_without_addresses(each) for each in value]
     if isinstance(value, Mapping):
         return {
-            masked_text(key): MASK if _PERSONAL.fullmatch(key) and isinstance(each, str) else _without_addresses(each)
+            masked_text(key): MASK if _PERSONAL.fullmatch(key) and each is not None else _without_addresses(each)
             for key, each in value.items()
         }
     return value

@@ -15,6 +15,7 @@ import httpx
 from odyssey_client import Odyssey
 from odyssey_client.config import AdvancedConfig
 from odyssey_client.errors import ConcurrentLimitReachedError, OdysseyError, QueueTimeoutError, RateLimitError
+from odyssey_client.event_loop import ended
 from odyssey_client.platform import ClientPeer, Clock, Network, PeerListener, Platform
 from odyssey_client.redaction import without_query
 from odyssey_client.rest.transport import no_answer, unreachable
@@ -189,16 +190,23 @@ class Stage:
         self.shared.has_opened_session = True
         return opened
 
-    async def uninterrupted(self, cleanup: Coroutine[object, object, object]) -> None:
-        """Await a cleanup, which no cancellation stops; it takes `CLEANUP_LIMIT_S` at most. Its errors are ignored."""
+    async def uninterrupted(self, cleanup: Coroutine[object, object, object]) -> bool:
+        """Await a cleanup, which no cancellation stops; return whether it succeeded within `CLEANUP_LIMIT_S`.
+
+        Raises:
+            CancelledError: the caller was cancelled meanwhile.
+        """
 
         async def work() -> None:
-            # Any error: the service can answer with anything, and the error of the step is the one to report.
-            with contextlib.suppress(Exception):
-                async with self.clock.timeout(CLEANUP_LIMIT_S):
-                    await cleanup
+            async with self.clock.timeout(CLEANUP_LIMIT_S):
+                await cleanup
 
-        await undisturbed(asyncio.create_task(work(), name="odyssey verify cleanup"))
+        task = asyncio.create_task(work(), name="odyssey verify cleanup")
+        is_caller_cancelled = await ended(task)
+        has_failed = task.cancelled() or task.exception() is not None
+        if is_caller_cancelled:
+            raise asyncio.CancelledError
+        return not has_failed
 
     async def made[T](
         self, making: Coroutine[object, object, T], undo: Callable[[T], Coroutine[object, object, object]]
@@ -323,6 +331,8 @@ async def limited(stage: Stage, seconds: float, what: str) -> AsyncIterator[None
     try:
         async with stage.clock.timeout(seconds):
             yield
+    except OdysseyError:  # some are a `TimeoutError`, of a limit of the client
+        raise
     except TimeoutError:
         raise StepError(f"{what} was not done within {seconds:g} s") from None
 
@@ -333,25 +343,6 @@ def _wait_after(error: OdysseyError, *, has_opened_session: bool) -> float | Non
     if asked is not None:
         return asked if asked <= LONGEST_WAIT_S else None
     return SESSION_WAIT_S if has_opened_session else None
-
-
-async def undisturbed(task: asyncio.Task[None]) -> None:
-    """Await a task to its end, also if the caller is cancelled; raise the cancellation then.
-
-    Raises:
-        CancelledError: the caller was cancelled meanwhile.
-    """
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        if not task.cancelled():
-            task.exception()  # retrieved: the cancellation is raised in its place
-        raise cancelled
-    task.result()
 
 
 async def _body(response: httpx.Response, method: str, url: str) -> bytes:

@@ -285,19 +285,25 @@ _REPLY_S, _SILENCE_S = 3.0, 1.0
 """Seconds to wait for the reply to a message that no client sends, and to find that there is none."""
 
 
+_ENDED_SESSION_S = 10.0
+"""Seconds in which the service is expected to refuse the socket of a session that has ended."""
+
+
 async def _ended_session(stage: Stage, credentials: ClientCredentials) -> JSON:
     """Open a socket of a session that has ended; return how the service refuses it."""
     session, token = (quote(part, safe="") for part in (credentials.session_id, credentials.session_token))
     url = f"{credentials.signaling_url.rstrip('/')}/client/{session}?token={token}"
+    is_open = False
     try:
-        async with stage.clock.timeout(10), stage.network.websocket(url) as socket:
+        async with stage.clock.timeout(_ENDED_SESSION_S), stage.network.websocket(url) as socket:
+            is_open = True
             try:
                 while True:
                     await socket.recv()
             except ConnectionClosed:
                 return {"code": socket.close_code}
     except TimeoutError:
-        return {"open": True}
+        return {"open": True} if is_open else None  # a handshake without an answer says nothing
     except InvalidStatus as error:
         status = error.response.status_code
         return None if says_nothing(status) else {"status": status}
@@ -475,11 +481,17 @@ async def _simulation(stage: Stage) -> None:
 
 @contextlib.asynccontextmanager
 async def _cancelled_on_failure(stage: Stage, client: Odyssey, job_id: str) -> AsyncIterator[None]:
-    """Cancel a job if the block fails or is cancelled: it must not cost anything then."""
+    """Cancel a job if the block fails or is cancelled: it must not cost anything then.
+
+    Raises:
+        StepError: the block failed, and the job could not be cancelled.
+    """
     try:
         yield
-    except BaseException:
-        await stage.uninterrupted(client.cancel_simulation(job_id))
+    except BaseException as error:
+        is_cancelled = await stage.uninterrupted(client.cancel_simulation(job_id))
+        if isinstance(error, Exception) and not is_cancelled:
+            raise StepError(f"{error}; the job {job_id} could not be cancelled") from error
         raise
 
 

@@ -181,4 +181,10 @@ def _mask(report: pytest.TestReport | pytest.CollectReport) -> None:
     report.sections = [(title, redacted(content)) for title, content in report.sections]
     if isinstance(report, pytest.TestReport):
         given = report.user_properties
-        report.user_properties = [(name, redacted(each) if isinstance(each, str) else each) for name, each in given]
+        report.user_properties = [(name, _without_key(each)) for name, each in given]
+
+
+def _without_key(value: object) -> object:
+    """Return a value of a property; its text, with the key masked, if the text contains the key."""
+    text = str(value)
+    return value if (masked := redacted(text)) == text else masked

@@ -115,6 +115,15 @@ def test_folder_that_cannot_be_read_is_explained(method: str, tmp_path: Path, mo
     assert caught.value.message == f"cannot write {place}: Permission denied"
 
 
+def test_file_that_cannot_be_written_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = tmp_path / "report.json"
+    report.write_text("an earlier report")
+    monkeypatch.setattr(os, "access", lambda path, mode: path != report)  # root may write every file
+    with pytest.raises(CannotRunError) as caught:
+        Files(tmp_path / "run.odytrace", report, None).check()
+    assert caught.value.message == f"cannot write {report}: expected a file that you may write to"
+
+
 def test_failed_trace_does_not_lose_reports(mock: SyncMockOdyssey, tmp_path: Path) -> None:
     def failing(*_: object) -> None:
         raise ValueError(f"not expected: {mock.api_key}")

@@ -170,6 +170,15 @@ async def test_second_job_that_stays_fails_the_step() -> None:
     assert "HTTP 500" in seen.steps[1].reason
 
 
+async def test_job_that_stays_after_a_failure_is_named() -> None:
+    async with MockOdyssey() as mock:
+        mock.faults.add(at="job.dispatched", do="stall")
+        mock.faults.add(at="rest.simulations.cancel", do="status", status=500)
+        seen = await observed(mock, "simulation")
+        assert all(f"the job {job_id} could not be cancelled" in seen.steps[1].reason for job_id in mock.jobs)
+        assert len(mock.jobs) == 2
+
+
 async def test_refused_session_is_requested_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "SESSION_WAIT_S", 0.01)
     async with MockOdyssey() as mock:

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+import socket
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,9 +11,11 @@ from typing import Any, cast
 import httpx
 import pytest
 
+from odyssey_client import ClientCredentials
 from odyssey_client.errors import (
     AccountSuspendedError,
     ConcurrentLimitReachedError,
+    ConnectTimeoutError,
     MonthlyLimitReachedError,
     OdysseyError,
     PeerError,
@@ -109,17 +112,20 @@ async def test_regions_are_pinged_at_the_same_time(stage: Stage, monkeypatch: py
     """Every ping waits until all were sent."""
     urls = [f"http://region-{number}.example/ping" for number in range(3)]
     pings = asyncio.Barrier(len(urls))
+    asked: list[str] = []
 
     async def send(_: str, url: str, **options: Any) -> httpx.Response:
         if url == "/regions":
             return httpx.Response(200, json={"regions": [{"ping_url": each} for each in urls]})
         assert options["limit"] == 3.0
+        asked.append(url)
         await asyncio.wait_for(pings.wait(), 30)
         raise StepError("the pings were sent")
 
     monkeypatch.setattr(stage, "send", send)
     listed = await stage.send("GET", "/regions")
     await steps._ping_regions(stage, listed)
+    assert sorted(asked) == urls
 
 
 @pytest.mark.parametrize(
@@ -169,10 +175,14 @@ async def test_creation_that_is_cancelled_is_undone(stage: Stage) -> None:
 async def test_creation_without_an_answer_is_given_up(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CREATION_LIMIT_S", 0.01)
     asked = asyncio.Event()
+    ends: list[str] = []
 
     async def make() -> str:
         asked.set()
-        await asyncio.Event().wait()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ends.append("cancelled")
         return "never"
 
     async def undo(made: str) -> None:
@@ -183,6 +193,7 @@ async def test_creation_without_an_answer_is_given_up(stage: Stage, monkeypatch:
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller
+    assert ends == ["cancelled"]
 
 
 @pytest.mark.parametrize(
@@ -238,7 +249,7 @@ async def test_cleanup_does_not_replace_error_of_step(stage: Stage) -> None:
         await step()
 
 
-def test_error_is_retrieved_when_caller_is_cancelled() -> None:
+def test_error_is_retrieved_when_caller_is_cancelled(stage: Stage) -> None:
     reported: list[dict[str, Any]] = []
 
     async def cancel() -> None:
@@ -250,7 +261,7 @@ def test_error_is_retrieved_when_caller_is_cancelled() -> None:
             await may_end.wait()
             raise KeyError("not expected")
 
-        caller = asyncio.create_task(module.undisturbed(asyncio.create_task(work())))
+        caller = asyncio.create_task(stage.uninterrupted(work()))
         await began.wait()
         caller.cancel()
         may_end.set()
@@ -264,3 +275,24 @@ def test_error_is_retrieved_when_caller_is_cancelled() -> None:
 
 def test_deeply_nested_json_is_none() -> None:
     assert steps._json(httpx.Response(200, content=b"[" * 200_000)) is None
+
+
+async def test_cleanup_says_whether_it_succeeded(stage: Stage) -> None:
+    async def fail() -> None:
+        raise KeyError("not expected")
+
+    assert await stage.uninterrupted(asyncio.sleep(0))  # noqa: TID251 - no time passes
+    assert not await stage.uninterrupted(fail())
+
+
+async def test_limits_of_client_and_step_are_told_apart(stage: Stage) -> None:
+    with pytest.raises(ConnectTimeoutError, match="8 s"):
+        async with module.limited(stage, 30, "the broadcast"):
+            raise ConnectTimeoutError("no video within 8 s")
+
+
+async def test_handshake_without_answer_says_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "_ENDED_SESSION_S", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"ws://127.0.0.1:{silent.getsockname()[1]}"
+        assert await steps._ended_session(stage, ClientCredentials("session", url, "token", 600)) is None

@@ -73,6 +73,7 @@ def test_key_never_appears_in_the_output(
 
         def test_skipped(odyssey_api_key, record_property):
             record_property("key", odyssey_api_key)
+            record_property("keys", [odyssey_api_key])
             pytest.skip(odyssey_api_key)
 
         @pytest.mark.xfail

@@ -123,7 +123,7 @@ class Backend:
         remember = self.journal.secrets.add
         self.accounts = Accounts(self.settings, self.clock, self.entropy, self.state, remember=remember)
         self.tokens = SessionTokens(self.clock, self._secret("session tokens"), remember=remember)
-        self.telemetry = TelemetryStore(initial.journal_limit, initial.journal_bytes, self.journal.secrets)
+        self.telemetry = TelemetryStore(initial.journal_limit, initial.journal_bytes)
         self.streams = StreamStore(initial.streams_limit, self.state)
         self.usage = Usage(self.clock, self.accounts, self.streams, self.state)
         self.networks = ClientNetworks(self.settings, self.clock, self._secret("faults"))

@@ -276,9 +276,16 @@ class Journal:
             TypeError: `data` contains a value of a type that JSON does not have.
         """
         encoded = _masked(lambda: {**data, **more}, self.secrets, _limit_for(account))
-        # Mask before the name is cut: a part of a secret might not be recognized.
-        name = encodable(self.secrets.masked(name[: NAME_LIMIT + LONGEST_SECRET])[:NAME_LIMIT])
+        name = masked_name(name, self.secrets)
         return self._write(Entry(self._recorded, self._now(), kind, name, account, session, stream, encoded))
+
+    def record_text(self, kind: Kind, name: str, values: Mapping[str, str], *, account: str | None = None) -> Entry:
+        """Write an entry whose name is the result of `masked_name`, and whose values are results of `masked_text`.
+
+        In data that is too long, long values are replaced as by `record`.
+        """
+        encoded = _object_within(_limit_for(account), values)
+        return self._write(Entry(self._recorded, self._now(), kind, name, account, None, None, encoded))
 
     def record_later(
         self,
@@ -508,9 +515,33 @@ def _masked(describe: Described, secrets: Secrets, limit: int) -> str:
         encoded = '{"omitted":"nested too deeply"}'
     if len(encoded) > limit:
         encoded = _shortened(clean, limit)
-    if secrets.are_in(encoded):
-        encoded = _encoded(masked_json(json.loads(encoded), secrets))
-    return encoded
+    return _without(encoded, secrets)
+
+
+def masked_text(value: JSON, secrets: Secrets) -> str:
+    """Return JSON as text with secrets masked: by form and by name (`cleaned`), and those of a mock by value.
+
+    With `Secrets.kept`, it may be called in any thread.
+
+    Raises:
+        TypeError: the value is no JSON.
+        RecursionError: the value is nested too deeply.
+    """
+    return _without(_encoded(cleaned(value)), secrets)
+
+
+def masked_name(name: str, secrets: Secrets) -> str:
+    """Return a name as entries have it: with secrets masked, and at most `NAME_LIMIT` characters of it.
+
+    With `Secrets.kept`, it may be called in any thread.
+    """
+    # Mask before the name is cut: a part of a secret might not be recognized.
+    return encodable(secrets.masked(name[: NAME_LIMIT + LONGEST_SECRET])[:NAME_LIMIT])
+
+
+def _without(encoded: str, secrets: Secrets) -> str:
+    # One search of the whole text takes a fraction of the time of one for each string, and most texts have no secret.
+    return _encoded(masked_json(json.loads(encoded), secrets)) if secrets.are_in(encoded) else encoded
 
 
 def _encoded(value: JSON) -> str:
@@ -520,10 +551,24 @@ def _encoded(value: JSON) -> str:
 def _shortened(data: JSON, limit: int) -> str:
     """Encode the data of an entry without its long values, in `limit` characters at most."""
     assert isinstance(data, Mapping)
-    values = {key: _encoded(value) for key, value in data.items()}
-    kept = {key: data[key] if len(text) <= VALUE_KEPT else _omitted(text) for key, text in values.items()}
-    encoded = _encoded(kept)
+    return _object_within(limit, {key: _encoded(value) for key, value in data.items()})
+
+
+def _object_within(limit: int, values: Mapping[str, str]) -> str:
+    """Return a JSON object of values that are encoded already, in `limit` characters at most."""
+    encoded = _object(values)
+    if len(encoded) > limit:
+        encoded = _object({key: _short(text) for key, text in values.items()})
     return encoded if len(encoded) <= limit else _encoded(_omitted(encoded))
+
+
+def _object(values: Mapping[str, str]) -> str:
+    return "{" + ",".join([f"{_encoded(key)}:{text}" for key, text in values.items()]) + "}"
+
+
+def _short(text: str) -> str:
+    """Return an encoded value, or a note in its place if it is too long to stay in long data."""
+    return text if len(text) <= VALUE_KEPT else _encoded(_omitted(text))
 
 
 def _omitted(text: str) -> Mapping[str, JSON]:

@@ -59,18 +59,28 @@ TEST_KEY_PREFIXES = (
 
 _KEY = re.compile(rf"(?<![A-Za-z0-9])(?!(?:{'|'.join(TEST_KEY_PREFIXES)})(?![A-Za-z0-9_-]))ody_[A-Za-z0-9_-]+")
 """Matches an API key, but not the middle of a word such as `melody_maker`, and not the bare prefix of a test key."""
+_JWT_START = "eyJ"
+"""The beginning of every JSON Web Token: `{"` and a letter, in base64."""
 _JWT = re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,2}")
 
+_HUMP = "(?-i:(?=[A-Z])(?:(?<=[a-z0-9])|(?<=[A-Z])(?=.[a-z])))"
+"""Matches between two words of a name such as `sessionToken` and `IDToken`."""
 _NAMES = (
-    r"access_?key|api_?key|authorization|(?:set-)?cookie|credential|pass(?:wd|word)|secret|sig|signature|"
-    r"(?:(?:access|control|id|refresh|security|session|spectator)[_-])?token"
+    "(?:access|api|private|secret|signing)[_-]?key|authorization|cookie|credentials?|pass(?:wd|word)|pwd|secret|sig|"
+    "signature|token"
 )
-_SECRET_NAME = re.compile(rf"(?:[\w.-]*[.-])?(?:{_NAMES})", re.IGNORECASE)
+_PREFIX = rf"(?:[\w.-]*(?:[._-]|{_HUMP}))?"
+"""Matches the words of a name before its last ones, as in `X-Amz-Signature`, `client_secret` and `clientSecret`."""
+_SECRET_NAME = re.compile(rf"{_PREFIX}(?:{_NAMES})", re.IGNORECASE)
 _URL = re.compile(r"(?<![A-Za-z0-9+.-])([a-z][a-z0-9+.-]{0,30}://)([^\s\"'<>\\]*)", re.IGNORECASE)
 _URL_SECRET = re.compile(
-    rf"^[^/?#]*(?=@)|(?<=[?&#;])((?:[\w.-]*[.-])?(?:{_NAMES}|auth|code|key|pass|pwd)=)[^&#\s]*", re.IGNORECASE
+    rf"^[^/?#]*(?=@)|(?<=[?&#;])((?:{_PREFIX}(?:{_NAMES})|(?:[\w.-]*[.-])?(?:auth|code|key|pass))=)[^&#\s]*",
+    re.IGNORECASE,
 )
-"""Matches secrets in a URL after `://`: userinfo, and values of parameters with the name of a secret."""
+"""Matches secrets in a URL after `://`: userinfo, and values of parameters with the name of a secret.
+
+A parameter `code` may be secret, as in OAuth, but `error_code` and `sortKey` are not.
+"""
 
 _WORDS = re.compile(r"(?:(?:[A-Za-z][a-z]{0,14}|[A-Z]{1,15}|[0-9]{1,4})?(?:[^A-Za-z0-9]+|$))*")
 """Matches the words at the beginning of a secret, such as `ody_`; random characters may follow."""
@@ -152,7 +162,7 @@ class Secrets:
     def add(self, value: str) -> None:
         """Remember a secret; values shorter than `PIECE` characters are ignored."""
         # Only the signature of a JSON Web Token is secret: clients read the rest.
-        known = value.rpartition(".")[2][:LONGEST_SECRET] if value.startswith("eyJ") else value[:LONGEST_SECRET]
+        known = value.rpartition(".")[2][:LONGEST_SECRET] if value.startswith(_JWT_START) else value[:LONGEST_SECRET]
         if len(known) < PIECE or not known.isascii() or known in self._values or known in TEST_KEY_PREFIXES:
             return
         self._values[known] = None
@@ -168,7 +178,7 @@ class Secrets:
     def masked(self, text: str) -> str:
         """Return a text with these secrets, API keys and JSON Web Tokens masked."""
         text = without_keys(text)
-        if "eyJ" in text:
+        if _JWT_START in text:
             text = _JWT.sub(REDACTED, text)
         parts, at = [], 0
         for start, end in _merged(self._spans(text, _DECODINGS)):
@@ -177,8 +187,12 @@ class Secrets:
         return "".join([*parts, text[at:]])
 
     def are_in(self, text: str) -> bool:
-        """Return whether a text contains a secret, a piece of one, or an encoded form, which `masked` would mask."""
-        return bool(self._spans(text, _DECODINGS))
+        """Return whether a text contains a secret, a piece of one, or an encoded form, or perhaps a JSON Web Token.
+
+        `masked` would mask these. A text counts if it contains the beginning of a JSON Web Token: in JSON, an escape
+        such as a line break hides where a word begins. API keys are not searched by form, because `cleaned` masks them.
+        """
+        return _JWT_START in text or bool(self._spans(text, _DECODINGS))
 
     def _index(self, value: str) -> None:
         folded = _folded(value)

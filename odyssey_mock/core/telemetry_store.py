@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from odyssey_mock.core.bounded_queue import BoundedQueue
-from odyssey_mock.core.redaction import Secrets, cleaned, masked_json
-from odyssey_mock.core.strict_json import JSON
 
 _EVENT_BYTES = 50
 """Approximate memory of an event in bytes, apart from its text."""
@@ -19,8 +17,7 @@ class TelemetryStore:
     The events are kept as text: decoded, a list of empty objects would need 25 times the memory of its text.
     """
 
-    def __init__(self, limit: int, max_bytes: int, secrets: Secrets) -> None:
-        self._secrets = secrets
+    def __init__(self, limit: int, max_bytes: int) -> None:
         self._events: BoundedQueue[str] = BoundedQueue(limit, max_bytes, _memory, "the telemetry events")
 
     def __len__(self) -> int:
@@ -36,9 +33,9 @@ class TelemetryStore:
         """The events, oldest first; each access returns new copies."""
         return tuple(json.loads(event) for event in self._events.snapshot)
 
-    def append(self, event: Mapping[str, JSON]) -> None:
-        """Store an event, with secrets masked."""
-        self._events.append(json.dumps(masked_json(cleaned(event), self._secrets), separators=(",", ":")))
+    def append(self, event: str) -> None:
+        """Store an event, a JSON object as text with secrets masked (`odyssey_mock.core.journal.masked_text`)."""
+        self._events.append(event)
 
     def clear(self) -> None:
         """Remove all events."""

@@ -16,6 +16,7 @@ from websockets.exceptions import WebSocketException
 from odyssey_mock import MockOdyssey
 from tests.support.echoed_secrets import ENCODINGS, leaks
 from tests.support.raw import RawApi
+from tests.support.tls_contexts import NO_CERTIFICATES
 
 PLACES = (
     "path",
@@ -132,7 +133,7 @@ def test_echoed_secret_is_in_no_output(place: str, encode: Callable[[str], str],
             secret = (mock.api_key.removeprefix("ody_"), access, token.rpartition(".")[2])[which]
             with suppress(httpx.HTTPError, httpx.InvalidURL):
                 await repeat(mock, api, place, encode(secret), session, token)
-            async with httpx.AsyncClient(base_url=mock.url, trust_env=False) as http:
+            async with httpx.AsyncClient(base_url=mock.url, trust_env=False, verify=NO_CERTIFICATES) as http:
                 shown = [(await http.get(f"/_mock/{path}")).text for path in ("journal", "state", "faults", "settings")]
             shown += [mock.journal.to_text(), mock.journal.to_jsonl(), repr(mock.telemetry), repr(mock)]
             return shown, secret

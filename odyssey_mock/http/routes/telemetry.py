@@ -1,6 +1,7 @@
 """The route `POST /telemetry`, which succeeds even for an invalid body (`protocol.md` section 2)."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -8,7 +9,8 @@ from starlette.routing import BaseRoute
 
 from odyssey_mock.accounts.accounts import Accounts
 from odyssey_mock.accounts.errors import InvalidTokenError
-from odyssey_mock.core.journal import Journal
+from odyssey_mock.core.journal import Journal, masked_name, masked_text
+from odyssey_mock.core.redaction import Secrets
 from odyssey_mock.core.strict_json import JSON, items_in
 from odyssey_mock.core.telemetry_store import TelemetryStore
 from odyssey_mock.http.callers import Callers, authorized
@@ -23,7 +25,7 @@ EVENT_LIMIT = 1_000
 """Maximum number of events of one request that are stored. Each of them becomes an entry of the journal."""
 
 ITEM_LIMIT = 20_000
-"""Maximum number of values in a body (`items_in`), so that storing its events takes less than 100 ms."""
+"""Maximum number of values in a body (`items_in`), which bounds the time of masking the secrets in its events."""
 
 NAMES = ("name", "event", "type")
 """Fields that may contain the name of an event, in order of precedence."""
@@ -47,10 +49,15 @@ class TelemetryRoutes:
     async def take_events(self, request: Request) -> Response:
         """Store the events and record each in the journal; record an invalid body or event in a `note` entry."""
         account = self._sender(request)
-        events, refused = await _split(body_of(request))
-        for event in events:
-            self.telemetry.append(event)
-            self.journal.record("telemetry", _name(event), account=account, event=event)
+        clears = self.journal.clears
+        body = body_of(request)
+        events, refused = await _split(body)
+        masked = await body.process(partial(_masked, secrets=self.journal.secrets.kept), events)
+        if clears != self.journal.clears:
+            return JSONResponse({"accepted": len(events)}, 202)  # the events belong to the time before a reset
+        for name, text in masked:
+            self.telemetry.append(text)
+            self.journal.record_text("telemetry", name, {"event": text}, account=account)
         if refused:
             self.journal.record(
                 "note", "telemetry refused", account=account, expected='{"events": [{...}]}', got=refused
@@ -85,6 +92,11 @@ async def _split(body: RequestBody) -> tuple[list[dict[str, JSON]], str | None]:
             return good[:EVENT_LIMIT], "; ".join(refused) or None
         case _:
             return [], f"a JSON {type(parsed).__name__} without a list of events"
+
+
+def _masked(events: list[dict[str, JSON]], secrets: Secrets) -> list[tuple[str, str]]:
+    """Return the name and the text of each event, with secrets masked."""
+    return [(masked_name(_name(event), secrets), masked_text(event, secrets)) for event in events]
 
 
 def _name(event: dict[str, JSON]) -> str:

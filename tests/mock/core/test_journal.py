@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odyssey_mock.core.journal import Entry, Journal, JournalTimeoutError
+from odyssey_mock.core.journal import Entry, Journal, JournalTimeoutError, masked_text
 from odyssey_mock.core.redaction import REDACTED, is_secret_name
 from odyssey_mock.core.strict_json import JSON
 from tests.support.work_counts import instructions_of
@@ -79,7 +79,7 @@ def test_any_client_data_can_be_recorded_and_exported(value: JSON) -> None:
         ("http://a/b@c?d=e@f", "http://a/b@c?d=e@f"),
         ("HTTPS://a/b?Signature=abc&expires=9#c", "HTTPS://a/b?Signature=***&expires=9#c"),
         ("ws://a/b?token=abc&token=def", "ws://a/b?token=***&token=***"),
-        ("http://a/b?no_token=abc", "http://a/b?no_token=abc"),
+        ("http://a/b?notoken=abc", "http://a/b?notoken=abc"),
         ("no URL at all?token=abc", "no URL at all?token=abc"),
         ("see https://a/b?sig=abc#access_token=d, or c", "see https://a/b?sig=***#access_token=*** or c"),
     ],
@@ -432,6 +432,45 @@ def test_later_data_equals_the_same_text() -> None:
 def test_later_data_is_that_of_record(value: JSON) -> None:
     later, _ = described_later(journal(), value)
     assert later.encoded == journal().record("rest", "GET /regions", {"value": value}).encoded
+
+
+@given(values)
+def test_encoded_values_make_the_entry_of_record(value: JSON) -> None:
+    written = journal()
+    text = masked_text(value, written.secrets)
+    written.record_text("telemetry", "x", {"event": text})
+    assert written.entries[0].encoded == journal().record("telemetry", "x", {"event": value}).encoded
+
+
+WEB_TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJzb21lb25lIn0.c2lnbmF0dXJl"
+
+
+@pytest.mark.parametrize(
+    ("data", "masked"),
+    [
+        ({WEB_TOKEN: 1}, {"***": 1}),
+        ({"text": f"uses {WEB_TOKEN}"}, {"text": "uses ***"}),
+        ({"text": f"uses\n{WEB_TOKEN}"}, {"text": "uses\n***"}),
+        ({"text": "melodeyJazz"}, {"text": "melodeyJazz"}),
+    ],
+)
+def test_web_tokens_of_others_are_masked(data: Mapping[str, JSON], masked: Mapping[str, JSON]) -> None:
+    written = journal()
+    assert written.record("note", "x", data).data == masked
+    assert json.loads(masked_text(data, written.secrets)) == masked
+
+
+def test_encoded_values_are_bounded_and_masked() -> None:
+    written = journal()
+    written.secrets.add("Hx7Qpf2LmZ9sWk4T")
+    masked = masked_text({"text": "uses Hx7Qpf2LmZ9sWk4T", "password": "x", "ody_hush": 1}, written.secrets)
+    assert json.loads(masked) == {"text": "uses ***", "password": "***", "ody_...": 1}
+    long = masked_text("y" * 70_000, written.secrets)
+    assert written.record_text("telemetry", "x", {"event": long, "n": "1"}).data == {
+        "event": {"omitted": "70002 characters of JSON"},
+        "n": 1,
+    }
+    assert len(written.record_text("telemetry", "x", {"event": long}, account="acct_1").data["event"]) == 70_000
 
 
 def test_later_data_masks_secrets_that_were_forgotten() -> None:

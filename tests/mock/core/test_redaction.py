@@ -361,6 +361,38 @@ def test_any_web_token_is_masked() -> None:
     assert Secrets().masked("a eyJhbGciOiJIUzI1NiJ9.eyJzdWIi.c2ln b") == f"a {REDACTED} b"
 
 
+@pytest.mark.parametrize("words", ["access token", "id token", "client secret", "user password", "amz signature"])
+def test_secret_names_are_known_in_each_notation(words: str) -> None:
+    camel = words.title().replace(" ", "")
+    for name in (*(words.replace(" ", mark) for mark in "_-."), camel, camel[0].lower() + camel[1:]):
+        assert cleaned({name: "hush"}) == {name: REDACTED}
+        assert cleaned(f"http://a/b?{name}=hush&c=d") == f"http://a/b?{name}={REDACTED}&c=d"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "apiKey",
+        "my_api_key",
+        "x-api-key",
+        "private_key",
+        "secretKey",
+        "credentials",
+        "ice-pwd",
+        "Set-Cookie",
+        "IDToken",
+    ],
+)
+def test_secret_names_may_have_several_words(name: str) -> None:
+    assert cleaned({name: "hush"}) == {name: REDACTED}
+
+
+@pytest.mark.parametrize("name", ["tokens", "tokenizer", "monkey", "retryKey", "error_code", "cosignature", "insig"])
+def test_names_that_contain_a_secret_word_are_kept(name: str) -> None:
+    assert cleaned({name: "shown"}) == {name: "shown"}
+    assert cleaned(f"http://a/b?{name}=shown") == f"http://a/b?{name}=shown"
+
+
 def test_secret_names_have_a_maximum_length() -> None:
     longest = "x" * 94 + ".token"
     assert is_secret_name(longest)

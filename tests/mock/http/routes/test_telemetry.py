@@ -1,9 +1,13 @@
 """Tests of `POST /telemetry`, which accepts any body and never fails."""
 
+import asyncio
+from collections.abc import Callable
+
 import httpx
 import pytest
 
 from odyssey_mock import MockOdyssey
+from odyssey_mock.http.request_body import RequestBody
 
 EVENTS = [{"name": "connected", "ms": 110}, {"event": "stream_started"}, {"type": "x"}, {"ms": 1}]
 
@@ -16,6 +20,40 @@ async def test_events_are_stored_and_recorded_by_name(authorized: httpx.AsyncCli
     assert [entry.name for entry in entries] == ["connected", "stream_started", "x", "event"]
     assert entries[0].data == {"event": EVENTS[0]}
     assert entries[0].account == odyssey_mock.journal.find("rest", "POST /auth/token")[0].account
+
+
+@pytest.mark.parametrize("size", [100, 100_000])
+async def test_secrets_are_masked_in_events_and_entries(
+    authorized: httpx.AsyncClient, odyssey_mock: MockOdyssey, size: int
+) -> None:
+    token = authorized.headers["Authorization"].removeprefix("Bearer ")
+    event = {"url": "http://a/?token=s3cret", "ody_0123456789abcdef": 1, "text": "x" * size, token: token}
+    await authorized.post("/telemetry", json={"events": [event]})
+    masked = {"url": "http://a/?token=***", "ody_...": 1, "text": "x" * size, "***": "***"}
+    assert list(odyssey_mock.telemetry) == [masked]
+    assert odyssey_mock.journal.find("telemetry")[0].data == {"event": masked}
+
+
+async def test_reset_drops_events_that_arrived_before(
+    http: httpx.AsyncClient, odyssey_mock: MockOdyssey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_masking, is_reset = asyncio.Event(), asyncio.Event()
+
+    async def process(body: RequestBody, function: Callable[[object], object], value: object) -> object:
+        result = function(value)
+        if isinstance(value, list):
+            is_masking.set()
+            await is_reset.wait()
+        return result
+
+    monkeypatch.setattr(RequestBody, "process", process)
+    sending = asyncio.create_task(http.post("/telemetry", json={"events": EVENTS}))
+    await is_masking.wait()
+    await odyssey_mock.reset()
+    is_reset.set()
+    assert (await sending).json() == {"accepted": 4}
+    assert list(odyssey_mock.telemetry) == []
+    assert odyssey_mock.journal.find("telemetry") == []
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer made-up"}])

@@ -20,5 +20,10 @@ def can_replace(receiver: RTCRtpReceiver, *names: str, what: str, otherwise: str
     """
     if all(hasattr(receiver, name) for name in names):
         return True
-    logger.warning("this version of aiortc has no replaceable %s; %s", what, otherwise)
+    warn_of_other_version(what, otherwise)
     return False
+
+
+def warn_of_other_version(what: str, otherwise: str) -> None:
+    """Log that this version of aiortc has other internals, and what happens because they are not replaced."""
+    logger.warning("this version of aiortc has no replaceable %s; %s", what, otherwise)

@@ -22,7 +22,7 @@ from odyssey_client.errors import PeerError
 from odyssey_client.models import JSON
 from odyssey_client.platform import Clock, IceServer
 from odyssey_client.redaction import get_logger
-from odyssey_client.rtc import jitter_buffer, retransmissions
+from odyssey_client.rtc import incoming_rate, jitter_buffer, retransmissions
 from odyssey_client.rtc.ice import dtls_transports, gather_on, ice_transports
 from odyssey_client.rtc.server_candidates import TlsContext, abort
 from odyssey_client.rtc.stats import Counts, statistics
@@ -208,6 +208,7 @@ class PeerConnection:
                 if receiver.track is track:
                     self._counts.buffer = jitter_buffer.install(receiver, self._clock.monotonic)
                     retransmissions.install(receiver)
+                    incoming_rate.install(receiver)
                     self._counts.count_requests(receiver)
             self._report("video", "added")
 

@@ -39,7 +39,8 @@ class RunContext:
     run_log: RunLog
     report_violation: ReportViolation
     rules: ServerRules
-    directory: Path
+    download_directory: Callable[[], Path]
+    """Returns the directory for downloads, which it creates when it is first called."""
     may_repeat: bool
     watches: list[CallbackRules] = field(default_factory=list)
     downloads: int = 0
@@ -175,7 +176,7 @@ async def _recording(player: Player, _: Mapping[str, Any]) -> JSON:
 async def _download(player: Player, _: Mapping[str, Any]) -> JSON:
     stream_id = _latest(player.streams)
     player.context.downloads += 1
-    path = player.context.directory / f"{player.context.downloads}.jsonl"
+    path = player.context.download_directory() / f"{player.context.downloads}.jsonl"
     await player.client.download_recording(stream_id, path, artifact="events")
     return _has_content(path)
 

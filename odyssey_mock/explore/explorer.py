@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import tempfile
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, override
 
@@ -103,8 +104,7 @@ def write_run_trace(path: Path, scenario: Scenario, *, command: str) -> None:
 
 def _played(scenario_run: ScenarioRun, *, keeps_log: bool) -> Outcome:
     settings = {**scenario_run.scenario.settings, "faults": scenario_run.scenario.faults, "journal_limit": 100_000}
-    with tempfile.TemporaryDirectory(prefix="odyssey-explore-") as directory, _errors_of(scenario_run):
-        scenario_run.directory = Path(directory)
+    with _download_directory() as scenario_run.download_directory, _errors_of(scenario_run):
         went = run(
             scenario_run.scenario.seed,
             scenario_run.program,
@@ -130,16 +130,32 @@ def _played(scenario_run: ScenarioRun, *, keeps_log: bool) -> Outcome:
     )
 
 
+@contextmanager
+def _download_directory() -> Iterator[Callable[[], Path]]:
+    """Yield a function that returns a temporary directory. It creates the directory when it is first called.
+
+    Few scenarios download anything, and the file system is slow.
+    """
+    with ExitStack() as directories:
+
+        @functools.cache
+        def create_directory() -> Path:
+            return Path(directories.enter_context(tempfile.TemporaryDirectory(prefix="odyssey-explore-")))
+
+        yield create_directory
+
+
 class ScenarioRun:
     """One run of a scenario.
 
     Attributes:
+        download_directory: returns the directory for downloads.
         failures: violated rules, one failure per signature.
         steps: number of steps that were started.
         trace: what was recorded, if anything was to be recorded.
     """
 
-    directory: Path
+    download_directory: Callable[[], Path]
 
     def __init__(self, scenario: Scenario, *, keeps_lines: bool, records: bool = False) -> None:
         self.scenario = scenario
@@ -176,7 +192,7 @@ class ScenarioRun:
         world.loop.set_exception_handler(self._unhandled)
         rules = ServerRules(world, self.run_log, self.report_violation, self._host_of)
         may_repeat = any(fault["do"] == "freeze" for fault in self.scenario.faults)
-        context = RunContext(world, self.run_log, self.report_violation, rules, self.directory, may_repeat)
+        context = RunContext(world, self.run_log, self.report_violation, rules, self.download_directory, may_repeat)
         self._players = players = [self._player(actor, context) for actor in self.scenario.actors]
         async with asyncio.TaskGroup() as watching:
             watch = watching.create_task(_every_second(rules.check))
@@ -203,7 +219,7 @@ class ScenarioRun:
         """
         holders = [each for each in self._players if entry.session and each.client.current_session_id == entry.session]
         if not holders and entry.account is not None:
-            holders = [each for each in self._players if account_id(_key(each.actor.account)) == entry.account]
+            holders = [each for each in self._players if _account_id(each.actor.account) == entry.account]
         return holders[0].actor.host if len(holders) == 1 else None
 
     def _player(self, actor: Actor, context: RunContext) -> Player:
@@ -316,6 +332,11 @@ async def _on(world: World, host: str, work: Coroutine[object, object, None]) ->
 
 def _key(account: int) -> str:
     return f"ody_explorer_{account}"
+
+
+@functools.cache
+def _account_id(account: int) -> str:
+    return account_id(_key(account))
 
 
 class _Errors(logging.Handler):

@@ -15,18 +15,16 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import heapq
 import random
 import sys
 import weakref
 from asyncio import events
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
 from contextlib import suppress
-from typing import Any, TypeVarTuple, Unpack, override
+from typing import Any, ClassVar, TypeVarTuple, Unpack, override
 
 from simloop import SimLoop, SimulationDeadlockError, SimulationFenceError
 from simloop._policy import ReadyView
-from simloop._trace import EventKind, TraceRecorder
 
 from odyssey_mock.sim.network_conditions import NetworkConditions
 
@@ -45,6 +43,8 @@ BUSY = 200_000
 
 Runs that end need far fewer.
 """
+SWEPT_AFTER = 100
+"""Minimum number of weak references after which those of collected objects are removed."""
 PLACES = 3
 """Number of innermost functions that the message of an `EndlessError` names for each busy task."""
 
@@ -59,29 +59,28 @@ class SimulatedLoop(SimLoop):
     """The event loop of one simulated run.
 
     Attributes:
+        keeps_log: whether the loop records what it does, so that `trace_hash` returns a hash of it.
         network: the network between the hosts, and its faults.
         limit: virtual time in seconds at which the loop stops with an `EndlessError`; None: no limit.
     """
 
+    keeps_log: ClassVar[bool] = True
     limit: float | None = None
 
-    def __init__(self, seed: int, *, keeps_log: bool = True) -> None:
-        """Create the loop for `seed`. Without `keeps_log`, the loop is faster, and `run_hash` is meaningless."""
+    def __init__(self, seed: int) -> None:
         super().__init__(seed)
         self._policy = _InOrder()
-        self._keeps_log = keeps_log
-        self._recorder = TraceRecorder() if keeps_log else _NoTrace()
         self._passed = 0
         """Number of callbacks that have run since virtual time last advanced."""
-        self._live_tasks = _LiveTasks()
+        self._live_tasks = _LiveObjects[asyncio.Task[Any]]()
         self._task_owners = self._live_tasks  # type: ignore[assignment]  # simloop only adds tasks to it
-        self.network = NetworkConditions(self, keeps_log=keeps_log)
+        self.network = NetworkConditions(self, keeps_log=self.keeps_log)
         self._net = self.network
         self._threads = random.Random(f"{seed}/threads")  # noqa: S311 - it must be repeatable
         self._free_at: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
         """For each executor, the virtual time at which it will have finished all submitted functions."""
-        self._generators: dict[int, weakref.ref[AsyncGenerator[Any, Any]]] = {}
-        """Asynchronous generators that have started, oldest first."""
+        self._generators = _LiveObjects[AsyncGenerator[Any, Any]]()
+        """Asynchronous generators that have started."""
         self._tasks_made = 0
         self.set_task_factory(self._make_task)
 
@@ -167,86 +166,38 @@ class SimulatedLoop(SimLoop):
         self._passed = 0
 
     @override
-    def call_soon(
-        self,
-        callback: Callable[[*_Args], object],
-        *args: *_Args,
-        context: contextvars.Context | None = None,
-    ) -> asyncio.Handle:
-        if self._keeps_log:
-            return super().call_soon(callback, *args, context=context)
-        # simloop spends most of a call on the trace.
-        self._check_closed()
-        handle = asyncio.Handle(callback, args, self, context)
-        self._ready.append((0, "", handle, callback))
-        return handle
-
-    @override
-    def _call_at_true(
-        self,
-        when: float,
-        shown: float,
-        callback: Callable[[*_Args], object],
-        args: tuple[*_Args],
-        context: contextvars.Context | None,
-    ) -> asyncio.TimerHandle:
-        if self._keeps_log:
-            return super()._call_at_true(when, shown, callback, args, context)
-        self._check_closed()
-        timer = asyncio.TimerHandle(shown, callback, args, self, context)
-        self._next_seq += 1  # timers of the same time fire in the order of creation
-        heapq.heappush(self._timers, (when, self._next_seq, "", timer, callback))
-        return timer
+    def time(self) -> float:
+        return self._now  # all hosts have the same; simloop looks for an offset of the current host
 
     @override
     def _step(self) -> None:
-        """Run one callback; without a log, all that are ready."""
         if not self._ready:
             self._advance_clock()
-        if self._keeps_log:
-            self._count_callback()
-            super()._step()
-            return
-        ready = self._ready
-        while ready and not self._stopping:
-            self._count_callback()
-            handle = ready.pop(0)[2]
-            if not handle._cancelled:  # noqa: SLF001 - intended for event loops
-                handle._run()  # noqa: SLF001 - as above
-
-    def _count_callback(self) -> None:
         self._passed += 1
         if self._passed > BUSY:
-            raise EndlessError(
-                f"{BUSY:,} callbacks ran while no virtual time passed: a task is busy waiting, for example with "
-                "`while not done: await asyncio.sleep(0)`. Time passes only when no task is ready. Ready now: "
-                + "; ".join(_where(task) for task in self.unfinished_tasks() if _is_ready(task))
-            )
+            raise self._is_busy()
+        super()._step()
+
+    def _is_busy(self) -> EndlessError:
+        """Return the error for more than `BUSY` callbacks at the same virtual time."""
+        return EndlessError(
+            f"{BUSY:,} callbacks ran while no virtual time passed: a task is busy waiting, for example with "
+            "`while not done: await asyncio.sleep(0)`. Time passes only when no task is ready. Ready now: "
+            + "; ".join(_where(task) for task in self.unfinished_tasks() if _is_ready(task))
+        )
 
     @override
     def _advance_clock(self) -> None:
-        if self._keeps_log:
-            super()._advance_clock()
-        else:
-            self._advance_clock_without_log()
+        super()._advance_clock()
+        self._time_passed()
+
+    def _time_passed(self) -> None:
         self._passed = 0
         if self.limit is not None and self._now > self.limit:
             raise EndlessError(f"expected the run to end by second {self.limit:g} of virtual time, but it continues")
 
-    def _advance_clock_without_log(self) -> None:
-        timers = self._timers
-        while timers and timers[0][3]._cancelled:  # noqa: SLF001 - intended for event loops
-            heapq.heappop(timers)
-        if not timers:
-            super()._advance_clock()  # raises the error
-        self._now = now = max(self._now, timers[0][0])
-        while timers and timers[0][0] <= now:
-            due = heapq.heappop(timers)
-            self._ready.append((0, "", due[3], due[4]))  # `_step` ignores it if it is cancelled
-
     def _generator_begins(self, generator: AsyncGenerator[Any, Any]) -> None:
-        number = id(generator)
-        self._generators[number] = weakref.ref(generator, lambda _: self._generators.pop(number, None))
+        self._generators.add(generator)
 
     def _generator_is_forgotten(self, generator: AsyncGenerator[Any, Any]) -> None:
         if not self.is_closed():
@@ -256,8 +207,7 @@ class SimulatedLoop(SimLoop):
         return self.create_task(_closing(generator))
 
     def _close_generators(self) -> list[asyncio.Task[None]]:
-        left = [generator for each in self._generators.values() if (generator := each()) is not None]
-        return [self._close_generator(generator) for generator in left]
+        return [self._close_generator(generator) for generator in self._generators.alive()]
 
     def _make_task(
         self,
@@ -285,20 +235,30 @@ class NumberedTask(asyncio.Task[Any]):
         return self.number
 
 
-class _LiveTasks:
-    """The tasks of a loop that have not been garbage-collected, oldest first.
+class _LiveObjects[T]:
+    """Weak references to the objects of a loop, oldest first. Those to collected objects stay until the next sweep.
 
-    It takes the place of a `WeakKeyDictionary` of simloop, whose keys are hashed and compared by functions in Python.
+    As a mapping from tasks to numbers, it takes the place of a `WeakKeyDictionary` of simloop, whose keys are hashed
+    and compared by functions in Python.
     """
 
     def __init__(self) -> None:
-        self._tasks: dict[int, weakref.ref[asyncio.Task[Any]]] = {}
+        self._references: list[weakref.ref[T]] = []
+        self._swept_at = SWEPT_AFTER
 
-    def __setitem__(self, task: asyncio.Task[Any], number: int) -> None:
-        self._tasks[number] = weakref.ref(task, lambda _: self._tasks.pop(number, None))
+    def add(self, item: T) -> None:
+        # References without a callback cost a third. Those to collected objects are removed many at a time.
+        self._references.append(weakref.ref(item))
+        if len(self._references) >= self._swept_at:
+            self._references = [reference for reference in self._references if reference() is not None]
+            self._swept_at = max(SWEPT_AFTER, 2 * len(self._references))
 
-    def alive(self) -> list[asyncio.Task[Any]]:
-        return [task for reference in list(self._tasks.values()) if (task := reference()) is not None]
+    def __setitem__(self, item: T, number: int) -> None:
+        self.add(item)
+
+    def alive(self) -> list[T]:
+        """Return the objects that have not been garbage-collected, oldest first."""
+        return [item for reference in self._references if (item := reference()) is not None]
 
 
 class _Work:
@@ -350,9 +310,3 @@ def _where(task: asyncio.Task[Any]) -> str:
         places.append(f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}")
         waiting = getattr(waiting, "cr_await", None)
     return f"{task.get_name()} at {', '.join(places[-PLACES:])}"
-
-
-class _NoTrace(TraceRecorder):
-    @override
-    def record(self, kind: EventKind, when: float, seq: int, label: str, host: str = "") -> None:
-        pass

@@ -182,9 +182,11 @@ class NetworkConditions(SimulatedTransport):
         return self._resolve(source), self._resolve(destination)
 
     @override
-    def _offset_now(self) -> float:
-        # The loop asks at every look at the time. Runs set the offsets of wall clocks instead, in `WallClock`.
-        return super()._offset_now() if self._clock_offsets else 0.0
+    def set_clock(self, name: str, *, offset: float) -> None:
+        """Raise `NotImplementedError`: only the wall clocks of hosts differ."""
+        raise NotImplementedError(
+            f"expected `World.wall_clock({name!r}).offset = {offset:g}`: event loops have no offset"
+        )
 
     @override
     def _trace(self, verb: str, packet: _Packet) -> None:
@@ -202,6 +204,14 @@ class NetworkConditions(SimulatedTransport):
         else:
             self._held.append(packet)
             self._trace("hold", packet)
+
+    @override
+    def _schedule(self, packet: _Packet, latency: tuple[float, float]) -> None:
+        if self._keeps_log:
+            super()._schedule(packet, latency)
+        else:
+            # `_deliver` sets the host. Before it does, only the log has the host that runs the callback.
+            self._loop.call_later(self._rng.uniform(*latency), self._deliver, packet)
 
     @override
     def _deliver(self, packet: _Packet) -> None:

@@ -36,16 +36,20 @@ class RunLogLine(DiagramEvent):
 
 
 class RunLog:
-    """The events of one run, in order."""
+    """The events of one run, in order.
+
+    Attributes:
+        keeps_lines: whether `add` keeps the events.
+    """
 
     def __init__(self, now: Callable[[], float], *, keeps_lines: bool = True) -> None:
         self._now = now
-        self._keeps_lines = keeps_lines
+        self.keeps_lines = keeps_lines
         self.lines: list[RunLogLine] = []
 
     def add(self, who: str, what: str, details: Mapping[str, JSON] | None = None, *, to: str | None = None) -> None:
         """Add an event that has just happened."""
-        if self._keeps_lines:
+        if self.keeps_lines:
             self.lines.append(RunLogLine(self._now(), who, what, to, details))
 
     def hash(self) -> str:

@@ -22,6 +22,12 @@ class AddressedNetwork(SimNetwork, ABC):
         """Return the name of a host, given its name or address; raise the same errors as `socket.connect`."""
 
     @abstractmethod
+    def send_packet(
+        self, kind: str, source: _Addr, target: _Addr, connection: int = -1, number: int = -1, data: bytes = b""
+    ) -> None:
+        """Send a packet of simloop: a datagram, or a part of a connection with its number in one direction."""
+
+    @abstractmethod
     def send_datagram(self, source: _Addr, target: _Addr, data: bytes) -> None:
         """Send one datagram.
 
@@ -64,6 +70,7 @@ class StreamTransport(_SimStreamTransport):
 
     def __init__(self, network: AddressedNetwork, conn: int, local: _Addr, remote: _Addr) -> None:
         super().__init__(network, conn, local, remote)
+        self._network = network
         self.conn = conn
         self.local = local
         self.remote = remote
@@ -86,9 +93,14 @@ class StreamTransport(_SimStreamTransport):
     @override
     def write(self, data: Any) -> None:
         # asyncio ignores writes to a closed or lost connection. Only a write after `write_eof` is an error.
-        payload = _check_bytes(data)
+        payload = data if type(data) is bytes else _check_bytes(data)
         if not (self._closing or self._closed):
             super().write(payload)
+
+    @override
+    def _send(self, kind: str, payload: bytes = b"") -> None:
+        number, self._out_seq = self._out_seq, self._out_seq + 1
+        self._network.send_packet(kind, self._local, self._remote, self._conn, number, payload)
 
     @override
     def _data_arrived(self, data: bytes) -> None:
@@ -114,6 +126,16 @@ class StreamTransport(_SimStreamTransport):
     def _effective_limits(self) -> tuple[int, int]:
         low, high = super()._effective_limits()
         return low + SOCKET_BUFFERS, high + SOCKET_BUFFERS
+
+    @override
+    def _maybe_pause_protocol(self) -> None:
+        if self._write_buffer > SOCKET_BUFFERS:  # up to this size no limit is exceeded
+            super()._maybe_pause_protocol()
+
+    @override
+    def _maybe_resume_protocol(self) -> None:
+        if self._protocol_paused:
+            super()._maybe_resume_protocol()
 
     @override
     def get_write_buffer_limits(self) -> tuple[int, int]:
@@ -150,7 +172,7 @@ class DatagramTransport(_SimDatagramTransport):
 
     @override
     def sendto(self, data: Any, addr: Any = None) -> None:
-        payload = _check_bytes(data)
+        payload = data if type(data) is bytes else _check_bytes(data)
         target = addr if addr is not None else self._remote
         if target is None:
             raise ValueError("expected an address, got None: the socket is not connected")

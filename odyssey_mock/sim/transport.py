@@ -105,15 +105,8 @@ class SimulatedTransport(AddressedNetwork):
                 self._held.append(_Packet("syn", src, dst, src_port, dst_port, conn, 0, b"", self._new_uid()))
 
     def _answer(self, packet: _Packet, *, kind: str, seq: int) -> None:
-        self._send_stream(
-            kind=kind,
-            src=packet.dst,
-            dst=packet.src,
-            conn=packet.conn,
-            seq=seq,
-            src_port=packet.dst_port,
-            dst_port=packet.src_port,
-        )
+        here, there = (packet.dst, packet.dst_port), (packet.src, packet.src_port)
+        self.send_packet(kind, here, there, packet.conn, seq)
 
     @override
     def _dispatch_ready(self, packet: _Packet) -> None:
@@ -215,10 +208,17 @@ class SimulatedTransport(AddressedNetwork):
         return self._resolve(host)
 
     @override
+    def send_packet(
+        self, kind: str, source: _Addr, target: _Addr, connection: int = -1, number: int = -1, data: bytes = b""
+    ) -> None:
+        (here, port), (there, other_port) = source, target
+        self._transmit(_Packet(kind, here, there, port, other_port, connection, number, data, self._new_uid()))
+
+    @override
     def send_datagram(self, source: _Addr, target: _Addr, data: bytes) -> None:
         if len(data) > LONGEST_DATAGRAM:
             raise OSError(errno.EMSGSIZE, f"{os.strerror(errno.EMSGSIZE)}: {len(data)} bytes in one datagram")
-        self._send_datagram(source, target, data)
+        self.send_packet("dgram", source, target, data=data)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from odyssey_mock.sim.platform import ClientClock, WallClock
 from odyssey_mock.sim.randomness import Randomness
 from odyssey_mock.sim.run_log import CLIENT, SERVER
 from odyssey_mock.sim.sandbox import sandboxed
+from odyssey_mock.sim.unlogged_loop import UnloggedLoop
 
 __all__ = ["CLIENT", "SERVER", "World"]
 
@@ -46,7 +47,7 @@ class World:
         self.seed = seed
         self.fidelity: Fidelity = fidelity
         self.chance = Randomness(seed)
-        self.loop = SimulatedLoop(seed, keeps_log=keeps_log)
+        self.loop: SimulatedLoop = SimulatedLoop(seed) if keeps_log else UnloggedLoop(seed)
         self.time_and_entropy = WorldTimeAndEntropy(self)
         self.wire: NetworkConditions = self.loop.network
         self._walls: dict[str, WallClock] = {}

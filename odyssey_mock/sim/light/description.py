@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Literal, Self, get_args
 
@@ -90,7 +91,7 @@ class Description:
 
         `setup`: DTLS role (RFC 4145), `actpass` in offers and `active` in answers.
         """
-        family = f"IP{ip_address(self.host).version}"
+        family = _family(self.host)
         lines = ["v=0", f"o=- {self.udp_port} 2 IN {family} {self.host}", "s=-", "t=0 0"]
         lines += ["a=group:BUNDLE " + " ".join(map(str, range(len(self.sections)))), "a=msid-semantic:WMS *"]
         for mid, section in enumerate(self.sections):
@@ -110,6 +111,11 @@ class Description:
         types = " ".join(str(_TYPES[codec]) for codec in section.codecs) or "0"
         maps = [f"a=rtpmap:{_TYPES[codec]} {_NAMES[codec]}/90000" for codec in section.codecs]
         return [f"m={section.kind} {self.udp_port} UDP/TLS/RTP/SAVPF {types}", f"a={section.direction}", *maps]
+
+
+@lru_cache
+def _family(host: str) -> str:
+    return f"IP{ip_address(host).version}"
 
 
 def _section(part: str) -> Section:

@@ -5,54 +5,87 @@ import os
 import re
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from odyssey_mock.core.journal import Journal
+from odyssey_mock.explore.chaos import CHAOS
 from odyssey_mock.explore.explorer import explore, play
 from odyssey_mock.explore.scenario import Actor, ChaosStep, Scenario, Step
+from odyssey_mock.explore.scenario_generator import STEPS, draw
+from odyssey_mock.explore.server_rules import ServerRules
 from odyssey_mock.sim.fidelity import Fidelity
 from odyssey_mock.sim.run_log import WORLD
+from odyssey_mock.sim.world import World
 from tests.support.explore.planted import RULES
+from tests.support.hash_seeds import other_hash_seed
 
-SAMPLE: dict[Fidelity, range] = {"light": range(604, 616), "full": range(592, 596)}
-"""For each fidelity, seeds to run twice. Together they cause all disturbances; the `light` seeds also run all steps."""
+SAMPLE: Mapping[Fidelity, Sequence[int]] = {"light": (1312, 2175, 4081, 4187, 5322), "full": (996, 3920)}
+"""For each fidelity, seeds of short scenarios to run twice.
+
+Together they cause all disturbances; the `light` seeds also run all steps.
+"""
 
 HASHES = """
 import json, sys
 from odyssey_mock.explore.explorer import play
-for fidelity, start, stop in json.loads(sys.argv[1]):
-    for seed in range(start, stop):
+for fidelity, seeds in json.loads(sys.argv[1]).items():
+    for seed in seeds:
         print(fidelity, seed, play(seed, fidelity=fidelity, keeps_log=True).run_hash)
 """
 
 
-def hashes(hash_seed: str) -> str:
-    """Return a line with the run hash for each seed in `SAMPLE`, from a process with this seed of Python's hashes."""
-    sample = json.dumps([(fidelity, seeds.start, seeds.stop) for fidelity, seeds in SAMPLE.items()])
-    return subprocess.run(
-        [sys.executable, "-c", HASHES, sample],
-        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+def test_trace_of_seed_is_same_in_every_process() -> None:
+    # Compared with the subprocess, this process has another hash seed and has run other tests before.
+    printed = subprocess.run(
+        [sys.executable, "-c", HASHES, json.dumps(SAMPLE)],
+        env={**os.environ, "PYTHONHASHSEED": other_hash_seed()},
         check=True,
         capture_output=True,
         text=True,
         timeout=120,
     ).stdout
-
-
-def test_trace_of_seed_is_same_in_every_process() -> None:
-    with ThreadPoolExecutor() as at_once:
-        first, second = at_once.map(hashes, ("1", "2"))
-    assert first == second
-    ran = [line.split() for line in first.splitlines()]
-    assert [(fidelity, int(seed)) for fidelity, seed, _ in ran] == [
-        (fidelity, seed) for fidelity, seeds in SAMPLE.items() for seed in seeds
+    mine = [
+        (fidelity, seed, play(seed, fidelity=fidelity, keeps_log=True).run_hash)
+        for fidelity, seeds in SAMPLE.items()
+        for seed in seeds
     ]
-    assert len({run_hash for _, _, run_hash in ran}) == len(ran), (
-        f"expected a different run hash for each seed, got\n{first}"
+    assert [tuple(line.split()) for line in printed.splitlines()] == [
+        (fidelity, str(seed), run_hash) for fidelity, seed, run_hash in mine
+    ]
+    assert len({run_hash for _, _, run_hash in mine}) == len(mine), (
+        f"expected a different run hash for each seed, got\n{printed}"
     )
+
+
+@pytest.mark.parametrize(("fidelity", "seed"), [(fidelity, seed) for fidelity in SAMPLE for seed in SAMPLE[fidelity]])
+def test_run_without_log_is_the_same(fidelity: Fidelity, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    journals: list[Journal] = []
+
+    def with_journal(world: World, *others: Any) -> ServerRules:  # Any: passed through
+        journals.append(world.mock.journal)
+        return ServerRules(world, *others)
+
+    monkeypatch.setattr("odyssey_mock.explore.explorer.ServerRules", with_journal)
+    logged = play(seed, fidelity=fidelity, keeps_log=True)
+    unlogged = play(seed, fidelity=fidelity)
+
+    assert replace(logged, lines=(), run_hash="") == unlogged
+    of_logged, of_unlogged = (journal.to_jsonl().splitlines() for journal in journals)
+    assert of_logged == of_unlogged
+
+
+def test_sample_has_all_disturbances_and_steps() -> None:
+    drawn = {fidelity: [draw(seed, fidelity) for seed in seeds] for fidelity, seeds in SAMPLE.items()}
+    for scenarios in drawn.values():
+        assert {each.what for scenario in scenarios for each in scenario.chaos} == CHAOS.keys()
+    assert {step.do for scenario in drawn["light"] for actor in scenario.actors for step in actor.steps} == STEPS.keys()
 
 
 def test_documentation_lists_all_rules() -> None:
@@ -116,6 +149,24 @@ def test_trace_contains_all_steps_of_scenario() -> None:
     (well,) = [line for line in outcome.lines if line.who == WORLD]
     assert well.what == "all disturbances end"
     assert [line.at for line in outcome.lines] == sorted(line.at for line in outcome.lines)
+
+
+def test_first_download_creates_a_temporary_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    created: list[Path] = []
+
+    class NotedDirectory(tempfile.TemporaryDirectory[str]):
+        def __init__(self, *, prefix: str) -> None:
+            super().__init__(prefix=prefix)
+            created.append(Path(self.name))
+
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", NotedDirectory)
+    recorded = (Step("connect"), Step("start", arguments={"prompt": "a harbour"}), Step("end"))
+    assert play(1, scenario=scenario_of(*recorded)).failures == ()
+    assert created == []
+
+    assert play(1, scenario=scenario_of(*recorded, Step("download"), Step("download"))).failures == ()
+    (directory,) = created
+    assert not directory.exists()
 
 
 def test_messages_have_sender_and_receiver_in_log() -> None:

@@ -10,14 +10,14 @@ from odyssey_mock.explore.explorer import play
 from tests.support.explore.planted import DEFECTS, RULES, Defect
 
 SEEDS = 2000
-"""Maximum number of seeds that are run to find a bug; currently 200 suffice."""
+"""Maximum number of seeds that are run to find a bug. The first one, `shown_by`, suffices until scenarios change."""
 
 
 @pytest.mark.timeout(900)  # after a change of the scenarios, the search may need all seeds
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
 def test_planted_bug_is_found_and_reproduced(defect: Defect) -> None:
     with defect.planted():
-        # The seeds before `shown_by` run last, because they take minutes.
+        # The seeds before `shown_by` run last: they matter only if the scenarios have changed.
         seeds = chain(range(defect.shown_by, SEEDS), range(defect.shown_by))
         found = next((outcome for outcome in map(play, seeds) if outcome.failures), None)
         assert found is not None, (
@@ -27,10 +27,9 @@ def test_planted_bug_is_found_and_reproduced(defect: Defect) -> None:
         assert found.failures[0].rule in defect.rules, (
             f"expected seed {found.seed} to fail because of this bug: {defect.suffers}; got {found.failures}"
         )
-        replayed, once_more = (play(found.seed, keeps_log=True) for _ in range(2))
+        replayed = play(found.seed, keeps_log=True)
 
-    assert replayed.failures == once_more.failures == found.failures
-    assert replayed.run_hash == once_more.run_hash
+    assert replayed.failures == found.failures
     assert play(found.seed).failures == ()
 
 

@@ -13,6 +13,7 @@ from odyssey_client import AdvancedConfig, Script
 from odyssey_mock.core.network import ListenError
 from odyssey_mock.sim.platform import EPOCH
 from odyssey_mock.sim.world import CLIENT, PORT, SERVER, World
+from tests.support.hash_seeds import other_hash_seed
 from tests.support.simulated_worlds import complete, of, play, play_nothing, wait
 
 
@@ -223,7 +224,7 @@ def test_seed_gives_the_same_run_in_every_process() -> None:
     # Compared with the subprocess, this process has another hash seed.
     printed = subprocess.run(
         [sys.executable, "-c", PRINT_A_RUN],
-        env={**os.environ, "PYTHONHASHSEED": "1"},
+        env={**os.environ, "PYTHONHASHSEED": other_hash_seed()},
         capture_output=True,
         text=True,
         check=True,

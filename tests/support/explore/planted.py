@@ -20,6 +20,8 @@ from odyssey_client.media.stream import MediaStream
 from odyssey_client.models import ConnectionStatus
 from odyssey_client.rest.auth import AccessToken
 from odyssey_mock.accounts.usage import Usage
+from odyssey_mock.explore.server_rules import READ_SEEDS
+from odyssey_mock.http import recorded_exchange
 from odyssey_mock.sessions.frame_pump import FramePump
 from odyssey_mock.sessions.session_lifecycle import SessionLifecycle, SessionVideo
 from odyssey_mock.sessions.session_machine import SessionEffect
@@ -72,7 +74,7 @@ class Defect:
         suffers: the effect of the bug on a user.
         planted: function that returns a context manager, which applies the patch and removes it.
         rules: names of the explorer's rules that the bug violates. The explorer must report at least one of them.
-        shown_by: the first seed whose scenario reveals the bug. Changes of the scenarios can change it.
+        shown_by: a seed whose scenario is short and reveals the bug. Changes of the scenarios can change it.
     """
 
     name: str
@@ -230,13 +232,24 @@ def _a_stream_left_on_the_air() -> Planted:
     )
 
 
+def _a_request_that_cannot_be_read() -> Planted:
+    described = recorded_exchange._described
+
+    def raising(request: Any, *, route: str, **others: Any) -> Any:  # Any: passed through
+        if route == "/sessions/request":
+            raise ValueError("planted")
+        return described(request, route=route, **others)
+
+    return patch.object(recorded_exchange, "_described", raising)
+
+
 DEFECTS = (
     Defect(
         "a future not settled",
         "connect() never returns if the connection fails before it is established",
         _a_future_not_settled,
         frozenset({"every_call_settles"}),
-        shown_by=3,
+        shown_by=121,
     ),
     Defect(
         "pending calls not ended",
@@ -327,21 +340,21 @@ DEFECTS = (
         "a simulation that completed, and was paid for, is shown as cancelled",
         _a_job_cancelled_that_has_ended,
         frozenset({"jobs_follow_their_machine"}),
-        shown_by=3,
+        shown_by=1486,
     ),
     Defect(
         "hours not counted",
         "a test of an exhausted monthly quota of hours never reaches the quota",
         _hours_not_counted,
         frozenset({"hours_add_up"}),
-        shown_by=3,
+        shown_by=933,
     ),
     Defect(
         "hours by the wall clock",
         "an account is charged for a day after the server's clock was set while a stream ran",
         _hours_by_the_wall_clock,
         frozenset({"hours_add_up"}),
-        shown_by=152,
+        shown_by=706,
     ),
     Defect(
         "a failure reported twice",
@@ -356,6 +369,13 @@ DEFECTS = (
         _a_stream_left_on_the_air,
         frozenset({"streams_end"}),
         shown_by=2,
+    ),
+    Defect(
+        "a request that cannot be read",
+        "an exception ends the test that reads the journal, because a request in it cannot be encoded",
+        _a_request_that_cannot_be_read,
+        frozenset({"no_unhandled_error"}),
+        shown_by=READ_SEEDS,
     ),
 )
 """All deliberate bugs."""

@@ -9,6 +9,7 @@ monitor supports no other one. A new monitor requests a key frame, as each new s
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from odyssey_mock.broadcasts.broadcast import Broadcast
@@ -53,7 +54,6 @@ class Monitors:
         self._peers = peers
         self._offered = offered
         self._streams: dict[str, StreamMonitors] = {}
-        self._clock = RealClock()
         self._hidden: Broadcasts | None = None
         """The unannounced broadcasts; None until the first monitor, which most mocks never have."""
 
@@ -102,6 +102,11 @@ class Monitors:
         if hidden is not None:
             await hidden.close()
             await self._clock.__aexit__(None, None, None)
+
+    @cached_property
+    def _clock(self) -> RealClock:
+        """The clock of the unannounced broadcasts. Created with the first monitor, which most mocks never have."""
+        return RealClock()
 
     def _of(self, stream_id: str) -> StreamMonitors:
         monitors = self._streams.get(stream_id)

@@ -349,7 +349,7 @@ class RealClock:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._epoch = 0.0
         self._created = 0
-        self._deadlines = _Deadlines[_RealDeadline]()
+        self._deadlines: _Deadlines[_RealDeadline] = _Deadlines()
         self._tasks: set[asyncio.Task[None]] = set()
         self._errors: list[Exception] = []
         self._observers: list[Observer] = []
@@ -592,7 +592,7 @@ class ManualClock:
     def __init__(self, start: float = MANUAL_START) -> None:
         self._now = round(start * NANOSECONDS)
         self._created = 0
-        self._deadlines = _Deadlines[_ManualDeadline]()
+        self._deadlines: _Deadlines[_ManualDeadline] = _Deadlines()
         self._observers: list[Observer] = []
         self._advances = _Advances()
 

@@ -11,6 +11,9 @@ from odyssey_mock.core.redaction import Secrets
 SECRET_BYTES = 16
 """Minimum size of a token that is a secret; an `ETag` is shorter."""
 
+_SYSTEM = secrets.SystemRandom()
+"""Shared by all mocks: it has no state, and creating one takes longer than creating a token."""
+
 
 class Entropy(Protocol):
     """A source of random ids, secrets and numbers."""
@@ -43,7 +46,7 @@ class SystemEntropy(_RandomEntropy):
     """Randomness of the operating system."""
 
     def __init__(self) -> None:
-        super().__init__(secrets.SystemRandom())
+        super().__init__(_SYSTEM)
 
 
 class SeededEntropy(_RandomEntropy):

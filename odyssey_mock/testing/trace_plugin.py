@@ -6,8 +6,8 @@ client.
 
 import os
 import sys
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -175,15 +175,10 @@ def _traces(item: pytest.Item) -> "TracedTests | None":
     return stash.get(TRACES, None)
 
 
-@contextmanager
-def _phase(item: pytest.Item, name: str) -> Iterator[None]:
-    """Record the phase of a test."""
+def _phase(item: pytest.Item, name: str) -> AbstractContextManager[None]:
+    """Return a context manager whose block is recorded as a phase of a test."""
     traces = item.config.stash.get(TRACES, None)
-    if traces is None:
-        yield
-        return
-    with traces.phase(name):
-        yield
+    return nullcontext() if traces is None else traces.phase(name)
 
 
 def _workflow_command(annotation: dict[str, str]) -> str:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 from odyssey_client.trace import (
@@ -20,6 +21,7 @@ from odyssey_client.trace import (
     Recording,
     Source,
     SourceFile,
+    TraceEvent,
     default_recorder,
     record_by_default,
     write_trace,
@@ -62,6 +64,34 @@ class Written:
     annotation: Mapping[str, str]
 
 
+class _Phase:
+    """A phase of a test; a context manager. Its event is only created when a trace is written, which is rare."""
+
+    __slots__ = ("_began", "_clock", "_ended", "_error", "_name")
+
+    def __init__(self, name: str, clock: Callable[[], float]) -> None:
+        self._name = name
+        self._clock = clock
+        self._error: str | None = None
+        self._began = clock()
+        self._ended: float | None = None
+
+    def __enter__(self) -> None:
+        """Do nothing: the phase has begun when it was created."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended = self._clock()
+        if error is not None:
+            self._error = error_text(error)
+
+    def event(self, start: float) -> TraceEvent:
+        """Return the event, on a time axis that begins at `start`."""
+        end = None if self._ended is None else self._ended - start
+        return TraceEvent(self._began - start, "test", "test", self._name, is_span=True, end=end, error=self._error)
+
+
 class TracedTests:
     """The recording of the present test: its clients, its mocks and its phases. Close it after the last test.
 
@@ -72,6 +102,7 @@ class TracedTests:
     def __init__(self) -> None:
         self._recorder = Recorder()
         self._mocks: list[ServerTrace] = []
+        self._phases: list[_Phase] = []
         self._resources = ExitStack()
         self._resources.enter_context(all_mocks_observed(self._observe))
         # A test may run pytest in its own process.
@@ -88,18 +119,15 @@ class TracedTests:
         for mock in self._mocks:
             mock.clear()
         self._recorder.clear()
+        self._phases = []
+        self._recorder.add_late(self, self._phase_events)
         record_logs(self._recorder)  # the previous test may have removed all handlers
 
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Record a phase of the test."""
-        span = self._recorder.begin("test", name, side="test")
-        try:
-            yield
-        except BaseException as error:
-            span.end(error=error_text(error))
-            raise
-        span.end()
+    def phase(self, name: str) -> AbstractContextManager[None]:
+        """Return a context manager whose block is recorded as a phase of the test."""
+        phase = _Phase(name, self._recorder.clock)
+        self._phases.append(phase)
+        return phase
 
     def failed(self, error: BaseException) -> None:
         """Record that the test has failed now, before clients are disconnected and fixtures are torn down."""
@@ -158,6 +186,9 @@ class TracedTests:
             "message": "" if failure is None else str(redact(f"{failure.type}: {failure.message}\n{lines[0]}")),
         }
         return Written(text, annotation)
+
+    def _phase_events(self, start: float) -> Iterator[TraceEvent]:
+        return (phase.event(start) for phase in self._phases)
 
     def _observe(self, mock: MockOdyssey) -> ServerTrace:
         trace = ServerTrace(mock, self._recorder)

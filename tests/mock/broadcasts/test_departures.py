@@ -21,6 +21,7 @@ from odyssey_mock.system_network import SystemNetwork
 from tests.support.leftovers import nothing_left
 from tests.support.raw import LIMIT, raw_peer
 from tests.support.stand_ins import StandIns, opened, stand_ins
+from tests.support.tls_contexts import NO_CERTIFICATES
 from tests.support.whep import FRAGMENT, SDP, Live, RawSpectator, go_live, live
 
 pytestmark = pytest.mark.odyssey(portrait_size=(176, 320))
@@ -282,7 +283,10 @@ class NoDescriptors(SystemNetwork):
 
 async def test_exhausted_file_descriptors_are_a_503() -> None:
     network = NoDescriptors()
-    async with MockOdyssey(network=network) as mock, httpx.AsyncClient(base_url=mock.url, trust_env=False) as http:
+    async with (
+        MockOdyssey(network=network) as mock,
+        httpx.AsyncClient(base_url=mock.url, trust_env=False, verify=NO_CERTIFICATES) as http,
+    ):
         broadcast = opened(mock.backend)
         await http.get("/config")
         async with nothing_left():
@@ -307,7 +311,10 @@ async def test_late_answer_is_a_503(
 
 
 async def test_bug_while_answering_is_a_500(peers: StandIns) -> None:
-    async with MockOdyssey() as mock, httpx.AsyncClient(base_url=mock.url, trust_env=False) as http:
+    async with (
+        MockOdyssey() as mock,
+        httpx.AsyncClient(base_url=mock.url, trust_env=False, verify=NO_CERTIFICATES) as http,
+    ):
         broadcast = opened(mock.backend)
         assert (await post(http, broadcast, "broken")).status_code == 500
         defect = await mock.wait_for("note", "defect")
@@ -327,7 +334,7 @@ async def test_reset_or_stop_ends_spectators_in_every_state(end: str) -> None:
             await watching.frame()
             await clients.enter_async_context(RawSpectator(broadcast, connects=False))
             deleted = await clients.enter_async_context(RawSpectator(broadcast, connects=False))
-            async with httpx.AsyncClient(trust_env=False) as http:
+            async with httpx.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as http:
                 await http.delete(deleted.resource)
                 late = RawSpectator(broadcast, connects=False)
                 content = await late.offer()

@@ -14,7 +14,8 @@ import os, time, unittest
 import httpx, pytest
 
 def ping():
-    return httpx.get(os.environ["ODYSSEY_API_URL"] + "/ping/us-east-1", trust_env=False).status_code
+    url = os.environ["ODYSSEY_API_URL"] + "/ping/us-east-1"
+    return httpx.get(url, trust_env=False, verify=False).status_code  # it would parse all roots of certifi
 """
 """The first lines of each test file: a function that requests the ping URL of a region and returns the status."""
 

@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from odyssey_client import Odyssey
 from odyssey_mock import MockOdyssey
 from tests.contract.browser.chromium import launched
+from tests.contract.browser.waiting import wait_until
 
 SESSIONS = 20
 ENTRIES = 50_000
@@ -160,7 +161,7 @@ async def main(sessions: int, entries: int) -> bool:
             script, task = await busy(mock, page, devtools)
             report(f"{view:12} {script:6.0f} ms per s of scripts, {task:6.0f} ms in all", is_ok=task < BUSY_MS)
         await page.evaluate(WATCH)
-        await page.wait_for_function("entries => window.kept >= entries", arg=entries)
+        await wait_until(page, "entries => window.kept >= entries", entries)
         async with traffic(mock):
             await page.wait_for_timeout(SECONDS * 1000)
         delays = await page.evaluate("window.watched.close() ?? window.delays")

@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from odyssey_mock.trace.page import viewer_page
 from tests.contract.browser.chromium import launched
+from tests.contract.browser.waiting import wait_until
 from tests.support.sample_traces import large
 
 EVENTS = 100_000
@@ -91,7 +92,7 @@ async def opening_ms(page: Page, url: str) -> float:
     """Return the milliseconds from the start of the navigation until the list of events is painted."""
     await page.add_init_script(NOTE_FIRST_LIST)
     await page.goto(url)
-    await page.wait_for_function("() => window.shownAt")
+    await wait_until(page, "() => window.shownAt")
     return float(await page.evaluate("window.shownAt"))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.fork_server import workers
 from tests.support.forks import run_pytest, run_python, start_python
 from tests.support.interrupts import interruptible
 
@@ -111,6 +112,50 @@ def test_failed_start_leaves_the_next_one_possible(tmp_path: Path) -> None:
 def test_unsupported_options_are_rejected() -> None:
     with pytest.raises(ValueError, match="expected none of the options"):
         start_python("-c", "pass", preexec_fn=lambda: None)
+
+
+WORKERS = """
+import os, pathlib, sys
+import pytest
+
+@pytest.mark.parametrize("number", range(4))
+def test_worker(number):
+    with open("seen", "a") as seen:
+        print(os.environ["PYTEST_XDIST_WORKER"], os.getppid() == int(os.environ["CONTROLLER"]),
+              "odyssey_mock.sim.run" in sys.modules, os.environ["GREETING"], os.getcwd(), file=seen)
+    if number == 0 and not pathlib.Path("crashed").exists():
+        pathlib.Path("crashed").touch()
+        os._exit(9)
+"""
+"""Tests that print what they find in their worker. The first one crashes its worker."""
+
+VARIABLES = """
+import os
+
+def pytest_configure(config):
+    if not hasattr(config, "workerinput"):
+        os.environ |= {"CONTROLLER": str(os.getpid()), "GREETING": "hello"}
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="commands run in forks only on Linux")
+def test_workers_of_pytest_are_forks(tmp_path: Path) -> None:
+    (tmp_path / "test_workers.py").write_text(WORKERS)
+    (tmp_path / "conftest.py").write_text(VARIABLES)
+
+    ran = run_pytest("-n2", folder=tmp_path, environment=os.environ, limit_s=LIMIT_S)
+
+    assert "1 failed, 3 passed" in ran.stdout, f"expected one worker to crash, got:\n{ran.stdout}{ran.stderr}"
+    seen = {line.split()[0]: line.split()[1:] for line in (tmp_path / "seen").read_text().splitlines()}
+    assert set(seen) > {"gw2"}, f"expected a worker in place of the crashed one, got the workers {set(seen)}"
+    # The last worker is a new interpreter, which has not imported the modules.
+    expected = {name: ["True", str(name != "gw2"), "hello", str(tmp_path)] for name in seen}
+    assert seen == expected
+
+
+def test_arguments_without_a_number_of_workers_have_none() -> None:
+    found = [workers(arguments) for arguments in (("-q", "a.py"), ("-n", "auto"), ("-n0",), ("-q", "-n", "3", "a.py"))]
+    assert found == [0, 0, 0, 3]
 
 
 DRAWING = """

@@ -7,24 +7,28 @@ the files for the command's standard streams, and the answer is the id of the ne
 The program does not wait for the new process: it is orphaned, and so becomes a child of the process that asked for it.
 """
 
+import argparse
 import atexit
 import gc
 import importlib
+import importlib.metadata
 import io
 import json
 import os
 import runpy
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
 import types
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NoReturn, TextIO
+from typing import Any, NoReturn, TextIO, override
 
 import pytest
 
@@ -85,6 +89,8 @@ IMPORTS = (
     "odyssey_mock.testing.traced_tests",
     "odyssey_mock.trace.server_trace",
     "uvicorn.lifespan.off",
+    "xdist.dsession",
+    "xdist.looponfail",
 )
 """Modules that most commands import, besides pytest and its plugins; some of them only when they are used.
 
@@ -107,6 +113,9 @@ SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 
 HYPOTHESIS = Path(__file__).parents[2] / ".hypothesis"
 """The folder of Hypothesis in this clone, in which the workers of the suite have already stored their tables."""
+
+UNSUPPORTED = "preexec_fn, pass_fds, shell, executable, group, extra_groups, user, umask and process_group"
+"""Options of `subprocess.Popen` that have no effect on a fork, and raise `ValueError`."""
 
 LENGTH_BYTES = 8
 """The length of the number of bytes that begins a request."""
@@ -131,9 +140,62 @@ class Command:
     ignored: Sequence[int] = ()
     is_session: bool = False
 
-    def to_bytes(self) -> bytes:
+    def send(self, receiver: socket.socket, files: Sequence[int]) -> None:
+        """Send the command, with the files of its standard streams. `receive` returns them at the other end."""
         body = json.dumps(asdict(self)).encode()
-        return len(body).to_bytes(LENGTH_BYTES) + body
+        socket.send_fds(receiver, [len(body).to_bytes(LENGTH_BYTES)], files)
+        receiver.sendall(body)
+
+
+class Fork(subprocess.Popen[Any], ABC):  # Any: the streams of the process have bytes or text
+    """A Python process that is a fork of another one, and a child of this process."""
+
+    @abstractmethod
+    def start(self, command: Command, files: Sequence[int]) -> int:
+        """Return the id of a process that runs `command` with these files as its standard streams."""
+
+    # Any: the arguments of a method of subprocess.Popen that is not public. It has them since Python 3.9.
+    def _execute_child(
+        self,
+        args: Sequence[str],
+        executable: Any,
+        preexec_fn: Any,
+        close_fds: bool,
+        pass_fds: Any,
+        cwd: str | Path | None,
+        env: Mapping[str, str] | Mapping[bytes, bytes] | None,
+        startupinfo: Any,
+        creationflags: Any,
+        shell: bool,
+        p2cread: int,
+        p2cwrite: int,
+        c2pread: int,
+        c2pwrite: int,
+        errread: int,
+        errwrite: int,
+        restore_signals: bool,
+        gid: Any,
+        gids: Any,
+        uid: Any,
+        umask: int,
+        start_new_session: bool,
+        process_group: int,
+    ) -> None:
+        given = (executable, preexec_fn, tuple(pass_fds), shell, gid, gids, uid, umask, process_group)
+        if given != (None, None, (), False, None, None, None, -1, -1):
+            raise ValueError(f"expected none of the options {UNSUPPORTED}")
+        variables = os.environ if env is None else env
+        command = Command(
+            arguments=list(args[1:]),
+            folder=os.fspath(Path.cwd() if cwd is None else Path(cwd).absolute()),
+            environment={os.fsdecode(name): os.fsdecode(value) for name, value in variables.items()},
+            ignored=[each for each in SIGNALS if signal.getsignal(each) is signal.SIG_IGN],
+            is_session=start_new_session,
+        )
+        files = [number if file == -1 else file for number, file in enumerate((p2cread, c2pwrite, errwrite))]
+        self.pid: int = self.start(command, files)
+        self._child_created = True
+        self._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)  # type: ignore[attr-defined]
 
 
 def main() -> None:
@@ -146,12 +208,73 @@ def main() -> None:
             requests.detach()  # the command's standard input replaces it
             become(command, files)
             if list(command.arguments[:2]) == ["-m", "pytest"]:
+                fork_workers(workers(command.arguments))
                 run_and_end(command.arguments)
             run(command.arguments)
             return
         for file in files:
             os.close(file)
         requests.sendall(b"%d\n" % process)
+
+
+def workers(arguments: Sequence[str]) -> int:
+    """Return how many workers pytest-xdist starts for the option `-n` in these arguments of pytest."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("-n", "--numprocesses", default="0")
+    count: str = parser.parse_known_args(arguments)[0].numprocesses
+    return int(count) if count.isdecimal() else 0
+
+
+def fork_workers(count: int) -> None:
+    """Fork the workers of pytest-xdist while this process has no threads, and let pytest-xdist use them.
+
+    A worker is a new interpreter otherwise, and imports pytest and the packages again. So is each worker after these,
+    which pytest-xdist starts when one has crashed.
+    """
+    idle: list[tuple[int, socket.socket]] = []
+    for _ in range(count):
+        ours, theirs = socket.socketpair()
+        process = os.fork()
+        if process == 0:
+            for _, other in idle:
+                other.close()
+            ours.close()
+            be_worker(theirs)
+        theirs.close()
+        idle.append((process, ours))
+    if not idle:
+        return
+
+    from execnet import gateway_base, gateway_io  # noqa: PLC0415 - only runs with workers need it
+
+    class Worker(Fork):
+        @override
+        def start(self, command: Command, files: Sequence[int]) -> int:
+            process, receiver = idle.pop(0)
+            with receiver:
+                command.send(receiver, files)
+            return process
+
+    class WorkerIO(gateway_io.Popen2IOMaster):
+        def __init__(self, args: Sequence[str], execmodel: gateway_base.ExecModel) -> None:
+            if not idle:
+                super().__init__(args, execmodel)
+                return
+            self.popen = Worker(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            gateway_base.Popen2IO.__init__(self, self.popen.stdin, self.popen.stdout, execmodel=execmodel)
+
+    gateway_io.Popen2IOMaster = WorkerIO  # type: ignore[misc]  # execnet creates all workers with this class
+
+
+def be_worker(requests: socket.socket) -> NoReturn:
+    """Wait for the command of a worker of pytest-xdist, and run it. It does not come if pytest starts no worker."""
+    received = receive(requests)
+    if received is None:
+        os._exit(0)
+    command, files = received
+    requests.close()
+    become(command, files)
+    run_and_end(command.arguments)
 
 
 def receive(requests: socket.socket) -> tuple[Command, Sequence[int]] | None:
@@ -175,15 +298,42 @@ def prepare() -> None:
     The plugins are imported by a run of pytest without tests, so that pytest rewrites their assertions.
     """
     del sys.path[0]  # the folder of this file
+    remember_distributions()
     with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere:
         shown, sys.stdout = sys.stdout, nowhere
         pytest.main([*OPTIONS, "--rootdir", folder, folder])
         sys.stdout = shown
     for name in IMPORTS:
         importlib.import_module(name)
+    if "httpcore" in sys.modules:
+        raise RuntimeError("expected pytest, its plugins and IMPORTS not to import httpcore, got an import of it")
     fill_caches_of_hypothesis()
     gc.collect()
     gc.freeze()  # so that forks do not copy the memory of these objects
+
+
+def remember_distributions() -> None:
+    """Let `importlib.metadata` read the files of each installed distribution once.
+
+    Each run of pytest asks four times for the entry points of all distributions, which takes a quarter of its
+    processor time.
+    """
+    for name in ("entry_points", "metadata"):
+        setattr(importlib.metadata.PathDistribution, name, remembered(name))
+
+
+def remembered(name: str) -> property:
+    """Return a property like that of `Distribution` that computes its value once for each folder of metadata."""
+    found: dict[str, object] = {}
+    compute = getattr(importlib.metadata.Distribution, name).fget
+
+    def get(distribution: importlib.metadata.PathDistribution) -> object:
+        folder = str(distribution._path)  # no public attribute has it
+        if folder not in found:
+            found[folder] = compute(distribution)
+        return found[folder]
+
+    return property(get)
 
 
 def fill_caches_of_hypothesis() -> None:
@@ -290,6 +440,8 @@ def run_and_end(arguments: Sequence[str]) -> NoReturn:
 def run(arguments: Sequence[str]) -> None:
     """Do in this process what the interpreter does with these arguments."""
     sys.orig_argv = [sys.executable, *arguments]
+    if arguments[0] == "-u":  # a worker of pytest-xdist, which replaces its standard streams
+        arguments = arguments[1:]
     while arguments[0] == "-W":
         warnings.simplefilter(arguments[1])  # type: ignore[arg-type]  # one of the words that it expects
         sys.warnoptions.append(arguments[1])

@@ -7,7 +7,6 @@ and tests with options or variables that Python reads when it starts, need a new
 import atexit
 import ctypes
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -17,12 +16,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, override
 
 from tests.support import fork_server
-
-UNSUPPORTED = "preexec_fn, pass_fds, shell, executable, group, extra_groups, user, umask and process_group"
-"""Options of `subprocess.Popen` that have no effect on a fork, and raise `ValueError`."""
 
 _HAS_FORKS = sys.platform == "linux"
 """Whether commands run in forks. On other systems, where forks are not safe, they run in new interpreters."""
@@ -34,7 +30,7 @@ _SET_SUBREAPER = 36
 def start_python(*arguments: str, **options: Any) -> subprocess.Popen[str]:  # Any: the options of `subprocess.Popen`
     """Start `python` with arguments of the form `[-W ACTION] -c CODE ...` or `[-W ACTION] -m MODULE ...`.
 
-    The options are those of `subprocess.Popen`, in text mode, except `UNSUPPORTED`.
+    The options are those of `subprocess.Popen`, in text mode, except `fork_server.UNSUPPORTED`.
     """
     process = ForkedPython if _HAS_FORKS else subprocess.Popen[str]
     return process([sys.executable, *arguments], text=True, **options)
@@ -78,51 +74,12 @@ def run_pytest(
         return subprocess.CompletedProcess(process.args, process.returncode, output.read(), errors.read())
 
 
-class ForkedPython(subprocess.Popen[str]):
+class ForkedPython(fork_server.Fork):
     """A Python process that is a fork of the process of `fork_server.py`, and a child of this process."""
 
-    # Any: the arguments of a method of subprocess.Popen that is not public. It has them since Python 3.9.
-    def _execute_child(
-        self,
-        args: Sequence[str],
-        executable: Any,
-        preexec_fn: Any,
-        close_fds: bool,
-        pass_fds: Any,
-        cwd: str | Path | None,
-        env: Mapping[str, str] | Mapping[bytes, bytes] | None,
-        startupinfo: Any,
-        creationflags: Any,
-        shell: bool,
-        p2cread: int,
-        p2cwrite: int,
-        c2pread: int,
-        c2pwrite: int,
-        errread: int,
-        errwrite: int,
-        restore_signals: bool,
-        gid: Any,
-        gids: Any,
-        uid: Any,
-        umask: int,
-        start_new_session: bool,
-        process_group: int,
-    ) -> None:
-        given = (executable, preexec_fn, tuple(pass_fds), shell, gid, gids, uid, umask, process_group)
-        if given != (None, None, (), False, None, None, None, -1, -1):
-            raise ValueError(f"expected none of the options {UNSUPPORTED}")
-        variables = os.environ if env is None else env
-        command = fork_server.Command(
-            arguments=list(args[1:]),
-            folder=os.fspath(Path.cwd() if cwd is None else Path(cwd).absolute()),
-            environment={os.fsdecode(name): os.fsdecode(value) for name, value in variables.items()},
-            ignored=[each for each in fork_server.SIGNALS if signal.getsignal(each) is signal.SIG_IGN],
-            is_session=start_new_session,
-        )
-        files = [number if file == -1 else file for number, file in enumerate((p2cread, c2pwrite, errwrite))]
-        self.pid: int = _fork(command, files)
-        self._child_created = True
-        self._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)  # type: ignore[attr-defined]
+    @override
+    def start(self, command: fork_server.Command, files: Sequence[int]) -> int:
+        return _fork(command, files)
 
 
 _LOCK = threading.Lock()
@@ -135,10 +92,7 @@ def _fork(command: fork_server.Command, files: Sequence[int]) -> int:
         is_answered = False
         try:
             with _orphans_become_children():
-                body = command.to_bytes()
-                head = fork_server.LENGTH_BYTES
-                socket.send_fds(requests, [body[:head]], files)
-                requests.sendall(body[head:])
+                command.send(requests, files)
                 process = int(requests.makefile().readline())
             is_answered = True
         finally:

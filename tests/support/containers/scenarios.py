@@ -8,11 +8,12 @@ import json
 import os
 import pickle
 import re
+import shlex
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -30,7 +31,7 @@ from tests.support.containers.engine import (
     write_names,
 )
 from tests.support.containers.first_frame import first_frame
-from tests.support.containers.workflows import read_jobs
+from tests.support.containers.workflows import Job, read_jobs
 
 type JSON = Mapping[str, object]
 type AtOtherMachine = Callable[[tuple[str, str]], Awaitable[Any]]
@@ -58,6 +59,12 @@ ENTRYPOINT ["tail", "--follow", "/dev/null"]
 pip takes `PIP_NO_BUILD_ISOLATION=0` for the option `--no-build-isolation`.
 """
 
+FOR_PIP = ("PIP_", "PYTHON")
+"""Beginnings of the names of variables that pip and Python read. They read no others of a job."""
+
+CHECKOUT = ("pyproject.toml", "README.md", "LICENSE", "odyssey_client", "odyssey_mock")
+"""The files of a checkout of this project that pip needs."""
+
 
 @dataclass(frozen=True)
 class Images:
@@ -65,7 +72,7 @@ class Images:
 
     Attributes:
         mock: that of the Dockerfile.
-        runner: `RUNNER`.
+        runner: `RUNNER`, after the command of the job that installs this project.
     """
 
     mock: Image
@@ -74,6 +81,27 @@ class Images:
     @classmethod
     def build(cls) -> Self:
         return cls(build(), build(more=RUNNER))
+
+    def for_job(self, job: Job) -> "Images":
+        """Return the images for a job. Like any layer, what its command installs is kept for other jobs and later runs.
+
+        The command gets only those variables of the job that pip and Python read. So jobs with other variables share
+        the layer.
+
+        Raises:
+            BuildError: the command failed.
+        """
+        if job.installation is None:
+            return self
+        mounts = [f"--mount=type=bind,source={name},target=/workspace/odyssey-testkit/{name}" for name in CHECKOUT]
+        variables = [
+            f"export {name}={shlex.quote(value)}" for name, value in job.environment.items() if name.startswith(FOR_PIP)
+        ]
+        # RUN has one line: printf makes several of it again.
+        script = "\n".join([*variables, "cd /workspace", job.installation])
+        escaped = shlex.quote(script.replace("\\", "\\\\").replace("\n", "\\n"))
+        install = f'RUN {" ".join(mounts)} bash -e -c "$(printf %b {escaped})"\n'
+        return replace(self, runner=build(more=RUNNER + install))
 
     def save(self, folder: Path) -> None:
         (folder / "images").write_bytes(pickle.dumps(self))
@@ -147,7 +175,7 @@ async def compose_up(folder: str, elsewhere: AtOtherMachine) -> JSON:
 
 
 async def run_job(folder: str, workflow: str, name: str, _: AtOtherMachine) -> JSON:
-    """Run the commands of a job in `folder`, with its services.
+    """Run the commands of a job in `folder`, with its services. The image has run the one that installs this project.
 
     `workflow`: the text of the workflow. Its actions are not run: a checkout of this project is in `odyssey-testkit`,
     and Python is installed.

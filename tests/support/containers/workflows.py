@@ -20,11 +20,13 @@ class Job:
     """One job of a workflow.
 
     Attributes:
-        commands: the `run` of its steps, in order. Its other steps use actions.
+        installation: the `run` of the step that installs this project; None if there is none.
+        commands: the `run` of its other steps, in order, without those that use actions.
     """
 
     environment: Mapping[str, str]
     services: Mapping[str, ServiceContainer]
+    installation: str | None
     commands: Sequence[str]
 
 
@@ -34,13 +36,16 @@ def read_jobs(text: str) -> Mapping[str, Job]:
 
 
 def _job(described: Mapping[str, Any]) -> Job:  # Any: YAML
-    steps = described["steps"]
+    commands = [step["run"] for step in described["steps"] if "run" in step]
     services = {
         name: ServiceContainer(each.get("env", {}), each.get("ports", []))
         for name, each in described.get("services", {}).items()
     }
+    # Nothing can use the project before it is installed, so this is the first command.
+    installs = bool(commands) and commands[0].startswith("pip install ")
     return Job(
         environment=described.get("env", {}),
         services=services,
-        commands=[step["run"] for step in steps if "run" in step],
+        installation=commands[0] if installs else None,
+        commands=commands[1:] if installs else commands,
     )

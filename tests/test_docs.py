@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -26,8 +27,9 @@ from odyssey_mock.accounts.accounts import TEST_KEYS
 from odyssey_mock.cli.app import main
 from odyssey_mock.faults.fault import Fault
 from odyssey_mock.prompts.markers import markers_of
-from tests.support.forks import run_pytest, start_python
+from tests.support.forks import run_pytest, run_python, start_python
 from tests.support.pages import COMPOSE, PAGES, ROOT, WORKFLOW, Block, Project, blocks, projects
+from tests.support.plain_commands import ENTRY_POINTS, plain_commands
 from tests.support.project import run_fork
 from tests.support.requirements import require
 from tests.support.statement_places import ANCHOR
@@ -42,6 +44,9 @@ NPM_PACKAGES = ROOT / "tests" / "contract" / "browser" / "node_modules"
 """The folder into which `scripts/test-needs` installs the vendor's JavaScript client."""
 
 FIELD_BUGS = ROOT / "docs" / "how-to" / "reproduce-field-bugs.md"
+
+SMALL = Settings(portrait_size=(176, 320), landscape_size=(320, 176))
+"""Settings of the mock for programs and shell commands: small frames, which are encoded fast."""
 
 README_LINES = 150
 PICTURE_BYTES = 200_000
@@ -83,10 +88,13 @@ odyssey_leftovers = error
 FEW_EXAMPLES = """
 from hypothesis import settings
 
-settings.register_profile("few", max_examples=5, deadline=None)
+settings.register_profile("few", max_examples=5, stateful_step_count=10, deadline=None)
 settings.load_profile("few")
 """
-"""The content of a `conftest.py` that limits Hypothesis to 5 examples instead of 100."""
+"""The content of a `conftest.py` that limits Hypothesis to 5 examples instead of 100, of 10 steps instead of 50."""
+
+FEW_SEEDS = "--odyssey-seeds=5"
+"""An option of pytest that limits simulated tests to 5 seeds instead of 50."""
 
 pytest_plugins = ["pytester"]
 
@@ -103,8 +111,7 @@ CONFIGURATIONS = [block for block in blocks("yaml") if not block.code.startswith
 
 
 def test_transition_tables_come_from_the_code() -> None:
-    drawing = [sys.executable, str(ROOT / "scripts" / "draw_tables.py"), "--check"]
-    checked = subprocess.run(drawing, cwd=ROOT, capture_output=True, text=True, check=False, timeout=LIMIT)
+    checked = run_python("-m", "draw_tables", "--check", cwd=ROOT / "scripts", limit_s=LIMIT)
 
     assert checked.returncode == 0, f"expected the tables in docs/ to match the code, got: {checked.stderr}"
 
@@ -207,7 +214,7 @@ def test_example_tests_of_pages_pass_unchanged(pytester: pytest.Pytester, is_gui
     files = {f"test_{re.sub(r'\W', '_', str(block))}": block.code for block in chosen}
     pytester.makepyfile(**files)
 
-    result = run_fork(pytester, "-p", "no:cacheprovider")
+    result = run_fork(pytester, "-p", "no:cacheprovider", FEW_SEEDS)
 
     outcomes = result.parseoutcomes()
     assert set(outcomes) == {"passed"}
@@ -242,15 +249,20 @@ def test_project_of_page_runs_as_shown(project: Project, tmp_path: Path) -> None
 
 
 def run_commands(commands: str, folder: Path, environment: Mapping[str, str]) -> tuple[int, str]:
-    """Run the commands in a shell; return the exit status and the output. The command `pytest` alone needs no shell."""
+    """Run the commands, in a shell if they need one; return the exit status of the last one, and the output."""
+    limit = 2 * LIMIT
     if commands == "pytest\n":
-        ran = run_pytest(folder=folder, environment=environment, limit_s=2 * LIMIT)
+        runs = [run_pytest(folder=folder, environment=environment, limit_s=limit)]
+    elif (plain := plain_commands(commands)) is not None:
+        runs = [run_python(*arguments, cwd=folder, env=environment, limit_s=limit) for arguments in plain]
     else:
         shell = ["sh", "-c", commands]
-        ran = subprocess.run(
-            shell, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=2 * LIMIT
-        )
-    return ran.returncode, ran.stdout + ran.stderr
+        runs = [
+            subprocess.run(
+                shell, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=limit
+            )
+        ]
+    return runs[-1].returncode, "".join(ran.stdout + ran.stderr for ran in runs)
 
 
 def require_programs(project: Project) -> None:
@@ -324,32 +336,68 @@ async def test_shell_commands_run_against_the_mock(block: Block, tmp_path: Path)
         pytest.skip("curl is not installed")
     shutil.copytree(ROOT / "fixtures" / "scripts", tmp_path / "fixtures" / "scripts")
 
-    shell = ["sh", "-e", "-c", block.code.replace("curl ", "curl --fail --silent --show-error ")]
-    await run(partial(subprocess.Popen, shell, text=True), folder=tmp_path)
+    settings = Settings() if "odyssey-mock verify" in block.code else SMALL  # verify checks the size of frames
+    plain = plain_commands(block.code)
+    if plain is not None:
+        await run(*(partial(start_python, *arguments) for arguments in plain), folder=tmp_path, settings=settings)
+    else:
+        shell = ["sh", "-e", "-c", block.code.replace("curl ", "curl --fail --silent --show-error ")]
+        await run(partial(subprocess.Popen, shell, text=True), folder=tmp_path, settings=settings)
 
 
-async def run(start: Callable[..., subprocess.Popen[str]], folder: Path) -> None:
-    """Start a mock, run a program that uses it, and assert that the program exits with 0.
+@pytest.mark.parametrize(
+    ("script", "commands"),
+    [
+        (
+            'odyssey stream "A cat"\npython -m unittest\n',
+            [[*ENTRY_POINTS["odyssey"], "stream", "A cat"], ["-m", "unittest"]],
+        ),
+        ("python visit.py first.odytrace\n", [["-m", "visit", "first.odytrace"]]),
+        ('odyssey-mock doctor --url "$ODYSSEY_API_URL"\n', None),
+        ("odyssey simulations list | head\n", None),
+        ("pytest\ncurl http://127.0.0.1\n", None),
+        ('odyssey stream "A cat\nand a dog"\n', None),
+        ("", None),
+    ],
+)
+def test_only_scripts_without_shell_syntax_are_plain(script: str, commands: list[list[str]] | None) -> None:
+    assert plain_commands(script) == commands
 
-    `start` starts the program with the given options of `subprocess.Popen`. The input of the program is one empty
+
+def test_plain_commands_call_the_functions_of_the_scripts() -> None:
+    """The commands of the pages run in forks, and not the scripts that pip installs."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    functions = {name: target.split(":") for name, target in declared.items()}
+    assert {name: arguments for name, arguments in ENTRY_POINTS.items() if name != "pytest"} == {
+        name: ("-c", f"from {module} import {function}; {function}()") for name, (module, function) in functions.items()
+    }
+
+
+async def run(*programs: Callable[..., subprocess.Popen[str]], folder: Path, settings: Settings = SMALL) -> None:
+    """Start a mock with `settings`, run programs that use it, one after the other, and assert that each exits with 0.
+
+    Each of `programs` starts one with the given options of `subprocess.Popen`. The input of a program is one empty
     line, because some programs wait for Enter.
     """
-    async with MockOdyssey() as mock:
+    async with MockOdyssey(settings) as mock:
         environment = {"ODYSSEY_API_URL": mock.url, "ODYSSEY_API_KEY": mock.api_key, "XDG_CONFIG_HOME": str(folder)}
-        program = await asyncio.to_thread(
-            start,
-            cwd=folder,
-            env={**os.environ, **environment, "PATH": scripts_first()},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        try:
-            _, errors = await asyncio.to_thread(program.communicate, "\n", LIMIT)
-        finally:
-            program.kill()
+        for start in programs:
+            program = await asyncio.to_thread(
+                start,
+                cwd=folder,
+                env={**os.environ, **environment, "PATH": scripts_first()},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+            try:
+                _, errors = await asyncio.to_thread(program.communicate, "\n", LIMIT)
+            finally:
+                program.kill()
 
-    assert program.returncode == 0, f"expected exit code 0, got {program.returncode} with this error output:\n{errors}"
+            assert program.returncode == 0, (
+                f"expected exit code 0, got {program.returncode} with this error output:\n{errors}"
+            )
 
 
 def test_every_ini_block_names_its_file() -> None:

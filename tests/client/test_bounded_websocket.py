@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosedError, InvalidHandshake, Negot
 from odyssey_client.bounded_websocket import WebSocketLogger
 from odyssey_client.system import MAX_MESSAGE_BYTES, SystemNetwork
 from tests.support.hostile_service import Asked, Respond, frame, hostile_service, websocket_accepted
-from tests.support.loop_watchdog import loop_watchdog
+from tests.support.loop_watchdog import again_if_slow, loop_watchdog
 
 LIMIT_S = 20
 
@@ -34,6 +34,7 @@ async def read_until_closed(url: str) -> int:
             count += 1
 
 
+@again_if_slow
 async def test_flood_of_short_messages_leaves_the_loop_responsive() -> None:
     flood = [frame(b"") * 131_072, frame(b"", opcode=8)]
     with hostile_service(then(flood)) as service, loop_watchdog() as watchdog:
@@ -44,7 +45,9 @@ async def test_flood_of_short_messages_leaves_the_loop_responsive() -> None:
     watchdog.assert_responsive()
 
 
+@again_if_slow
 async def test_flood_of_pings_closes_the_connection(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.clear()
     pings = itertools.repeat(frame(b"x" * 120, opcode=9) * 1000)
     with hostile_service(then(pings)) as service, loop_watchdog() as watchdog, pytest.raises(ConnectionClosedError):
         await read_until_closed(service.url)

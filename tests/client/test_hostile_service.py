@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.support.hostile_responses import HTTP_RESPONSES, SIGNALING_MESSAGES
 from tests.support.hostile_service import frame, http
 from tests.support.hostile_visits import SIGNALING, VISITS, visit
+from tests.support.loop_watchdog import again_if_slow
 
 CASES = int(os.environ.get("ODYSSEY_TEST_HOSTILE_CASES", "40"))
 
@@ -33,6 +34,7 @@ def imported() -> None:
         asyncio.run(visit(point, lambda: [http(b"")]))
 
 
+@again_if_slow
 async def check(point: str, response: Callable[[], Iterable[bytes]]) -> None:
     error, watchdog = await visit(point, response)
     assert len(str(error)) < LONGEST_MESSAGE, f"expected a short message, got {len(str(error))} characters"

@@ -2,24 +2,19 @@
 
 import json
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-COMMAND = (sys.executable, "-c", "from odyssey_mock.cli import main; main()", "bench")
+from tests.support.forks import run_python
+
+COMMAND = ("-c", "from odyssey_mock.cli import main; main()", "bench")
+LIMIT_S = 120.0
 
 
 def test_connect_is_compared_with_two_bare_peers(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
-    bench = subprocess.run(
-        [*COMMAND, "connect", "--quick", "--json", str(report)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    bench = run_python(*COMMAND, "connect", "--quick", "--json", str(report), limit_s=LIMIT_S)
     (row,) = json.loads(report.read_text())["rows"]
     assert row["name"] == "connect"
     assert row["unit"] == "ms"
@@ -36,8 +31,7 @@ def test_connect_is_compared_with_two_bare_peers(tmp_path: Path) -> None:
 
 def test_spectator_costs_less_than_a_separate_track(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
-    command = [*COMMAND, "fanout", "--quick", "--json", str(report)]
-    bench = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    bench = run_python(*COMMAND, "fanout", "--quick", "--json", str(report), limit_s=LIMIT_S)
     (row,) = json.loads(report.read_text())["rows"]
     assert (row["name"], row["unit"]) == ("fanout", "ms of CPU per second")
     assert row["baseline"] > row["ours"], (

@@ -93,9 +93,9 @@ async def test_20_spectators_receive_same_frames_from_one_encoder(
         assert len(live.spectators) == SPECTATORS
         reading = [tasks.create_task(stamps(spectator.stream)) for spectator in spectators]
         assert odyssey_client.media_stream is not None
-        await pass_frames(odyssey_client.media_stream, 40)
+        await pass_frames(odyssey_client.media_stream, 15)
         await odyssey_client.interact("The temple lights up")
-        await pass_frames(odyssey_client.media_stream, 20)
+        await pass_frames(odyssey_client.media_stream, 10)
         await odyssey_client.end_stream()
     for spectator in spectators:
         await spectator.disconnect()

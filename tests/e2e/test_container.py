@@ -72,17 +72,18 @@ def commands(page: str, beginning: str) -> list[str]:
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=str)
 def test_commands_of_workflow_succeed(workflow: Block, images: Images, tmp_path: Path) -> None:
-    images.save(tmp_path)
+    ((name, job),) = read_jobs(workflow.code).items()
+    images.for_job(job).save(tmp_path)
     workspace = tmp_path / "workspace"
     (workspace / "odyssey-testkit").mkdir(parents=True)
     for project in projects():
         if project.first.page == workflow.page:
-            for name, content in project.files.items():
-                (workspace / name).write_text(content)
-    (job,) = read_jobs(workflow.code)
+            for file, content in project.files.items():
+                (workspace / file).write_text(content)
 
-    found = run_on_docker_host("run_job", str(tmp_path), workflow.code, job)
+    found = run_on_docker_host("run_job", str(tmp_path), workflow.code, name)
 
+    assert found["steps"], "expected commands after the installation, got none"
     assert [exit_code for exit_code, _ in found["steps"]] == [0] * len(found["steps"]), found["steps"]
 
 

@@ -13,7 +13,7 @@ import pytest
 from odyssey_client import Odyssey, OdysseyError
 from odyssey_mock import MockOdyssey
 
-pytestmark = pytest.mark.odyssey(clock="manual")
+pytestmark = pytest.mark.odyssey(clock="manual", portrait_size=(176, 320))
 
 type Wait = Callable[[float], Awaitable[None]]
 type Log = Callable[..., None]

@@ -18,7 +18,7 @@ MOUNTAIN = [
 """The simulation script in the example "Basic Workflow" of the vendor's documentation."""
 
 
-@pytest.mark.odyssey(clock="manual")
+@pytest.mark.odyssey(clock="manual", landscape_size=(320, 176))
 async def test_video_changes_at_the_frames_of_the_script(
     odyssey_mock: MockOdyssey, odyssey_client: Odyssey, tmp_path: Path
 ) -> None:
@@ -32,7 +32,7 @@ async def test_video_changes_at_the_frames_of_the_script(
     with av.open(str(film)) as container:
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
         times = float(container.duration or 0) / av.time_base
-    assert {frame.shape for frame in frames} == {(704, 1280, 3)}
+    assert {frame.shape for frame in frames} == {(176, 320, 3)}
     assert times == 15.0
     stamps = [read_stamp(frame) for frame in frames]
     tag = odyssey_mock.streams[stream.stream_id].timeline.tag

@@ -6,11 +6,13 @@ reports of that run.
 
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import pytest
 
 from tests.kinds.runs import LIMIT_S, Run, environment, missing, result, run
 from tests.kinds.table import CONFIGURATIONS, KINDS, PROJECTS, REFUSALS, WITHIN_S, WORKS, Cell, cells
+from tests.support.forks import run_python
 from tests.support.requirements import require
 
 
@@ -21,21 +23,44 @@ def _needs() -> None:
     require(what and f"{what} are not installed")
 
 
+ATTEMPTS = 3
+"""How often a project runs at most, until every refusal took less than `WITHIN_S`. Other processes only add time."""
+
 RUNS = list(dict.fromkeys((cell.kind.project, cell.variant) for cell in cells()))
 
 
 @pytest.mark.parametrize(("project", "variant"), RUNS)
 def test_kinds_have_expected_results(project: str, variant: str, subtests: pytest.Subtests) -> None:
-    ran = run(project, variant)
-    for cell in cells():
-        if (cell.kind.project, cell.variant) == (project, variant):
-            with subtests.test(str(cell)):
-                check(cell, ran)
+    of_run = [cell for cell in cells() if (cell.kind.project, cell.variant) == (project, variant)]
+    refused = [folder_of(cell) for cell in of_run if cell.expected != WORKS]
+    ran = quick_run(project, variant, refused)
+    for cell in of_run:
+        with subtests.test(str(cell)):
+            check(cell, ran)
+
+
+def quick_run(project: str, variant: str, refused: Sequence[str]) -> Run:
+    """Run a project, and again if the tests below one of the `refused` names took `WITHIN_S` or longer."""
+    for _ in range(ATTEMPTS - 1):
+        ran = run(project, variant)
+        if all(seconds(ran, name) < WITHIN_S for name in refused):
+            return ran
+    return run(project, variant)
+
+
+def folder_of(cell: Cell) -> str:
+    """Return the beginning of the names of a cell's tests in the reports of its project."""
+    return cell.kind.folder.partition("/")[2] + "/"
+
+
+def seconds(ran: Run, name: str) -> float:
+    """Return how long the tests whose names begin with `name` took."""
+    return sum(each.seconds for each in ran.of(name))
 
 
 def check(cell: Cell, ran: Run) -> None:
     """Assert that the tests of `cell` passed or failed in the run as the table states."""
-    reports = ran.of(cell.kind.folder.partition("/")[2] + "/")
+    reports = ran.of(folder_of(cell))
     if cell.expected == WORKS:
         assert result(reports) == WORKS, (
             f"expected all tests in {cell.kind.folder} to pass, got: {result(reports)}. pytest printed:\n{ran.output}"
@@ -43,11 +68,11 @@ def check(cell: Cell, ran: Run) -> None:
         assert sum(each.when == "call" for each in reports) == cell.kind.tests
     else:
         assert cell.expected in result(reports)
-        assert sum(each.seconds for each in reports) < WITHIN_S
+        assert seconds(ran, folder_of(cell)) < WITHIN_S
 
 
 def test_combinations_are_refused_at_once(subtests: pytest.Subtests) -> None:
-    ran = run("refused", "alone")
+    ran = quick_run("refused", "alone", [f"test_refused.py::{refusal.test}" for refusal in REFUSALS])
     for refusal in REFUSALS:
         with subtests.test(refusal.test):
             failed = [each for each in ran.of(f"test_refused.py::{refusal.test}") if each.outcome == "failed"]
@@ -68,14 +93,25 @@ def test_kinds_name_every_folder() -> None:
     assert folders == {kind.folder for kind in (*KINDS, *CONFIGURATIONS)}
 
 
+EXPLORE = """
+import sys
+from odyssey_mock.cli import main
+
+assert "trio" not in sys.modules, "expected trio to be imported during the simulations, got an earlier import"
+try:
+    main()
+finally:
+    assert "trio" in sys.modules, "expected a simulation to import trio, got none that did"
+"""
+"""The command `odyssey-mock`, with the check that httpcore, and with it trio, are imported while it runs."""
+
+
 def test_explorer_runs_where_trio_is_installed() -> None:
-    ran = subprocess.run(
-        [sys.executable, "-c", "from odyssey_mock.cli import main; main()", "explore", "--light", "--seeds", "4"],
+    ran = run_python(
+        *("-c", EXPLORE),
+        *("explore", "--light", "--seeds", "4", "--workers", "1"),
         env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=LIMIT_S,
+        limit_s=LIMIT_S,
     )
 
     assert ran.returncode == 0, f"expected exit code 0, got {ran.returncode} and:\n{ran.stdout}{ran.stderr}"

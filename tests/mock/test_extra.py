@@ -50,6 +50,7 @@ def test_plugin_does_not_import_the_simulation() -> None:
 
 
 def test_simulated_world_can_be_imported() -> None:
+    # In a new interpreter, in which this import is the first one: a cycle of imports would show here.
     imported = run([], "from odyssey_mock.testing import CLIENT, SERVER, World; print(World.__name__, CLIENT, SERVER)")
     assert imported.stdout.strip() == "World client odyssey", (
         f"expected 'World client odyssey', got {imported.stdout!r} and:\n{imported.stderr}"

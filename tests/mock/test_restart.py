@@ -25,6 +25,7 @@ from tests.support.raw import RawApi, raw_peer
 from tests.support.recordings import remembered, timeline, url_of
 from tests.support.simulations import ids, job, script, submit
 from tests.support.streams import start
+from tests.support.tls_contexts import NO_CERTIFICATES
 
 LONG = 10_000.0
 LIMIT = 10.0
@@ -404,7 +405,7 @@ class Full(Database):
 async def test_request_that_cannot_be_saved_gets_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("odyssey_mock.state.saved_state.SavedState", partial(SavedState, open_database=Full))
     mock = await MockOdyssey(state_dir=str(folder)).__aenter__()
-    async with httpx.AsyncClient(base_url=mock.url, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=mock.url, trust_env=False, verify=NO_CERTIFICATES) as http:
         answer = await http.post("/auth/token", json={"api_key": mock.api_key})
     assert (answer.status_code, answer.json()) == (500, {"detail": "the disk is full; make space"})
     mock.expect("POST /auth/token", status=500, why="the disk is full; make space")

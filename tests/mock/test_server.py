@@ -31,6 +31,7 @@ from odyssey_mock.core.network import ListenError
 from odyssey_mock.rtc.streamer_peer import AiortcStreamerPeer
 from tests.support.raw import raw_peer
 from tests.support.streams import start
+from tests.support.tls_contexts import NO_CERTIFICATES
 
 LIMIT = 5.0
 OUR_LOGGERS = ("odyssey_mock", "uvicorn", "websockets.server", "starlette")
@@ -43,7 +44,11 @@ async def token_of(mock: MockOdyssey, http: httpx.AsyncClient) -> str:
 
 
 async def test_each_mock_has_its_own_port_and_key() -> None:
-    async with MockOdyssey() as one, MockOdyssey() as other, httpx.AsyncClient(trust_env=False) as http:
+    async with (
+        MockOdyssey() as one,
+        MockOdyssey() as other,
+        httpx.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as http,
+    ):
         assert one.url != other.url
         assert one.api_key != other.api_key
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+", one.url)
@@ -68,8 +73,9 @@ async def test_many_starts_are_fast_and_leak_nothing() -> None:
             await http.get(f"{mock.url}/_mock/health")
         return loop.time() - began
 
-    async with httpx.AsyncClient(trust_env=False, headers={"Connection": "close"}) as http:
+    async with httpx.AsyncClient(trust_env=False, headers={"Connection": "close"}, verify=NO_CERTIFICATES) as http:
         await cycle(http)
+        gc.collect()  # files that earlier tests have left open in cycles would be closed during this one
         process = psutil.Process()
         before = (process.num_fds(), threading.active_count(), len(asyncio.all_tasks()))
         took = [await cycle(http) for _ in range(200)]
@@ -92,7 +98,7 @@ async def open_socket(mock: MockOdyssey, http: httpx.AsyncClient) -> tuple[Clien
 async def test_exit_closes_connections_without_warnings() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with httpx.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as http:
             async with MockOdyssey() as mock:
                 websocket, _ = await open_socket(mock, http)
                 began = asyncio.get_running_loop().time()
@@ -106,7 +112,7 @@ async def test_exit_closes_connections_without_warnings() -> None:
 
 async def test_keys_and_tokens_are_never_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
-        async with MockOdyssey() as mock, httpx.AsyncClient(trust_env=False) as http:
+        async with MockOdyssey() as mock, httpx.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as http:
             websocket, token = await open_socket(mock, http)
             await websocket.close()
             await mock.wait_for("state", "session", to="waiting")
@@ -151,7 +157,7 @@ async def test_exit_cuts_session_that_does_not_end(
 
     monkeypatch.setattr(AiortcStreamerPeer, "close", stuck)
     monkeypatch.setattr(server, "CLOSE_SESSIONS", 0.05)
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as http:
         async with MockOdyssey() as mock:
             websocket, _ = await open_socket(mock, http)
         async with asyncio.timeout(LIMIT):
@@ -166,7 +172,7 @@ async def test_sessions_end_though_jobs_fail_to_end(monkeypatch: pytest.MonkeyPa
 
     close = Jobs.close
     monkeypatch.setattr(Jobs, "close", broken)
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as http:
         with pytest.raises(RuntimeError, match="no end"):
             async with MockOdyssey() as mock:
                 websocket, _ = await open_socket(mock, http)
@@ -176,7 +182,7 @@ async def test_sessions_end_though_jobs_fail_to_end(monkeypatch: pytest.MonkeyPa
 
 
 async def test_journal_is_readable_after_the_exit() -> None:
-    async with MockOdyssey() as mock, httpx.AsyncClient(trust_env=False) as http:
+    async with MockOdyssey() as mock, httpx.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as http:
         await token_of(mock, http)
     assert [entry.name for entry in mock.journal.entries] == ["POST /auth/token"]
     assert mock.url in repr(mock)
@@ -199,6 +205,7 @@ async def test_mock_cannot_be_entered_twice() -> None:
 async def test_used_port_raises_and_leaks_nothing() -> None:
     async with MockOdyssey() as mock:
         port = int(mock.url.rpartition(":")[2])
+        gc.collect()  # as above
         before = psutil.Process().num_fds()
         with pytest.raises(ListenError, match=f"port {port}"):
             async with MockOdyssey(port=port):
@@ -276,7 +283,7 @@ class NotedEntropy(SystemEntropy):
 
 async def test_secrets_are_generated_when_they_are_needed() -> None:
     entropy = NotedEntropy()
-    async with MockOdyssey(entropy=entropy) as mock, httpx.AsyncClient(trust_env=False) as http:
+    async with MockOdyssey(entropy=entropy) as mock, httpx.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as http:
         assert (await http.get(f"{mock.url}/regions")).status_code == 401
         assert entropy.sizes == [18], "expected only the API key"
         access_token = await token_of(mock, http)
@@ -292,12 +299,12 @@ async def test_secrets_are_generated_when_they_are_needed() -> None:
 async def test_api_key_is_the_first_configured_key() -> None:
     async with MockOdyssey(keys={"ody_first": AccountSettings(), "ody_second": AccountSettings()}) as mock:
         assert mock.api_key == "ody_first"
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with httpx.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as http:
             assert await token_of(mock, http)
 
 
 async def test_wait_timeout_shows_the_nearest_entry() -> None:
-    async with MockOdyssey() as mock, httpx.AsyncClient(trust_env=False) as http:
+    async with MockOdyssey() as mock, httpx.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as http:
         await token_of(mock, http)
         assert (await mock.wait_for("rest", "POST /auth/token", status=200)).index == 0
         with pytest.raises(JournalTimeoutError, match="status: expected 401, got 200"):
@@ -305,7 +312,7 @@ async def test_wait_timeout_shows_the_nearest_entry() -> None:
 
 
 async def test_url_of_wildcard_host_is_reachable() -> None:
-    async with MockOdyssey(host="0.0.0.0") as mock, httpx.AsyncClient(trust_env=False) as http:
+    async with MockOdyssey(host="0.0.0.0") as mock, httpx.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as http:
         assert mock.url.startswith("http://127.0.0.1:")
         assert (await http.get(f"{mock.url}/_mock/health")).status_code == 200
 

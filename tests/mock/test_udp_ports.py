@@ -12,6 +12,7 @@ from odyssey_mock import MockOdyssey
 from odyssey_mock.core.network import ListenError
 from tests.support.leftovers import nothing_left
 from tests.support.raw import RawApi, RawPeer, raw_peer, raw_socket, receive
+from tests.support.tls_contexts import NO_CERTIFICATES
 from tests.support.udp_ranges import free_range
 from tests.support.whep import SDP, RawSpectator, go_live
 
@@ -100,7 +101,10 @@ async def test_client_connects_although_the_advertised_address_is_unreachable() 
 async def test_stun_skips_a_port_in_use() -> None:
     with free_range(2) as ports, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind(("127.0.0.1", ports.first))
-        async with MockOdyssey(udp_ports=str(ports)) as mock, httpx.AsyncClient(base_url=mock.url) as http:
+        async with (
+            MockOdyssey(udp_ports=str(ports)) as mock,
+            httpx.AsyncClient(base_url=mock.url, verify=NO_CERTIFICATES) as http,
+        ):
             assert stun_port(await http.get("/config")) == ports.last
 
 

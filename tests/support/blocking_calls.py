@@ -91,6 +91,7 @@ EXCUSES = (
     _excuse("odyssey_mock/sync/server_thread.py", "call result", "the sync API blocks its caller"),
     _excuse("odyssey_client/media/recorder.py", "shutdown", "the thread has nothing left to do, and ends at once"),
     _excuse("odyssey_mock/explore/actions.py", "_has_content", "the time of an explored scenario is virtual"),
+    _excuse("odyssey_mock/explore/explorer.py", "create_directory", "the time of an explored scenario is virtual"),
     _excuse("odyssey_mock/bench/soak.py", "now _closed", "the benchmark measures its own process"),
     _excuse("playwright/_impl/transport.py", "connect", "a test starts a browser"),
     _excuse("coverage/control.py", "_should_trace", "`make coverage` looks at each source file once in a process"),

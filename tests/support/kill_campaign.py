@@ -26,6 +26,7 @@ import httpx
 from odyssey_client import Odyssey, OdysseyError
 from odyssey_mock.cli.serve import serve
 from odyssey_mock.core.entropy import SeededEntropy
+from tests.support.tls_contexts import NO_CERTIFICATES
 
 LIMIT = 60.0
 """Timeout in seconds of a start of the server and of a request, far above the usual duration."""
@@ -180,7 +181,9 @@ class Campaign:
 
     @asynccontextmanager
     async def _http(self, server: Server) -> AsyncIterator[httpx.AsyncClient]:
-        async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=LIMIT) as http:
+        async with httpx.AsyncClient(
+            base_url=server.url, trust_env=False, timeout=LIMIT, verify=NO_CERTIFICATES
+        ) as http:
             if self._token is None:
                 self._token = (await http.post("/auth/token", json={"api_key": server.api_key})).json()["access_token"]
             http.headers["Authorization"] = f"Bearer {self._token}"

@@ -15,6 +15,7 @@ from av import VideoFrame
 
 from odyssey_mock import FrameStamp, MockOdyssey, read_stamp
 from tests.support.raw import LIMIT, RawPeer, raw_peer
+from tests.support.stand_ins import opened
 from tests.support.streams import START
 from tests.support.tls_contexts import NO_CERTIFICATES
 
@@ -63,6 +64,21 @@ async def live(mock: MockOdyssey, **fields: object) -> AsyncIterator[Live]:
     """Connect a host, and start and yield a broadcast. `fields` are added to the start message."""
     async with raw_peer(mock) as host:
         yield await go_live(mock, host, **fields)
+
+
+@dataclass(frozen=True)
+class Frameless:
+    """A broadcast without host and frames, for tests of requests alone: a host takes 50 ms to connect."""
+
+    stream_id: str
+    whep: str
+    token: str
+
+
+def frameless(mock: MockOdyssey) -> Frameless:
+    """Open a broadcast that has neither a host nor frames."""
+    broadcast = opened(mock.backend)
+    return Frameless(broadcast.stream_id, f"{broadcast.webrtc_url}/whep", broadcast.token)
 
 
 @dataclass(eq=False)

@@ -21,6 +21,7 @@ from odyssey_mock import MockOdyssey
 from tests.support.breaking_line import breaking_line
 from tests.support.served import served
 from tests.support.terminals import screen_of, terminal_environment
+from tests.support.tls_contexts import NO_CERTIFICATES
 
 from .conftest import CAT, LIMIT, names, script_file, started
 
@@ -41,7 +42,9 @@ class Server:
 
     def advance(self) -> None:
         """Advance the mock's clock by 60 s, which ends all simulation jobs."""
-        answer = httpx.post(f"{self.url}/_mock/clock/advance", json={"seconds": 60}, trust_env=False)
+        answer = httpx.post(
+            f"{self.url}/_mock/clock/advance", json={"seconds": 60}, trust_env=False, verify=NO_CERTIFICATES
+        )
         answer.raise_for_status()
 
     def start(self, *arguments: str | Path, **options: Any) -> subprocess.Popen[str]:

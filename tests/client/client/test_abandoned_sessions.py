@@ -21,6 +21,8 @@ from odyssey_mock import MockOdyssey
 from odyssey_mock.sim.world import World
 from tests.support.simulated_worlds import at_step, complete
 
+pytestmark = pytest.mark.odyssey(portrait_size=(176, 320))
+
 TOKEN: Final = "rest.sessions.token"
 SLOW = {"at": TOKEN, "do": "delay", "seconds": 0.2, "times": 1}
 CALLS: dict[str, Callable[[Odyssey], Awaitable[object]]] = {

@@ -8,6 +8,8 @@ from odyssey_client import ConnectionClosedError, Odyssey
 from odyssey_client.system import SystemClock
 from odyssey_mock import MockOdyssey
 
+pytestmark = pytest.mark.odyssey(portrait_size=(176, 320))
+
 GOES_ON_S = 0.2
 """Delay of the service's response in seconds, so that the call is still waiting when `disconnect` returns."""
 

@@ -35,6 +35,8 @@ from odyssey_client import (
 from odyssey_mock.server import MockOdyssey
 from tests.support.served import served
 
+pytestmark = pytest.mark.odyssey(portrait_size=(176, 320))
+
 S = ConnectionStatus
 
 
@@ -73,6 +75,7 @@ async def test_complete_session_calls_handlers_in_order(odyssey_mock: MockOdysse
     assert stream.ended
 
 
+@pytest.mark.odyssey(portrait_size=(704, 1280))
 async def test_frames_arrive_before_and_during_stream(odyssey_mock: MockOdyssey, odyssey_client: Odyssey) -> None:
     shown: list[VideoFrame] = []
     stream = await odyssey_client.connect(on_video_frame=shown.append)

@@ -776,6 +776,26 @@ HAPPENINGS: dict[ConnectionState, tuple[Drawn, ...]] = {
 }
 """For each state, the events that the network, the service or the caller can cause. `TRANSITIONS` must contain all."""
 
+LEADING_ON: dict[ConnectionState, Drawn] = {
+    ConnectionState.IDLE: HAPPENINGS[ConnectionState.IDLE][0],
+    ConnectionState.AUTHENTICATING: OPENING[0],
+    ConnectionState.QUEUEING: OPENING[0],
+    ConnectionState.CONNECTING: VIDEO | CHANNEL,
+    ConnectionState.HAVE_VIDEO: CHANNEL,
+    ConnectionState.HAVE_CHANNEL: VIDEO,
+    ConnectionState.RETRYING: RETRY_DUE,
+    ConnectionState.CONNECTED: LOST | PEER_LOST,
+    ConnectionState.LOST: LOST,
+    ConnectionState.WAITING: RETRY_DUE,
+    ConnectionState.RENEWING: OPENING[0] | REFUSED,
+    ConnectionState.REOPENING: OPENING[0],
+    ConnectionState.REQUEUEING: OPENING[0],
+    ConnectionState.RECONNECTING: VIDEO | CHANNEL,
+    ConnectionState.REGAINED_VIDEO: CHANNEL,
+    ConnectionState.REGAINED_CHANNEL: VIDEO,
+}
+"""For each state, the events after which the life of the connection goes on. Without them, most lives are short."""
+
 
 @given(data=st.data())
 @settings(max_examples=20)
@@ -802,19 +822,25 @@ class AnyLife(RuleBasedStateMachine):
         self.machine = ConnectionMachine()
         self.effects: list[connection_machine.ConnectionEffect] = []
         self.was_up = False
+        self.is_led_on = False
+        """Whether most events are those of `LEADING_ON`. Other lives mostly end before the connection is up."""
 
     @initialize(
         reconnect=st.sampled_from(["off", "same_session", "new_session"]),
         max_retries=st.integers(min_value=0, max_value=3),
+        is_led_on=st.booleans(),
     )
-    def with_settings(self, reconnect: Reconnect, max_retries: int) -> None:
+    def with_settings(self, reconnect: Reconnect, max_retries: int, *, is_led_on: bool) -> None:
+        self.is_led_on = is_led_on
         self.policy = ReconnectPolicy(max_retries=max_retries, reconnect=reconnect)
         self.machine = ConnectionMachine(self.policy)
 
     @rule(data=st.data())
     def handle_possible_event(self, data: st.DataObject) -> None:
         was_over = self.machine.is_over
-        effects = self.machine.handle(data.draw(st.one_of(HAPPENINGS[self.machine.state])))
+        state = self.machine.state
+        leads_on = self.is_led_on and not was_over and data.draw(st.integers(0, 3)) > 0
+        effects = self.machine.handle(data.draw(LEADING_ON[state] if leads_on else st.one_of(HAPPENINGS[state])))
         assert not (was_over and effects), f"expected no effects after the end of the connection, got {effects}"
         self.effects += effects
         self.was_up |= self.machine.is_up

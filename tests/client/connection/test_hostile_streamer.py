@@ -7,7 +7,7 @@ import pytest
 from odyssey_client import PeerError
 from odyssey_client.connection.messages import MAX_INVALID_MESSAGES, MessageError
 from tests.support.leftovers import nothing_left
-from tests.support.loop_watchdog import loop_watchdog
+from tests.support.loop_watchdog import again_if_slow, loop_watchdog
 from tests.support.scripted_service import Told, client_of, whole_service
 from tests.support.scripted_streamer import Session
 
@@ -37,6 +37,7 @@ async def test_too_many_invalid_messages_count_as_lost_peer() -> None:
     assert message.startswith("The streamer was lost: the streamer sent more than 100 invalid messages. The last: ")
 
 
+@again_if_slow
 async def test_flood_of_messages_to_slow_handler_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("odyssey_client.events.EVENT_BUFFER", BUFFER)
     may_go_on, is_last = asyncio.Event(), asyncio.Event()

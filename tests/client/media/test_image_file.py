@@ -4,6 +4,7 @@ import base64
 import io
 import re
 import zlib
+from functools import cache
 
 import numpy as np
 import pytest
@@ -34,11 +35,17 @@ def pixels(content: bytes) -> bytes:
     return repr(picture.size).encode() + picture.convert("RGB").tobytes()
 
 
+@cache
+def prepared(content: bytes) -> str:
+    """Return what the client sends for a file. There are only a few different files without damage."""
+    return prepare_image(content, portrait=True)
+
+
 @pytest.mark.parametrize("name", INTACT_FILES)
 def test_unreadable_metadata_changes_no_pixel(name: str) -> None:
     file = INTACT_FILES[name]
     assert pixels(file.content) == pixels(file.sound)
-    assert prepare_image(file.content, portrait=True) == prepare_image(file.sound, portrait=True)
+    assert prepare_image(file.content, portrait=True) == prepared(file.sound)
 
 
 @pytest.mark.parametrize("kind", PLAIN)

@@ -1,7 +1,7 @@
 """Tests of the recovery of recordings whose process was killed, or that failed with an incomplete fragment."""
 
 import asyncio
-import sys
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from odyssey_client.media.recovery import keep
 from odyssey_client.partial_file import PartialFile
 from odyssey_mock import MockOdyssey
 from tests.support.ffprobe import probe
+from tests.support.forks import start_python
 from tests.support.recording_files import THREE_SECONDS, description, hidden, leave, names, record, recording
 
 LIMIT = 60.0
@@ -197,24 +198,17 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+@pytest.mark.odyssey(portrait_size=(176, 320))
 async def test_recording_of_killed_process_is_playable(odyssey_mock: MockOdyssey, tmp_path: Path) -> None:
     target = tmp_path / "a.mp4"
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        KILLED,
-        odyssey_mock.url,
-        odyssey_mock.api_key,
-        str(target),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        assert child.stdout is not None
-        async with asyncio.timeout(LIMIT):
-            assert await child.stdout.readline() == b"recording\n"
-    finally:
-        child.kill()
-        await child.wait()
+    arguments = (odyssey_mock.url, odyssey_mock.api_key, str(target))
+    with start_python("-c", KILLED, *arguments, stdout=subprocess.PIPE) as child:
+        try:
+            assert child.stdout is not None
+            async with asyncio.timeout(LIMIT):
+                assert await asyncio.to_thread(child.stdout.readline) == "recording\n"
+        finally:
+            child.kill()
     left = hidden(tmp_path)
     seen, _ = await asyncio.to_thread(probe, left)
     frames = int(seen["nb_read_frames"])

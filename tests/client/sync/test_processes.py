@@ -15,6 +15,7 @@ from odyssey_mock.sync import MockOdyssey
 from tests.support.forks import start_python
 from tests.support.interrupts import interruptible
 from tests.support.served import served
+from tests.support.tls_contexts import NO_CERTIFICATES
 
 LIMIT_S = 30.0
 
@@ -289,5 +290,5 @@ def test_exit_with_connected_client_is_silent(service: dict[str, str], code: str
         took = time.monotonic() - began  # noqa: TID251 - as above
     assert (process.returncode, output, errors) == (0, "", "")
     assert took < 3.0
-    state = httpx.get(f"{service['ODYSSEY_API_URL']}/_mock/state", trust_env=False).json()
+    state = httpx.get(f"{service['ODYSSEY_API_URL']}/_mock/state", trust_env=False, verify=NO_CERTIFICATES).json()
     assert [each["state"] for each in state["sessions"] if each["state"] != "closed"] == []

@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 from playwright.async_api import Error, Page
 
 from tests.contract.browser import chromium
+from tests.contract.browser.waiting import wait_until
 
 FRAMES = 15
 """Number of frames to receive after `startStream` and after `interact`: half a second of video."""
@@ -24,7 +25,7 @@ async def main() -> None:
         with chromium.served_page("session.html") as url:
             await page.add_init_script(f"window.__ODYSSEY_API_URL__ = {os.environ['ODYSSEY_API_URL']!r}")
             await page.goto(url)
-            await page.wait_for_function("window.session")
+            await wait_until(page, "window.session")
             playing = asyncio.ensure_future(
                 page.evaluate("given => session.play(...given)", [os.environ["ODYSSEY_API_KEY"], FRAMES])
             )

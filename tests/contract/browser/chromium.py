@@ -14,6 +14,7 @@ from pathlib import Path
 from playwright.async_api import Browser, CDPSession, Page, async_playwright
 
 from tests.contract.browser.trust import trust
+from tests.contract.browser.waiting import wait_until
 
 HERE = Path(__file__).parent
 PACKAGES = ("@odysseyml/odyssey", "odyssey-1.0.0", "hls.js", "react", "react-dom")
@@ -111,7 +112,7 @@ class Pages:
         if permissions:
             await page.context.grant_permissions(permissions)
         await page.goto(f"{page_url}#{api_url}")
-        await page.wait_for_function("window.contract")
+        await wait_until(page, "window.contract")
         yield page
         await page.goto("about:blank")  # ends all connections of the document
         await page.context.clear_permissions()

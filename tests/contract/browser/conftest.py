@@ -61,8 +61,9 @@ async def console(browser: Browser) -> AsyncIterator[ConsoleTab]:
         yield ConsoleTab(page)
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def running_firefox(needs_firefox: None) -> AsyncIterator[firefox.Firefox]:
+    """Run Firefox until the end of the module: even without a page, it would use a processor for 1 s in a minute."""
     async with firefox.launched() as running:
         yield running
 

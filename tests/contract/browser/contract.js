@@ -7,15 +7,19 @@ const video = document.querySelector("video");
 const log = document.querySelector("pre");
 const events = [];
 
-// The client does not expose its peer connection. The tests need its statistics (decoded frames) and the states of its
-// data channels.
+// The client does not expose its peer connection. The tests need its statistics (decoded frames), the states of its
+// data channels, and the messages on them.
 const peers = [];
 const channels = [];
+const received = [];
 window.RTCPeerConnection = class extends RTCPeerConnection {
   constructor(...options) {
     super(...options);
     peers.push(this);
-    this.addEventListener("datachannel", ({ channel }) => channels.push(channel));
+    this.addEventListener("datachannel", ({ channel }) => {
+      channels.push(channel);
+      channel.addEventListener("message", ({ data }) => received.push(String(data)));
+    });
   }
 };
 
@@ -214,7 +218,7 @@ async function startAtOnce(apiKey, connections, patience) {
       timer = setTimeout(resolve, patience, false);
     });
     try {
-      if (await Promise.race([eager.startStream({ prompt: `Start ${i}` }), tooLong])) started += 1;
+      if (await Promise.race([eager.startStream({ prompt: "A cat" }), tooLong])) started += 1;
       else lost += 1;
     } catch (error) {
       refused.push(error.message);
@@ -228,6 +232,7 @@ async function startAtOnce(apiKey, connections, patience) {
 window.contract = {
   events,
   channels,
+  received,
   calls,
   begin,
   connect,
@@ -252,7 +257,7 @@ window.contract = {
   broadcast: () => broadcast,
   watch,
   leave: () => spectator.disconnect(),
-  nextFrame: () => nextFrame(video),
+  nextFrame: (part) => nextFrame(video, part),
   playback,
   decoded,
   firstFrame,

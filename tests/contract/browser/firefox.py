@@ -20,6 +20,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.contract.browser.chromium import missing_package
 from tests.contract.browser.trust import trust
+from tests.contract.browser.waiting import wait_until
 
 NAMES = ("firefox-esr", "firefox")
 READY = "WebDriver BiDi listening on "
@@ -49,14 +50,14 @@ CALL = """async (code, given) => {
   }
 }"""
 
-WAIT = """async ([code, given, timeout]) => {
+WAIT = """async ([code, given, timeout, polling]) => {
   const value = (0, eval)(`(() => (${code}))`);
   const end = performance.now() + timeout;
   for (;;) {
     const now = value();
     if (await (typeof now === "function" ? now(given) : now)) return true;
     if (performance.now() > end) return false;
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await new Promise((resolve) => setTimeout(resolve, polling));
   }
 }"""
 
@@ -127,10 +128,15 @@ class FirefoxPage:
             raise BidiError(answer["exceptionDetails"]["text"])
         return str(answer["result"]["value"])
 
-    async def wait_for_function(self, expression: str, *, arg: object = None, timeout: float = 30_000) -> None:
-        """Wait at most `timeout` milliseconds until the expression, or a call of its value, is true."""
+    async def wait_for_function(
+        self, expression: str, *, arg: object = None, timeout: float = 30_000, polling: float
+    ) -> None:
+        """Wait at most `timeout` milliseconds until the expression, or a call of its value, is true.
+
+        The page evaluates it every `polling` milliseconds.
+        """
         limit = timeout / 1000 + COMMAND_LIMIT_S
-        assert await self._evaluate(WAIT, [expression, arg, timeout], limit), (
+        assert await self._evaluate(WAIT, [expression, arg, timeout, polling], limit), (
             f"expected {expression} to become true within {timeout} ms, with the argument {arg!r}; it stayed false"
         )
 
@@ -214,7 +220,7 @@ class Firefox:
             for name in permissions:
                 await page.grant(name, page_url.rpartition("/")[0])
             await page.goto(f"{page_url}#{api_url}")
-            await page.wait_for_function("window.contract")
+            await wait_until(page, "window.contract")
             yield page
 
     @asynccontextmanager

@@ -12,21 +12,20 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from odyssey_mock import FrameStamp, read_stamp
+from tests.contract.browser.waiting import WaitingPage, wait_until
 
 FRAMES_TO_LOOK_AT = 100
+STAMPED_PART = 1 / 40
+"""The upper part of a frame that contains its stamp, which has 2 of 160 rows (of 88 in landscape)."""
 
 SECONDS = 30.0
 """Default timeout in seconds for every wait in the page. Waits usually take much less."""
 
 
-class ScriptedPage(Protocol):
+class ScriptedPage(WaitingPage, Protocol):
     """A page in a browser: Playwright's `Page`, or a `FirefoxPage`."""
 
     async def evaluate(self, expression: str, arg: object = None) -> Any: ...  # Any: JSON from the page
-
-    async def wait_for_function(
-        self, expression: str, *, arg: object = None, timeout: float = SECONDS * 1000
-    ) -> object: ...
 
     async def goto(self, url: str) -> object: ...
 
@@ -87,20 +86,19 @@ class Starts(TypedDict):
 
 
 @dataclass(frozen=True)
-class Frame:
-    """A frame that the browser presented. `pixels` is uint8 RGB `(height, width, 3)`, `media_time` is in seconds."""
+class Presented:
+    """A frame that the browser presented: its size (width, height) and stamp. `media_time` is in seconds."""
 
-    pixels: NDArray[np.uint8]
+    size: tuple[int, int]
+    stamp: FrameStamp | None
     media_time: float
 
-    @property
-    def size(self) -> tuple[int, int]:
-        height, width, _ = self.pixels.shape
-        return width, height
 
-    @property
-    def stamp(self) -> FrameStamp | None:
-        return read_stamp(self.pixels)
+@dataclass(frozen=True)
+class Frame(Presented):
+    """A frame with its picture. `pixels` is uint8 RGB `(height, width, 3)`."""
+
+    pixels: NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -128,7 +126,7 @@ class Call:
     async def settled(self, limit: float = SECONDS) -> Outcome:
         """Wait at most `limit` seconds until the call is settled; return its outcome."""
         script = "number => contract.calls[number].state !== 'pending'"
-        await self.page.wait_for_function(script, arg=self.number, timeout=limit * 1000)
+        await wait_until(self.page, script, self.number, limit=limit)
         return await self.outcome()
 
 
@@ -183,7 +181,7 @@ class OfficialClient:
 
     async def broadcast(self) -> Broadcast:
         """Wait until the client reports a ready broadcast; return the URLs and the token of the broadcast."""
-        await self.page.wait_for_function("contract.broadcast()")
+        await wait_until(self.page, "contract.broadcast()", limit=SECONDS)
         return cast("Broadcast", await self._call("broadcast"))
 
     async def watch(self, webrtc_url: str, spectator_token: str) -> str | None:
@@ -197,12 +195,12 @@ class OfficialClient:
     async def happened(self, name: str, limit: float = SECONDS) -> None:
         """Wait at most `limit` seconds until the handler `name` has been called."""
         script = "name => contract.events.some(([event]) => event === name)"
-        await self.page.wait_for_function(script, arg=name, timeout=limit * 1000)
+        await wait_until(self.page, script, name, limit=limit)
 
     async def reached(self, status: str, limit: float = SECONDS) -> None:
         """Wait at most `limit` seconds until the client has reported `status`."""
         script = "status => contract.events.some(([event, value]) => event === 'status' && value === status)"
-        await self.page.wait_for_function(script, arg=status, timeout=limit * 1000)
+        await wait_until(self.page, script, status, limit=limit)
 
     async def start_from_image(self, prompt: str) -> str:
         return cast("str", await self._call("startFromImage", {"prompt": prompt}))
@@ -279,7 +277,12 @@ class OfficialClient:
     async def channels_closed(self, limit: float = SECONDS) -> None:
         """Wait at most `limit` seconds until every data channel is closed in the browser."""
         script = "contract.channels.length > 0 && contract.channels.every(({ readyState }) => readyState === 'closed')"
-        await self.page.wait_for_function(script, timeout=limit * 1000)
+        await wait_until(self.page, script, limit=limit)
+
+    async def received(self, message: str, times: int, limit: float = SECONDS) -> None:
+        """Wait at most `limit` seconds until the client has handled `times` messages of this type on a data channel."""
+        script = "([name, times]) => contract.received.filter((text) => text.includes(name)).length >= times"
+        await wait_until(self.page, script, [f'"{message}"', times], limit=limit)
 
     async def told(self, *, after: str | None = None) -> list[list[object]]:
         """Return all handler calls in order. Each is a list of the handler's name and its arguments.
@@ -295,17 +298,22 @@ class OfficialClient:
         return told[max(told.index(["connected"]), told.index(["status", "connected"])) + 1 :]
 
     async def frame(self) -> Frame:
-        """Return the next frame that the browser presents."""
+        """Return the next frame that the browser presents, with its picture."""
         return _frame(await self._call("nextFrame"))
 
-    async def frame_showing(self, revision: int | None, size: tuple[int, int] | None = None) -> Frame:
+    async def presented(self) -> Presented:
+        """Return size and stamp of the next frame that the browser presents."""
+        found = _frame(await self._call("nextFrame", STAMPED_PART))
+        return Presented(found.size, found.stamp, found.media_time)
+
+    async def frame_showing(self, revision: int | None, size: tuple[int, int] | None = None) -> Presented:
         """Return the next presented frame that has this prompt revision and size.
 
         If `revision` is None, the frame must show the idle scene. If `size` is None, any size is accepted.
         """
         seen: list[str] = []
         for _ in range(FRAMES_TO_LOOK_AT):
-            frame = await self.frame()
+            frame = await self.presented()
             if frame.stamp is not None and frame.stamp.prompt_revision == revision and size in {None, frame.size}:
                 return frame
             seen.append(f"{frame.size} {frame.stamp}")
@@ -314,11 +322,11 @@ class OfficialClient:
             f"{size or '(any)'}, got other frames; the last frames were {seen[-5:]}"
         )
 
-    async def frame_sized(self, size: tuple[int, int]) -> Frame:
+    async def frame_sized(self, size: tuple[int, int]) -> Presented:
         """Return the next presented frame whose (width, height) is `size`."""
         seen: set[tuple[int, int]] = set()
         for _ in range(FRAMES_TO_LOOK_AT):
-            frame = await self.frame()
+            frame = await self.presented()
             if frame.size == size:
                 return frame
             seen.add(frame.size)
@@ -337,5 +345,10 @@ class OfficialClient:
 
 
 def _frame(presented: Any) -> Frame:  # Any: JSON from the page
+    """Decode a frame of which the page sent the upper part, or all; the rest is black."""
     png = base64.b64decode(presented["png"].partition(",")[2])
-    return Frame(np.asarray(Image.open(io.BytesIO(png)).convert("RGB")), presented["mediaTime"])
+    part = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+    width, height = size = presented["width"], presented["height"]
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[: len(part)] = part
+    return Frame(size, read_stamp(pixels), presented["mediaTime"], pixels)

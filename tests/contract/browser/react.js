@@ -67,5 +67,5 @@ window.contract = {
   render,
   unmount,
   text: () => document.querySelector("output").textContent,
-  nextFrame: () => nextFrame(document.querySelector("video")),
+  nextFrame: (part) => nextFrame(document.querySelector("video"), part),
 };

@@ -4,8 +4,12 @@ import pytest
 
 from odyssey_mock import MockOdyssey
 from tests.contract.browser.official_client import OfficialClient
+from tests.contract.browser.waiting import wait_until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.odyssey(stale_session=40, concurrent_sessions=1)]
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.odyssey(stale_session=40, concurrent_sessions=1, portrait_size=(176, 320)),
+]
 
 
 async def test_old_tab_blocks_the_account_for_40_seconds(official: OfficialClient, mock: MockOdyssey) -> None:
@@ -16,7 +20,7 @@ async def test_old_tab_blocks_the_account_for_40_seconds(official: OfficialClien
     assert left.data["to"] == "stale"
 
     await official.page.go_back()
-    await official.page.wait_for_function("window.contract")
+    await wait_until(official.page, "window.contract")
     error = await official.connect_error(mock.api_key)
     assert error is not None
     assert (error["code"], error["details"]) == ("CONCURRENT_LIMIT_REACHED", {"active_count": 1, "limit": 1})

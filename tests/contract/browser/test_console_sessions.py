@@ -9,8 +9,12 @@ from odyssey_client import Odyssey
 from odyssey_mock import MockOdyssey
 from tests.contract.browser.console_page import ConsoleTab, layout_shift, look_at
 from tests.contract.browser.official_client import OfficialClient
+from tests.contract.browser.waiting import wait_until
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.odyssey(portrait_size=(176, 320), landscape_size=(320, 176)),
+]
 
 CLOSED = ("status of 404", "status of 409")
 """What Chromium writes about requests for a session that has just ended."""
@@ -52,8 +56,8 @@ PLACES = """async () => {
 
 async def playing(page: Page) -> None:
     """Wait until the video of the first card has shown two frames."""
-    await page.wait_for_function(
-        "() => document.querySelector('.session video')?.getVideoPlaybackQuality().totalVideoFrames > 1"
+    await wait_until(
+        page, "() => document.querySelector('.session video')?.getVideoPlaybackQuality().totalVideoFrames > 1"
     )
 
 
@@ -83,7 +87,7 @@ async def test_session_is_watched_while_it_happens(
         await expect(page.get_by_role("region", name="Ended")).to_contain_text(session_id[:8])
 
         last = mock.journal.next_index - 1
-        await page.wait_for_function("last => window.seen.at(-1)[0] >= last", arg=last)
+        await wait_until(page, "last => window.seen.at(-1)[0] >= last", last)
         seen: list[tuple[int, str, float]] = await page.evaluate("window.seen")
     assert [index for index, _, _ in seen][: last + 1] == [entry.index for entry in mock.journal.entries][: last + 1]
     late = [each for each in seen if each[2] > WITHIN]

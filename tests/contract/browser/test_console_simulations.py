@@ -10,6 +10,7 @@ from playwright.async_api import Locator, Page, expect
 from odyssey_client import Odyssey
 from odyssey_mock import MockOdyssey
 from tests.contract.browser.console_page import ConsoleTab, look_at
+from tests.contract.browser.waiting import wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -106,7 +107,7 @@ async def test_film_has_interactions_on_its_time_bar(console: ConsoleTab, mock: 
         await expect(page.locator(".film-event.current")).to_contain_text("Pet the cat")
         await expect(page.locator(".job .badge")).to_have_text("completed")
         await page.get_by_role("button", name="Play", exact=True).press("Enter")
-        await page.wait_for_function("() => document.querySelector('.film-player video').currentTime > 3.2")
+        await wait_until(page, "() => document.querySelector('.film-player video').currentTime > 3.2")
         await page.get_by_role("button", name="Pause").press("Enter")
         async with page.expect_download() as started:
             await page.get_by_role("link", name="Event log").click()

@@ -20,6 +20,7 @@ from odyssey_mock.cli.app import main
 from odyssey_mock.journal_events import event_of
 from odyssey_mock.verification.contract_documents import Contract
 from tests.contract.browser.console_page import ConsoleTab, look_at, screenshot, violations
+from tests.contract.browser.waiting import wait_until
 from tests.support import sample_traces
 
 CONTRACT = Contract.load()
@@ -319,7 +320,7 @@ async def test_frames_are_shown_with_a_control_token(console: ConsoleTab, mock: 
         await thumbnail.click()
         await expect(page.locator(".moment-frames img")).to_have_js_property("naturalWidth", 88)
         await page.locator(".nav").get_by_role("link", name="Overview").click()
-        await page.wait_for_function("() => imageUrls.size === 0")
+        await wait_until(page, "() => imageUrls.size === 0")
 
     assert shown.startswith("blob:")
 
@@ -333,8 +334,8 @@ async def test_frame_that_arrives_late_is_released(console: ConsoleTab, mock: Mo
         await page.evaluate(COUNT_URLS)
         await page.evaluate(CLOSE_VIEW_AT_FIRST_URL)
         await page.locator(".nav").get_by_role("link", name="Timeline").click()
-        await page.wait_for_function("() => imageUrls.created > 0")
-        await page.wait_for_function("() => imageUrls.size === 0")
+        await wait_until(page, "() => imageUrls.created > 0")
+        await wait_until(page, "() => imageUrls.size === 0")
 
 
 async def test_frames_that_cannot_be_loaded_are_invisible(console: ConsoleTab, mock: MockOdyssey) -> None:

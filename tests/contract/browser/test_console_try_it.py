@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,13 @@ from playwright.async_api import Page, expect
 from odyssey_mock import MockOdyssey
 from tests.contract.browser.chromium import HERE
 from tests.contract.browser.console_page import ConsoleTab, look_at, violations
+from tests.contract.browser.waiting import wait_until
 from tests.support.requirements import require
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+SMALL: Mapping[str, Any] = {"portrait_size": (176, 320), "landscape_size": (320, 176)}
+"""Settings with which Chromium decodes and shows the video in little time."""
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.odyssey(**SMALL)]
 
 JSQR = HERE / "node_modules/jsqr/dist/jsQR.js"
 DECODE = """async (png) => {
@@ -119,7 +123,7 @@ async def test_keyboard_controls_a_whole_session(console: ConsoleTab, mock: Mock
     mock.expect("client_disconnecting", kind="signaling")
 
 
-@pytest.mark.odyssey(host="0.0.0.0")  # so that the control API needs its token, and the page of the broadcast none
+@pytest.mark.odyssey(host="0.0.0.0", **SMALL)  # the control API needs its token, and the page of the broadcast none
 async def test_broadcast_is_watched_through_its_qr_code(console: ConsoleTab, mock: MockOdyssey) -> None:
     require(None if JSQR.is_file() else "the npm package jsqr is not installed")
     async with console.opened(mock.url, f"?token={mock.control_token}") as page:
@@ -134,7 +138,7 @@ async def test_broadcast_is_watched_through_its_qr_code(console: ConsoleTab, moc
         spectator.on("console", lambda message: problems.append(message.text))
         await spectator.goto(link)
         await spectator.wait_for_selector("[data-state=live]")
-        await spectator.wait_for_function(FRAMES)
+        await wait_until(spectator, FRAMES)
         found = await violations(spectator)
         await expect(page.get_by_text("1 spectator", exact=True)).to_be_visible()
 

@@ -10,6 +10,7 @@ from odyssey_mock import MockOdyssey
 from odyssey_mock.trace.page import viewer_page
 from tests.contract.browser.firefox import Firefox
 from tests.contract.browser.official_client import OfficialClient
+from tests.contract.browser.waiting import wait_until
 from tests.support import sample_traces
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -62,7 +63,8 @@ async def test_start_image_arrives_from_firefox(in_firefox: OfficialClient, mock
 
     await in_firefox.start_from_image("Clouds drift by")
 
-    frame = await in_firefox.frame_showing(0, PORTRAIT)
+    await in_firefox.frame_showing(0, PORTRAIT)
+    frame = await in_firefox.frame()
     (start,) = mock.journal.find("signaling", "interactive_stream_start")
     assert str(start.data["message"]).count("data:image/png;base64,") == 1
     # The start image is blue above and yellow below. The scene shows it in the size of the video, with text over it.
@@ -109,6 +111,7 @@ async def test_spectator_in_firefox_leaves_with_status_200(
         assert set(live.frames_encoded) == {"h264", "vp8"}
 
 
+@pytest.mark.odyssey(portrait_size=(176, 320))
 async def test_invalid_requests_of_firefox_are_rejected(in_firefox: OfficialClient, mock: MockOdyssey) -> None:
     error = await in_firefox.connect_error("ody_invalid_key")
     assert error is not None
@@ -120,7 +123,7 @@ async def test_invalid_requests_of_firefox_are_rejected(in_firefox: OfficialClie
         assert await in_firefox.watch(live.webrtc_url, "not-the-token")
 
 
-@pytest.mark.odyssey(stale_session=40)
+@pytest.mark.odyssey(stale_session=40, portrait_size=(176, 320))
 async def test_tab_left_in_firefox_keeps_its_session(in_firefox: OfficialClient, mock: MockOdyssey) -> None:
     connection = await in_firefox.connect(mock.api_key)
 
@@ -152,6 +155,7 @@ async def test_trace_viewer_opens_from_disk(running_firefox: Firefox, tmp_path: 
     assert page.console == []
 
 
+@pytest.mark.odyssey(portrait_size=(176, 320))
 async def test_console_counts_the_frames_of_a_session(
     in_firefox: OfficialClient, running_firefox: Firefox, mock: MockOdyssey
 ) -> None:
@@ -159,7 +163,7 @@ async def test_console_counts_the_frames_of_a_session(
     await in_firefox.start_stream("A cat on a windowsill")
     async with running_firefox.new_page() as page:
         await page.goto(f"{mock.url}/_mock/console/#/sessions")
-        await page.wait_for_function(FRAMES_PER_SECOND)
+        await wait_until(page, FRAMES_PER_SECOND)
         shown = await page.evaluate(FRAMES_PER_SECOND)
 
     assert 0 < shown < 2 * mock.settings.fps

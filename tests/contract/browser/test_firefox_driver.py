@@ -10,6 +10,7 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
 from tests.contract.browser.firefox import BidiError, Firefox, FirefoxPage
+from tests.contract.browser.waiting import wait_until
 
 LIMIT = 10.0
 """Timeout in seconds for every wait. Waits usually take much less."""
@@ -69,4 +70,4 @@ async def test_waiting_for_condition_adds_its_own_limit(monkeypatch: pytest.Monk
 
     monkeypatch.setattr("tests.contract.browser.firefox.COMMAND_LIMIT_S", 0.0)
     async with firefox_played_by(answer) as driver:
-        await FirefoxPage(driver, "context", "user").wait_for_function("window.contract", timeout=5000)
+        await wait_until(FirefoxPage(driver, "context", "user"), "window.contract", limit=5)

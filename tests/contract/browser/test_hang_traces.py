@@ -102,6 +102,7 @@ async def test_two_acknowledgments_are_in_the_trace(
     second = await official.begin("interact", "Feed it")
     assert (await second.settled()).state == "resolved"
     await official.frame_showing(2)
+    await official.received("update_acknowledged", 2)
     assert await first.outcome() == PENDING
 
     with recorded.read() as trace:

@@ -12,12 +12,10 @@ from PIL import Image
 from playwright.async_api import Browser, Page
 
 from odyssey_mock import FrameStamp, MockOdyssey, read_stamp
+from tests.contract.browser.waiting import wait_until
 from tests.support.whep import live
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-SECONDS = 30.0
-"""Timeout in seconds for every wait. Waits usually take much less."""
 
 
 class State(TypedDict):
@@ -47,7 +45,7 @@ class Player:
     async def until(self, condition: str) -> None:
         """Wait until a JavaScript condition is true. In the condition, `now` is the current result of `state()`."""
         script = f"() => {{ const now = player.state(); return {condition}; }}"
-        await self._page.wait_for_function(script, timeout=SECONDS * 1000)
+        await wait_until(self._page, script)
 
     async def stamp(self) -> FrameStamp:
         """Read the stamp of the next frame that the browser presents."""
@@ -64,7 +62,7 @@ async def player(browser: Browser, page_url: str) -> AsyncIterator[Player]:
     async with await browser.new_context() as context, await context.new_page() as page:
         page.on("pageerror", lambda error: uncaught.append(str(error)))
         await page.goto(page_url.replace("page.html", "hls.html"))
-        await page.wait_for_function("window.player")
+        await wait_until(page, "window.player")
         yield Player(page)
     assert not uncaught, f"expected no uncaught errors in the page, got {uncaught}"
 

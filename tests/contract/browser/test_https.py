@@ -17,6 +17,7 @@ from odyssey_mock.tls.certificates import create_root
 from odyssey_mock.tls.server_tls import issued_tls
 from tests.contract.browser import chromium, firefox, trust
 from tests.contract.browser.official_client import OfficialClient, ScriptedPage
+from tests.contract.browser.waiting import wait_until
 from tests.support.pages import blocks
 from tests.support.requirements import require
 
@@ -92,7 +93,7 @@ async def test_https_page_in_chromium_uses_camera_and_mock(needs: None, address:
         page = await context.new_page()
         await page.add_init_script("window.__ODYSSEY_API_URL__ = location.hash.slice(1)")
         await page.goto(f"{url}#{mock.url}")
-        await page.wait_for_function("window.contract")
+        await wait_until(page, "window.contract")
         await uses_camera_and_mock(page, mock)
         await page.goto(f"{mock.url}/_mock/console/#token={mock.control_token}")
         await page.wait_for_selector(".view-head, .loading h1")

@@ -23,7 +23,7 @@ async def received(official: OfficialClient, packets: int) -> Statistics:
         statistics = await official.statistics()
         if statistics["video"]["packetsReceived"] >= begun + packets:
             return statistics
-        await official.frame()
+        await official.presented()
 
 
 async def visit(official: OfficialClient, mock: MockOdyssey) -> tuple[Statistics, Sequence[int]]:
@@ -58,5 +58,5 @@ async def test_same_seed_loses_same_packets_in_chromium(official: OfficialClient
 async def test_delay_is_round_trip_time_of_chromium(official: OfficialClient, mock: MockOdyssey) -> None:
     await official.connect(mock.api_key)
     while "currentRoundTripTime" not in (pair := (await official.statistics())["pair"]):
-        await official.frame()
+        await official.presented()
     assert 0.2 <= pair["currentRoundTripTime"] < 5

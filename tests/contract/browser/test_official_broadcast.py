@@ -4,6 +4,7 @@ import pytest
 
 from odyssey_client import Odyssey
 from odyssey_mock import MockOdyssey
+from odyssey_mock.broadcasts.broadcast import Broadcast
 from odyssey_mock.http.endpoint import OwnEndpoint
 from odyssey_mock.system_network import SystemNetwork
 from tests.contract.browser import chromium
@@ -14,6 +15,15 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SECONDS = 30.0
 """Timeout in seconds for every wait. Waits usually take much less."""
+
+
+async def watched(official: OfficialClient, spectator: OfficialClient, mock: MockOdyssey) -> Broadcast:
+    """Start a broadcast, and return it when the spectator sees its first scene."""
+    await official.connect(mock.api_key)
+    live = mock.broadcasts[await official.start_broadcast("A temple")]
+    assert await spectator.watch(live.webrtc_url, live.token) is None
+    await spectator.frame_showing(0)
+    return live
 
 
 async def test_documented_host_and_spectator_example_works(
@@ -47,6 +57,8 @@ async def test_documented_host_and_spectator_example_works(
 
     assert await spectator.events("broadcast_ended") == []
     await official.end_stream()
+    await mock.wait_for("state", "spectator", SECONDS, to="gone")
+    await official.disconnect()  # Chromium notices the end after some seconds, in which the host would get more video
     await spectator.happened("broadcast_ended", SECONDS)
     assert live.frames_encoded == {"h264": mock.streams[stream_id].timeline.frames}
 
@@ -56,7 +68,7 @@ async def test_clients_work_below_a_path_prefix(
 ) -> None:
     async with (
         OwnEndpoint(SystemNetwork(), "127.0.0.1", 0) as endpoint,
-        MockOdyssey(endpoint=endpoint, public_url=f"{endpoint.base_url}/mock") as mock,
+        MockOdyssey(endpoint=endpoint, public_url=f"{endpoint.base_url}/mock", portrait_size=(176, 320)) as mock,
         page_of_ours(pages, page_url, mock, request) as official,
         page_of_ours(pages, page_url, mock, request) as spectator,
     ):
@@ -70,13 +82,11 @@ async def test_clients_work_below_a_path_prefix(
         await mock.wait_for("rest", "DELETE /broadcast/{stream_id}/whep/{resource}", SECONDS, status=200)
 
 
+@pytest.mark.odyssey(portrait_size=(176, 320))
 async def test_host_keeps_streaming_after_spectator_leaves(
     official: OfficialClient, spectator: OfficialClient, mock: MockOdyssey
 ) -> None:
-    await official.connect(mock.api_key)
-    live = mock.broadcasts[await official.start_broadcast("A temple")]
-    assert await spectator.watch(live.webrtc_url, live.token) is None
-    await spectator.frame_showing(0)
+    live = await watched(official, spectator, mock)
     assert len(live.spectators) == 1
     await spectator.leave()
     await mock.wait_for("state", "spectator", SECONDS, to="gone")
@@ -85,6 +95,18 @@ async def test_host_keeps_streaming_after_spectator_leaves(
     await official.frame_showing(1)
 
 
+@pytest.mark.odyssey(portrait_size=(176, 320), fps=10)
+async def test_spectator_learns_the_end_while_host_stays_connected(
+    official: OfficialClient, spectator: OfficialClient, mock: MockOdyssey
+) -> None:
+    await watched(official, spectator, mock)
+    await official.end_stream()
+    await spectator.happened("broadcast_ended", SECONDS)
+    assert await official.events("disconnected") == []
+    assert len(mock.sessions) == 1
+
+
+@pytest.mark.odyssey(portrait_size=(176, 320))
 async def test_invalid_spectator_requests_reject_connect_to_stream(
     official: OfficialClient, spectator: OfficialClient, mock: MockOdyssey
 ) -> None:

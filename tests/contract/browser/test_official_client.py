@@ -9,7 +9,7 @@ import pytest
 from odyssey_client import ClientCredentials, Odyssey
 from odyssey_mock import MockOdyssey
 from odyssey_mock.core.journal import Kind
-from tests.contract.browser.official_client import Frame, OfficialClient
+from tests.contract.browser.official_client import OfficialClient, Presented
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -20,6 +20,7 @@ KINDS: tuple[Kind, ...] = ("channel", "signaling")
 EAGER_STARTS = int(os.environ.get("ODYSSEY_TEST_EAGER_STARTS", "200"))
 
 
+@pytest.mark.odyssey(portrait_size=(176, 320))
 async def test_connect_uses_the_requested_session(official: OfficialClient, mock: MockOdyssey) -> None:
     connection = await official.connect(mock.api_key)
 
@@ -92,7 +93,8 @@ async def test_stream_shows_its_start_image(official: OfficialClient, mock: Mock
     await official.connect(mock.api_key)
 
     await official.start_from_image("Clouds drift by")
-    frame = await official.frame_showing(0, PORTRAIT)
+    await official.frame_showing(0, PORTRAIT)
+    frame = await official.frame()
 
     (start,) = mock.journal.find("signaling", "interactive_stream_start")
     assert str(start.data["message"]).count("data:image/png;base64,") == 1
@@ -103,6 +105,7 @@ async def test_stream_shows_its_start_image(official: OfficialClient, mock: Mock
     assert red > blue
 
 
+@pytest.mark.odyssey(portrait_size=(176, 320))
 async def test_credentials_from_our_client_work_in_official_client(official: OfficialClient, mock: MockOdyssey) -> None:
     async with Odyssey(mock.api_key, api_url=mock.url) as ours:
         credentials = await ours.create_client_credentials()
@@ -114,6 +117,7 @@ async def test_credentials_from_our_client_work_in_official_client(official: Off
     await official.frame_showing(0)
 
 
+@pytest.mark.odyssey(portrait_size=(176, 320))
 async def test_credentials_from_official_client_work_in_our_client(official: OfficialClient, mock: MockOdyssey) -> None:
     theirs = await official.create_credentials(mock.api_key)
 
@@ -124,6 +128,7 @@ async def test_credentials_from_official_client_work_in_our_client(official: Off
         assert await ours.start_stream("Handed over") in mock.streams
 
 
+@pytest.mark.odyssey(portrait_size=(176, 320))
 async def test_credentials_without_capabilities_reject_start_images(
     official: OfficialClient, mock: MockOdyssey
 ) -> None:
@@ -138,6 +143,7 @@ async def test_credentials_without_capabilities_reject_start_images(
     await official.start_stream("A start without an image")
 
 
+@pytest.mark.odyssey(portrait_size=(176, 320))
 async def test_disconnect_ends_the_session(official: OfficialClient, mock: MockOdyssey) -> None:
     connection = await official.connect(mock.api_key)
 
@@ -204,6 +210,6 @@ async def test_start_right_after_connecting_is_answered(official: OfficialClient
     assert starts["lost"] <= 1
 
 
-def _index(frame: Frame) -> int:
+def _index(frame: Presented) -> int:
     assert frame.stamp is not None
     return frame.stamp.frame_index

@@ -8,6 +8,7 @@ from playwright.async_api import Browser, Page
 
 from odyssey_mock import MockOdyssey
 from tests.contract.browser.console_page import ConsoleTab, noted
+from tests.contract.browser.waiting import wait_until
 from tests.support import coturn
 from tests.support.free_ports import free_port
 from tests.support.requirements import require
@@ -49,14 +50,14 @@ async def relayed(browser: Browser) -> AsyncIterator[tuple[MockOdyssey, Page]]:
 async def test_video_of_console_plays_through_a_relay(relayed: tuple[MockOdyssey, Page]) -> None:
     mock, page = relayed
     async with live(mock), ConsoleTab(page).opened(mock.url, "sessions"):
-        await page.wait_for_function(PLAYING)
+        await wait_until(page, PLAYING)
 
 
 async def test_page_of_a_broadcast_plays_through_a_relay(relayed: tuple[MockOdyssey, Page]) -> None:
     mock, page = relayed
     async with live(mock) as broadcast, noted(page) as (requested, messages):
         await page.goto(f"{mock.url}/_mock/watch/#stream={broadcast.stream_id}&token={broadcast.token}")
-        await page.wait_for_function(PLAYING)
+        await wait_until(page, PLAYING)
     assert [each for each in requested if each.endswith("/config")] == []
     assert messages == []
 

@@ -6,7 +6,8 @@ In StrictMode, React runs the effects of a component twice: the component connec
 import pytest
 
 from odyssey_mock import MockOdyssey
-from tests.contract.browser.official_client import SECONDS, OfficialClient
+from tests.contract.browser.official_client import OfficialClient
+from tests.contract.browser.waiting import wait_until
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
@@ -35,7 +36,7 @@ class Application:
     async def shows(self, text: str) -> None:
         """Wait until the component shows `text`, which contains the client's status and error."""
         script = "text => contract.text() === text"
-        await self.client.page.wait_for_function(script, arg=text, timeout=SECONDS * 1000)
+        await wait_until(self.client.page, script, text)
 
 
 @pytest.fixture(scope="session", params=["@odysseyml/odyssey", "odyssey-1.0.0"], ids=["1.3.1", "1.0.0"])

@@ -20,6 +20,7 @@ from odyssey_mock.trace.har import http_archive
 from odyssey_mock.trace.perfetto import trace_events
 from odyssey_mock.trace.webrtc_internals import webrtc_internals_dump
 from tests.contract.browser import chromium
+from tests.contract.browser.waiting import wait_until
 from tests.support.requirements import require
 from tests.support.traces import failed_trace
 
@@ -95,7 +96,7 @@ async def test_webrtc_internals_dump_has_the_fields_of_chromium(browser: Browser
         await internals.goto("chrome://webrtc-internals")
         await connected.goto("about:blank")
         await connected.evaluate(CONNECT_TWO)
-        await internals.wait_for_function(HAS_STATISTICS, polling=100)  # a hidden page has no animation frames
+        await wait_until(internals, HAS_STATISTICS)
         theirs = json.loads(await internals.evaluate(DUMP))
     finally:
         await context.close()

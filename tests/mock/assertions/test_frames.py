@@ -1,7 +1,7 @@
 """Tests of `assert_frames`: its checks, the accepted types of frames, and its failure messages."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import av
@@ -248,12 +248,12 @@ def test_id_of_a_stream_is_rejected() -> None:
         assert_frames(stamps(0), stream="st_1")  # type: ignore[arg-type]  # invalid on purpose
 
 
-@pytest.mark.parametrize("frames", [drawn(0), rgb(0), Image.fromarray(rgb(0)), 7])
-def test_single_frame_is_rejected(frames: object) -> None:
+@pytest.mark.parametrize("make", [lambda: drawn(0), lambda: rgb(0), lambda: Image.fromarray(rgb(0)), lambda: 7])
+def test_single_frame_is_rejected(make: Callable[[], object]) -> None:
     with pytest.raises(
         TypeError, match=r"^expected an iterable of frames, got .*; collect the frames first: frames = "
     ):
-        assert_frames(frames)  # type: ignore[arg-type]  # invalid on purpose
+        assert_frames(make())  # type: ignore[arg-type]  # invalid on purpose
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from tests.support.certificate_files import encrypted_key, server_pair
 from tests.support.fonts import require_fonts
 from tests.support.forks import start_python
 from tests.support.interrupts import interruptible
+from tests.support.tls_contexts import NO_CERTIFICATES
 
 LIMIT = 20.0
 
@@ -78,9 +79,13 @@ def test_json_ready_line_and_clean_exit(signum: signal.Signals, options: Sequenc
             {"url": ready["url"].replace("127.0.0.1", "localhost"), "reach": "local"},
         ]
         assert (ready["console_url"], ready["pid"]) == (f"{ready['url']}/_mock/console/", process.pid)
-        answer = httpx.post(f"{ready['url']}/auth/token", json={"api_key": ready["api_key"]}, trust_env=False)
+        answer = httpx.post(
+            f"{ready['url']}/auth/token", json={"api_key": ready["api_key"]}, trust_env=False, verify=NO_CERTIFICATES
+        )
         assert answer.status_code == 200
-        advanced = httpx.post(f"{ready['url']}/_mock/clock/advance", json={"seconds": 60}, trust_env=False)
+        advanced = httpx.post(
+            f"{ready['url']}/_mock/clock/advance", json={"seconds": 60}, trust_env=False, verify=NO_CERTIFICATES
+        )
         assert advanced.json()["iso"] == "2026-01-01T00:01:00+00:00"
         process.send_signal(signum)
         stdout, stderr = process.communicate(timeout=LIMIT)
@@ -97,7 +102,7 @@ def test_verbose_server_works_without_a_reader_of_stderr(is_closed: bool) -> Non
             if is_closed:
                 os.close(reading)
             url = json.loads(first_line(process))["url"]
-            with httpx.Client(base_url=url, trust_env=False, timeout=LIMIT) as http:
+            with httpx.Client(base_url=url, trust_env=False, timeout=LIMIT, verify=NO_CERTIFICATES) as http:
                 answers = [http.get(f"/{'x' * 150}") for _ in range(30)]
                 notes = http.get("/_mock/journal", params={"kind": "note"}).json()
             process.send_signal(signal.SIGTERM)
@@ -122,7 +127,7 @@ async def test_output_names_public_and_listening_url() -> None:
 def test_exposed_server_prints_the_token_and_a_warning() -> None:
     with serving("--host", "0.0.0.0", "--port", "0", "--json", "--key", "ody_mine") as process:
         ready = json.loads(first_line(process))
-        with httpx.Client(base_url=ready["control_url"], trust_env=False) as http:
+        with httpx.Client(base_url=ready["control_url"], trust_env=False, verify=NO_CERTIFICATES) as http:
             refused = http.get("/state")
             http.headers["Authorization"] = f"Bearer {ready['control_token']}"
             accepted = http.get("/state")
@@ -203,7 +208,7 @@ def test_trace_is_written_when_the_server_stops(tmp_path: Path) -> None:
     with serving("--port", "0", "--json", "--trace", str(file)) as process:
         ready = json.loads(first_line(process))
         url, key = ready["url"], ready["api_key"]
-        assert httpx.post(f"{url}/auth/token", json={"api_key": key}).status_code == 200
+        assert httpx.post(f"{url}/auth/token", json={"api_key": key}, verify=NO_CERTIFICATES).status_code == 200
         process.send_signal(signal.SIGTERM)
         assert process.wait(LIMIT) == 0
 
@@ -220,7 +225,7 @@ async def test_requests_before_the_welcome_are_printed(
         port = free.getsockname()[1]
 
     def ask(_settings: Settings) -> str:
-        httpx.get(f"http://127.0.0.1:{port}/regions", trust_env=False)
+        httpx.get(f"http://127.0.0.1:{port}/regions", trust_env=False, verify=NO_CERTIFICATES)
         os.kill(os.getpid(), signal.SIGTERM)
         return ""
 

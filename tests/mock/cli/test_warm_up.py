@@ -9,6 +9,7 @@ import pytest
 from odyssey_mock.cli import warm_up
 from odyssey_mock.cli.warm_up import MODULES, warming_up, without_garbage_collection
 from odyssey_mock.server import MockOdyssey
+from tests.support.tls_contexts import NO_CERTIFICATES
 
 LIMIT = 30.0
 
@@ -21,7 +22,7 @@ async def test_modules_are_imported_after_the_first_response(
     async with warming_up(odyssey_mock), asyncio.timeout(LIMIT):
         assert not odyssey_mock.backend.first_response.is_set()
         assert imported.empty()
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(verify=NO_CERTIFICATES) as client:
             (await client.get(f"{odyssey_mock.url}/_mock/health")).raise_for_status()
         assert [await imported.get() for _ in MODULES] == [*MODULES]
 
@@ -46,7 +47,7 @@ async def test_missing_library_is_reported(odyssey_mock: MockOdyssey, monkeypatc
 
     monkeypatch.setattr(warm_up, "import_module", broken)
     monkeypatch.setattr(warm_up.logger, "warning", report)
-    async with warming_up(odyssey_mock), asyncio.timeout(LIMIT), httpx.AsyncClient() as client:
+    async with warming_up(odyssey_mock), asyncio.timeout(LIMIT), httpx.AsyncClient(verify=NO_CERTIFICATES) as client:
         (await client.get(f"{odyssey_mock.url}/_mock/health")).raise_for_status()
         await is_reported.wait()
 

@@ -22,6 +22,7 @@ from odyssey_mock.settings import IceServer
 from odyssey_mock.sync import MockOdyssey
 from tests.support.free_ports import missing_ipv6
 from tests.support.hostile_service import Asked, head, hostile_service, http
+from tests.support.tls_contexts import NO_CERTIFICATES
 
 LIMIT = 20.0
 
@@ -165,7 +166,7 @@ def test_named_stun_server_is_asked(
     if host == "::1" and (missing := missing_ipv6()):
         pytest.skip(missing)
     with MockOdyssey(host=host) as mock:
-        own = httpx.get(f"{mock.url}/config", trust_env=False).json()["iceServers"][0]["urls"]
+        own = httpx.get(f"{mock.url}/config", trust_env=False, verify=NO_CERTIFICATES).json()["iceServers"][0]["urls"]
         port = own.rpartition(":")[2]
         monkeypatch.setattr(running_mock, "STUN_PORT", int(port))
         config = json.dumps({"iceServers": [{"urls": urls}]}).replace("{port}", port)

@@ -9,6 +9,7 @@ from starlette.types import Message
 
 from odyssey_mock import MockOdyssey
 from odyssey_mock.http.app import Service
+from tests.support.tls_contexts import NO_CERTIFICATES
 from tests.support.work_counts import instructions_of
 
 ROUTES = [
@@ -78,7 +79,10 @@ async def test_unexpected_exception_is_500_and_reported(
     def fail(api_key: str) -> None:
         raise LookupError("raised by the test")
 
-    async with MockOdyssey() as mock, httpx.AsyncClient(base_url=mock.url, trust_env=False) as http:
+    async with (
+        MockOdyssey() as mock,
+        httpx.AsyncClient(base_url=mock.url, trust_env=False, verify=NO_CERTIFICATES) as http,
+    ):
         monkeypatch.setattr(mock.backend.accounts, "authenticate", fail)
         with caplog.at_level(logging.ERROR, "odyssey_mock"):
             body = {"api_key": mock.api_key}

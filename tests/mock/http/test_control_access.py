@@ -16,6 +16,7 @@ from websockets.typing import Origin
 from odyssey_mock import MockOdyssey
 from odyssey_mock.core.url_parts import Authority, BaseUrl
 from odyssey_mock.http.control_access import ControlPolicy, ControlRequest, needs_token, refusal
+from tests.support.tls_contexts import NO_CERTIFICATES
 
 LOCAL = BaseUrl("http", Authority("127.0.0.1", 8400))
 PUBLIC = BaseUrl("https", Authority("example.com"), "/mock")
@@ -238,7 +239,7 @@ async def test_websocket_of_a_foreign_page_is_refused(
 async def test_path_prefix_does_not_bypass_the_check(prefix: str) -> None:
     async with (
         MockOdyssey(public_url="http://localhost:5173/mock") as mock,
-        httpx.AsyncClient(base_url=mock.listening_url, trust_env=False) as http,
+        httpx.AsyncClient(base_url=mock.listening_url, trust_env=False, verify=NO_CERTIFICATES) as http,
     ):
         path = f"{prefix}/_mock/state"
         assert (await http.get(path)).status_code == 200
@@ -257,7 +258,7 @@ async def test_exposed_mock_needs_its_token(caplog: pytest.LogCaptureFixture) ->
     caplog.set_level(logging.DEBUG)
     async with (
         MockOdyssey(host="0.0.0.0", control_token=TOKEN) as mock,
-        httpx.AsyncClient(base_url=mock.url, trust_env=False) as http,
+        httpx.AsyncClient(base_url=mock.url, trust_env=False, verify=NO_CERTIFICATES) as http,
     ):
         refused = await http.get("/_mock/state")
         assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
@@ -281,7 +282,7 @@ async def test_exposed_mock_needs_its_token(caplog: pytest.LogCaptureFixture) ->
 async def test_listening_address_of_all_interfaces_is_known(listening: str, status: int) -> None:
     async with (
         MockOdyssey(host=listening, control_token=TOKEN) as mock,
-        httpx.AsyncClient(base_url=mock.url, trust_env=False) as http,
+        httpx.AsyncClient(base_url=mock.url, trust_env=False, verify=NO_CERTIFICATES) as http,
     ):
         headers = {"Host": "0.0.0.0:8400", "Authorization": f"Bearer {TOKEN}"}
         assert (await http.get("/_mock/state", headers=headers)).status_code == status

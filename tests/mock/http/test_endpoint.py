@@ -12,6 +12,7 @@ from odyssey_client import Odyssey
 from odyssey_mock import MockOdyssey
 from odyssey_mock.http.endpoint import SharedEndpoint
 from odyssey_mock.system_network import SystemNetwork
+from tests.support.tls_contexts import NO_CERTIFICATES
 
 
 def unchanged(app: ASGIApp) -> ASGIApp:
@@ -26,7 +27,7 @@ async def endpoint() -> AsyncIterator[SharedEndpoint]:
 
 @pytest_asyncio.fixture
 async def http(endpoint: SharedEndpoint) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=endpoint.base_url, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=endpoint.base_url, trust_env=False, verify=NO_CERTIFICATES) as client:
         yield client
 
 
@@ -105,7 +106,7 @@ async def test_half_sent_request_is_cut_with_its_mock(endpoint: SharedEndpoint, 
 async def test_waiting_request_is_cut_with_its_mock(endpoint: SharedEndpoint, http: httpx.AsyncClient) -> None:
     async with MockOdyssey(endpoint=endpoint) as mock:
         mock.faults.add(at="whep.config", do="no_answer")
-        async with httpx.AsyncClient(base_url=endpoint.base_url, trust_env=False) as other:
+        async with httpx.AsyncClient(base_url=endpoint.base_url, trust_env=False, verify=NO_CERTIFICATES) as other:
             request = other.build_request("GET", "/config")
             sending = asyncio.ensure_future(other.send(request))
             await mock.wait_for("fault", "whep.config")

@@ -24,6 +24,7 @@ from odyssey_mock.core.file_descriptors import DETAIL, ListeningSocket, is_short
 from tests.support.forks import start_python
 from tests.support.interrupts import interruptible
 from tests.support.raw import RawApi, raw_socket, receive
+from tests.support.tls_contexts import NO_CERTIFICATES
 
 LIMIT = 20.0
 DESCRIPTORS = 64
@@ -51,7 +52,7 @@ def test_connections_are_refused_with_503_until_others_close(tmp_path: Path) -> 
     log = tmp_path / "log"
     with scarce_mock(log) as url, ExitStack() as idle:
         address = urlsplit(url)
-        http = idle.enter_context(httpx.Client(base_url=url, trust_env=False, timeout=LIMIT))
+        http = idle.enter_context(httpx.Client(base_url=url, trust_env=False, timeout=LIMIT, verify=NO_CERTIFICATES))
         assert http.get("/config").status_code == 200
         kept = [socket.create_connection((address.hostname, address.port), LIMIT) for _ in range(2 * DESCRIPTORS)]
         refused: list[socket.socket] = []

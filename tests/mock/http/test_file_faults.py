@@ -14,6 +14,7 @@ from tests.support.http_points import token_of
 from tests.support.leftovers import nothing_left
 from tests.support.raw import LIMIT
 from tests.support.simulations import job, script, submit
+from tests.support.tls_contexts import NO_CERTIFICATES
 from tests.support.whep import live
 
 SMALL = (176, 320)
@@ -27,7 +28,7 @@ async def recorded() -> AsyncIterator[tuple[MockOdyssey, httpx.AsyncClient, str]
     async with (
         nothing_left(),
         MockOdyssey(clock="manual", portrait_size=SMALL) as mock,
-        httpx.AsyncClient(base_url=mock.url, trust_env=False, timeout=LIMIT) as http,
+        httpx.AsyncClient(base_url=mock.url, trust_env=False, timeout=LIMIT, verify=NO_CERTIFICATES) as http,
     ):
         http.headers["Authorization"] = f"Bearer {await token_of(mock, http)}"
         job_id = await submit(http, script(1.0))
@@ -115,7 +116,7 @@ async def test_hls_segment_is_truncated_once() -> None:
     async with (
         nothing_left(),
         MockOdyssey(portrait_size=SMALL, hls_segment_duration=0.2) as mock,
-        httpx.AsyncClient(trust_env=False, timeout=LIMIT) as http,
+        httpx.AsyncClient(trust_env=False, timeout=LIMIT, verify=NO_CERTIFICATES) as http,
         live(mock) as broadcast,
     ):
         playlist = (await http.get(broadcast.ready["broadcast_url"])).text

@@ -9,6 +9,7 @@ import pytest
 
 from odyssey_mock import MockOdyssey
 from odyssey_mock.http.gathering_transport import GATHERED_BYTES, GatheringTransport
+from tests.support.tls_contexts import NO_CERTIFICATES
 
 
 class Recorder(asyncio.Transport):
@@ -92,7 +93,7 @@ async def test_response_is_written_to_the_socket_once(
             written.append(bytes(data))
         write(transport, data)
 
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as http:
         monkeypatch.setattr(_SelectorSocketTransport, "write", recording)
         response = await http.get(f"{odyssey_mock.url}/regions")
         monkeypatch.undo()

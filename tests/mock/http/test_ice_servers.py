@@ -7,6 +7,7 @@ import httpx
 from odyssey_mock import MockOdyssey
 from odyssey_mock.settings import IceServer
 from tests.support.raw import raw_peer
+from tests.support.tls_contexts import NO_CERTIFICATES
 from tests.support.whep import RawSpectator, go_live
 
 UDP, TCP = "turn:192.0.2.1:3478", "turn:192.0.2.1:3478?transport=tcp"
@@ -23,7 +24,7 @@ async def test_turn_server_is_named_wherever_clients_look() -> None:
     link = ", ".join([*links, '<stun:192.0.2.2>; rel="ice-server"'])
     async with (
         MockOdyssey(ice_servers=[turn, stun], portrait_size=(176, 320)) as mock,
-        httpx.AsyncClient(base_url=mock.url, trust_env=False) as http,
+        httpx.AsyncClient(base_url=mock.url, trust_env=False, verify=NO_CERTIFICATES) as http,
         raw_peer(mock) as host,
     ):
         for path in ("/config", "/signaling/streamer-1/config"):

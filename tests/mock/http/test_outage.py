@@ -15,13 +15,14 @@ from tests.support.leftovers import nothing_left
 from tests.support.raw import LIMIT, RawApi, raw_peer, raw_socket, receive
 from tests.support.simulations import job, submit
 from tests.support.streams import START
+from tests.support.tls_contexts import NO_CERTIFICATES
 from tests.support.whep import RawSpectator, live
 
 SMALL = (176, 320)
 
 
 def client() -> httpx.AsyncClient:
-    return httpx.AsyncClient(trust_env=False, timeout=LIMIT)
+    return httpx.AsyncClient(trust_env=False, timeout=LIMIT, verify=NO_CERTIFICATES)
 
 
 async def refused(mock: MockOdyssey) -> bool:

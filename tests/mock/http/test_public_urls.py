@@ -40,6 +40,7 @@ from odyssey_mock.system_network import SystemNetwork
 from tests.support.raw import RawPeer
 from tests.support.recordings import remembered
 from tests.support.simulations import URLS, job, script, submit
+from tests.support.tls_contexts import NO_CERTIFICATES
 from tests.support.whep import SDP, go_live
 
 OWN = "http://mock.test:8400"
@@ -353,7 +354,10 @@ async def test_every_url_of_the_mock_follows_the_rule(is_setting: bool, is_remov
             public_url=public_url, control_hosts=["example.com"], clock="manual", portrait_size=(176, 320), fps=2
         ) as mock,
         httpx.AsyncClient(
-            base_url=mock.listening_url + ("" if is_removed else "/mock"), headers=headers, trust_env=False
+            base_url=mock.listening_url + ("" if is_removed else "/mock"),
+            headers=headers,
+            trust_env=False,
+            verify=NO_CERTIFICATES,
         ) as http,
     ):
         assert mock.url == (base if is_setting else mock.listening_url)
@@ -446,7 +450,7 @@ async def strangers_mock() -> AsyncIterator[MockOdyssey]:
 @pytest_asyncio.fixture
 async def stranger(strangers_mock: MockOdyssey) -> AsyncIterator[httpx.AsyncClient]:
     """Yield an authorized HTTP client of `strangers_mock`."""
-    async with httpx.AsyncClient(base_url=strangers_mock.url, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=strangers_mock.url, trust_env=False, verify=NO_CERTIFICATES) as http:
         answer = await http.post("/auth/token", json={"api_key": strangers_mock.api_key})
         http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
         yield http

@@ -17,7 +17,7 @@ from odyssey_mock.http.sliced_reads import SlicingProtocol
 from odyssey_mock.http.uvicorn_server import READ_BYTES
 from odyssey_mock.sync import MockOdyssey
 from odyssey_mock.sync.server_thread import ServerThread
-from tests.support.loop_watchdog import loop_watchdog
+from tests.support.loop_watchdog import again_if_slow, loop_watchdog
 
 SIZE = 4
 WAIT = 30.0
@@ -237,6 +237,7 @@ def test_invalid_request_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptur
     assert caplog.messages == ["Invalid HTTP request received."]
 
 
+@again_if_slow
 def test_chunks_over_tls_do_not_block_the_loop(tmp_path: Path) -> None:
     body = b"1\r\nx\r\n" * 50_000 + b"0\r\n\r\n"
     head = b"POST /telemetry HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"

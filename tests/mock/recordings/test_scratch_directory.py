@@ -14,6 +14,7 @@ import pytest
 from odyssey_mock.recordings.scratch_directory import ScratchDirectory, remove_leftovers
 from tests.support.interrupts import interruptible
 from tests.support.served import served
+from tests.support.tls_contexts import NO_CERTIFICATES
 
 LIMIT = 20.0
 
@@ -85,7 +86,10 @@ def test_other_files_are_not_removed(temporary: Path) -> None:
 
 
 def test_server_removes_what_a_killed_server_left(temporary: Path) -> None:
-    with served() as (first, ready), httpx.Client(base_url=ready["url"], trust_env=False, timeout=LIMIT) as http:
+    with (
+        served() as (first, ready),
+        httpx.Client(base_url=ready["url"], trust_env=False, timeout=LIMIT, verify=NO_CERTIFICATES) as http,
+    ):
         token = http.post("/auth/token", json={"api_key": ready["api_key"]}).json()["access_token"]
         http.headers["Authorization"] = f"Bearer {token}"
         script = [{"timestamp_ms": 0, "start": {"prompt": "A cat"}}, {"timestamp_ms": 100, "end": {}}]

@@ -15,6 +15,8 @@ from odyssey_mock.sessions.session_machine import SessionState
 from tests.support.raw import LIMIT, RawApi, RawPeer, raw_peer, raw_socket, receive
 from tests.support.streams import gone, start
 
+pytestmark = pytest.mark.odyssey(portrait_size=(176, 320))
+
 
 @pytest.mark.parametrize("token", ["", "nonsense", "another session's", "expired"])
 @pytest.mark.odyssey(clock="manual")

@@ -16,7 +16,10 @@ from odyssey_mock.rtc.packet_track import PacketTrack
 from tests.support.raw import LIMIT, RawApi, raw_peer
 from tests.support.streams import START, data_url, picture, start
 
+pytestmark = pytest.mark.odyssey(portrait_size=(176, 320))
 
+
+@pytest.mark.odyssey(portrait_size=(704, 1280))
 async def test_new_stream_can_follow_an_ended_one(odyssey_mock: MockOdyssey) -> None:
     async with raw_peer(odyssey_mock) as peer:
         first = await start(peer)
@@ -100,31 +103,35 @@ async def test_second_end_is_rejected(odyssey_mock: MockOdyssey) -> None:
         assert (await peer.hear())["reason"] == "no_active_stream"
 
 
+INVALID: tuple[tuple[object, str], ...] = (
+    ({"type": "teleport"}, "got 'teleport'"),
+    ({"prompt": "x"}, "got no `type`"),
+    ([1, 2], "expected a JSON object with a `type`, got an array"),
+    ("null", "got null"),
+    ("{not json", "expected JSON text, got '{not json'"),
+    (b"\x00\x01", "got a binary message of 2 bytes"),
+    ({"type": "interactive_stream_start", "portrait": "tall"}, "portrait: expected a valid boolean, got a string"),
+)
+"""Invalid messages, and a part of the reply to each."""
+
+
 @pytest.mark.off_contract("sends invalid messages")
 @pytest.mark.parametrize(
-    ("said", "complaint"),
+    ("channel", "incomplete"),
     [
-        ({"type": "teleport"}, "got 'teleport'"),
-        ({"prompt": "x"}, "got no `type`"),
-        ([1, 2], "expected a JSON object with a `type`, got an array"),
-        ("null", "got null"),
-        ("{not json", "expected JSON text, got '{not json'"),
-        (b"\x00\x01", "got a binary message of 2 bytes"),
-        ({"type": "update"}, "update.prompt is missing"),
-        ({"type": "interactive_stream_start", "portrait": "tall"}, "portrait: expected a valid boolean, got a string"),
+        ("data channel", ({"type": "update"}, "update.prompt is missing")),
+        ("socket", ({"type": "answer"}, "answer.sdp is missing")),
     ],
 )
-@pytest.mark.parametrize("channel", ["data channel", "socket"])
 async def test_invalid_message_is_rejected_with_what_was_expected(
-    odyssey_mock: MockOdyssey, said: object, complaint: str, channel: str
+    odyssey_mock: MockOdyssey, channel: str, incomplete: tuple[object, str]
 ) -> None:
-    if channel == "socket" and isinstance(said, dict) and said.get("type") == "update":
-        said, complaint = {"type": "answer"}, "answer.sdp is missing"
     async with raw_peer(odyssey_mock) as peer:
-        await peer.say_on_socket(said) if channel == "socket" else peer.say(said)
-        refusal = await peer.hear()
-        assert (refusal["type"], refusal["reason"]) == ("interactive_stream_error", "invalid_message")
-        assert complaint in refusal["message"]
+        for said, complaint in (*INVALID, incomplete):
+            await peer.say_on_socket(said) if channel == "socket" else peer.say(said)
+            refusal = await peer.hear()
+            assert (refusal["type"], refusal["reason"]) == ("interactive_stream_error", "invalid_message")
+            assert complaint in refusal["message"]
         await start(peer)
 
 

@@ -35,6 +35,7 @@ from odyssey_mock.sync import (
 )
 from odyssey_mock.sync.views import AsyncJobs, AsyncJournal, AsyncRecordings, AsyncSession, ClockView
 from tests.support.forks import run_python
+from tests.support.tls_contexts import NO_CERTIFICATES
 
 _URLS = {"webrtc_url", "webrtc_url_at", "hls_url", "hls_url_at"}
 """The URLs of a broadcast. Its sync view sets the two without an argument in `__init__`."""
@@ -43,7 +44,7 @@ INTERNAL = {
     odyssey_mock.MockOdyssey: {"backend"},
     Journal: {
         *("drop_observers", "newest_first", "observe", "observe_clear"),
-        *("oldest_index", "page", "reach", "record_later", "restore", "since"),
+        *("oldest_index", "page", "reach", "record_later", "record_text", "restore", "since"),
     },
     Faults: {"any_at", "fire", "skip", "reached"},
     Jobs: {
@@ -133,7 +134,9 @@ def test_clock_has_a_pace_for_other_threads() -> None:
 def test_sync_code_can_use_the_whole_mock() -> None:
     with MockOdyssey(clock="manual", streamers=3) as mock:
         assert mock.settings.streamers == 3
-        response = httpx.post(f"{mock.url}/auth/token", json={"api_key": mock.api_key}, trust_env=False)
+        response = httpx.post(
+            f"{mock.url}/auth/token", json={"api_key": mock.api_key}, trust_env=False, verify=NO_CERTIFICATES
+        )
         assert response.status_code == 200
         mock.expect("POST /auth/token", status=200)
         assert [each.status for each in mock.requests("POST /auth/token")] == [200]
@@ -143,13 +146,13 @@ def test_sync_code_can_use_the_whole_mock() -> None:
         assert (mock.clock.speed, mock.clock.is_paused, mock.advance_to_next()) == (None, False, None)
         fault = mock.faults.add(at="whep.config", do="status", status=503, times=1)
         assert [each.id for each in mock.faults] == [fault.id]
-        assert httpx.get(f"{mock.url}/config", trust_env=False).status_code == 503
+        assert httpx.get(f"{mock.url}/config", trust_env=False, verify=NO_CERTIFICATES).status_code == 503
         assert fault.fired == 1
         mock.go_away()
         with pytest.raises(httpx.TransportError):
-            httpx.get(f"{mock.url}/config", trust_env=False)
+            httpx.get(f"{mock.url}/config", trust_env=False, verify=NO_CERTIFICATES)
         mock.come_back()
-        assert httpx.get(f"{mock.url}/config", trust_env=False).status_code == 200
+        assert httpx.get(f"{mock.url}/config", trust_env=False, verify=NO_CERTIFICATES).status_code == 200
         mock.reset()
         assert mock.journal.entries == ()
     assert repr(mock).startswith("<MockOdyssey http://")
@@ -226,7 +229,7 @@ def test_threads_can_use_one_mock_together() -> None:
 def test_several_mocks_have_own_addresses_and_state() -> None:
     with MockOdyssey() as one, MockOdyssey() as other:
         assert one.url != other.url
-        httpx.get(f"{one.url}/config", trust_env=False)
+        httpx.get(f"{one.url}/config", trust_env=False, verify=NO_CERTIFICATES)
         assert len(one.journal.entries) == 1
         assert other.journal.entries == ()
 
@@ -237,10 +240,14 @@ def test_added_account_has_own_key_and_limits() -> None:
         assert isinstance(account, MockAccount)
         assert account.api_key not in repr(account)
         assert account.api_key != mock.api_key
-        token = httpx.post(f"{mock.url}/auth/token", json={"api_key": account.api_key}, trust_env=False).json()
+        token = httpx.post(
+            f"{mock.url}/auth/token", json={"api_key": account.api_key}, trust_env=False, verify=NO_CERTIFICATES
+        ).json()
         headers = {"Authorization": f"Bearer {token['access_token']}"}
         codes = [
-            httpx.post(f"{mock.url}/sessions/request", json={}, headers=headers, trust_env=False).status_code
+            httpx.post(
+                f"{mock.url}/sessions/request", json={}, headers=headers, trust_env=False, verify=NO_CERTIFICATES
+            ).status_code
             for _ in range(2)
         ]
         assert codes == [200, 429]
@@ -253,7 +260,10 @@ def test_added_account_is_accepted_beside_configured_keys() -> None:
     with MockOdyssey(keys={"ody_mine": odyssey_mock.AccountSettings()}) as mock:
         keys = [mock.add_account().api_key, "ody_mine", "ody_unknown"]
         codes = [
-            httpx.post(f"{mock.url}/auth/token", json={"api_key": key}, trust_env=False).status_code for key in keys
+            httpx.post(
+                f"{mock.url}/auth/token", json={"api_key": key}, trust_env=False, verify=NO_CERTIFICATES
+            ).status_code
+            for key in keys
         ]
         assert codes == [200, 200, 401]
 

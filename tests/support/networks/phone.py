@@ -14,6 +14,7 @@ import httpx
 
 from tests.contract.browser import chromium
 from tests.contract.browser.official_client import OfficialClient
+from tests.contract.browser.waiting import wait_until
 
 LIMIT = 80.0
 """Timeout in seconds of a visit, including the start of Chromium."""
@@ -71,7 +72,7 @@ async def visit(plan: Visit) -> Seen:
             ):
                 await page.add_init_script(f"window.__ODYSSEY_API_URL__ = {plan.api_url!r}")
                 await page.goto(plan.page)
-                await page.wait_for_function("window.contract")
+                await wait_until(page, "window.contract")
                 camera = await page.evaluate(CAMERA)
                 official = OfficialClient(page)
                 await official.connect(plan.key)

@@ -11,6 +11,7 @@ from odyssey_mock.accounts.accounts import SEEN_KEPT, account_id, masked_key
 from tests.support.raw import RawApi
 from tests.support.recordings import remembered, timeline
 from tests.support.simulations import submit
+from tests.support.tls_contexts import NO_CERTIFICATES
 
 FREE = {
     "concurrent_sessions": 5,
@@ -47,7 +48,10 @@ async def test_own_key_is_listed_before_its_use(http: httpx.AsyncClient, odyssey
 
 async def test_keys_of_settings_are_shown_in_full() -> None:
     keys = {"ody_anna": AccountSettings(plan="unlimited"), "ody_berta": AccountSettings(stream_duration=30)}
-    async with MockOdyssey(keys=keys) as mock, httpx.AsyncClient(base_url=mock.url, trust_env=False) as http:
+    async with (
+        MockOdyssey(keys=keys) as mock,
+        httpx.AsyncClient(base_url=mock.url, trust_env=False, verify=NO_CERTIFICATES) as http,
+    ):
         added = mock.add_account(plan="free")
         shown = await listed(http)
     assert [(each["key"], each["own"], each["plan"]) for each in shown] == [
@@ -111,9 +115,15 @@ async def test_number_of_listed_clients_is_bounded(http: httpx.AsyncClient, odys
 
 async def test_client_of_an_earlier_process_is_listed(tmp_path: Path) -> None:
     settings: dict[str, Any] = {"clock": "manual", "state_dir": str(tmp_path / "state")}
-    async with MockOdyssey(**settings) as mock, httpx.AsyncClient(base_url=mock.url, trust_env=False) as http:
+    async with (
+        MockOdyssey(**settings) as mock,
+        httpx.AsyncClient(base_url=mock.url, trust_env=False, verify=NO_CERTIFICATES) as http,
+    ):
         await log_in(http, "ody_a_client_of_the_first_process")
-    async with MockOdyssey(**settings) as mock, httpx.AsyncClient(base_url=mock.url, trust_env=False) as http:
+    async with (
+        MockOdyssey(**settings) as mock,
+        httpx.AsyncClient(base_url=mock.url, trust_env=False, verify=NO_CERTIFICATES) as http,
+    ):
         shown = await listed(http)
     assert [(each["id"], each["key"]) for each in shown[1:]] == [
         (account_id("ody_a_client_of_the_first_process"), "ody_***")

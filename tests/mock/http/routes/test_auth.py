@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from odyssey_mock import MockOdyssey
+from tests.support.tls_contexts import NO_CERTIFICATES
 
 
 async def test_key_is_exchanged_for_a_bearer_token(http: httpx.AsyncClient, odyssey_mock: MockOdyssey) -> None:
@@ -55,7 +56,10 @@ async def test_malformed_request_is_422_with_the_place(
 
 
 async def test_access_token_expires_on_the_mocks_clock() -> None:
-    async with MockOdyssey(clock="manual") as mock, httpx.AsyncClient(base_url=mock.url, trust_env=False) as http:
+    async with (
+        MockOdyssey(clock="manual") as mock,
+        httpx.AsyncClient(base_url=mock.url, trust_env=False, verify=NO_CERTIFICATES) as http,
+    ):
         token = (await http.post("/auth/token", json={"api_key": mock.api_key})).json()["access_token"]
         http.headers["Authorization"] = f"Bearer {token}"
         await mock.advance(3599)

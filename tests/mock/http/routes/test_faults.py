@@ -10,6 +10,7 @@ from odyssey_mock import MockOdyssey
 from odyssey_mock.accounts.accounts import account_id
 from odyssey_mock.faults.catalog import POINTS
 from tests.support.raw import LIMIT
+from tests.support.tls_contexts import NO_CERTIFICATES
 
 RESET = {"at": "rest.regions.list", "do": "reset"}
 PING = {"at": "rest.regions.ping", "do": "status", "status": 503, "times": 1}
@@ -172,7 +173,7 @@ async def test_presets_of_the_catalog_can_be_added(http: httpx.AsyncClient) -> N
 
 @pytest.mark.odyssey(speed=1000.0)
 async def test_server_goes_away_and_comes_back(odyssey_mock: MockOdyssey) -> None:
-    async with httpx.AsyncClient(base_url=odyssey_mock.url, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=odyssey_mock.url, trust_env=False, verify=NO_CERTIFICATES) as http:
         answer = await http.post("/_mock/server/away", json={"seconds": 100})
         assert (answer.status_code, answer.json()) == (202, {"status": "going away", "seconds": 100})
         await odyssey_mock.wait_for("state", "server", to="away")
@@ -196,5 +197,9 @@ async def test_invalid_outage_time_is_422(http: httpx.AsyncClient, body: object)
 
 
 async def test_mock_can_be_closed_right_after_going_away() -> None:
-    async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(LIMIT), MockOdyssey() as mock:
+    async with (
+        httpx.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as http,
+        asyncio.timeout(LIMIT),
+        MockOdyssey() as mock,
+    ):
         assert (await http.post(f"{mock.url}/_mock/server/away", json={"seconds": 3600})).status_code == 202

@@ -4,6 +4,7 @@ import asyncio
 import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import product
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -19,6 +20,7 @@ from tests.support.leftovers import nothing_left
 from tests.support.raw import LIMIT, raw_peer
 from tests.support.streams import START
 from tests.support.tls_contexts import NO_CERTIFICATES
+from tests.support.visits import picture
 from tests.support.whep import Live, live
 
 pytestmark = pytest.mark.odyssey(portrait_size=(176, 320), hls_segment_duration=0.2)
@@ -38,10 +40,11 @@ async def load(http: httpx.AsyncClient, broadcast: Live) -> Playlist:
 
 
 async def segments(http: httpx.AsyncClient, broadcast: Live, number: int) -> Playlist:
-    """Load the playlist until the stream has made `number` segments in total; return the last loaded playlist."""
+    """Load the playlist after each frame until the stream has made `number` segments in total; return the playlist."""
     async with asyncio.timeout(LIMIT):
         while (playlist := await load(http, broadcast)).sequence + len(playlist.segments) < number:
             assert not playlist.is_over
+            await picture(broadcast.host)
     return playlist
 
 
@@ -92,39 +95,36 @@ async def test_head_matches_get(odyssey_mock: MockOdyssey, http: httpx.AsyncClie
             assert head.headers["Content-Type"] == get.headers["Content-Type"]
 
 
-@pytest.mark.off_contract("invalid tokens")
-@pytest.mark.parametrize("file", ["index.m3u8", "init.mp4", "segment_0.mp4", "no-such-file"])
-@pytest.mark.parametrize(
-    ("query", "headers", "opens"),
-    [
-        ({"token": "right"}, {}, True),
-        ({}, {"Authorization": "Bearer right"}, True),
-        ({"token": "wrong"}, {"Authorization": "Bearer right"}, False),
-        ({"token": ""}, {}, False),
-        ({}, {}, False),
-    ],
+TOKENS: tuple[tuple[dict[str, str], dict[str, str], bool], ...] = (
+    ({"token": "right"}, {}, True),
+    ({}, {"Authorization": "Bearer right"}, True),
+    ({"token": "wrong"}, {"Authorization": "Bearer right"}, False),
+    ({"token": ""}, {}, False),
+    ({}, {}, False),
 )
-async def test_every_file_requires_the_token(
-    odyssey_mock: MockOdyssey,
-    http: httpx.AsyncClient,
-    file: str,
-    query: dict[str, str],
-    headers: dict[str, str],
-    opens: bool,
-) -> None:
+"""Queries and headers of requests for files, and whether they have a valid token. `right` stands for the token."""
+
+
+@pytest.mark.off_contract("invalid tokens")
+@pytest.mark.odyssey(hls_segments=50)  # so that the first segment is not deleted during the requests
+async def test_every_file_requires_the_token(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     async with live(odyssey_mock) as broadcast:
         await load(http, broadcast)
-        answer = await http.get(
-            f"{broadcast.ready['webrtc_url']}/hls/{file}",
-            params={name: value.replace("right", broadcast.token) for name, value in query.items()},
-            headers={name: value.replace("right", broadcast.token) for name, value in headers.items()},
-        )
-        assert answer.status_code == (401 if not opens else 404 if file == "no-such-file" else 200)
-        if not opens:
-            assert answer.headers["WWW-Authenticate"] == "Bearer"
-        if answer.is_error:
-            assert answer.json()["status"] == "error"
-            assert broadcast.token not in answer.text
+        for file, (query, headers, opens) in product(
+            ("segment_0.mp4", "index.m3u8", "init.mp4", "no-such-file"), TOKENS
+        ):
+            answer = await http.get(
+                f"{broadcast.ready['webrtc_url']}/hls/{file}",
+                params={name: value.replace("right", broadcast.token) for name, value in query.items()},
+                headers={name: value.replace("right", broadcast.token) for name, value in headers.items()},
+            )
+            expected = 401 if not opens else 404 if file == "no-such-file" else 200
+            assert answer.status_code == expected, f"expected {expected}, got {answer.status_code}: {file}, {query}"
+            if not opens:
+                assert answer.headers["WWW-Authenticate"] == "Bearer"
+            if answer.is_error:
+                assert answer.json()["status"] == "error"
+                assert broadcast.token not in answer.text
 
 
 @pytest.mark.off_contract("a token of another stream")
@@ -149,27 +149,26 @@ async def test_token_is_quoted_in_urls(odyssey_mock: MockOdyssey, http: httpx.As
             assert (await http.get(urljoin(of_the_mock.hls_url, uri))).status_code == 200
 
 
+UNKNOWN = ("index.m3u", "segment_-1.mp4", "segment_00.mp4", "segment_99999.mp4", "..%2findex.m3u8", "%00", "init.mp4x")
+
+
 @pytest.mark.off_contract("unknown files")
-@pytest.mark.parametrize(
-    "name",
-    ["index.m3u", "segment_-1.mp4", "segment_00.mp4", "segment_99999.mp4", "..%2findex.m3u8", "%00", "init.mp4x"],
-)
-async def test_unknown_file_is_404(odyssey_mock: MockOdyssey, http: httpx.AsyncClient, name: str) -> None:
+async def test_unknown_file_is_404(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     async with live(odyssey_mock) as broadcast:
         await load(http, broadcast)
-        answer = await http.get(f"{broadcast.ready['webrtc_url']}/hls/{name}?token={broadcast.token}")
-        assert answer.status_code == 404
+        for name in UNKNOWN:
+            answer = await http.get(f"{broadcast.ready['webrtc_url']}/hls/{name}?token={broadcast.token}")
+            assert answer.status_code == 404, f"expected 404 for {name}, got {answer.status_code}"
 
 
 @pytest.mark.off_contract("unsupported methods")
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "BREW"])
-async def test_other_methods_are_405_with_allowed_methods(
-    odyssey_mock: MockOdyssey, http: httpx.AsyncClient, method: str
-) -> None:
+async def test_other_methods_are_405_with_allowed_methods(odyssey_mock: MockOdyssey, http: httpx.AsyncClient) -> None:
     async with live(odyssey_mock) as broadcast:
-        answer = await http.request(method, url_of(broadcast))
-        assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD")
-        assert answer.json()["status"] == "error"
+        for method in ("POST", "PUT", "PATCH", "DELETE", "BREW"):
+            answer = await http.request(method, url_of(broadcast))
+            got = (answer.status_code, answer.headers.get("Allow"))
+            assert got == (405, "GET, HEAD"), f"expected (405, 'GET, HEAD') for {method}, got {got}"
+            assert answer.json()["status"] == "error"
 
 
 @pytest.mark.off_contract("a preflight request and an invalid token")

@@ -7,6 +7,7 @@ import pytest
 
 from odyssey_mock import AccountSettings, MockOdyssey
 from odyssey_mock.core.clock import MANUAL_START
+from tests.support.tls_contexts import NO_CERTIFICATES
 
 
 @pytest.mark.odyssey(clock="manual", seed=7)
@@ -57,7 +58,7 @@ async def test_plan_is_the_one_with_these_limits(http: httpx.AsyncClient, odysse
 async def test_key_is_one_of_the_settings() -> None:
     async with (
         MockOdyssey(keys={"ody_first": AccountSettings(), "ody_second": AccountSettings()}) as mock,
-        httpx.AsyncClient(base_url=mock.url, trust_env=False) as http,
+        httpx.AsyncClient(base_url=mock.url, trust_env=False, verify=NO_CERTIFICATES) as http,
     ):
         assert (await http.get("/_mock/overview")).json()["api_key"] == "ody_first"
 
@@ -75,7 +76,9 @@ async def test_key_of_a_client_is_not_shown(http: httpx.AsyncClient, odyssey_moc
 async def test_url_is_that_of_the_request() -> None:
     async with (
         MockOdyssey(host="0.0.0.0") as mock,
-        httpx.AsyncClient(headers={"Authorization": f"Bearer {mock.control_token}"}, trust_env=False) as http,
+        httpx.AsyncClient(
+            headers={"Authorization": f"Bearer {mock.control_token}"}, trust_env=False, verify=NO_CERTIFICATES
+        ) as http,
     ):
         url = mock.listening_url.replace("0.0.0.0", "127.0.0.1")
         assert (await http.get(f"{url}/_mock/overview")).json()["url"] == url

@@ -10,6 +10,7 @@ import pytest
 
 from odyssey_mock import MockOdyssey
 from odyssey_mock.pages.page_files import PAGES
+from tests.support.tls_contexts import NO_CERTIFICATES
 
 HTML = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 NAVIGATION = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
@@ -37,7 +38,7 @@ async def test_post_to_the_root_is_404_as_before(http: httpx.AsyncClient) -> Non
 async def test_redirect_keeps_the_prefix_of_the_public_url() -> None:
     async with (
         MockOdyssey(public_url="https://example.com/below/mock") as mock,
-        httpx.AsyncClient(base_url=mock.listening_url, trust_env=False) as http,
+        httpx.AsyncClient(base_url=mock.listening_url, trust_env=False, verify=NO_CERTIFICATES) as http,
     ):
         response = await http.get("/below/mock/", headers=HTML)
         page = await http.get("/below/mock/_mock/console/")
@@ -154,7 +155,7 @@ async def test_link_of_another_page_opens_only_pages(http: httpx.AsyncClient) ->
 async def test_page_may_connect_to_the_public_url() -> None:
     async with (
         MockOdyssey(public_url="https://example.com/mock") as mock,
-        httpx.AsyncClient(base_url=mock.listening_url, trust_env=False) as http,
+        httpx.AsyncClient(base_url=mock.listening_url, trust_env=False, verify=NO_CERTIFICATES) as http,
     ):
         policy = (await http.get("/_mock/console/")).headers["Content-Security-Policy"]
         public = (await http.get("/_mock/console/", headers={"Host": "example.com"})).headers["Content-Security-Policy"]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from odyssey_mock import MockOdyssey
 from tests.support.recordings import remembered, timeline, url_of
+from tests.support.tls_contexts import NO_CERTIFICATES
 
 LIMIT = 10.0
 """Timeout of a request in seconds, much longer than a request takes."""
@@ -41,7 +42,10 @@ async def test_missing_or_wrong_signature_is_403(
     "path", ["/artifacts/", "/artifacts/x", "/artifacts/a/b/c", "/artifacts//video.mp4", "/artifacts", "/artifacts?a"]
 )
 async def test_unsigned_paths_below_artifacts_are_403(path: str) -> None:
-    async with MockOdyssey() as mock, httpx.AsyncClient(base_url=mock.url, trust_env=False) as http:
+    async with (
+        MockOdyssey() as mock,
+        httpx.AsyncClient(base_url=mock.url, trust_env=False, verify=NO_CERTIFICATES) as http,
+    ):
         assert (await http.get(path)).status_code == 403
 
 

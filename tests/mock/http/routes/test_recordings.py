@@ -13,6 +13,7 @@ from odyssey_mock.recordings.stream_records import StreamRecord
 from tests.support.raw import LIMIT, RawApi, RawPeer, raw_peer
 from tests.support.recordings import remembered, stamps, timeline
 from tests.support.streams import gone, start
+from tests.support.tls_contexts import NO_CERTIFICATES
 
 SMALL = pytest.mark.odyssey(portrait_size=(176, 320))
 URL_FIELDS = ("video_url", "events_url", "thumbnail_url", "preview_url")
@@ -28,7 +29,7 @@ async def test_recording_urls_work_without_a_token(odyssey_mock: MockOdyssey, au
     stream = remembered(odyssey_mock, timeline(30))
     recording = (await authorized.get(f"/recordings/{stream}")).json()
     assert (recording["stream_id"], recording["frame_count"], recording["duration_seconds"]) == (stream, 30, 1.5)
-    async with httpx.AsyncClient(trust_env=False) as any_caller:
+    async with httpx.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as any_caller:
         for field in URL_FIELDS:
             assert (await any_caller.get(recording[field])).status_code == 200
 

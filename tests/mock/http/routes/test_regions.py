@@ -6,12 +6,13 @@ import httpx
 import pytest
 
 from odyssey_mock import MockOdyssey, Region
+from tests.support.tls_contexts import NO_CERTIFICATES
 
 
 async def test_ping_urls_work_without_a_token(authorized: httpx.AsyncClient) -> None:
     regions = (await authorized.get("/regions")).json()["regions"]
     assert [region["id"] for region in regions] == ["us-east-1", "us-west-2", "eu-west-1"]
-    async with httpx.AsyncClient(trust_env=False) as any_caller:
+    async with httpx.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as any_caller:
         for region in regions:
             answer = await any_caller.get(region["ping_url"])
             assert (answer.status_code, answer.content) == (204, b"")
@@ -42,7 +43,7 @@ async def test_ping_latency_ignores_the_servers_clock(http: httpx.AsyncClient) -
 
 
 async def test_mock_can_be_closed_during_a_ping(caplog: pytest.LogCaptureFixture) -> None:
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False, verify=NO_CERTIFICATES) as http:
         async with MockOdyssey(regions=[Region("silent", latency=3600.0)]) as mock:
             ping = asyncio.create_task(http.get(f"{mock.url}/ping/silent", timeout=None))
             # This request uses a second connection, so once it has a response, the ping has been sent on the first one.

@@ -11,7 +11,7 @@ from odyssey_mock import MockOdyssey
 from odyssey_mock.settings import ChangeableSettings
 from tests.support.leftovers import nothing_left
 from tests.support.raw import LIMIT, raw_peer
-from tests.support.whep import FRAGMENT, SDP, Live, RawSpectator, go_live, live
+from tests.support.whep import FRAGMENT, SDP, Frameless, Live, RawSpectator, frameless, go_live, live
 
 pytestmark = pytest.mark.odyssey(portrait_size=(176, 320))
 
@@ -29,7 +29,9 @@ async def offer() -> str:
         await peer.close()
 
 
-async def post(http: httpx.AsyncClient, broadcast: Live, content: str | bytes, **headers: str) -> httpx.Response:
+async def post(
+    http: httpx.AsyncClient, broadcast: Live | Frameless, content: str | bytes, **headers: str
+) -> httpx.Response:
     return await http.post(
         broadcast.whep,
         params={"token": broadcast.token},
@@ -55,6 +57,7 @@ async def test_offer_gets_a_complete_whep_response(odyssey_mock: MockOdyssey, ht
         assert (await http.delete(resource)).status_code == 404
         config = (await http.get("/config")).json()
         assert config == {"iceServers": [{"urls": answer.headers["Link"].split(">")[0].removeprefix("<")}]}
+        assert broadcast.token not in str([entry.data for entry in odyssey_mock.journal.entries])
 
 
 @pytest.mark.parametrize(
@@ -76,19 +79,19 @@ async def test_offer_gets_a_complete_whep_response(odyssey_mock: MockOdyssey, ht
 async def test_valid_token_is_required_in_query_or_header(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient, query: dict[str, str], headers: dict[str, str], status: int
 ) -> None:
-    async with live(odyssey_mock) as broadcast:
-        answer = await http.post(
-            broadcast.whep,
-            params={name: value.replace("right", broadcast.token) for name, value in query.items()},
-            headers={**SDP, **{name: value.replace("right", broadcast.token) for name, value in headers.items()}},
-            content=await offer(),
-        )
-        assert answer.status_code == status
-        if status == 401:
-            assert answer.headers["WWW-Authenticate"] == "Bearer"
-            assert answer.json()["status"] == "error"
-            assert not odyssey_mock.broadcasts[broadcast.stream_id].spectators
-        assert broadcast.token not in str([entry.data for entry in odyssey_mock.journal.entries])
+    broadcast = frameless(odyssey_mock)
+    answer = await http.post(
+        broadcast.whep,
+        params={name: value.replace("right", broadcast.token) for name, value in query.items()},
+        headers={**SDP, **{name: value.replace("right", broadcast.token) for name, value in headers.items()}},
+        content=await offer(),
+    )
+    assert answer.status_code == status
+    if status == 401:
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+        assert answer.json()["status"] == "error"
+        assert not odyssey_mock.broadcasts[broadcast.stream_id].spectators
+    assert broadcast.token not in str([entry.data for entry in odyssey_mock.journal.entries])
 
 
 @pytest.mark.off_contract("a token of another stream")
@@ -129,11 +132,11 @@ async def test_token_is_valid_while_its_stream_runs(odyssey_mock: MockOdyssey, h
 async def test_media_types_are_negotiated(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient, headers: dict[str, str], status: int, field: str | None
 ) -> None:
-    async with live(odyssey_mock) as broadcast:
-        answer = await post(http, broadcast, await offer(), **headers)
-        assert answer.status_code == status, f"expected status {status}, got {answer.status_code}: {answer.text}"
-        if field is not None:
-            assert answer.headers[field] == "application/sdp"
+    broadcast = frameless(odyssey_mock)
+    answer = await post(http, broadcast, await offer(), **headers)
+    assert answer.status_code == status, f"expected status {status}, got {answer.status_code}: {answer.text}"
+    if field is not None:
+        assert answer.headers[field] == "application/sdp"
 
 
 @pytest.mark.parametrize("level", ["", "a=recvonly\r\n"], ids=["no direction", "direction of the session"])
@@ -141,10 +144,10 @@ async def test_offer_without_direction_line_is_answered(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient, level: str
 ) -> None:
     described = (await offer()).replace("a=recvonly\r\n", "").replace("t=0 0\r\n", f"t=0 0\r\n{level}")
-    async with live(odyssey_mock) as broadcast:
-        answer = await post(http, broadcast, described)
-        assert answer.status_code == 201, f"expected status 201, got {answer.status_code}: {answer.text}"
-        assert "a=sendonly" in answer.text
+    broadcast = frameless(odyssey_mock)
+    answer = await post(http, broadcast, described)
+    assert answer.status_code == 201, f"expected status 201, got {answer.status_code}: {answer.text}"
+    assert "a=sendonly" in answer.text
 
 
 @pytest.mark.parametrize(
@@ -158,16 +161,16 @@ async def test_spectators_are_limited(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient, limit: ChangeableSettings, reason: str
 ) -> None:
     odyssey_mock.change_settings(**limit)
-    async with live(odyssey_mock) as broadcast:
-        first = await post(http, broadcast, await offer())
-        assert first.status_code == 201
-        refused = await post(http, broadcast, await offer())
-        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
-        assert refused.json()["error"].startswith(reason)
-        why = odyssey_mock.journal.find("rest", "POST /broadcast/{stream_id}/whep")[-1].data["why"]
-        assert why.endswith(f"(setting `{next(iter(limit))}`: 1)")
-        assert (await http.delete(first.headers["Location"])).status_code == 200
-        assert (await post(http, broadcast, await offer())).status_code == 201, "expected a free place after a DELETE"
+    broadcast = frameless(odyssey_mock)
+    first = await post(http, broadcast, await offer())
+    assert first.status_code == 201
+    refused = await post(http, broadcast, await offer())
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+    assert refused.json()["error"].startswith(reason)
+    why = odyssey_mock.journal.find("rest", "POST /broadcast/{stream_id}/whep")[-1].data["why"]
+    assert why.endswith(f"(setting `{next(iter(limit))}`: 1)")
+    assert (await http.delete(first.headers["Location"])).status_code == 200
+    assert (await post(http, broadcast, await offer())).status_code == 201, "expected a free place after a DELETE"
 
 
 WITHOUT_FINGERPRINT = re.compile(r"a=fingerprint:.*\r\n")
@@ -227,14 +230,14 @@ async def test_unusable_offer_is_rejected_with_a_reason(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient, kind: str
 ) -> None:
     described = await offer_of(kind)
-    async with live(odyssey_mock) as broadcast:
-        await http.get("/config")
-        async with nothing_left():
-            answer = await post(http, broadcast, described)
-            assert answer.status_code == 400, f"expected 400 (unusable offer), got {answer.status_code}: {answer.text}"
-            assert answer.json()["error"].startswith("the offer's SDP cannot be used: ")
-            await odyssey_mock.wait_for("state", "spectator", to="gone")
-        assert not odyssey_mock.broadcasts[broadcast.stream_id].spectators
+    broadcast = frameless(odyssey_mock)
+    await http.get("/config")
+    async with nothing_left():
+        answer = await post(http, broadcast, described)
+        assert answer.status_code == 400, f"expected 400 (unusable offer), got {answer.status_code}: {answer.text}"
+        assert answer.json()["error"].startswith("the offer's SDP cannot be used: ")
+        await odyssey_mock.wait_for("state", "spectator", to="gone")
+    assert not odyssey_mock.broadcasts[broadcast.stream_id].spectators
 
 
 @pytest.mark.off_contract("invalid bodies")
@@ -242,9 +245,9 @@ async def test_unusable_offer_is_rejected_with_a_reason(
 async def test_too_long_or_non_text_body_is_rejected(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient, body: bytes, status: int
 ) -> None:
-    async with live(odyssey_mock) as broadcast:
-        answer = await post(http, broadcast, body)
-        assert (answer.status_code, answer.json()["status"]) == (status, "error")
+    broadcast = frameless(odyssey_mock)
+    answer = await post(http, broadcast, body)
+    assert (answer.status_code, answer.json()["status"]) == (status, "error")
 
 
 @pytest.mark.off_contract("an incomplete body")
@@ -328,11 +331,11 @@ async def test_candidates_are_trickled_to_the_resource(odyssey_mock: MockOdyssey
 async def test_invalid_candidate_keeps_the_spectator(
     odyssey_mock: MockOdyssey, http: httpx.AsyncClient, headers: dict[str, str], fragment: str, status: int
 ) -> None:
-    async with live(odyssey_mock) as broadcast:
-        resource = (await post(http, broadcast, await offer())).headers["Location"]
-        answer = await http.patch(resource, headers={**FRAGMENT, **headers}, content=fragment)
-        assert (answer.status_code, answer.json()["status"]) == (status, "error")
-        assert (await http.delete(resource)).status_code == 200
+    broadcast = frameless(odyssey_mock)
+    resource = (await post(http, broadcast, await offer())).headers["Location"]
+    answer = await http.patch(resource, headers={**FRAGMENT, **headers}, content=fragment)
+    assert (answer.status_code, answer.json()["status"]) == (status, "error")
+    assert (await http.delete(resource)).status_code == 200
 
 
 class Hidden(RawSpectator):

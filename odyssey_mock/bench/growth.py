@@ -276,7 +276,7 @@ def _add_tokens(mock: MockOdyssey, count: int) -> None:
 
 def _add_telemetry(mock: MockOdyssey, count: int) -> None:
     for number in range(count):
-        mock.backend.telemetry.append({"name": "frame_decoded", "index": number, "session": "0123456789"})
+        mock.backend.telemetry.append(f'{{"name":"frame_decoded","index":{number},"session":"0123456789"}}')
 
 
 def _add_spent_faults(mock: MockOdyssey, count: int) -> None:

@@ -18,7 +18,15 @@ from types import MappingProxyType
 from typing import Any, Literal, get_args, override
 
 from odyssey_mock.core.bounded_queue import BoundedQueue
-from odyssey_mock.core.redaction import LONGEST_SECRET, Secrets, cleaned, encodable, get_logger, masked_json
+from odyssey_mock.core.redaction import (
+    LONGEST_SECRET,
+    Secrets,
+    cleaned,
+    encodable,
+    get_logger,
+    masked_json,
+    without_url_secrets,
+)
 from odyssey_mock.core.strict_json import JSON
 
 logger = get_logger("odyssey_mock")
@@ -51,6 +59,8 @@ It forgets 512 secrets at a time. All entries together could take longer than th
 """
 NAME_LIMIT = 200
 """Maximum length of an entry's name in characters. Clients choose some names, such as the type of a message."""
+_TWO_ESCAPES = r"\\\\"
+"""Part of JSON with a text that has two backslashes, as in JSON within JSON."""
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 """Encodes the data of entries. `json.dumps` would create an encoder for each."""
 
@@ -536,12 +546,14 @@ def masked_name(name: str, secrets: Secrets) -> str:
     With `Secrets.kept`, it may be called in any thread.
     """
     # Mask before the name is cut: a part of a secret might not be recognized.
-    return encodable(secrets.masked(name[: NAME_LIMIT + LONGEST_SECRET])[:NAME_LIMIT])
+    return encodable(secrets.masked(without_url_secrets(name[: NAME_LIMIT + LONGEST_SECRET]))[:NAME_LIMIT])
 
 
 def _without(encoded: str, secrets: Secrets) -> str:
     # One search of the whole text takes a fraction of the time of one for each string, and most texts have no secret.
-    return _encoded(masked_json(json.loads(encoded), secrets)) if secrets.are_in(encoded) else encoded
+    # It would not find a secret with two levels of escapes, because those of this JSON are a third.
+    is_searched = _TWO_ESCAPES in encoded or secrets.are_in(encoded)
+    return _encoded(masked_json(json.loads(encoded), secrets)) if is_searched else encoded
 
 
 def _encoded(value: JSON) -> str:

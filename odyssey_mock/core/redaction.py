@@ -66,8 +66,8 @@ _JWT = re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0
 _HUMP = "(?-i:(?=[A-Z])(?:(?<=[a-z0-9])|(?<=[A-Z])(?=.[a-z])))"
 """Matches between two words of a name such as `sessionToken` and `IDToken`."""
 _NAMES = (
-    "(?:access|api|private|secret|signing)[_-]?key|authorization|cookie|credentials?|pass(?:wd|word)|pwd|secret|sig|"
-    "signature|token"
+    "(?:access|api|encryption|private|secret|signing)[_-]?keys?|authorization|cookies?|credentials?|"
+    "pass(?:phrase|wd|words?)|pwd|secrets?|sig|signature|(?:access|auth|csrf|refresh|session)?token"
 )
 _PREFIX = rf"(?:[\w.-]*(?:[._-]|{_HUMP}))?"
 """Matches the words of a name before its last ones, as in `X-Amz-Signature`, `client_secret` and `clientSecret`."""

@@ -148,13 +148,15 @@ class RequestBody:
             raise parsed.error
         return parsed
 
-    async def process[V, T](self, function: Callable[[V], T], value: V) -> T:
-        """Return `function(value)`, called in a thread if the body is large, where it does not delay other requests.
+    async def process[V, T](self, function: Callable[[V], T], value: V, *, in_thread: int = IN_THREAD) -> T:
+        """Return `function(value)`. It is called in a thread if the body has more than `in_thread` bytes.
+
+        There, it does not delay other requests.
 
         The call in a thread continues even if the request is cancelled. The limits of bodies and of `read_json` bound
         its time.
         """
-        if len(self._received) > IN_THREAD:
+        if len(self._received) > in_thread:
             return await asyncio.to_thread(function, value)
         return function(value)
 

@@ -22,6 +22,7 @@ BODIES: Mapping[str, Callable[[int], bytes]] = MappingProxyType(
         "digits of a float": lambda size: b"1." + b"1" * (size - 2),
         "infinite float": lambda _: b'{"api_key":1e999999,"seconds":1e999999,"session_id":1e999999}',
         "not UTF-8": lambda size: b"\xff" * size,
+        "encoded words": lambda size: b'{"events":[{"text":"' + b"%41aB3dEfGh9 " * (size // 13) + b'"}]}',
         "surrogates": lambda size: b'{"session_id":"' + b"\\ud800" * ((size - 20) // 6) + b'"}',
     }
 )

@@ -25,7 +25,13 @@ EVENT_LIMIT = 1_000
 """Maximum number of events of one request that are stored. Each of them becomes an entry of the journal."""
 
 ITEM_LIMIT = 20_000
-"""Maximum number of values in a body (`items_in`), which bounds the time of masking the secrets in its events."""
+"""Maximum number of values in a body (`items_in`), which bounds the time of masking the secrets in its events.
+
+A long value of random words takes longer, up to 10 us for each character; `BODY_LIMIT` bounds that.
+"""
+
+MASKED_IN_THREAD = 4 << 10
+"""The events of a body of more bytes are masked in a thread, where that does not delay video frames."""
 
 NAMES = ("name", "event", "type")
 """Fields that may contain the name of an event, in order of precedence."""
@@ -52,7 +58,8 @@ class TelemetryRoutes:
         clears = self.journal.clears
         body = body_of(request)
         events, refused = await _split(body)
-        masked = await body.process(partial(_masked, secrets=self.journal.secrets.kept), events)
+        mask = partial(_masked, secrets=self.journal.secrets.kept)
+        masked = await body.process(mask, events, in_thread=MASKED_IN_THREAD)
         if clears != self.journal.clears:
             return JSONResponse({"accepted": len(events)}, 202)  # the events belong to the time before a reset
         for name, text in masked:

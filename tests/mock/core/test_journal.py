@@ -460,6 +460,14 @@ def test_web_tokens_of_others_are_masked(data: Mapping[str, JSON], masked: Mappi
     assert json.loads(masked_text(data, written.secrets)) == masked
 
 
+def test_secret_with_two_levels_of_escapes_is_masked() -> None:
+    written = journal()
+    written.secrets.add("Hx7Qpf2LmZ9sWk4T")
+    text = "".join(rf"\\u{ord(each):04x}" for each in "Hx7Qpf2LmZ9sWk4T")
+    assert written.record("note", "x", {"text": text}).data == {"text": "***"}
+    assert json.loads(masked_text({"text": text}, written.secrets)) == {"text": "***"}
+
+
 def test_encoded_values_are_bounded_and_masked() -> None:
     written = journal()
     written.secrets.add("Hx7Qpf2LmZ9sWk4T")

@@ -370,6 +370,13 @@ def test_secret_names_are_known_in_each_notation(words: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "name", ["accesstoken", "x-csrftoken", "passphrase", "passwords", "secrets", "cookies", "encryption_key", "apiKeys"]
+)
+def test_further_secret_names_are_known(name: str) -> None:
+    assert cleaned({name: "hush"}) == {name: REDACTED}
+
+
+@pytest.mark.parametrize(
     "name",
     [
         "apiKey",

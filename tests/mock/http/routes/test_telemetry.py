@@ -27,11 +27,19 @@ async def test_secrets_are_masked_in_events_and_entries(
     authorized: httpx.AsyncClient, odyssey_mock: MockOdyssey, size: int
 ) -> None:
     token = authorized.headers["Authorization"].removeprefix("Bearer ")
-    event = {"url": "http://a/?token=s3cret", "ody_0123456789abcdef": 1, "text": "x" * size, token: token}
+    url = "http://a/?token=s3cret"
+    event = {"name": f"GET {url}", "url": url, "ody_0123456789abcdef": 1, "text": "x" * size, token: token}
     await authorized.post("/telemetry", json={"events": [event]})
-    masked = {"url": "http://a/?token=***", "ody_...": 1, "text": "x" * size, "***": "***"}
+    masked = {
+        "name": "GET http://a/?token=***",
+        "url": "http://a/?token=***",
+        "ody_...": 1,
+        "text": "x" * size,
+        "***": "***",
+    }
     assert list(odyssey_mock.telemetry) == [masked]
-    assert odyssey_mock.journal.find("telemetry")[0].data == {"event": masked}
+    (entry,) = odyssey_mock.journal.find("telemetry")
+    assert (entry.name, entry.data) == ("GET http://a/?token=***", {"event": masked})
 
 
 async def test_reset_drops_events_that_arrived_before(
@@ -39,7 +47,9 @@ async def test_reset_drops_events_that_arrived_before(
 ) -> None:
     is_masking, is_reset = asyncio.Event(), asyncio.Event()
 
-    async def process(body: RequestBody, function: Callable[[object], object], value: object) -> object:
+    async def process(
+        body: RequestBody, function: Callable[[object], object], value: object, *, in_thread: int = 0
+    ) -> object:
         result = function(value)
         if isinstance(value, list):
             is_masking.set()

@@ -12,6 +12,7 @@ import pytest
 from tests.support.fork_server import workers
 from tests.support.forks import run_pytest, run_python, start_python
 from tests.support.interrupts import interruptible
+from tests.support.pages import ROOT
 
 LIMIT_S = 60.0
 
@@ -50,6 +51,15 @@ def test_fork_has_the_result_of_a_new_interpreter(arguments: tuple[str, ...], tm
     assert (fork.returncode, fork.stdout) == (new.returncode, new.stdout)
     # A traceback in the fork also has the lines of the program that forked.
     assert fork.stderr.splitlines()[-1:] == new.stderr.splitlines()[-1:]
+
+
+@pytest.mark.parametrize(("code", "status", "shown"), [("", 0, ""), ("3", 3, ""), ("'why'", 1, "why\n")])
+def test_quick_end_has_the_status_of_the_interpreter(code: str, status: int, shown: str) -> None:
+    program = (
+        f"from tests.support.fork_server import run_and_end; run_and_end(['-c', \"import sys; sys.exit({code})\"])"
+    )
+    ended = run_python("-c", program, limit_s=LIMIT_S, cwd=ROOT)
+    assert (ended.returncode, ended.stderr) == (status, shown)
 
 
 WAITING = "import signal\nprint('ready', flush=True)\nsignal.pause()"

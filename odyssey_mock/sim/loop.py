@@ -175,10 +175,10 @@ class SimulatedLoop(SimLoop):
             self._advance_clock()
         self._passed += 1
         if self._passed > BUSY:
-            raise self._is_busy()
+            raise self._busy_error()
         super()._step()
 
-    def _is_busy(self) -> EndlessError:
+    def _busy_error(self) -> EndlessError:
         """Return the error for more than `BUSY` callbacks at the same virtual time."""
         return EndlessError(
             f"{BUSY:,} callbacks ran while no virtual time passed: a task is busy waiting, for example with "

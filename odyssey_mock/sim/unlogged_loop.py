@@ -97,7 +97,7 @@ class UnloggedLoop(SimulatedLoop):
         while True:
             self._passed += 1
             if self._passed > BUSY:
-                raise self._is_busy()
+                raise self._busy_error()
             handle, _ = ready.popleft()
             if not handle._cancelled:  # noqa: SLF001 - intended for event loops
                 handle._run()  # noqa: SLF001 - as above

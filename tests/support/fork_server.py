@@ -425,16 +425,18 @@ def run_and_end(arguments: Sequence[str]) -> NoReturn:
     The rest of the interpreter's finalization would take 0.08 s of processor time. Tests of the exit of a process
     need it. Runs of pytest do not.
     """
-    status: object = 0
+    status = 0
     try:
         run(arguments)
     except SystemExit as end:
-        status = end.code
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
     threading._shutdown()  # type: ignore[attr-defined]  # no public function waits for the threads
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(status if isinstance(status, int) else 1)
+    os._exit(status)
 
 
 def run(arguments: Sequence[str]) -> None:

@@ -5,7 +5,8 @@ A worker is a new interpreter otherwise: each imports all test modules, with eve
     python -m tests.support.forked_suite [--beside PROGRAM]... [ARGUMENT OF PYTEST]...
 
 While this process collects the tests, the programs run. The first test starts when all of them have ended with status
-0. Otherwise the status of the first other one is the result.
+0. Otherwise no test runs, and the result is the status of the collection if that failed, or else of the first program
+in the order of the arguments that did.
 
 The workers collect the tests again, from the imported modules. So a module must not keep standard streams when it is
 imported, and its parameters must be no iterators, which would be empty then. pytest warns about such parameters.

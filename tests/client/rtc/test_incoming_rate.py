@@ -80,7 +80,8 @@ async def test_other_counter_of_aiortc_is_kept(
     connection = RTCPeerConnection()
     receiver = connection.addTransceiver("video", direction="recvonly").receiver
     monkeypatch.setattr(incoming_rate, "RateCounter", OtherCounter)
+    counter = vars(receiver)[NAME].incoming_bitrate = OtherCounter(WINDOW_MS)
     incoming_rate.install(receiver)
-    assert not isinstance(vars(receiver)[NAME].incoming_bitrate, IncomingRate)
+    assert vars(receiver)[NAME].incoming_bitrate is counter
     assert "this version of aiortc has no replaceable bitrate estimator" in caplog.text
     await connection.close()

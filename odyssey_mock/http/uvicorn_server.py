@@ -21,6 +21,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 from websockets.exceptions import WebSocketException
+from websockets.protocol import State
 
 from odyssey_mock.core.network import Network, share
 from odyssey_mock.core.redaction import get_logger
@@ -302,6 +303,17 @@ class _WebSocketProtocol(WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self.connection.lost.set_result(None)
+
+    def shutdown(self) -> None:
+        """Close the socket with code 1012, unless it is closing: uvicorn would then raise an error.
+
+        A socket with TLS stays in this state until the client has answered the end of TLS.
+        """
+        if self.handshake_complete and not self.close_sent and self.conn.state is not State.OPEN:
+            self.stop_keepalive()
+            self.transport.close()
+        else:
+            super().shutdown()
 
     def pause_writing(self) -> None:
         self._unread = 0

@@ -2,10 +2,12 @@
 
 import asyncio
 import ssl
+import struct
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from typing import cast
 
 import httpx
 import pytest
@@ -18,9 +20,12 @@ from odyssey_mock.settings import Settings
 from odyssey_mock.sync import MockOdyssey as SyncMockOdyssey
 from odyssey_mock.tls.errors import CertificateError
 from tests.support.certificate_files import server_pair
+from tests.support.raw_frames import frame, upgrade
 
 LIMIT = 20.0
 SMALL = (176, 320)
+CLOSE = 8
+"""The opcode of a WebSocket's close frame."""
 READ = 65_536
 """Number of bytes to read at once."""
 
@@ -113,6 +118,29 @@ async def test_tls_handshake_has_a_limit(tmp_path: Path, monkeypatch: pytest.Mon
         reader, writer = await asyncio.open_connection("127.0.0.1", port_of(mock))
         await ended(reader)
         writer.close()
+
+
+async def test_exit_ends_a_socket_that_is_closing(tmp_path: Path) -> None:
+    async with AsyncExitStack() as resources:
+        mock = await resources.enter_async_context(MockOdyssey(tls=True, tls_dir=str(tmp_path)))
+        async with https_client(mock) as http:
+            token = (await http.post("/auth/token", json={"api_key": mock.api_key})).json()["access_token"]
+            http.headers["Authorization"] = f"Bearer {token}"
+            session = (await http.post("/sessions/request", json={})).json()
+            answer = (await http.post("/sessions/token", json={"session_id": session["session_id"]})).json()
+        url = f"{session['signalling_url']}/client/{session['session_id']}?token={answer['session_token']}"
+        context = ssl.create_default_context(cafile=mock.root_certificate)
+        async with upgrade(url, tls=context) as connection:
+            await mock.wait_for("signaling", "offer")
+            transport = cast("asyncio.Transport", connection.writer.transport)
+            transport.pause_reading()  # so that the client does not answer the end of TLS
+            connection.writer.write(frame(CLOSE, struct.pack("!H", 1000)))
+            await mock.wait_for("state", "socket", to="closed")
+            async with asyncio.timeout(LIMIT):
+                await resources.aclose()
+            transport.abort()
+            with suppress(ConnectionError):
+                await connection.writer.wait_closed()
 
 
 async def test_client_that_never_ends_tls_delays_no_exit(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A WebSocket client that sends raw bytes: frames and handshakes that WebSocket libraries would not send."""
 
 import asyncio
+import ssl
 import struct
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -59,12 +60,17 @@ class RawConnection:
 
 @asynccontextmanager
 async def upgrade(
-    url: str, *headers: str, method: str = "GET", body: bytes = b"", handshake: Sequence[str] = UPGRADE
+    url: str,
+    *headers: str,
+    method: str = "GET",
+    body: bytes = b"",
+    handshake: Sequence[str] = UPGRADE,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[RawConnection]:
     """Connect to a URL, and send an opening handshake with further `headers`."""
     parts = urlsplit(url)
     assert parts.hostname is not None
-    connection = RawConnection(*await asyncio.open_connection(parts.hostname, parts.port))
+    connection = RawConnection(*await asyncio.open_connection(parts.hostname, parts.port, ssl=tls))
     target = parts.path + (f"?{parts.query}" if parts.query else "")
     lines = (f"{method} {target} HTTP/1.1", f"Host: {parts.netloc}", *handshake, *headers, "", "")
     connection.writer.write("\r\n".join(lines).encode() + body)

@@ -3,8 +3,8 @@
 `fixture` compares the fixture `odyssey_mock` with `httpserver` of pytest-httpserver: two tests each send one request.
 `live-test` compares a live session of `odyssey_client` with two bare aiortc peers that connect.
 
-One pytest run alternates between both tests. The time of a test is the sum of its setup, call and teardown. The first
-round is not counted, because it also imports modules and starts servers.
+One pytest run alternates between both tests, in blocks of `BLOCK` of the same kind. The time of a test is the sum of
+its setup, call and teardown. The first round is not counted, because it also imports modules and starts servers.
 """
 
 import asyncio
@@ -26,21 +26,26 @@ ROUNDS = 300
 QUICK_ROUNDS = 100
 LIVE_ROUNDS = 60
 QUICK_LIVE_ROUNDS = 10
+BLOCK = 10
+"""The number of tests of one kind that follow one another, as in the files of a suite.
+
+If the kind changed with every test, each test would find the processor's caches full of the code of the other kind.
+"""
 LIMIT = 600.0
 """Timeout of the pytest run in seconds, far above its usual duration."""
 REQUIRED = ("pytest", "pytest_asyncio", "pytest_httpserver")
 
-PLUGIN = """
+PLUGIN = f"""
 import json
 import time
 
 import pytest
 
-times = {}
+times = {{}}
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: item.callspec.params["number"])
+    items.sort(key=lambda item: item.callspec.params["number"] // {BLOCK})
 
 
 @pytest.hookimpl(wrapper=True)
@@ -53,7 +58,7 @@ def pytest_runtest_protocol(item):
 
 def pytest_runtest_logreport(report):
     name = report.nodeid.partition("::")[2].partition("[")[0]
-    of_test = times.setdefault(name, {"wall": [], "cpu": []})
+    of_test = times.setdefault(name, {{"wall": [], "cpu": []}})
     if report.when == "setup":
         of_test["wall"].append(0.0)
     of_test["wall"][-1] += report.duration * 1000

@@ -5,12 +5,12 @@ functions, when a test needs them. `simulated_plugin.py` has the part for tests 
 """
 
 import inspect
-import re
 import threading
 import unittest
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -50,8 +50,8 @@ _FIXTURES = frozenset(
 """Names of the fixtures that tests request."""
 _SETTING_FIXTURES = ("odyssey_settings", "odyssey_plan", "odyssey_clock", "odyssey_faults")
 """Names of the fixtures that a project overrides to change the settings of mocks."""
-_LOOP_FIXTURE = re.compile("_[a-z]+_scoped_runner")
-"""Matches the names of the fixtures by which pytest-asyncio creates event loops."""
+_LOOP_FIXTURES = frozenset(f"_{scope}_scoped_runner" for scope in ("function", "class", "module", "package", "session"))
+"""Names of the fixtures by which pytest-asyncio creates event loops."""
 MOCK = pytest.StashKey["PerTestMock"]()
 """Stash key of the mock of all tests, while its server runs."""
 CLIENTS = pytest.StashKey["list[Odyssey]"]()
@@ -74,6 +74,23 @@ def pytest_configure(config: pytest.Config) -> None:
     marked_settings.check_ini(config)
     leftovers.mode_of(config)
     config.stash[KEPT_THREADS] = leftovers.KeptThreads()
+    config.pluginmanager.register(_with_configuration(config), "odyssey_configuration")
+
+
+def _with_configuration(config: pytest.Config) -> ModuleType:
+    """Return a plugin with the fixture `_odyssey_configuration`, which is `config`.
+
+    `pytestconfig` is the same, but requests the fixture `request`. In each test, pytest then inspects its function,
+    which takes a tenth of the setup of a mock.
+    """
+
+    @pytest.fixture(scope="session")
+    def _odyssey_configuration() -> pytest.Config:
+        return config
+
+    plugin = ModuleType("odyssey_configuration")
+    vars(plugin)[_odyssey_configuration.__name__] = _odyssey_configuration
+    return plugin
 
 
 # Settings, which a project can override
@@ -113,16 +130,17 @@ def odyssey_faults(pytestconfig: pytest.Config) -> Sequence[Mapping[str, Any]]: 
 
 
 @pytest.fixture(scope="session")
-def _odyssey_server(pytestconfig: pytest.Config) -> "Iterator[PerTestMock]":
+def _odyssey_server(_odyssey_configuration: pytest.Config) -> "Iterator[PerTestMock]":
     """Run the server of all tests. Projects may override the fixture `odyssey_mock`, but not this one."""
     from odyssey_mock.testing.per_test_mock import PerTestMock  # noqa: PLC0415
 
-    mock = pytestconfig.stash[MOCK] = PerTestMock(on_idle=lambda: _begin_late(pytestconfig))
+    config = _odyssey_configuration
+    mock = config.stash[MOCK] = PerTestMock(on_idle=lambda: _begin_late(config))
     yield mock
-    del pytestconfig.stash[MOCK]
+    del config.stash[MOCK]
     mock.close()
-    if pytestconfig.stash.get(RUNNING, None) is None:
-        leftovers.report_late(pytestconfig, mock.late_requests())
+    if config.stash.get(RUNNING, None) is None:
+        leftovers.report_late(config, mock.late_requests())
 
 
 @pytest.fixture(scope="session")
@@ -200,12 +218,13 @@ def odyssey_sync_client(odyssey_mock: "MockOdyssey", request: pytest.FixtureRequ
 
 
 @pytest.fixture
-def _odyssey_test(pytestconfig: pytest.Config, _odyssey_server: "PerTestMock") -> Iterator[None]:
+def _odyssey_test(_odyssey_configuration: pytest.Config, _odyssey_server: "PerTestMock") -> Iterator[None]:
     """Start a new mock before the other fixtures of the test are set up, and end it after they are torn down.
 
     The test comes from the stash, because pytest inspects a function for each fixture that requests `request`.
     """
-    item, mock = cast("pytest.Function", pytestconfig.stash[RUNNING]), _odyssey_server
+    stash, mock = _odyssey_configuration.stash, _odyssey_server
+    item = cast("pytest.Function", stash[RUNNING])
     request = item._request  # noqa: SLF001 - pytest has no public name for it
     begin_event_loop(request)
     common = _common_keywords(request)
@@ -220,7 +239,7 @@ def _odyssey_test(pytestconfig: pytest.Config, _odyssey_server: "PerTestMock") -
     item.stash[CLIENTS] = clients
     found: list[str] = []
     endings: list[Ending] = []
-    threads = leftovers.ThreadWatch(pytestconfig.stash[KEPT_THREADS])
+    threads = leftovers.ThreadWatch(stash[KEPT_THREADS])
     try:
         _begin(mock, item, keywords)
     except marked_settings.setting_errors() as error:
@@ -337,7 +356,7 @@ def begin_event_loop(request: pytest.FixtureRequest) -> None:
     loop would cancel their tasks and disconnect them.
     """
     for name in request.fixturenames:
-        if _LOOP_FIXTURE.fullmatch(name):
+        if name in _LOOP_FIXTURES:
             request.getfixturevalue(name)
 
 

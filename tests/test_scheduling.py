@@ -1,13 +1,15 @@
 """Tests of the distribution of this project's tests over the workers of pytest-xdist."""
 
 from collections import deque
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.support.scheduling import TOGETHER, GroupScheduling
+from tests.support.scheduling import SLOW, TOGETHER, GroupScheduling, slow_first
 
+ROOT = Path(__file__).parent.parent
 ALONE = [f"tests/test_any.py::test_{number}" for number in range(20)]
 GROUP = [f"{TOGETHER[0]}::test_{number}" for number in range(5)]
 TESTS = [*ALONE[:10], *GROUP, *ALONE[10:]]
@@ -102,3 +104,15 @@ def test_repeated_report_of_one_test_is_harmless(again: int) -> None:
         scheduling.mark_test_complete(worker, number)
     run_all(scheduling, worker)
     assert sorted(worker.ran) == sorted(TESTS)
+
+
+def test_slow_tests_are_first() -> None:
+    last, first = f"{SLOW[1]}::test_that_waits", f"{SLOW[0]}::test_that_waits_longer"
+    tests: list[Any] = [SimpleNamespace(nodeid=nodeid) for nodeid in [*ALONE, last, *GROUP, first]]  # Any: as of items
+    slow_first(tests)
+    assert [test.nodeid for test in tests] == [first, last, *ALONE, *GROUP]
+
+
+@pytest.mark.parametrize("path", [*TOGETHER, *SLOW])
+def test_scheduled_path_exists(path: str) -> None:
+    assert (ROOT / path).exists()

@@ -13,6 +13,7 @@ from odyssey_client import (
     ServiceUnreachableError,
 )
 from tests.support.client_calls import Call, connecting, rest, signaling, whep
+from tests.support.peer_closing import closing_of_peer
 
 LIMIT_S = 0.4
 PAUSE_S = 0.02
@@ -31,12 +32,11 @@ async def dripping(head: bytes) -> AsyncIterator[int]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(head)
-        gone = asyncio.ensure_future(reader.read())
-        for byte in b"HTTP/1.1 200 OK\r\n" + b"X-Header: value\r\n" * 10_000:
-            if (await asyncio.wait({gone}, timeout=PAUSE_S))[0]:
-                break
-            writer.write(bytes([byte]))
-        gone.cancel()
+        async with closing_of_peer(reader) as closing:
+            for byte in b"HTTP/1.1 200 OK\r\n" + b"X-Header: value\r\n" * 10_000:
+                if (await asyncio.wait({closing}, timeout=PAUSE_S))[0]:
+                    break
+                writer.write(bytes([byte]))
         writer.close()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tests.support.peer_closing import closing_of_peer
+
 FILE = b"".join(number.to_bytes(4) for number in range(75 * 1024))
 """The content of the file: 300 KiB in which no aligned four-byte word occurs twice."""
 
@@ -129,12 +131,11 @@ async def _read_head(reader: asyncio.StreamReader) -> dict[str, str]:
 async def _drip(
     content: bytes, pause: float, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> Literal[False]:
-    gone = asyncio.ensure_future(reader.read())
-    for byte in content:
-        writer.write(bytes([byte]))
-        if (await asyncio.wait({gone}, timeout=pause))[0]:
-            break
-    gone.cancel()
+    async with closing_of_peer(reader) as closing:
+        for byte in content:
+            writer.write(bytes([byte]))
+            if (await asyncio.wait({closing}, timeout=pause))[0]:
+                break
     return False
 
 

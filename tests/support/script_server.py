@@ -13,6 +13,7 @@ from odyssey_mock.settings import Settings
 from odyssey_mock.simulations.script_url import ScriptUrlError, fetch_script
 from odyssey_mock.simulations.scripts import Script, ScriptAction
 from odyssey_mock.system_network import SystemNetwork
+from tests.support.peer_closing import closing_of_peer
 
 NETWORK = SystemNetwork()
 LIMIT = 10.0
@@ -70,13 +71,13 @@ async def serving(
             seen.requests.append((await reader.readuntil(head) if head else b"").decode())
             seen.asked.set()
             writer.writelines(parts)
-            gone = asyncio.ensure_future(reader.read())
-            for piece in then:
-                if (await asyncio.wait({gone}, timeout=every or 0))[0]:
-                    break
-                writer.write(piece)
-                await writer.drain()
-            await gone
+            async with closing_of_peer(reader) as closing:
+                for piece in then:
+                    if (await asyncio.wait({closing}, timeout=every or 0))[0]:
+                        break
+                    writer.write(piece)
+                    await writer.drain()
+                await closing
         except (ConnectionError, asyncio.IncompleteReadError):
             pass  # the client closed the connection abruptly
         finally:

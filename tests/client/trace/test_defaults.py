@@ -108,7 +108,7 @@ def test_log_record_that_cannot_be_formatted_is_recorded(
     except UnprintableError:
         logging.getLogger("an.application").exception(message, *arguments)
 
-    (event,) = recorder.snapshot().events
+    (event,) = (each for each in recorder.snapshot().events if each.data.get("logger") == "an.application")
     assert (event.data["message"], event.data["exception"]) == (shown, "UnprintableError")
 
 

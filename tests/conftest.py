@@ -24,7 +24,7 @@ from odyssey_mock import MockOdyssey
 from odyssey_mock.testing.marked_settings import marked_settings
 from odyssey_mock.verification.conformance import Conformance
 from tests.support.blocking_calls import IS_INSTALLED, BlockingCalls, noted_blocking_calls
-from tests.support.scheduling import GroupScheduling, slow_first
+from tests.support.scheduling import GroupScheduling, in_order
 from tests.support.time_limits import TimeLimits
 
 # No deadline: the duration of one example depends more on the machine than on the code.
@@ -49,7 +49,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupSc
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    slow_first(items)
+    items[:] = in_order(items)
 
 
 @pytest.hookimpl(wrapper=True)

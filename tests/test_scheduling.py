@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.scheduling import SLOW, TOGETHER, GroupScheduling, slow_first
+from tests.support.scheduling import SLOW, TOGETHER, WAITING, GroupScheduling, in_order
 
 ROOT = Path(__file__).parent.parent
 ALONE = [f"tests/test_any.py::test_{number}" for number in range(20)]
@@ -106,13 +106,23 @@ def test_repeated_report_of_one_test_is_harmless(again: int) -> None:
     assert sorted(worker.ran) == sorted(TESTS)
 
 
+def ordered(*names: str) -> list[str]:
+    tests: list[Any] = [SimpleNamespace(nodeid=name) for name in names]  # Any: items of pytest
+    return [test.nodeid for test in in_order(tests)]
+
+
 def test_slow_tests_are_first() -> None:
-    last, first = f"{SLOW[1]}::test_that_waits", f"{SLOW[0]}::test_that_waits_longer"
-    tests: list[Any] = [SimpleNamespace(nodeid=nodeid) for nodeid in [*ALONE, last, *GROUP, first]]  # Any: as of items
-    slow_first(tests)
-    assert [test.nodeid for test in tests] == [first, last, *ALONE, *GROUP]
+    first, second = f"{SLOW[0]}::test_any", f"{SLOW[1]}::test_any"
+    assert ordered(*ALONE, second, *GROUP, first) == [first, second, *ALONE, *GROUP]
 
 
-@pytest.mark.parametrize("path", [*TOGETHER, *SLOW])
+def test_waiting_tests_are_spread_over_the_others() -> None:
+    waiting = [f"{WAITING}test_any.py::test_{number}" for number in range(4)]
+    found = ordered(*ALONE, *waiting)
+    assert [found.index(name) for name in waiting] == [1, 7, 13, 19]
+    assert [name for name in found if name not in waiting] == ALONE
+
+
+@pytest.mark.parametrize("path", [*TOGETHER, *SLOW, WAITING])
 def test_scheduled_path_exists(path: str) -> None:
     assert (ROOT / path).exists()

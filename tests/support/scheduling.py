@@ -7,6 +7,7 @@ the group in the attribute `_nodeid` of a test, which pytest no longer reads.
 """
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import override
 
 import pytest
@@ -38,17 +39,25 @@ SLOW = (
     "tests/test_docs.py",
     "tests/mock/testing/test_odyssey_sim_example.py",
     "tests/mock/testing/test_state_machine.py",
-    "tests/matrix/",
 )
-"""Folders and files whose tests take long, mostly because they wait. They are run before all others but the groups.
+"""Folders and files with tests that take long. They are run before all others but the groups.
 
-At the end of a run, the processors would be idle while the last workers wait.
+At the end of a run, the other workers would have no tests while the last one runs them.
+"""
+WAITING = "tests/matrix/"
+"""The folder whose tests wait for most of their time. They are spread over the run.
+
+If all workers ran them at the same time, the processors would be idle.
 """
 
 
-def slow_first(tests: list[pytest.Item]) -> None:
-    """Move the tests of `SLOW` to the front, in its order."""
-    tests.sort(key=lambda test: next((i for i, path in enumerate(SLOW) if test.nodeid.startswith(path)), len(SLOW)))
+def in_order(tests: list[pytest.Item]) -> list[pytest.Item]:
+    """Return tests in the order in which they are run, those of `SLOW` first."""
+    first = [test for path in SLOW for test in tests if test.nodeid.startswith(path)]
+    waiting = [test for test in tests if test.nodeid.startswith(WAITING)]
+    others = [test for test in tests if not test.nodeid.startswith((*SLOW, WAITING))]
+    spread = [(i / len(kind), test) for kind in (others, waiting) for i, test in enumerate(kind)]
+    return [*first, *(test for _, test in sorted(spread, key=itemgetter(0)))]
 
 
 class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types

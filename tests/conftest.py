@@ -24,7 +24,7 @@ from odyssey_mock import MockOdyssey
 from odyssey_mock.testing.marked_settings import marked_settings
 from odyssey_mock.verification.conformance import Conformance
 from tests.support.blocking_calls import IS_INSTALLED, BlockingCalls, noted_blocking_calls
-from tests.support.scheduling import GroupScheduling, in_order
+from tests.support.scheduling import GroupScheduling
 from tests.support.time_limits import TimeLimits
 
 # No deadline: the duration of one example depends more on the machine than on the code.
@@ -46,10 +46,6 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)  # pytest-xdist may be disabled
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupScheduling:
     return GroupScheduling(config, log)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items[:] = in_order(items)
 
 
 @pytest.hookimpl(wrapper=True)

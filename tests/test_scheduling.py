@@ -1,15 +1,13 @@
 """Tests of the distribution of this project's tests over the workers of pytest-xdist."""
 
 from collections import deque
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.support.scheduling import SLOW, TOGETHER, WAITING, GroupScheduling, in_order
+from tests.support.scheduling import TOGETHER, GroupScheduling
 
-ROOT = Path(__file__).parent.parent
 ALONE = [f"tests/test_any.py::test_{number}" for number in range(20)]
 GROUP = [f"{TOGETHER[0]}::test_{number}" for number in range(5)]
 TESTS = [*ALONE[:10], *GROUP, *ALONE[10:]]
@@ -104,25 +102,3 @@ def test_repeated_report_of_one_test_is_harmless(again: int) -> None:
         scheduling.mark_test_complete(worker, number)
     run_all(scheduling, worker)
     assert sorted(worker.ran) == sorted(TESTS)
-
-
-def ordered(*names: str) -> list[str]:
-    tests: list[Any] = [SimpleNamespace(nodeid=name) for name in names]  # Any: items of pytest
-    return [test.nodeid for test in in_order(tests)]
-
-
-def test_slow_tests_are_first() -> None:
-    first, second = f"{SLOW[0]}::test_any", f"{SLOW[1]}::test_any"
-    assert ordered(*ALONE, second, *GROUP, first) == [first, second, *ALONE, *GROUP]
-
-
-def test_waiting_tests_are_spread_over_the_others() -> None:
-    waiting = [f"{WAITING}test_any.py::test_{number}" for number in range(4)]
-    found = ordered(*ALONE, *waiting)
-    assert [found.index(name) for name in waiting] == [1, 7, 13, 19]
-    assert [name for name in found if name not in waiting] == ALONE
-
-
-@pytest.mark.parametrize("path", [*TOGETHER, *SLOW, WAITING])
-def test_scheduled_path_exists(path: str) -> None:
-    assert (ROOT / path).exists()

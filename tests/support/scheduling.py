@@ -1,16 +1,12 @@
-"""Order of the tests, and their distribution over the workers of pytest-xdist.
-
-One worker runs all tests of an entry of `TOGETHER`.
+"""Distribution of tests over the workers of pytest-xdist: one worker runs all tests of an entry of `TOGETHER`.
 
 The marker `xdist_group` of pytest-xdist 3.8 would do the same, but has no effect with pytest 9.2. pytest-xdist stores
 the group in the attribute `_nodeid` of a test, which pytest no longer reads.
 """
 
 from collections.abc import Sequence
-from operator import itemgetter
 from typing import override
 
-import pytest
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
@@ -31,33 +27,6 @@ TOGETHER = (
 """Folders and files whose tests share a fixture that takes seconds: one worker runs all of them. They are run first.
 
 The first entry with which the name of a test begins counts."""
-
-SLOW = (
-    "tests/e2e/test_life_cycles.py",
-    "tests/mock/testing/test_tour.py",
-    "tests/kinds/",
-    "tests/test_docs.py",
-    "tests/mock/testing/test_odyssey_sim_example.py",
-    "tests/mock/testing/test_state_machine.py",
-)
-"""Folders and files with tests that take long. They are run before all others but the groups.
-
-At the end of a run, the other workers would have no tests while the last one runs them.
-"""
-WAITING = "tests/matrix/"
-"""The folder whose tests wait for most of their time. They are spread over the run.
-
-If all workers ran them at the same time, the processors would be idle.
-"""
-
-
-def in_order(tests: list[pytest.Item]) -> list[pytest.Item]:
-    """Return tests in the order in which they are run, those of `SLOW` first."""
-    first = [test for path in SLOW for test in tests if test.nodeid.startswith(path)]
-    waiting = [test for test in tests if test.nodeid.startswith(WAITING)]
-    others = [test for test in tests if not test.nodeid.startswith((*SLOW, WAITING))]
-    spread = [(i / len(kind), test) for kind in (others, waiting) for i, test in enumerate(kind)]
-    return [*first, *(test for _, test in sorted(spread, key=itemgetter(0)))]
 
 
 class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types

@@ -10,7 +10,7 @@ from odyssey_mock.media.encoder import Codec, VideoPacket
 from odyssey_mock.media.encoders import Encoders
 from odyssey_mock.media.scene import Renderer
 from odyssey_mock.media.stamp import FrameStamp, draw_stamp
-from odyssey_mock.media.timeline import Size, Timeline
+from odyssey_mock.media.timeline import Moment, Size, Timeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class FrameEncoder(CountsFrames, Protocol):
     def is_quick(self, index: int, codecs: Collection[Codec]) -> bool:
         """Return whether `make` would take at most about 2 ms for frame `index` in `codecs`, without `resized`."""
 
-    def prepare(self) -> None:
-        """Draw the static part of the first frame in advance, so that the first call of `make` takes less time.
+    def prepare(self, moment: Moment) -> None:
+        """Draw the static part of all frames with the prompts of `moment`, so that `make` takes less time.
 
         Raises:
             PictureError: the timeline's start image cannot be decoded.
@@ -110,9 +110,8 @@ class DrawnFrameEncoder:
             and self._renderer.has_painted(index)
         )
 
-    def prepare(self) -> None:
-        # Painting a scene takes tens of milliseconds; the renderer keeps the result.
-        self._renderer.render(0)
+    def prepare(self, moment: Moment) -> None:
+        self._renderer.paint(moment)
 
     def make(
         self,

@@ -84,6 +84,14 @@ class Renderer:
         """Return whether the static part of frame `index` is painted, so that rendering it takes little time."""
         return self._timeline.at(index).revision in self._bases
 
+    def paint(self, moment: Moment) -> None:
+        """Paint the static part of all frames with the prompts of `moment`, so that rendering them takes little time.
+
+        Raises:
+            PictureError: the timeline's start image cannot be decoded.
+        """
+        self._base(moment)
+
     def render(self, index: int) -> av.VideoFrame:
         """Return frame `index`: a new yuv420p frame (ITU-R BT.601, limited range) without a stamp.
 

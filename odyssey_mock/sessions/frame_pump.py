@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 from odyssey_mock.faults.fault import Fault
 from odyssey_mock.media.keyframes import GROUP_SECONDS, Keyframes
@@ -56,22 +57,22 @@ class Pacer:
         self._loop = asyncio.get_running_loop()
         self._own_origin = self._origin = self._loop.time() - slot / fps
         self._slot = slot
-        self._reached: asyncio.Future[None] | None = None
-        """Completes when a waiting `next` may return."""
+        self._waiting: asyncio.Future[bool] | None = None
+        """The current wait: completes with True when its slot begins, and with False when `hurry` is called."""
         self._hurries = False
+        """Whether `hurry` was called since the latest slot."""
 
-    async def next(self, step: int = 1) -> int:
-        """Wait until a slot begins, at least `step` after the latest one, and return its number."""
+    async def next(self, step: int = 1, *, prepare: Callable[[], Awaitable[None]] | None = None) -> int:
+        """Wait until a slot begins, at least `step` after the latest one, and return its number.
+
+        `prepare()` is awaited at the first call of `hurry`, and may delay the return.
+        """
         self._slot = max(self._slot + step, math.floor(self._elapsed))
-        self._reached = self._loop.create_future()
-        self._timer = self._settle_at(self._slot)
-        if self._hurries:
-            self.hurry()
-        try:
-            await self._reached
-        finally:
-            self._timer.cancel()
-            self._reached = None
+        if self._hurries or not await self._reach(self._slot):
+            if prepare is not None:
+                await prepare()
+            await self._reach(self._slot - 1)
+        self._hurries = False
         return self._slot
 
     def hurry(self) -> None:
@@ -79,15 +80,9 @@ class Pacer:
 
         If its slot begins within the duration of one slot, the call returns at once.
         """
-        if self._reached is None:
-            self._hurries = True
-            return
-        self._hurries = False
-        if self._slot - self._elapsed <= 1:
-            _settle(self._reached)
-        else:
-            self._timer.cancel()
-            self._timer = self._settle_at(self._slot - 1)
+        if self._waiting is not None and not self._hurries:
+            _settle(self._waiting, has_begun=False)
+        self._hurries = True
 
     def follow(self, origin: float | None) -> None:
         """Begin the next slots at the times of other pacers, whose slot 0 began at `origin`; None: at its own times.
@@ -96,9 +91,15 @@ class Pacer:
         """
         self._origin = self._own_origin if origin is None else origin
 
-    def _settle_at(self, slot: int) -> asyncio.TimerHandle:
-        assert self._reached is not None
-        return self._loop.call_at(self._origin + slot / self._fps, _settle, self._reached)
+    async def _reach(self, slot: int) -> bool:
+        """Wait until `slot` begins and return True, or return False at the first call of `hurry`."""
+        self._waiting = self._loop.create_future()
+        timer = self._loop.call_at(self._origin + slot / self._fps, _settle, self._waiting)
+        try:
+            return await self._waiting
+        finally:
+            timer.cancel()
+            self._waiting = None
 
     @property
     def lateness(self) -> float:
@@ -111,9 +112,9 @@ class Pacer:
         return (self._loop.time() - self._origin) * self._fps
 
 
-def _settle(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
+def _settle(waiting: asyncio.Future[bool], *, has_begun: bool = True) -> None:
+    if not waiting.done():
+        waiting.set_result(has_begun)
 
 
 class FrameSink(Protocol):
@@ -214,7 +215,8 @@ class FramePump:
         self._first_slot = first_slot
         self._receiver: Receiver | None = None
         self._pacer: Pacer | None = None
-        self._making = False
+        self._is_in_thread = False
+        """Whether a thread uses the encoder."""
         self._shown: int | None = None
         """Index of the frame that was sent last; None if none was sent since the source changed."""
         self._resized: Size | None = None
@@ -240,7 +242,8 @@ class FramePump:
     def hurry(self) -> None:
         """Make the next frame early, because a client waits for it. The gain is at most the duration of one frame.
 
-        Has no effect with an encoder that takes no time, as in the simulated world.
+        The static part of the frame is drawn at once, in a thread. Has no effect with an encoder that takes no time, as
+        in the simulated world.
         """
         if self._pacer is not None and not self._source.encoder.is_instant:
             self._pacer.hurry()
@@ -251,7 +254,7 @@ class FramePump:
         former, self._source = self._source, source
         self.next_index, self._shown = 0, None
         self._keyframes.want()
-        if not self._making:
+        if not self._is_in_thread:
             _leave(former)
 
     async def run(self) -> None:
@@ -262,7 +265,7 @@ class FramePump:
         self.has_begun = True
         try:
             while True:
-                slot = await pacer.next(CONGESTED_STRIDE if self._is_congested else 1)
+                slot = await pacer.next(CONGESTED_STRIDE if self._is_congested else 1, prepare=self._prepare_next)
                 fault = self._source.frame_fault() if self._receiver is not None else None
                 if fault is not None and fault.do == "late":
                     for _ in range(round(fault.number("seconds") * self._fps)):
@@ -277,6 +280,33 @@ class FramePump:
         self._leave_scene()
         _leave(self._source)
 
+    async def _prepare_next(self) -> None:
+        """Draw the static part of the next frame for the host, to its end even if the task is cancelled meanwhile."""
+        source = self._source
+        if self._receiver is None or source.enter_scene is not None:
+            return  # no frame may be necessary, or it comes from a shared scene
+        # The thread gets the prompts of this moment: the stream may end before the thread reads them.
+        moment = source.timeline.at(self.next_index)
+        await self._in_thread(source, partial(source.encoder.prepare, moment), lambda _: None)
+
+    async def _in_thread[T](self, source: StreamSource, work: Callable[[], T], then: Callable[[T], None]) -> None:
+        """Call `work`, which uses the encoder of `source`, in a thread, and `then` with its result on the event loop.
+
+        Both are called even if the task is cancelled meanwhile. If `show` replaces the source in the meantime, the
+        replaced source is closed afterwards.
+        """
+        working = asyncio.get_running_loop().run_in_executor(None, work)
+        self._is_in_thread = True
+        cancelled = await _done(working)
+        self._is_in_thread = False
+        try:
+            then(working.result())
+        finally:
+            if source is not self._source:
+                _leave(source)
+        if cancelled:
+            raise asyncio.CancelledError
+
     @property
     def _is_congested(self) -> bool:
         return self._receiver is not None and self._source.audience is None and self._receiver.is_congested()
@@ -284,8 +314,7 @@ class FramePump:
     async def _send_next(self, slot: int, fault: Fault | None = None) -> None:
         """Make the next frame and send it, even if the task is cancelled meanwhile.
 
-        `next_index` is increased before the frame is made. A thread may use the encoder while the frame is made.
-        If `show` replaces the source in the meantime, the replaced source is closed after the frame was made.
+        `next_index` is increased before the frame is made.
         """
         source, index, receiver = self._source, self.next_index, self._receiver
         self.next_index += 1
@@ -302,23 +331,17 @@ class FramePump:
         else:
             self._leave_scene()
             self._alone_since = slot
-        if self._is_quick(source, order):
-            self._shown = order.index
-            self._hand_over(self._make(source, order, slot, keyframe), source, index, receiver)
-            return
-        making = asyncio.get_running_loop().run_in_executor(None, self._make, source, order, slot, keyframe)
-        self._making = True
-        cancelled = await _done(making)
-        self._making = False
-        try:
+        make = partial(self._make, source, order, slot, keyframe)
+
+        def hand_over(made: Made) -> None:
             if source is self._source:
                 self._shown = order.index
-            self._hand_over(making.result(), source, index, receiver)
-        finally:
-            if source is not self._source:
-                _leave(source)
-        if cancelled:
-            raise asyncio.CancelledError
+            self._hand_over(made, source, index, receiver)
+
+        if self._is_quick(source, order):
+            hand_over(make())
+        else:
+            await self._in_thread(source, make, hand_over)
 
     def _is_quick(self, source: StreamSource, order: _Order) -> bool:
         """Return whether to make a frame on the event loop instead of in a thread."""
@@ -421,7 +444,7 @@ class _Order:
     """The host's codec and size, if a fault changes the size."""
 
 
-async def _done(work: asyncio.Future[Made]) -> bool:
+async def _done(work: asyncio.Future[Any]) -> bool:
     """Wait until `work` is done, even if the caller is cancelled; return whether the caller was cancelled."""
     cancelled = False
     while not work.done():

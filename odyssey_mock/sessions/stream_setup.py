@@ -116,7 +116,7 @@ class StreamSetup:
         encoder = self._make_frame_encoder(timeline, self._settings.bitrate)
         if not encoder.is_instant:
             # Composing a scene takes tens of milliseconds: do it in a thread, and before the pump needs a frame.
-            await loop.run_in_executor(None, encoder.prepare)
+            await loop.run_in_executor(None, encoder.prepare, timeline.at(0))
         record = StreamRecord(
             id=self._entropy.uuid(),
             session_id=identity.id,

@@ -19,7 +19,7 @@ from odyssey_mock.media.frame_encoder import Made
 from odyssey_mock.media.keyframes import GROUP_SECONDS
 from odyssey_mock.media.planes import NEUTRAL, planes_of
 from odyssey_mock.media.stamp import FrameStamp, draw_stamp
-from odyssey_mock.media.timeline import Size, Timeline
+from odyssey_mock.media.timeline import Moment, Size, Timeline
 from odyssey_mock.rtc.packet_track import PacketTrack
 from odyssey_mock.sim.light.link import DatagramKind, Link
 
@@ -107,7 +107,7 @@ class LightFrameEncoder:
     def is_quick(self, index: int, codecs: Collection[Codec]) -> bool:  # noqa: ARG002 - nothing is encoded
         return True
 
-    def prepare(self) -> None:
+    def prepare(self, moment: Moment) -> None:
         pass
 
     def make(

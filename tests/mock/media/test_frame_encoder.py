@@ -28,8 +28,9 @@ def seen(packet: VideoPacket | None) -> tuple[Size, FrameStamp | None]:
 
 
 def test_frame_is_also_encoded_in_another_size() -> None:
-    frame_encoder = drawn(Timeline(tag=7, size=SIZE), None)
-    frame_encoder.prepare()
+    timeline = Timeline(tag=7, size=SIZE)
+    frame_encoder = drawn(timeline, None)
+    frame_encoder.prepare(timeline.at(0))
     first = frame_encoder.make(stamp(0), 0, {"h264"}, keyframe=False, resized=("h264", OTHER))
     assert seen(first.packets["h264"]) == (SIZE, stamp(0))
     assert seen(first.resized) == (OTHER, stamp(0))

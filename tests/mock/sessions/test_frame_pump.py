@@ -21,7 +21,7 @@ from odyssey_mock.media.frame_encoder import DrawnFrameEncoder
 from odyssey_mock.media.keyframes import Keyframes
 from odyssey_mock.media.scene import Renderer
 from odyssey_mock.media.stamp import FrameStamp, read_stamp
-from odyssey_mock.media.timeline import Size, Timeline
+from odyssey_mock.media.timeline import Moment, Size, Timeline
 from odyssey_mock.rtc.packet_track import PacketTrack
 from odyssey_mock.sessions.frame_pump import CONGESTED_STRIDE, FramePump, FrameSink, Pacer, StreamSource, frame_turns
 from tests.support.simulated_loops import play
@@ -50,31 +50,50 @@ async def test_late_caller_of_the_pacer_skips_slots() -> None:
 
 @given(
     calls=st.lists(
-        st.tuples(st.sampled_from([0, 0.01, 0.05, 0.12]), st.sampled_from([None, 0, 0.02, 0.07])),
+        st.tuples(
+            st.sampled_from([0, 0.01, 0.05, 0.12]),
+            st.sampled_from([None, 0, 0.02, 0.07]),
+            st.sampled_from([0, 0.03, 0.2]),
+        ),
         min_size=1,
         max_size=8,
     )
 )
-def test_hurried_pacer_is_at_most_one_slot_early(calls: list[tuple[float, float | None]]) -> None:
-    """Each of `calls` is (delay before a call of `next`, delay after this call before a call of `hurry`).
+def test_hurried_pacer_prepares_once_and_is_at_most_one_slot_early(
+    calls: list[tuple[float, float | None, float]],
+) -> None:
+    """Each of `calls` is a call of `next`: (delay before it, delay from it to `hurry`, duration of the preparation).
 
-    None instead of the second delay means that `hurry` is not called.
+    None instead of the second delay means that `hurry` is not called. Otherwise it is called again 5 ms later.
     """
 
     async def scenario() -> None:
         loop = asyncio.get_running_loop()
         origin, pacer, last = loop.time(), Pacer(20), 0
-        for pause, hurry in calls:
+        for pause, hurry, duration in calls:
+            prepared: list[float] = []
+
+            async def prepare(duration: float = duration, prepared: list[float] = prepared) -> None:
+                await wait(duration)
+                prepared.append(loop.time() - origin)
+
             await wait(pause)
             called = loop.time() - origin
-            hurrying = loop.call_later(1 if hurry is None else hurry, pacer.hurry)
-            slot = await pacer.next()
+            first = 1 if hurry is None else hurry
+            hurrying = [loop.call_later(delay, pacer.hurry) for delay in (first, first + 0.005)]
+            slot = await pacer.next(prepare=prepare)
             returned = loop.time() - origin
-            hurrying.cancel()
-            earliest = hurrying.when() - origin
+            for timer in hurrying:
+                timer.cancel()
+            earliest = hurrying[0].when() - origin
             begins = slot * 0.05
             assert slot > last
-            assert returned == pytest.approx(max(called, min(begins, max(earliest, begins - 0.05))))
+            assert returned == pytest.approx(max(called, min(begins, max(earliest, begins - 0.05)), *prepared))
+            assert len(prepared) <= 1
+            if earliest < begins - 0.001:
+                assert prepared == pytest.approx([earliest + duration])
+            elif earliest > max(called, begins) + 0.001:
+                assert prepared == []
             last = slot
 
     play(scenario)
@@ -403,6 +422,86 @@ async def test_late_frames_are_made_in_threads(monkeypatch: pytest.MonkeyPatch) 
     async with running(pump):
         await frames(pump, track, 10)
     assert not any(renderer.on_loop)
+
+
+class HeldPainter(Renderer):
+    """A renderer that sets `begun` when it paints in advance, then blocks until `go` is set.
+
+    `early` has the indexes of the frames that are the first with their prompt, and were painted before they were made.
+    """
+
+    def __init__(self, timeline: Timeline) -> None:
+        super().__init__(timeline)
+        self.timeline = timeline
+        self.begun = threading.Event()
+        self.go = threading.Event()
+        self.early: list[int] = []
+
+    @override
+    def paint(self, moment: Moment) -> None:
+        self.begun.set()
+        assert self.go.wait(LIMIT)
+        super().paint(moment)
+
+    @override
+    def render(self, index: int) -> av.VideoFrame:
+        if self.timeline.at(index).changed_at == index and self.has_painted(index):
+            self.early.append(index)
+        return super().render(index)
+
+
+async def test_frame_with_new_prompt_is_painted_while_the_pump_waits() -> None:
+    stream, track = Timeline(tag=7, size=SIZE, prompt="A cat"), PacketTrack(limit=1000)
+    painter = HeldPainter(stream)
+    painter.go.set()
+    pump = pump_on(track, source=showing(stream, renderer=painter))
+    async with running(pump), asyncio.timeout(LIMIT):
+        while not painter.early:
+            await track.recv()
+            stream.interact(pump.next_index, "A dog")
+            pump.hurry()
+
+
+async def begin_painting(painter: HeldPainter, pump: FramePump, track: PacketTrack) -> None:
+    """Interact until `painter` paints, because a frame that is due is not painted in advance."""
+    await frames(pump, track, 1)
+    async with asyncio.timeout(LIMIT):
+        while True:
+            painter.timeline.interact(pump.next_index, "A dog")
+            pump.hurry()
+            if await asyncio.to_thread(painter.begun.wait, 0.1):
+                return
+
+
+async def test_stream_may_end_while_its_next_frame_is_painted() -> None:
+    stream, track, audience = Timeline(tag=7, size=SIZE, prompt="A cat"), PacketTrack(limit=1000), Listeners("h264")
+    painter = HeldPainter(stream)
+    pump = pump_on(track, source=showing(stream, renderer=painter, audience=audience))
+    async with running(pump):
+        await begin_painting(painter, pump, track)
+        stream.end(pump.next_index)
+        pump.show(idle())
+        assert audience.ends == 0, "expected no end for the audience while a thread uses its encoder, got one"
+        painter.go.set()
+        while pump.next_index < 3:
+            await frames(pump, track, 1)
+    assert audience.ends == 1
+    assert stream.frames == len(audience.pushed)
+
+
+async def test_painting_ends_before_a_cancelled_pump() -> None:
+    stream, track = Timeline(tag=7, size=SIZE, prompt="A cat"), PacketTrack(limit=1000)
+    painter = HeldPainter(stream)
+    pump = pump_on(track, source=showing(stream, renderer=painter))
+    task = asyncio.create_task(pump.run())
+    await begin_painting(painter, pump, track)
+    task.cancel()
+    await asyncio.wait([task], timeout=0.01)
+    assert not task.done(), "expected the pump to wait for the thread that paints, got its end"
+    painter.go.set()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    assert painter.has_painted(pump.next_index)
 
 
 async def test_host_with_late_messages_gets_fewer_frames() -> None:

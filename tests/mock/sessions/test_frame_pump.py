@@ -59,9 +59,7 @@ async def test_late_caller_of_the_pacer_skips_slots() -> None:
         max_size=8,
     )
 )
-def test_hurried_pacer_prepares_once_and_is_at_most_one_slot_early(
-    calls: list[tuple[float, float | None, float]],
-) -> None:
+def test_hurried_pacer_is_at_most_one_slot_early(calls: list[tuple[float, float | None, float]]) -> None:
     """Each of `calls` is a call of `next`: (delay before it, delay from it to `hurry`, duration of the preparation).
 
     None instead of the second delay means that `hurry` is not called. Otherwise it is called again 5 ms later.
@@ -450,7 +448,7 @@ class HeldPainter(Renderer):
         return super().render(index)
 
 
-async def test_frame_with_new_prompt_is_painted_while_the_pump_waits() -> None:
+async def test_new_prompt_is_painted_before_its_frame() -> None:
     stream, track = Timeline(tag=7, size=SIZE, prompt="A cat"), PacketTrack(limit=1000)
     painter = HeldPainter(stream)
     painter.go.set()
@@ -473,7 +471,7 @@ async def begin_painting(painter: HeldPainter, pump: FramePump, track: PacketTra
                 return
 
 
-async def test_stream_may_end_while_its_next_frame_is_painted() -> None:
+async def test_stream_may_end_while_its_frame_is_painted() -> None:
     stream, track, audience = Timeline(tag=7, size=SIZE, prompt="A cat"), PacketTrack(limit=1000), Listeners("h264")
     painter = HeldPainter(stream)
     pump = pump_on(track, source=showing(stream, renderer=painter, audience=audience))
